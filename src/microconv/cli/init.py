@@ -1,0 +1,128 @@
+"""`microconv init`: write a first configuration."""
+
+from __future__ import annotations
+
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from microconv.cli import output
+from microconv.errors import UsageError
+from microconv.setup import STARTERS
+
+if TYPE_CHECKING:
+    from microconv.cli.context import Context
+
+
+@click.command("init", short_help="Write a commented configuration for a folder of shards.")
+@click.option(
+    "--exports",
+    type=click.Path(path_type=Path),
+    metavar="FOLDER",
+    help="Folder of the export: files named events_YYYYMMDD.parquet, .ndjson or .ndjson.gz.",
+)
+@click.option("--property", "property_id", help="Label of the GA4 property, for instance its number.")
+@click.option("--timezone", help="Reporting time zone of the property, such as Europe/Berlin.")
+@click.option("--name", help="Name that reports carry; default: the label of the property.")
+@click.option("--currency", help="ISO code; default: USD.")
+@click.option("--preset", type=click.Choice(list(STARTERS)), help="Kind of business; default: ecommerce.")
+@click.option(
+    "--output",
+    "target",
+    type=click.Path(path_type=Path),
+    default=Path("microconv.toml"),
+    show_default=True,
+    help="File to write.",
+)
+@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
+@output.format_option
+@click.pass_obj
+def init(
+    context: Context,
+    *,
+    exports: Path | None,
+    property_id: str | None,
+    timezone: str | None,
+    name: str | None,
+    currency: str | None,
+    preset: str | None,
+    target: Path,
+    force: bool,
+    output_format: str,
+) -> None:
+    """Write a commented configuration for a folder of shards.
+
+    On a terminal, what no flag gives is asked for. Elsewhere --exports, --property and --timezone are required.
+
+    \b
+    Examples:
+      microconv init
+      microconv init --exports exports --property 123456789 --timezone Europe/Berlin
+      microconv init --exports exports --property app --timezone UTC --preset saas --output saas.toml
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    # pydantic and pyarrow are loaded by these; `microconv --help` must not wait for them.
+    from microconv.config import check_currency, check_label, check_timezone, load_config  # noqa: PLC0415
+    from microconv.setup import Answers, check_writable, look_into, render_config, write_config  # noqa: PLC0415
+
+    required = {"--exports": exports, "--property": property_id, "--timezone": timezone}
+    missing = [flag for flag, value in required.items() if value is None]
+    if missing and not sys.stdin.isatty():
+        raise UsageError(
+            f"Required and not given: {', '.join(missing)}; there is no terminal to ask on.",
+            hint="Give them as flags; `microconv init --help` has examples.",
+        )
+    check_writable(target, force=force)
+    folder = Path(
+        _answer("--exports", str(exports) if exports else None, "Folder of the export", check_label)
+    ).expanduser()
+    label = _answer("--property", property_id, "GA4 property (number or name)", check_label)
+    export = look_into(folder, label)
+    log = output.Log(context.log_format)
+    for sentence in export.sentences():  # said now: it helps to answer the next questions
+        log.info(sentence)
+    answers = Answers(
+        property=label,
+        timezone=_answer("--timezone", timezone, "Reporting time zone of the property", check_timezone),
+        name=_answer("--name", name, "Name for reports", check_label, default=label),
+        currency=_answer("--currency", currency, "Currency", check_currency, default="USD"),
+        preset=_answer("--preset", preset, f"Kind of business ({', '.join(STARTERS)})", _preset, default="ecommerce"),
+    )
+    write_config(render_config(answers, export, target.parent), target, force=force)
+    # What was written is read back: a configuration that does not load would be found by the next command only.
+    config = load_config(target, {})
+    output.emit(
+        output_format,
+        document={"config": str(config.file), "preset": answers.preset, "exports": export.document()},
+        tables=lambda: [f"Wrote {target}. Next: microconv -c {shlex.quote(str(target))} sync"],
+    )
+
+
+def _preset(text: str) -> str:
+    if text not in STARTERS:
+        raise ValueError(f"is not one of {', '.join(STARTERS)}")
+    return text
+
+
+def _answer(
+    flag: str, given: str | None, question: str, check: Callable[[str], str], *, default: str | None = None
+) -> str:
+    """Return the flag's value, or the answer to the question when a person can be asked, or the default."""
+    if given is None and sys.stdin.isatty():
+
+        def checked(text: str) -> str:
+            try:
+                return check(text)
+            except ValueError as error:
+                raise click.BadParameter(f'"{text}" {error}') from None
+
+        answer: str = click.prompt(question, default=default, value_proc=checked, err=True)
+        return answer
+    value = given if given is not None else str(default)  # without a default, the flag is required
+    try:
+        return check(value)
+    except ValueError as error:
+        raise UsageError(f'{flag} "{value}" {error}.', hint="See `microconv init --help`.") from None

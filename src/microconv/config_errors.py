@@ -1,0 +1,295 @@
+"""What is wrong with a TOML file of ours, in words: the line, the key, the value, and where else it may be set."""
+
+from __future__ import annotations
+
+import difflib
+import json
+import re
+import tomllib
+from bisect import bisect_left
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, get_args
+
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+KeyPath = tuple[str | int, ...]
+
+PREFIX = "MICROCONV_"
+_LONGEST_VALUE = 60
+_MOST_PROBLEMS = 20
+_MISSING = object()
+
+
+class ItemError(ValueError):
+    """A rule broken by one part of what a validator saw; `within` leads from there to that part."""
+
+    def __init__(self, message: str, within: KeyPath) -> None:
+        super().__init__(message)
+        self.within = within
+
+
+@dataclass(frozen=True)
+class Override:
+    """A key of a table set by an environment variable."""
+
+    variable: str
+    section: str
+    key: str
+    value: str | int | list[str]
+
+
+def variable_name(section: str, key: str) -> str:
+    """Return the environment variable that overrides `key` of the table `section`."""
+    return f"{PREFIX}{section}__{key}".upper()
+
+
+def tables(model: type[BaseModel]) -> dict[str, type[BaseModel]]:
+    """Return the sections of `model` that are one table, and not a list of tables."""
+    annotations = {name: info.annotation for name, info in model.model_fields.items()}
+    return {
+        name: annotation
+        for name, annotation in annotations.items()
+        if isinstance(annotation, type) and issubclass(annotation, BaseModel)
+    }
+
+
+def split_overrides(
+    environ: Mapping[str, str], model: type[BaseModel], *, reserved: str
+) -> tuple[tuple[Override, ...], list[str]]:
+    """Find the overrides among the environment variables.
+
+    Args:
+        environ: the environment.
+        model: the model of the whole file.
+        reserved: a variable that begins like an override and is none.
+
+    Returns:
+        The overrides, and a sentence for each variable that looks like one and fits no key.
+    """
+    sections = tables(model)
+    known = [variable_name(section, key) for section, table in sections.items() for key in table.model_fields]
+    lists = [name.upper() for name in model.model_fields if name not in sections]
+    overrides: list[Override] = []
+    problems: list[str] = []
+    for variable in sorted(environ):
+        section, marker, key = variable.removeprefix(PREFIX).lower().partition("__")
+        # A single underscore after a section's name is a slip that would otherwise go unnoticed.
+        slip = variable.startswith(tuple(f"{PREFIX}{name}_".upper() for name in sections))
+        if not variable.startswith(PREFIX) or variable == reserved or not (marker or slip):
+            continue
+        if variable in known:
+            if environ[variable]:
+                field = sections[section].model_fields[key]
+                overrides.append(Override(variable, section, key, _from_text(environ[variable], field)))
+        elif section.upper() in lists:
+            problems.append(
+                f"the environment variable {variable} cannot be used: [[{section}]] is a list, set in the file only"
+            )
+        else:
+            problems.append(
+                f"the environment variable {variable} sets no known key{nearest(variable, known, quoted=False)}"
+            )
+    return tuple(overrides), problems
+
+
+def _from_text(text: str, field: FieldInfo) -> str | int | list[str]:
+    kinds = [field.annotation, *get_args(field.annotation)]
+    if Ellipsis in kinds:  # tuple[X, ...]
+        return [part.strip() for part in text.split(",")]
+    return int(text) if int in kinds and re.fullmatch(r"[0-9]{1,9}", text) else text
+
+
+def nearest(word: str, known: Iterable[str], *, quoted: bool = True) -> str:
+    """Return the end of a sentence about an unknown word: the nearest known one, or all of them."""
+    known = list(known)
+    found = difflib.get_close_matches(word, known, n=1)
+    if found:
+        return f' (did you mean "{found[0]}"?)' if quoted else f" (did you mean {found[0]}?)"
+    return f" (known are {', '.join(known)})"
+
+
+def line_of(text: str, path: KeyPath) -> int | None:
+    """Return the 1-based line on which the statement that sets `path` begins, or None when `text` does not set it.
+
+    TOML is read from the top, so the answer is the line after the longest beginning of the file that is valid by itself
+    and does not have the path yet. That needs no second TOML parser, and values over several lines are no exception.
+    """
+    lines = text.replace("\r\n", "\n").split("\n")
+
+    def is_set_by(last: int) -> bool:
+        for end in range(last, len(lines) + 1):
+            try:
+                document = tomllib.loads("\n".join(lines[:end]))
+            except tomllib.TOMLDecodeError:
+                continue  # inside a statement over several lines: ask at its end
+            return _at(document, path) is not _MISSING
+        return False
+
+    line = bisect_left(range(1, len(lines) + 1), True, key=is_set_by) + 1
+    return line if line <= len(lines) else None
+
+
+def _at(document: object, path: KeyPath) -> object:
+    for part in path:
+        within = isinstance(document, dict) and part in document
+        if not within and not (isinstance(document, list) and isinstance(part, int) and part < len(document)):
+            return _MISSING
+        document = document[part]  # type: ignore[index]  # a table or a list that has the part, as just checked
+    return document
+
+
+def explain(
+    errors: Sequence[ErrorDetails],
+    *,
+    model: type[BaseModel],
+    text: str,
+    document: Mapping[str, Any],
+    overrides: Iterable[Override],
+) -> list[str]:
+    """Put pydantic's errors into words, in the order of the file.
+
+    Args:
+        errors: what pydantic found.
+        model: the model of the whole file.
+        text: the file, to find lines.
+        document: what was validated: the file with the overrides laid over it.
+        overrides: which keys an environment variable set.
+
+    Returns:
+        One sentence per error, without its full stop.
+    """
+    found: list[tuple[int, str]] = []
+    for error in errors:
+        if _is_echo(error, document):
+            continue
+        cause = error.get("ctx", {}).get("error")
+        path: KeyPath = (*error["loc"], *(cause.within if isinstance(cause, ItemError) else ()))
+        setter = next((one for one in overrides if (one.section, one.key) == path[:2]), None)
+        line = None if setter else _nearest_line(text, path)
+        where = f"the environment variable {setter.variable}: " if setter else f"line {line}: " if line else ""
+        found.append((line or 0, where + _sentence(error, path, model, document, is_set=setter is not None)))
+    return [sentence for _, sentence in sorted(found, key=lambda one: one[0])]
+
+
+def _is_echo(error: ErrorDetails, document: Mapping[str, Any]) -> bool:
+    """Whether a list counts as too short only because some of its entries are wrong, which is said already."""
+    entries = _at(document, error["loc"])
+    return error["type"] == "too_short" and isinstance(entries, list) and len(entries) >= error["ctx"]["min_length"]
+
+
+def _nearest_line(text: str, path: KeyPath) -> int | None:
+    """Return the line of the path, or of the innermost table around it that is there."""
+    around = (path[:length] for length in range(len(path), 0, -1))
+    return next((line for part in around if (line := line_of(text, part))), None)
+
+
+def _sentence(
+    error: ErrorDetails, path: KeyPath, model: type[BaseModel], document: Mapping[str, Any], *, is_set: bool
+) -> str:
+    key = _written(path)
+    if error["type"] == "extra_forbidden":
+        inside = _model_of(model, path[:-1])
+        return f"{key} is not a known key{nearest(str(path[-1]), inside.model_fields)}"
+    field = _field(model, path)
+    if error["type"] == "missing":
+        meaning = f": {field.description}" if field and field.description else ""
+        return f"{key} is required{meaning}{_elsewhere(model, path, field)}"
+    value = _shown(_at(document, path))
+    return f"{key}{value} {_fault(error, path, model)}{'' if is_set else _elsewhere(model, path, field)}"
+
+
+_FAULTS = {
+    "value_error": "{error}",
+    "greater_than_equal": "must be at least {ge}",
+    "int_type": "must be a whole number",
+    "string_type": "must be text in quotes",
+    "path_type": "must be text in quotes",
+    "tuple_type": "must be a list in square brackets",
+    "model_type": "must be a table in braces",
+}
+
+
+def _fault(error: ErrorDetails, path: KeyPath, model: type[BaseModel]) -> str:
+    context = error.get("ctx", {})
+    if error["type"] == "literal_error":
+        return "is not " + str(context["expected"]).replace("'", '"')
+    if error["type"] == "too_short":
+        least = context["min_length"]
+        return f"needs at least {least} {'entry' if least == 1 else 'entries'}"
+    if error["type"] == "tuple_type" and len(path) == 1:
+        return f"is a list of tables: write [[{path[0]}]] above each entry"
+    if error["type"] == "model_type" and path[0] in tables(model):
+        return f"is one table: write [{path[0]}] above its keys"
+    # A kind of error that no field of ours can raise today still gets pydantic's own words.
+    known = _FAULTS.get(error["type"])
+    return known.format(**context) if known else error["msg"][:1].lower() + error["msg"][1:]
+
+
+def _written(path: KeyPath) -> str:
+    text = ""
+    for part in path:
+        name = part if isinstance(part, int) or re.fullmatch(r"[A-Za-z0-9_-]{1,60}", part) else "(unreadable key)"
+        text += f"[{name}]" if isinstance(part, int) else f".{name}" if text else str(name)
+    return text
+
+
+def _shown(value: object) -> str:
+    """Return ` = value` when it is short and cannot hold an address or a password, else nothing."""
+    if isinstance(value, bool | int | float):
+        return f" = {json.dumps(value)}"
+    if isinstance(value, str) and len(value) <= _LONGEST_VALUE and value.isprintable() and "@" not in value:
+        return f" = {json.dumps(value, ensure_ascii=False)}"
+    return ""
+
+
+def _model_of(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
+    for part in path:
+        if isinstance(part, str):
+            annotation = model.model_fields[part].annotation
+            model = next(
+                kind
+                for kind in (annotation, *get_args(annotation))
+                if isinstance(kind, type) and issubclass(kind, BaseModel)
+            )
+    return model
+
+
+def _field(model: type[BaseModel], path: KeyPath) -> FieldInfo | None:
+    if not path or isinstance(path[-1], int):
+        return None
+    return _model_of(model, path[:-1]).model_fields.get(path[-1])
+
+
+def _variable_of(model: type[BaseModel], path: KeyPath) -> str | None:
+    if len(path) > 1 and path[0] in tables(model):
+        return variable_name(str(path[0]), str(path[1]))
+    return None
+
+
+def _elsewhere(model: type[BaseModel], path: KeyPath, field: FieldInfo | None) -> str:
+    """Say where else the key was looked for: its environment variable, and its default."""
+    if len(path) < 2:  # noqa: PLR2004 - a whole section has neither
+        return ""
+    variable = _variable_of(model, path)
+    notes = [f"{variable} is not set"] if variable else []
+    default = None if field is None or field.is_required() else field.get_default(call_default_factory=False)
+    if isinstance(default, tuple):
+        notes.append(f"default {json.dumps([str(one) for one in default])}")
+    elif default is not None:
+        notes.append(f"default {json.dumps(default if isinstance(default, int) else str(default))}")
+    elif variable and field and field.is_required():
+        notes.append("no default")
+    return f" [{'; '.join(notes)}]" if notes else ""
+
+
+def paragraph(file: Path, problems: Sequence[str]) -> str:
+    """Return one paragraph that names the file and its problems, twenty of them at most."""
+    if len(problems) == 1:
+        return f"{file} cannot be used: {problems[0]}."
+    numbered = "; ".join(f"({number}) {problem}" for number, problem in enumerate(problems[:_MOST_PROBLEMS], start=1))
+    more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
+    return f"{file} has {len(problems)} problems: {numbered}{more}."

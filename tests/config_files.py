@@ -1,0 +1,36 @@
+"""What the tests of the configuration share: the least file that loads, and the message of one that does not."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from microconv.config import load_config
+from microconv.errors import ConfigError
+
+MINIMAL = """\
+[project]
+timezone = "UTC"
+
+[[sources]]
+property = "123"
+path = "exports/events_*.parquet"
+"""
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "microconv.toml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def problem(folder: Path, text: str, environ: dict[str, str] | None = None) -> str:
+    """Return the message of the error that loading `text` ends in."""
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, text), environ or {})
+    error = caught.value
+    assert error.exit_code == 2
+    assert error.hint
+    assert "\n" not in error.message
+    return error.message

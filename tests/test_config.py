@@ -1,0 +1,373 @@
+"""The configuration: what loads, what the environment changes, and where the file is looked for."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from pathlib import Path
+from typing import get_args
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import BaseModel, ValidationError
+
+from config_files import MINIMAL, problem, write
+from microconv.config import Config, Duration, load_config
+from microconv.errors import ConfigError, UsageError
+
+ROOT = Path(__file__).parent.parent
+
+
+# What loads
+
+
+def test_minimal_file_gets_the_documented_defaults(tmp_path):
+    config = load_config(write(tmp_path, MINIMAL), {})
+
+    assert config.file == tmp_path / "microconv.toml"
+    assert config.project.currency == "USD"
+    assert (config.engine.kind, config.engine.path) == ("duckdb", tmp_path / "microconv.duckdb")
+    assert (config.engine.memory_limit, config.engine.threads) == ("2GB", None)
+    assert (config.taxonomy.preset, config.taxonomy.file) == ("ecommerce", None)
+    assert config.attribution.conversion == "purchase"
+    assert [window.text for window in config.attribution.windows] == ["1d", "7d", "30d"]
+    assert config.attribution.models == ("first", "last", "last_non_direct", "linear", "time_decay", "position")
+    assert config.attribution.half_life.seconds == 7 * 86_400
+    assert (config.funnels, config.segments, config.destinations) == ((), (), ())
+    assert (config.identity.file, config.identity.table, config.consent.file) == (None, None, None)
+
+
+def test_defaults_of_list_entries(tmp_path):
+    config = load_config(
+        write(
+            tmp_path,
+            MINIMAL
+            + """
+[[funnels]]
+name = "f"
+steps = ["a", "b"]
+[[segments]]
+name = "s"
+rule = { did = "a", within = "14d" }
+[[destinations]]
+name = "d"
+format = "csv"
+""",
+        ),
+        {},
+    )
+
+    funnel, segment, destination = config.funnels[0], config.segments[0], config.destinations[0]
+    assert (funnel.unit, funnel.order, funnel.window) == ("actor", "ordered", Duration.parse("7d"))
+    assert (segment.rule.at_least, segment.rule.not_did, segment.identity) == (1, None, ("email",))
+    assert (destination.kind, destination.path) == ("file", tmp_path / "exports")
+
+
+def test_configuration_is_frozen(tmp_path):
+    config = load_config(write(tmp_path, MINIMAL), {})
+
+    with pytest.raises(ValidationError, match="frozen"):
+        config.engine.threads = 4
+
+
+def test_identity_may_be_a_single_word(tmp_path):
+    text = MINIMAL + '[[segments]]\nname = "s"\nidentity = "phone"\nrule = { did = "a", within = "1d" }\n'
+
+    assert load_config(write(tmp_path, text), {}).segments[0].identity == ("phone",)
+
+
+def test_windows_are_sorted_by_length(tmp_path):
+    text = MINIMAL + '[attribution]\nwindows = ["30d", "12h", "7d"]\n'
+
+    assert [w.text for w in load_config(write(tmp_path, text), {}).attribution.windows] == ["12h", "7d", "30d"]
+
+
+def test_byte_order_mark_and_windows_line_ends_are_read(tmp_path):
+    path = tmp_path / "microconv.toml"
+    path.write_bytes(b"\xef\xbb\xbf" + MINIMAL.replace("\n", "\r\n").encode())
+
+    assert load_config(path, {}).project.timezone == "UTC"
+
+
+def test_relative_paths_start_at_the_folder_of_the_file(tmp_path, monkeypatch):
+    folder = tmp_path / "client [a]"
+    folder.mkdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    write(
+        folder,
+        MINIMAL
+        + """
+[engine]
+path = "data/m.duckdb"
+[taxonomy]
+file = "../shared/taxonomy.toml"
+[[destinations]]
+name = "d"
+format = "csv"
+path = "out"
+[identity]
+file = "/abs/identity.csv"
+""",
+    )
+    monkeypatch.chdir(elsewhere)
+
+    config = load_config(Path("../client [a]/microconv.toml"), {})
+
+    base = elsewhere / ".." / "client [a]"
+    assert config.engine.path == base / "data" / "m.duckdb"
+    assert config.taxonomy.file == base / ".." / "shared" / "taxonomy.toml"
+    assert config.destinations[0].path == base / "out"
+    assert config.identity.file == Path("/abs/identity.csv")
+
+
+def test_brackets_in_the_configs_own_folder_are_no_pattern(tmp_path):
+    folder = tmp_path / "client [a]"
+    (folder / "exports").mkdir(parents=True)
+    shard = folder / "exports" / "events_20210101.parquet"
+    shard.touch()
+
+    pattern = load_config(write(folder, MINIMAL), {}).sources[0].path
+
+    assert Path(pattern).is_absolute()
+    assert list(Path("/").glob(pattern.removeprefix("/"))) == [shard]
+
+
+def test_home_folder_is_expanded(tmp_path, monkeypatch):
+    monkeypatch.setenv("HOME", str(tmp_path / "home"))
+    text = MINIMAL.replace("exports/", "~/exports/") + '[engine]\npath = "~/m.duckdb"\n'
+
+    config = load_config(write(tmp_path, text), {})
+
+    assert config.sources[0].path == str(tmp_path / "home" / "exports" / "events_*.parquet")
+    assert config.engine.path == tmp_path / "home" / "m.duckdb"
+
+
+@pytest.mark.parametrize("limit", ["512MB", "2GB", "1.5GiB", "1 TB", "900KiB"])
+def test_memory_limits_that_the_engine_understands_load(tmp_path, limit):
+    config = load_config(write(tmp_path, MINIMAL + f'[engine]\nmemory_limit = "{limit}"\n'), {})
+
+    assert config.engine.memory_limit == limit
+
+
+# Environment
+
+
+def test_environment_overrides_keys_of_tables(tmp_path):
+    config = load_config(
+        write(tmp_path, MINIMAL + '[engine]\nmemory_limit = "1GB"\n'),
+        {
+            "MICROCONV_ENGINE__MEMORY_LIMIT": "4GB",
+            "MICROCONV_ENGINE__THREADS": "3",
+            "MICROCONV_ENGINE__PATH": "other.duckdb",
+            "MICROCONV_PROJECT__TIMEZONE": "Asia/Tokyo",
+            "MICROCONV_ATTRIBUTION__WINDOWS": "30d, 7d",
+            "MICROCONV_IDENTITY__FILE": "people.csv",
+            "MICROCONV_TAXONOMY__PRESET": "",
+            "HOME": "/nowhere",
+        },
+    )
+
+    assert (config.engine.memory_limit, config.engine.threads) == ("4GB", 3)
+    assert config.engine.path == tmp_path / "other.duckdb"
+    assert config.project.timezone == "Asia/Tokyo"
+    assert [window.text for window in config.attribution.windows] == ["7d", "30d"]
+    assert config.identity.file == tmp_path / "people.csv"
+    assert config.taxonomy.preset == "ecommerce"
+
+
+def test_environment_can_supply_a_required_key(tmp_path):
+    text = MINIMAL.replace('[project]\ntimezone = "UTC"\n', "")
+
+    config = load_config(write(tmp_path, text), {"MICROCONV_PROJECT__TIMEZONE": "UTC"})
+
+    assert config.project.timezone == "UTC"
+
+
+def test_wrong_value_from_the_environment_names_the_variable_and_no_line(tmp_path):
+    message = problem(tmp_path, MINIMAL + "[engine]\nthreads = 2\n", {"MICROCONV_ENGINE__THREADS": "many"})
+
+    assert (
+        'the environment variable MICROCONV_ENGINE__THREADS: engine.threads = "many" must be a whole number' in message
+    )
+    assert "line" not in message
+
+
+@pytest.mark.parametrize(
+    ("variable", "said"),
+    [
+        ("MICROCONV_ENGINE__MEMORY", "sets no known key (did you mean MICROCONV_ENGINE__MEMORY_LIMIT?)"),
+        ("MICROCONV_ENGIN__PATH", "sets no known key (did you mean MICROCONV_ENGINE__PATH?)"),
+        ("MICROCONV_ENGINE_PATH", "sets no known key (did you mean MICROCONV_ENGINE__PATH?)"),
+        ("MICROCONV_SEGMENTS__NAME", "cannot be used: [[segments]] is a list, set in the file only"),
+    ],
+)
+def test_unknown_override_is_refused(tmp_path, variable, said):
+    assert f"the environment variable {variable} {said}" in problem(tmp_path, MINIMAL, {variable: "x"})
+
+
+def test_other_variables_with_the_prefix_are_left_alone(tmp_path):
+    environ = {"MICROCONV_CONFIG": "/nowhere.toml", "MICROCONV_LOG_FORMAT": "json"}
+
+    assert load_config(write(tmp_path, MINIMAL), environ).project.timezone == "UTC"
+
+
+# Finding the file
+
+
+def test_without_a_path_the_variable_names_the_file_before_the_current_folder(tmp_path, monkeypatch):
+    here, there = tmp_path / "here", tmp_path / "there"
+    here.mkdir()
+    there.mkdir()
+    write(here, MINIMAL)
+    write(there, MINIMAL)
+    monkeypatch.chdir(here)
+
+    assert load_config(None, {}).file == here / "microconv.toml"
+    assert load_config(None, {"MICROCONV_CONFIG": str(there / "microconv.toml")}).file == there / "microconv.toml"
+
+
+def test_missing_file_lists_every_place_looked_at(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ConfigError) as caught:
+        load_config(None, {})
+
+    assert caught.value.message == (
+        "There is no configuration: -c was not given, MICROCONV_CONFIG is not set in the environment, "
+        f"and {tmp_path / 'microconv.toml'} does not exist."
+    )
+    assert "microconv init" in caught.value.hint
+
+
+def test_missing_file_named_by_the_variable_does_not_fall_back_to_another(tmp_path, monkeypatch):
+    write(tmp_path, MINIMAL)
+    monkeypatch.chdir(tmp_path)
+
+    with pytest.raises(ConfigError, match=r"gone\.toml, named by MICROCONV_CONFIG, does not exist"):
+        load_config(None, {"MICROCONV_CONFIG": "gone.toml"})
+
+
+def test_missing_file_given_by_hand_is_named(tmp_path):
+    with pytest.raises(ConfigError, match=r"gone\.toml, given with -c, does not exist"):
+        load_config(tmp_path / "gone.toml", {})
+
+
+def test_folder_instead_of_a_file(tmp_path):
+    with pytest.raises(ConfigError, match=f"{re.escape(str(tmp_path))} cannot be read: Is a directory"):
+        load_config(tmp_path, {})
+
+
+def test_text_that_is_not_utf_8(tmp_path):
+    path = tmp_path / "microconv.toml"
+    path.write_bytes(b'[project]\nname = "caf\xe9"\n')
+
+    with pytest.raises(ConfigError, match="is not UTF-8 text") as caught:
+        load_config(path, {})
+    assert caught.value.hint == "Save it as UTF-8."
+
+
+def test_broken_toml_is_named_with_line_and_column(tmp_path):
+    message = problem(tmp_path, "[project]\ntimezone = UTC\n")
+
+    assert str(tmp_path / "microconv.toml") in message
+    assert "not valid TOML" in message
+    assert "line 2, column" in message
+
+
+# Durations
+
+
+@given(st.integers(1, 999_999_999), st.sampled_from("smhd"))
+def test_duration_reads_back_as_written(number, unit):
+    text = f"{number}{unit}"
+    seconds = number * {"s": 1, "m": 60, "h": 3600, "d": 86400}[unit]
+    if seconds > 3650 * 86_400:
+        with pytest.raises(UsageError):
+            Duration.parse(text)
+        return
+
+    duration = Duration.parse(text)
+
+    assert str(duration) == duration.text == text
+    assert Duration.parse(str(duration)) == duration
+    assert (duration.seconds, duration.microseconds) == (seconds, seconds * 1_000_000)
+
+
+@given(st.text(alphabet="0179smhdw -+.\n\u0664", max_size=8).filter(lambda t: not re.fullmatch("[1-9][0-9]*[smhd]", t)))
+def test_text_that_is_no_duration_is_refused(text):
+    with pytest.raises(UsageError):
+        Duration.parse(text)
+
+
+def test_durations_of_one_length_are_equal():
+    assert Duration.parse("24h") == Duration.parse("1d")
+    assert Duration.parse("90s") < Duration.parse("2m")
+
+
+# The example
+
+
+def leaves(model: type[BaseModel], path: tuple[str, ...] = ()):
+    """Yield (path, field) of every key of the file."""
+    for name, info in model.model_fields.items():
+        kinds = [info.annotation, *get_args(info.annotation)]
+        inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
+        if inner:
+            yield from leaves(inner[0], (*path, name))
+        elif (*path, name) != ("file",):
+            yield (*path, name), info
+
+
+def value_at(document, path):
+    for part in path:
+        document = document[0] if isinstance(document, list) else document
+        if part not in document:
+            return None
+        document = document[part]
+    return document
+
+
+NOT_THE_DEFAULT = {
+    ("engine", "threads"),
+    ("identity", "file"),
+    ("consent", "file"),
+    ("segments", "rule", "not_did"),
+}
+COMMENTED_OUT = {("taxonomy", "file"), ("identity", "table"), ("consent", "table")}
+
+
+def test_example_loads():
+    config = load_config(ROOT / "config.example.toml", {})
+
+    assert config.funnels[0].steps == ("view_item", "add_to_cart", "begin_checkout", "purchase")
+    assert config.identity.file == ROOT / "identity.csv"
+
+
+def test_example_shows_every_key_and_no_other_default_than_the_true_one():
+    text = (ROOT / "config.example.toml").read_text(encoding="utf-8")
+    document = tomllib.loads(text)
+
+    for path, info in leaves(Config):
+        shown = value_at(document, path)
+        if path in COMMENTED_OUT:
+            section = text.split(f"\n[{path[0]}]\n")[1].split("\n[")[0]
+            assert re.search(rf"^# {path[-1]} = ", section, re.MULTILINE), path
+        else:
+            assert shown is not None, path
+        if not info.is_required() and path not in COMMENTED_OUT | NOT_THE_DEFAULT:
+            default = info.default
+            expected = [str(one) for one in default] if isinstance(default, tuple) else default
+            assert shown == (expected if isinstance(expected, list | int) else str(expected)), path
+
+
+def test_commented_alternatives_of_the_example_load(tmp_path):
+    text = (ROOT / "config.example.toml").read_text(encoding="utf-8")
+    swapped = re.sub(r'^file = .*\n# (table = "\w+")', r"\1", text, flags=re.MULTILINE)
+    swapped = swapped.replace('# file = "taxonomy.toml"', 'file = "taxonomy.toml"')
+
+    config = load_config(write(tmp_path, swapped), {})
+
+    assert (config.identity.table, config.consent.table) == ("people", "consents")
+    assert config.taxonomy.file == tmp_path / "taxonomy.toml"

@@ -1,0 +1,279 @@
+"""A wrong configuration: what a person reads."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from config_files import MINIMAL, problem
+from microconv.config_errors import line_of
+
+
+@pytest.mark.parametrize(
+    ("added", "said"),
+    [
+        (
+            "[engine]\nmemory_limt = '2GB'",
+            'line 8: engine.memory_limt is not a known key (did you mean "memory_limit"?)',
+        ),
+        ("[egnine]\nx = 1", 'line 7: egnine is not a known key (did you mean "engine"?)'),
+        ("colour = 1", "line 7: sources[0].colour is not a known key (known are property, kind, path)"),
+        (
+            "[engine]\nmemory_limit = 'lots'",
+            'such as "512MB", "2GB" or "1.5GiB" [MICROCONV_ENGINE__MEMORY_LIMIT is not set; default "2GB"]',
+        ),
+        ("[engine]\nmemory_limit = 'lots'", 'line 8: engine.memory_limit = "lots" is not an amount of memory such as'),
+        ("[engine]\nmemory_limit = '0GB'", 'engine.memory_limit = "0GB" is not an amount of memory'),
+        ("[engine]\nthreads = 0", "line 8: engine.threads = 0 must be at least 1"),
+        ("[engine]\nthreads = '2'", 'line 8: engine.threads = "2" must be a whole number'),
+        ("[engine]\nthreads = true", "line 8: engine.threads = true must be a whole number"),
+        ("[engine]\nkind = 'bigquery'", 'line 8: engine.kind = "bigquery" is not part of this version'),
+        ("[engine]\nkind = 'spark'", 'line 8: engine.kind = "spark" is not "duckdb"'),
+        ("kind = 'bigquery'", 'line 7: sources[0].kind = "bigquery" is not part of this version'),
+        ("[engine]\npath = ''", 'line 8: engine.path = "" is not a path'),
+        ("[engine]\npath = '~nobody-of-that-name/x'", "starts with ~ and a user whose home folder is not known"),
+        ("[[engine]]\nthreads = 1", "line 7: engine is one table: write [engine] above its keys"),
+        ("[segments]\nname = 's'", "line 7: segments is a list of tables: write [[segments]] above each entry"),
+        ("[taxonomy]\npreset = 3", "line 8: taxonomy.preset = 3 must be text in quotes"),
+        ("[attribution]\nwindows = []", "line 8: attribution.windows needs at least 1 entry"),
+        ("[attribution]\nwindows = '7d'", 'line 8: attribution.windows = "7d" must be a list in square brackets'),
+        ("[attribution]\nwindows = ['1d', '24h']", 'attribution.windows[1] = "24h" is there twice'),
+        ("[attribution]\nmodels = ['first', 'first']", 'attribution.models[1] = "first" is there twice'),
+        ("[attribution]\nmodels = ['firs']", 'attribution.models[0] = "firs" is not "first", "last", '),
+        (
+            "[attribution]\nhalf_life = '1 week'",
+            'attribution.half_life = "1 week" is not a length of time such as "90s"',
+        ),
+        ("[attribution]\nhalf_life = 7", "attribution.half_life = 7 must be a length of time in quotes"),
+        (
+            "[identity]\nfile = 'a.csv'\ntable = 'people'",
+            'line 9: identity.table = "people" cannot be given beside file; keep one of the two',
+        ),
+        ("[consent]\ntable = 'a b'", 'line 8: consent.table = "a b" is not a table name such as "crm.people"'),
+    ],
+)
+def test_mistake_is_named_with_line_key_and_value(tmp_path, added, said):
+    message = problem(tmp_path, MINIMAL + added)
+
+    assert str(tmp_path / "microconv.toml") in message
+    assert said in message
+
+
+@pytest.mark.parametrize(
+    ("zone", "said"),
+    [
+        ("Europe/Berln", '(did you mean "Europe/Berlin"?)'),
+        ("europe/berlin", '(did you mean "Europe/Berlin"?)'),
+        ("New York", '(did you mean "America/New_York"?)'),
+        ("nowhere at all", '(write it as in "Europe/Berlin" or "UTC")'),
+    ],
+)
+def test_bad_time_zone_suggests_the_nearest(tmp_path, zone, said):
+    message = problem(tmp_path, MINIMAL.replace("UTC", zone))
+
+    assert f'line 2: project.timezone = "{zone}" is not an IANA time zone {said}' in message
+
+
+def test_missing_time_zone_says_what_it_is_and_where_it_was_looked_for(tmp_path):
+    message = problem(tmp_path, MINIMAL.replace('timezone = "UTC"', ""))
+
+    assert "line 1: project.timezone is required: the reporting time zone of the GA4 property" in message
+    assert "[MICROCONV_PROJECT__TIMEZONE is not set; no default]" in message
+
+
+@pytest.mark.parametrize("sources", ["", "sources = []\n"])
+def test_a_source_is_required(tmp_path, sources):
+    assert re.search(
+        "sources (is required|needs at least 1 entry)", problem(tmp_path, sources + '[project]\ntimezone = "UTC"\n')
+    )
+
+
+@pytest.mark.parametrize("label", ["", "   ", "a\\u0007b"])
+def test_property_must_be_printable_text(tmp_path, label):
+    message = problem(tmp_path, MINIMAL.replace('"123"', f'"{label}"'))
+
+    assert "line 5: sources[0].property" in message
+    assert "must be text of printable characters, and not empty" in message
+
+
+@pytest.mark.parametrize("name", ["", "Big", "1st", "a b", "../a", "a.b", "naïve"])
+@pytest.mark.parametrize(
+    ("section", "rest"),
+    [
+        ("funnels", "steps = ['a', 'b']"),
+        ("segments", "rule = { did = 'a', within = '1d' }"),
+        ("destinations", "format = 'csv'"),
+    ],
+)
+def test_names_that_cannot_be_file_names_are_refused(tmp_path, section, rest, name):
+    message = problem(tmp_path, MINIMAL + f'[[{section}]]\nname = "{name}"\n{rest}\n')
+
+    assert f'line 8: {section}[0].name = "{name}" cannot be a name' in message
+
+
+@pytest.mark.parametrize(
+    ("section", "rest"),
+    [
+        ("funnels", "steps = ['a', 'b']"),
+        ("segments", "rule = { did = 'a', within = '1d' }"),
+        ("destinations", "format = 'csv'"),
+    ],
+)
+def test_duplicate_names_are_refused_at_the_second(tmp_path, section, rest):
+    entry = f"[[{section}]]\nname = 'same'\n{rest}\n"
+
+    message = problem(tmp_path, MINIMAL + entry + entry)
+
+    assert f'line 11: {section}[1].name = "same" is taken by an earlier entry' in message
+
+
+def test_same_source_twice_is_refused(tmp_path):
+    entry = "\n[[sources]]\nproperty = '123'\npath = './exports/events_*.parquet'\n"
+
+    message = problem(tmp_path, MINIMAL + entry)
+
+    assert "line 10: sources[1].path" in message
+    assert "reads the same files for the same property as an earlier source" in message
+
+
+def test_two_destinations_that_would_overwrite_each_other_are_refused(tmp_path):
+    first = "[[destinations]]\nname = 'a'\nformat = 'csv'\n"
+    second = "[[destinations]]\nname = 'b'\nformat = 'csv'\npath = './exports'\n"
+
+    message = problem(tmp_path, MINIMAL + first + second)
+
+    assert "line 10: destinations[1] writes the same files as an earlier destination" in message
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
+        ("steps = ['a']", "line 9: funnels[0].steps needs at least 2 entries"),
+        ("steps = 'a,b'", 'line 9: funnels[0].steps = "a,b" must be a list'),
+        ("steps = ['a',\n ' ']", "line 9: funnels[0].steps[1]"),
+        ("steps = ['a', 'b']\nunit = 'user'", 'line 10: funnels[0].unit = "user" is not "actor" or "session"'),
+        ("steps = ['a', 'b']\norder = 'strict'", 'line 10: funnels[0].order = "strict" is not "ordered"'),
+        ("steps = ['a', 'b']\nwindow = '0d'", 'line 10: funnels[0].window = "0d" is not a length of time'),
+        ("steps = ['a', 'b']\nwindow = '99999d'", '(at most "3650d") [default "7d"]'),
+        ("unit = 'actor'", "line 7: funnels[0].steps is required: micro-conversion ids, first step first"),
+    ],
+)
+def test_mistakes_in_a_funnel(tmp_path, entry, said):
+    message = problem(tmp_path, MINIMAL + f"[[funnels]]\nname = 'f'\n{entry}\n")
+
+    assert said in message
+    assert "problems" not in message
+
+
+@pytest.mark.parametrize(
+    ("rule", "said"),
+    [
+        ("{ did = 'a', within = '7 days' }", 'line 13: segments[1].rule.within = "7 days" is not a length of time'),
+        ("{ did = 'a' }", "line 13: segments[1].rule.within is required: how far back to look"),
+        ("{ did = 'a', within = '7d', at_least = 0 }", "segments[1].rule.at_least = 0 must be at least 1"),
+        ("{ did = 'a', within = '7d', not_did = 'a' }", 'segments[1].rule.not_did = "a" is the same micro-conversion'),
+        (
+            "{ did = 'a', within = '7d', not = 'a' }",
+            'segments[1].rule.not is not a known key (did you mean "not_did"?)',
+        ),
+        ("'did a'", 'segments[1].rule = "did a" must be a table in braces'),
+    ],
+)
+def test_mistakes_in_a_segment_are_found_in_the_right_entry(tmp_path, rule, said):
+    first = "# first\n[[segments]]\nname = 'first'\nrule = { did = 'a', within = '7d' }\n"
+
+    assert said in problem(tmp_path, MINIMAL + first + f"[[segments]]\nname = 's'\nrule = {rule}\n")
+
+
+@pytest.mark.parametrize("identity", ["[]", "['email', 'email']", "['mail']", "'mail'"])
+def test_identity_is_a_set_of_known_identifiers(tmp_path, identity):
+    text = MINIMAL + f"[[segments]]\nname = 's'\nrule = {{ did = 'a', within = '1d' }}\nidentity = {identity}\n"
+
+    assert "line 10: segments[0].identity" in problem(tmp_path, text)
+
+
+def test_every_problem_is_listed_once_in_the_order_of_the_file(tmp_path):
+    message = problem(
+        tmp_path,
+        "[project]\ntimezone = 'UTC'\ncurrency = 'euro'\n"
+        "[engine]\nthreads = 0\nmemory = 1\n"
+        "[[sources]]\nproperty = 7\npath = 'x'\n",
+        {"MICROCONV_ENGIN__PATH": "x"},
+    )
+
+    assert "has 5 problems: (1) the environment variable MICROCONV_ENGIN__PATH" in message
+    assert message.index("(2) line 3: project.currency") < message.index("(3) line 5: engine.threads")
+    assert message.index("(4) line 6: engine.memory ") < message.index("(5) line 8: sources[0].property")
+
+
+@pytest.mark.parametrize(
+    ("text", "secret"),
+    [
+        ('[[segments]]\nname = "s"\nidentity = "jane@example.com"\nrule = { did = "a", within = "1d" }', "jane@"),
+        ('[identity]\ntable = "postgres://me:hunter2@host/db"', "hunter2"),
+        ('[identity]\npassword = "hunter2"', "hunter2"),
+        ('[identity]\n"jane@example.com" = 1', "jane@"),
+        ('[engine]\nmemory_limit = "' + "k3y" * 30 + '"', "k3y"),
+    ],
+)
+def test_what_may_be_personal_or_secret_is_not_repeated(tmp_path, text, secret):
+    assert secret not in problem(tmp_path, MINIMAL + text)
+
+
+def test_a_top_level_file_key_cannot_pose_as_the_place_of_the_file(tmp_path):
+    assert "line 1: file is not a known key" in problem(tmp_path, 'file = "x"\n' + MINIMAL)
+
+
+def test_a_flood_of_problems_is_cut(tmp_path):
+    message = problem(tmp_path, MINIMAL + "[[funnels]]\n" * 30)
+
+    assert "has 60 problems" in message
+    assert "(20) " in message
+    assert message.endswith("; and 40 more.")
+
+
+LINES = '''\
+# timezone = "in a comment"
+[project]
+name = """
+[engine]
+threads = 3
+"""
+timezone = "UTC"
+
+[[funnels]]
+steps = [
+  "a",  # threads = 1
+  "b",
+]
+"quoted key" = 1
+window = "x"
+[[funnels]]
+window = "y"
+rule.within = "z"
+[engine]
+threads = 2
+'''
+
+
+@pytest.mark.parametrize(
+    ("path", "line"),
+    [
+        (("project",), 2),
+        (("project", "timezone"), 7),
+        (("funnels", 0), 9),
+        (("funnels", 0, "steps", 1), 10),
+        (("funnels", 0, "quoted key"), 14),
+        (("funnels", 1), 16),
+        (("funnels", 1, "window"), 17),
+        (("funnels", 1, "rule", "within"), 18),
+        (("engine", "threads"), 20),
+        (("engine", "path"), None),
+        (("funnels", 2), None),
+        (("project", "name", 0), None),
+    ],
+)
+def test_line_of_a_key_is_the_first_line_of_its_statement(path, line):
+    assert line_of(LINES, path) == line
+    assert line_of(LINES.replace("\n", "\r\n"), path) == line
