@@ -1,0 +1,16 @@
+"""The micro-conversion taxonomy: which events count as what, in a versioned file."""
+
+from __future__ import annotations
+
+from microconv.taxonomy.loading import PRESETS, find_problems, load_taxonomy
+from microconv.taxonomy.model import CarriedParameter, Condition, MicroConversion, Taxonomy
+
+__all__ = [
+    "PRESETS",
+    "CarriedParameter",
+    "Condition",
+    "MicroConversion",
+    "Taxonomy",
+    "find_problems",
+    "load_taxonomy",
+]
