@@ -1,0 +1,1 @@
+"""Where an audience can go: one module per kind of destination."""
