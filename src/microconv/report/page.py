@@ -1,0 +1,96 @@
+"""Puts the parts together: template, styles, scripts, and the policy that allows those scripts and nothing else."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from functools import cache
+from importlib.resources import files
+from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+from markupsafe import Markup
+
+from microconv.report import wording
+from microconv.report.figures import plotly_script
+from microconv.report.findings import findings
+from microconv.report.sections import sections
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from microconv.analyses.results import StagedSummary
+    from microconv.report.data import ReportData
+
+
+def page(data: ReportData) -> str:
+    """Return the page as HTML."""
+    scripts = (plotly_script(), _asset("report.js"))
+    return (
+        _environment()
+        .get_template("template.html.j2")
+        .render(
+            data=data,
+            period=_period(data.summary),
+            generated=_generated(data),
+            figures=_key_figures(data.summary),
+            findings=findings(data),
+            sections=sections(data),
+            policy=_policy(scripts),
+            # Our own files and plotly's: the only text that goes into the page unescaped.
+            style=Markup(_asset("style.css")),  # noqa: S704 - a file of this package
+            scripts=[Markup(script) for script in scripts],  # noqa: S704 - files of this package and of plotly
+        )
+    )
+
+
+@cache
+def _environment() -> Environment:
+    environment = Environment(
+        loader=PackageLoader("microconv.report", "."),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
+    return environment
+
+
+@cache
+def _asset(name: str) -> str:
+    return files("microconv.report").joinpath(name).read_text(encoding="utf-8")
+
+
+def _policy(scripts: Sequence[str]) -> str:
+    """Return a Content-Security-Policy: no network, and no script but these, whatever a name in the data says."""
+    hashes = (base64.b64encode(hashlib.sha256(script.encode()).digest()).decode() for script in scripts)
+    allowed = " ".join(f"'sha256-{digest}'" for digest in hashes)
+    return (
+        f"default-src 'none'; script-src {allowed}; style-src 'unsafe-inline'; img-src data:; "
+        "base-uri 'none'; form-action 'none'"
+    )
+
+
+def _period(summary: StagedSummary) -> str:
+    if summary.first_date is None or summary.last_date is None:
+        return "No days staged yet"
+    return f"{wording.period(summary.first_date, summary.last_date)} ({wording.plural(summary.days, 'day')})"
+
+
+def _generated(data: ReportData) -> str:
+    local = data.generated_at.astimezone(ZoneInfo(data.timezone))
+    return f"{wording.day(local.date())}, {local:%H:%M}"
+
+
+def _key_figures(summary: StagedSummary) -> tuple[tuple[str, str], ...]:
+    return (
+        ("Events", wording.count(summary.events)),
+        ("Sessions", wording.count(summary.sessions)),
+        ("Engaged sessions", wording.share(wording.ratio(summary.engaged_sessions, summary.sessions))),
+        ("Actors", wording.count(summary.actors)),
+        ("Micro-conversions", wording.count(summary.micro_conversions)),
+        ("Events without consent", wording.share(wording.ratio(summary.consentless_events, summary.events))),
+        ("Duplicates removed", wording.count(summary.duplicates_removed)),
+    )

@@ -1,0 +1,50 @@
+"""From `ReportData` to the page, and the page to its file."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from microconv.errors import DestinationError
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from microconv.report.data import ReportData
+
+
+def render_report(data: ReportData) -> str:
+    """Return the whole page as HTML: styles, scripts and numbers inside, nothing to be fetched."""
+    from microconv.report.page import page  # noqa: PLC0415 - jinja2 and plotly are only for those who render
+
+    return page(data)
+
+
+def write_report(data: ReportData, path: Path) -> Path:
+    """Write the page to `path`, replacing an older one whole or not at all, and return `path`.
+
+    Raises:
+        DestinationError: The folder does not exist or cannot be written to, `path` is a folder, or the disk is full.
+    """
+    if not path.parent.is_dir():
+        raise DestinationError(
+            f"The report cannot be written to {path}: {path.parent} is not a folder.",
+            hint="Create the folder, or name another file.",
+        )
+    text = render_report(data)
+    # Beside the target, because a rename is atomic only within one file system.
+    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    try:
+        with temporary.open("w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    except OSError as error:
+        raise DestinationError(
+            f"The report cannot be written to {path}: {error.strerror or error}.",
+            hint="Check the folder's permissions and free space, or name another file.",
+        ) from error
+    finally:
+        temporary.unlink(missing_ok=True)
+    return path

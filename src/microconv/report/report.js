@@ -1,0 +1,65 @@
+// Draws the figures in the reader's theme, switches the lookback window, and makes the page ready for paper.
+(function () {
+  "use strict";
+  const root = document.documentElement;
+  const charts = Array.from(document.querySelectorAll(".chart"));
+  const options = { displayModeBar: false, responsive: true, showTips: false };
+  const PRINT_WIDTH = 660;
+
+  // Figures name CSS variables as colours, so one figure serves every theme.
+  function inTheme(value, style) {
+    if (typeof value === "string") {
+      const match = /^var\((--[\w-]+)\)$/.exec(value);
+      return match ? style.getPropertyValue(match[1]).trim() : value;
+    }
+    if (Array.isArray(value)) {
+      return value.map((item) => inTheme(item, style));
+    }
+    if (value && typeof value === "object") {
+      return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, inTheme(item, style)]));
+    }
+    return value;
+  }
+
+  function draw(width) {
+    const style = getComputedStyle(root);
+    for (const chart of charts) {
+      if (chart.offsetParent === null) continue; // plotly cannot measure what is hidden
+      const figure = inTheme(JSON.parse(document.getElementById(chart.dataset.figure).textContent), style);
+      if (width) Object.assign(figure.layout, { autosize: false, width: width });
+      Plotly.react(chart, figure.data, figure.layout, options);
+    }
+  }
+
+  const choice = document.querySelector(".choice");
+  function chooseWindow() {
+    const chosen = choice.querySelector("input:checked").value;
+    for (const panel of document.querySelectorAll(".panel")) panel.hidden = panel.id !== chosen;
+  }
+  if (choice) {
+    choice.hidden = false;
+    chooseWindow();
+    choice.addEventListener("change", () => {
+      chooseWindow();
+      draw();
+    });
+  }
+
+  window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
+
+  let opened = [];
+  window.addEventListener("beforeprint", () => {
+    root.classList.add("printing");
+    opened = Array.from(document.querySelectorAll("details:not([open])"));
+    for (const details of opened) details.open = true;
+    draw(PRINT_WIDTH);
+  });
+  window.addEventListener("afterprint", () => {
+    root.classList.remove("printing");
+    for (const details of opened) details.open = false;
+    draw();
+  });
+
+  draw();
+  document.getElementById("no-script").hidden = true;
+})();

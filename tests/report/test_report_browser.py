@@ -1,0 +1,177 @@
+"""The page in a real browser, on a desk and on a phone."""
+
+from __future__ import annotations
+
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from urllib.parse import urlsplit
+
+import pytest
+from playwright.sync_api import Page
+from report_sample import funnel
+
+from microconv.analyses.results import ChannelResult, ChannelSessions
+from microconv.report import write_report
+
+DESK, PHONE = 1280, 390
+EVIL = "</script><img src=x onerror=alert(1)><b>Bold</b>"
+
+
+@dataclass
+class _Watched:
+    page: Page
+    trouble: list[str] = field(default_factory=list)
+
+
+@pytest.fixture
+def look(browser, tmp_path):
+    """Write the report, open it, and note every console message, error, dialog and request but the one for the page."""
+
+    @contextmanager
+    def open_report(data, width, **options):
+        path = write_report(data, tmp_path / "report.html")
+        with browser.new_context(viewport={"width": width, "height": 900}, **options) as context:
+            page = context.new_page()
+            watched = _Watched(page)
+            page.on("console", lambda message: watched.trouble.append(f"console {message.type}: {message.text}"))
+            page.on("pageerror", lambda error: watched.trouble.append(f"error: {error}"))
+            page.on("dialog", lambda dialog: (watched.trouble.append("dialog"), dialog.dismiss()))
+            page.on(
+                "request",
+                lambda request: (
+                    None
+                    if request.url in (path.as_uri(), "data:,")
+                    else watched.trouble.append(f"request: {urlsplit(request.url).scheme}")
+                ),
+            )
+            page.goto(path.as_uri())
+            yield watched
+
+    return open_report
+
+
+def _overflow(page):
+    return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
+
+
+def _drawn(page):
+    """Return the ids of visible charts, each with whether its drawing is there and fits."""
+    return page.evaluate(
+        """Object.fromEntries(Array.from(document.querySelectorAll(".chart"))
+             .filter((chart) => chart.offsetParent !== null)
+             .map((chart) => {
+               const svg = chart.querySelector("svg.main-svg");
+               return [chart.id, svg !== null && svg.getBoundingClientRect().right <= window.innerWidth
+                 && svg.getBoundingClientRect().width > 250];
+             }))"""
+    )
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_page_is_whole_quiet_and_fits(look, report_data, width, scheme):
+    with look(report_data, width, color_scheme=scheme) as seen:
+        assert seen.page.get_by_text("The charts need JavaScript.").is_hidden()
+        assert _drawn(seen.page) == dict.fromkeys(["funnel-1", "funnel-2", "window-3-chart", "channels-chart"], True)
+        assert _overflow(seen.page) <= 0
+        assert seen.trouble == []
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_page_without_data_is_quiet_and_fits(look, empty_data, width):
+    with look(empty_data, width) as seen:
+        assert seen.page.locator("svg.main-svg").count() == 0
+        assert _overflow(seen.page) <= 0
+        assert seen.trouble == []
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_window_selector_shows_the_chosen_window_alone_and_draws_it(look, report_data, width):
+    with look(report_data, width) as seen:
+        for label, chart in (("1 day", "window-1-chart"), ("7 days", "window-2-chart"), ("30 days", "window-3-chart")):
+            seen.page.get_by_role("radio", name=label, exact=True).check()
+
+            assert [panel for panel in _drawn(seen.page).items() if panel[0].startswith("window")] == [(chart, True)]
+            assert seen.page.get_by_role("heading", name=f"Within {label}").is_visible()
+            assert seen.page.locator(".panel:visible").count() == 1
+        assert _overflow(seen.page) <= 0
+        assert seen.trouble == []
+
+
+def test_window_selector_works_with_the_keyboard(look, report_data):
+    with look(report_data, DESK) as seen:
+        seen.page.locator(".choice input:checked").focus()
+        seen.page.keyboard.press("ArrowLeft")
+
+        assert seen.page.get_by_role("heading", name="Within 7 days").is_visible()
+
+
+def test_tables_open_and_scroll_inside_themselves_on_a_phone(look, report_data):
+    with look(report_data, PHONE) as seen:
+        for summary in seen.page.locator("summary:visible").all():
+            summary.click()
+        heat = seen.page.locator(".heat")
+        heat.evaluate("element => { element.scrollLeft = 10_000; }")
+
+        assert seen.page.locator("#window-3").get_by_text("180.0 (45.0%)").is_visible()
+        assert heat.evaluate("element => element.scrollLeft") > 100
+        # The names stay in sight while the days move under them.
+        assert heat.locator("th[scope=row]").first.bounding_box()["x"] >= 0
+        assert _overflow(seen.page) <= 0
+
+
+def test_names_are_drawn_as_they_are_and_run_nothing(look, report_data):
+    data = replace(
+        report_data,
+        project_name=EVIL,
+        funnels=(funnel("evil", {EVIL: 10, "<b>x</b>": 4}),),
+        channels=ChannelResult((ChannelSessions("<i>a&b</i>", 10, 5, 5, 20), ChannelSessions(EVIL, 5, 5, 5, 20))),
+    )
+    with look(data, PHONE) as seen:
+        ticks = seen.page.locator("#channels-chart .ytick text").all_text_contents()
+
+        assert ticks[0].strip() == "<i>a&b</i>"
+        assert ticks[1].strip() == f"{EVIL[:19]}…"
+        assert seen.page.locator("h1").text_content() == EVIL
+        assert seen.page.locator("img").count() == 0
+        assert _overflow(seen.page) <= 0
+        assert seen.trouble == []
+
+
+def test_charts_follow_the_theme(look, report_data):
+    with look(report_data, DESK, color_scheme="light") as seen:
+        bar = seen.page.locator("#channels-chart .bars path").first
+        before = bar.evaluate("element => element.style.fill")
+        seen.page.emulate_media(color_scheme="dark")
+        bar = seen.page.locator("#channels-chart .bars path").first
+        after = bar.evaluate("element => element.style.fill")
+
+        assert before == "rgb(28, 110, 114)"
+        assert after == "rgb(91, 181, 178)"
+
+
+def test_page_prints_light_whole_and_comes_back(look, report_data):
+    with look(report_data, DESK, color_scheme="dark") as seen:
+        seen.page.evaluate(
+            """window.addEventListener("beforeprint", () => {
+                 window.printed = {
+                   open: document.querySelectorAll("details:not([open])").length === 0,
+                   fill: document.querySelector("#channels-chart .bars path").style.fill,
+                   width: document.querySelector("#channels-chart svg.main-svg").clientWidth,
+                 };
+               })"""
+        )
+        seen.page.pdf(format="A4")
+
+        assert seen.page.evaluate("window.printed") == {"open": True, "fill": "rgb(28, 110, 114)", "width": 660}
+        assert seen.page.locator("details[open]").count() == 0
+        assert _drawn(seen.page)["channels-chart"] is True
+        assert seen.page.locator("#channels-chart svg.main-svg").first.evaluate("svg => svg.clientWidth") < 600
+        assert seen.trouble == []
+
+
+def test_without_scripts_every_window_and_table_is_there(look, report_data):
+    with look(report_data, PHONE, java_script_enabled=False) as seen:
+        assert seen.page.locator(".panel:visible").count() == 3
+        assert seen.page.locator(".choice").is_hidden()
+        assert seen.page.get_by_text("The charts need JavaScript.").is_visible()

@@ -1,0 +1,75 @@
+"""How numbers, times and dates read."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import pytest
+
+from microconv.report import wording
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0.0%"),
+        (0.0001, "<0.1%"),
+        (0.345, "34.5%"),
+        (0.99999, ">99.9%"),
+        (1.0, "100.0%"),
+        (None, "–"),  # noqa: RUF001 - the dash readers see
+        (float("nan"), "–"),  # noqa: RUF001 - the dash readers see
+    ],
+)
+def test_shares_have_one_decimal_and_never_round_to_nothing_or_all(value, text):
+    assert wording.share(value) == text
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0, "0 s"),
+        (45.4, "45 s"),
+        (60, "1 min"),
+        (3_725, "1 h 2 min"),
+        (86_400, "1 d"),
+        (86_460, "1 d"),
+        (1_000_000, "11 d 13 h"),
+        (None, "–"),  # noqa: RUF001 - the dash readers see
+        (float("inf"), "–"),  # noqa: RUF001 - the dash readers see
+    ],
+)
+def test_measured_times_read_in_their_two_largest_units(seconds, text):
+    assert wording.elapsed(seconds).replace("\u00a0", " ") == text
+
+
+@pytest.mark.parametrize(
+    ("text", "words"), [("1d", "1 day"), ("7d", "7 days"), ("24h", "1 day"), ("90m", "90 minutes"), ("all", "all")]
+)
+def test_windows_read_in_words(text, words):
+    assert wording.window(text) == words
+
+
+def test_counts_have_thin_separators():
+    assert wording.count(1_234_567) == "1\u202f234\u202f567"
+    assert wording.short_count(9_999_999) == "9\u202f999\u202f999"
+    assert wording.short_count(49_382_716) == "49.4\u00a0M"
+    assert wording.money(1_234.5, "EUR") == "1\u202f234.50\u00a0EUR"
+
+
+def test_periods_do_not_repeat_themselves():
+    assert wording.period(date(2026, 11, 3), date(2026, 11, 3)) == "3 November 2026"
+    assert wording.period(date(2026, 11, 3), date(2026, 11, 4)) == "3 to 4 November 2026"
+    assert wording.period(date(2026, 10, 20), date(2026, 11, 4)) == "20 October to 4 November 2026"
+    assert wording.period(date(2025, 12, 20), date(2026, 1, 4)) == "20 December 2025 to 4 January 2026"
+
+
+def test_long_lists_are_cut_with_a_count():
+    assert wording.listed(("a",)) == "a"
+    assert wording.listed(("a", "b", "c")) == "a, b and c"
+    assert wording.listed(tuple("abcdefgh"), limit=2) == "a, b and 6 more"
+
+
+def test_models_have_readable_names_also_those_not_known_yet():
+    assert wording.model("last_non_direct") == "Last non-direct"
+    assert wording.model("markov_removal") == "Markov removal"
