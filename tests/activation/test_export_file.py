@@ -65,7 +65,7 @@ def test_generic_formats_fill_the_columns_that_identity_names(segment: Segment, 
         (("user_id",), {"external_id_sha256"}),
     ]:
         result = people.export(format=audience_format, identity=identity)
-        assert result.path.name == f"ready-to-buy.{audience_format}.{audience_format}"
+        assert result.path.name == f"ready-to-buy.{audience_format}"
         assert read_rows(result.path) == [{key: everything[key] if key in keys else nothing for key in everything}]
 
 
@@ -176,7 +176,7 @@ def test_manifest_tells_origin_counts_and_checksums(segment: Segment) -> None:
         "created_at": "2026-03-01T08:00:00+00:00",
         "lineage": {"rule": "add_to_cart", "as_of": "2026-02-28"},
     }
-    assert [file["name"] for file in files] == ["ready-to-buy.csv.csv", "ready-to-buy.csv.rejects.csv"]
+    assert [file["name"] for file in files] == ["ready-to-buy.csv", "ready-to-buy.csv.rejects.csv"]
     for file in files:
         content = (segment.folder / file["name"]).read_bytes()
         assert file["sha256"] == hashlib.sha256(content).hexdigest()
@@ -191,7 +191,7 @@ def test_document_is_json_with_the_agreed_keys(segment: Segment) -> None:
         "segment": "ready-to-buy",
         "destination": "portal",
         "format": "jsonl",
-        "path": str(segment.folder / "ready-to-buy.jsonl.jsonl"),
+        "path": str(segment.folder / "ready-to-buy.jsonl"),
         "members": 3,
         "written": 2,
         "excluded": {"no_user_id": 1},
@@ -257,7 +257,7 @@ def test_files_and_folder_are_private(segment: Segment) -> None:
         os.umask(old_umask)
     assert stat.S_IMODE(segment.folder.stat().st_mode) == 0o700
     names = sorted(path.name for path in segment.folder.iterdir())
-    assert names == ["ready-to-buy.jsonl.jsonl", "ready-to-buy.jsonl.manifest.json", "ready-to-buy.jsonl.rejects.csv"]
+    assert names == ["ready-to-buy.jsonl", "ready-to-buy.jsonl.manifest.json", "ready-to-buy.jsonl.rejects.csv"]
     assert {stat.S_IMODE(path.stat().st_mode) for path in segment.folder.iterdir()} == {0o600}
 
 
@@ -405,18 +405,18 @@ def test_leftovers_of_a_killed_run_are_removed_after_a_day_and_not_before(segmen
     segment.folder.mkdir()
     ages = {"old": 25, "young": 23}
     for token, hours in ages.items():
-        leftover = segment.folder / f".ready-to-buy.jsonl.jsonl.{token}.partial"
+        leftover = segment.folder / f".ready-to-buy.jsonl.{token}.partial"
         leftover.write_text("half")
         modified_at = NOW.timestamp() - hours * 3600
         os.utime(leftover, (modified_at, modified_at))
     segment.with_users(1).export()
-    assert [path.name for path in segment.folder.glob(".*")] == [".ready-to-buy.jsonl.jsonl.young.partial"]
+    assert [path.name for path in segment.folder.glob(".*")] == [".ready-to-buy.jsonl.young.partial"]
 
 
 def test_a_run_killed_and_started_again_under_its_id_completes(segment: Segment) -> None:
     token = hashlib.sha256(b"run/1").hexdigest()[:16]
     segment.folder.mkdir()
     for what in ("partial", "previous"):
-        (segment.folder / f".ready-to-buy.jsonl.jsonl.{token}.{what}").write_text("half")
+        (segment.folder / f".ready-to-buy.jsonl.{token}.{what}").write_text("half")
     segment.with_users(1).export()
     assert list(segment.folder.glob(".*")) == []

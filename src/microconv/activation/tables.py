@@ -186,8 +186,8 @@ def _read_csv(path: Path, source: str) -> tuple[list[str], list[list[str]]]:
 
 
 def _read_parquet(path: Path, source: str) -> tuple[list[str], Iterator[Sequence[object]]]:
-    import pyarrow as pa  # type: ignore[import-untyped]  # no types in its wheel  # noqa: PLC0415 - slow to import
-    import pyarrow.parquet as pq  # type: ignore[import-untyped]  # as above  # noqa: PLC0415 - as above
+    import pyarrow as pa  # noqa: PLC0415 - slow to import
+    import pyarrow.parquet as pq  # noqa: PLC0415 - slow to import
 
     known = {*_PERSON_COLUMNS, *_CONSENT_COLUMNS}
     try:

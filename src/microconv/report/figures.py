@@ -10,8 +10,8 @@ import html
 import json
 from typing import TYPE_CHECKING, Any
 
-import plotly.graph_objects as go  # type: ignore[import-untyped]  # plotly ships no types
-from plotly.offline import get_plotlyjs  # type: ignore[import-untyped]  # plotly ships no types
+import plotly.graph_objects as go
+from plotly.offline import get_plotlyjs
 
 from microconv.report import wording
 

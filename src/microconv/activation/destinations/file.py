@@ -153,9 +153,10 @@ def export_audience(
 ) -> ExportResult:
     """Write the audience of a segment, its reject file and its manifest, all of them or none.
 
-    In `folder` (created with mode 0700 if missing), each with mode 0600: `<segment>.<format>.csv` (or `.jsonl`), one
-    row per person, sorted, so that equal membership gives equal bytes; `<segment>.<format>.rejects.csv` with
-    `actor_key,reason`; and, put in place last, `<segment>.<format>.manifest.json`.
+    In `folder` (created with mode 0700 if missing), each with mode 0600: `<segment>.google_ads.csv`, `<segment>.csv` or
+    `<segment>.jsonl`, one row per person, sorted, so that equal membership gives equal bytes;
+    `<segment>.<format>.rejects.csv` with `actor_key,reason`; and, put in place last,
+    `<segment>.<format>.manifest.json`.
 
     Args:
         members: The segment's members.
@@ -198,7 +199,8 @@ def export_audience(
         with_address=audience_format.with_address,
     )
     stem = f"{segment}.{format}"
-    path, manifest = folder / f"{stem}.{audience_format.suffix}", folder / f"{stem}.manifest.json"
+    name = stem if format == audience_format.suffix else f"{stem}.{audience_format.suffix}"
+    path, manifest = folder / name, folder / f"{stem}.manifest.json"
     if not allow_shrink:
         check_shrink(audience, segment=segment, audience_file=path, manifest=manifest, max_delete_pct=max_delete_pct)
     written = len(audience.rows)

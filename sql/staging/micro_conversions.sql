@@ -1,0 +1,95 @@
+-- Occurrences of taxonomy entries among the changed days and the neighbouring days of the sessions they touch.
+-- An event yields one row for each entry it meets; a deprecated entry counts as its replacement.
+-- grain: property, event_date, client_key, event_order, micro_conversion
+-- params: pair_events ARRAY<STRING>, pair_entries ARRAY<INT64>, counts_as ARRAY<STRING>, kinds ARRAY<STRING>,
+--   stages ARRAY<STRING>, value_rules ARRAY<STRING>, fixed_values ARRAY<FLOAT64>,
+--   text_<n> STRING, texts_<n> ARRAY<STRING>, number_<n> FLOAT64
+-- structure: carried, conditions, merges
+{% from '_keys.sql' import key %}
+{% from '_urls.sql' import path %}
+{% set user %}CONCAT('u|', o.property, '|', o.user_id){% endset %}
+{% set location %}o.page_location{% endset %}
+{% macro subject(test) -%}
+  {% if test.column is none %}{{ path(location) }}{% else %}o.{{ test.column | identifier }}{% endif %}
+{%- endmacro %}
+{% macro holds(test) -%}
+  {% if test.operator == 'equals' %}{{ subject(test) }} = {{ parameter('text_', test.number) }}
+  {%- elif test.operator == 'any_of' %}{{ subject(test) }} IN UNNEST({{ parameter('texts_', test.number) }})
+  {%- elif test.operator == 'contains' %}STRPOS({{ subject(test) }}, {{ parameter('text_', test.number) }}) > 0
+  {%- elif test.operator == 'starts_with' %}STARTS_WITH({{ subject(test) }}, {{ parameter('text_', test.number) }})
+  {%- elif test.operator == 'matches' %}REGEXP_CONTAINS({{ subject(test) }}, {{ parameter('text_', test.number) }})
+  {%- elif test.operator == 'at_least' %}{{ subject(test) }} >= {{ parameter('number_', test.number) }}
+  {%- elif test.operator == 'at_most' %}{{ subject(test) }} <= {{ parameter('number_', test.number) }}
+  {%- elif test.operator == 'exists' %}{{ subject(test) }} IS NOT NULL
+  {%- elif test.operator == 'is_absent' %}{{ subject(test) }} IS NULL
+  {%- endif %}
+{%- endmacro %}
+{% macro event_columns(row) -%}
+  {{ row }}.property, {{ row }}.event_date, {{ row }}.event_at, {{ row }}.event_order, {{ row }}.event_name,
+    {{ row }}.client_key, {{ row }}.session_key, {{ row }}.user_id, {{ row }}.page_location, {{ row }}.value,
+    {{ row }}.currency, {{ row }}.transaction_id, {{ row }}.is_provisional
+    {%- for parameter_column in carried %}, {{ row }}.{{ parameter_column.name | identifier }}{% endfor %}
+{%- endmacro %}
+WITH pairs AS (
+  SELECT
+    pair_event AS event_name,
+    @pair_entries[OFFSET(place)] AS entry,
+    @counts_as[OFFSET(place)] AS micro_conversion,
+    @kinds[OFFSET(place)] AS kind,
+    @stages[OFFSET(place)] AS stage,
+    @value_rules[OFFSET(place)] AS value_rule,
+    @fixed_values[OFFSET(place)] AS fixed_value
+  FROM UNNEST(@pair_events) AS pair_event WITH OFFSET AS place
+),
+
+events AS (
+  SELECT
+    {{ event_columns('c' | identifier) }}
+  FROM {{ relation('changed_events') }} AS c
+  WHERE c.client_key IS NOT NULL
+  UNION ALL
+  SELECT
+    {{ event_columns('n' | identifier) }}
+  FROM {{ relation('neighbour_events') }} AS n
+),
+
+occurrences AS (
+  SELECT o.*, p.entry, p.micro_conversion, p.kind, p.stage, p.value_rule, p.fixed_value
+  FROM events AS o
+  INNER JOIN pairs AS p ON p.event_name = o.event_name
+  {% if conditions %}
+  WHERE
+    CASE p.entry
+      {% for condition in conditions %}
+      WHEN {{ condition.entry }} THEN
+        {% for test in condition.tests %}
+        {% if not loop.first %}AND {% endif %}{{ holds(test) }}
+        {% endfor %}
+      {% endfor %}
+      ELSE TRUE
+    END
+  {% endif %}
+)
+
+SELECT
+  o.property,
+  o.event_date,
+  o.event_at,
+  o.event_order,
+  o.micro_conversion,
+  o.kind,
+  o.stage,
+  o.client_key,
+  COALESCE({{ key(user) }}, s.actor_key, o.client_key) AS actor_key,
+  o.session_key,
+  CASE o.value_rule WHEN 'event' THEN o.value WHEN 'fixed' THEN o.fixed_value END AS value,
+  IF(o.value_rule = 'event', o.currency, NULL) AS currency,
+  o.transaction_id,
+  {{ path(location) }} AS page,
+  o.is_provisional
+FROM occurrences AS o
+LEFT JOIN {{ relation('sessions') }} AS s ON s.session_key = o.session_key
+{% if merges %}
+WHERE TRUE
+QUALIFY ROW_NUMBER() OVER (PARTITION BY o.client_key, o.event_order, o.micro_conversion ORDER BY o.entry) = 1
+{% endif %}

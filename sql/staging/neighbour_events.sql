@@ -1,0 +1,31 @@
+-- Staged events of the touched sessions on other days than the changed ones: sessions cross midnight.
+-- Only days between the first and last day of a touched session are read.
+-- grain: property, event_date, client_key, event_order
+-- params: property STRING, changed_dates ARRAY<DATE>
+-- structure: carried
+WITH touched AS (
+  SELECT t.session_key
+  FROM {{ relation('touched_sessions') }} AS t
+),
+
+span AS (
+  SELECT s.property, MIN(s.session_date) AS first_date, MAX(s.last_event_date) AS last_date
+  FROM {{ relation('mc_sessions') }} AS s
+  INNER JOIN touched AS t ON t.session_key = s.session_key
+  GROUP BY s.property
+)
+
+SELECT
+  m.property, m.event_date, m.event_at, m.event_order, m.event_name, m.client_key, m.session_key, m.user_id,
+  m.user_pseudo_id, m.stream_id, m.ga_session_id, m.session_number, m.engagement_msec, m.page_location,
+  m.page_referrer, m.value, m.currency, m.transaction_id, m.traffic_rule, m.traffic_source, m.traffic_medium,
+  m.traffic_campaign, m.traffic_channel_group, m.click_id, m.device_category, m.country, m.is_provisional
+  {%- for parameter_column in carried %}, m.{{ parameter_column.name | identifier }}{% endfor %}
+
+FROM {{ relation('mc_events') }} AS m
+INNER JOIN span AS s ON s.property = m.property
+INNER JOIN touched AS t ON t.session_key = m.session_key
+WHERE
+  m.property = @property
+  AND m.event_date BETWEEN s.first_date AND s.last_date
+  AND NOT (m.event_date IN UNNEST(@changed_dates))

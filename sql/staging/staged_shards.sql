@@ -1,0 +1,13 @@
+-- The state of staging: which shard each day came from, and what decided its rows.
+-- grain: property, event_date
+-- params: none
+SELECT
+  s.property,
+  s.event_date,
+  s.shard,
+  s.modified_at,
+  s.bytes,
+  s.schema_fingerprint,
+  s.staging_fingerprint
+FROM {{ relation('mc_shards') }} AS s
+ORDER BY s.property, s.event_date

@@ -1,0 +1,112 @@
+"""The command line: a thin skin over `microconv.Project`. Nothing imports it, and it imports nothing heavy at start."""
+
+from __future__ import annotations
+
+import importlib
+import os
+import sys
+from pathlib import Path
+
+import click
+
+from microconv import __version__
+from microconv.cli.context import Context
+from microconv.errors import EngineError, MicroconvError
+
+INTERRUPTED = 130
+
+# Commands in the order of the work, each with the module and attribute that hold it: loaded when it is asked for.
+COMMANDS = {
+    "init": "init:init",
+    "sync": "sync:sync",
+    "taxonomy": "taxonomy:taxonomy",
+    "coverage": "coverage:coverage",
+    "funnel": "funnel:funnel",
+    "attribution": "attribution:attribution",
+    "channels": "channels:channels",
+    "segment": "segment:segment",
+    "export": "export:export",
+    "report": "report:report",
+    "demo": "demo:demo",
+}
+
+
+class _Commands(click.Group):
+    """A group that imports a command's module when the command is asked for."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - Click's signature
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - Click's signature
+        if name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[name].partition(":")
+        command: click.Command = getattr(importlib.import_module(f"microconv.cli.{module}"), attribute)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.option(
+    "-c",
+    "--config",
+    type=click.Path(path_type=Path),
+    help="Configuration file; default: $MICROCONV_CONFIG, then ./microconv.toml.",
+)
+@click.option(
+    "--log-format",
+    type=click.Choice(["text", "json"]),
+    default="text",
+    show_default=True,
+    help="How to write progress and warnings on stderr; json writes one object a line, for schedulers.",
+)
+@click.version_option(__version__, prog_name="microconv")
+@click.pass_context
+def cli(ctx: click.Context, config: Path | None, log_format: str) -> None:
+    """Turn a GA4 export into decisions about micro-conversions.
+
+    \b
+    Examples:
+      microconv demo
+      microconv init --exports exports --property 123456789 --timezone Europe/Berlin
+      microconv sync
+      microconv funnel purchase_journey
+      microconv -c shop.toml attribution --format json
+
+    Exit codes: 0 done, 1 findings, 2 usage or configuration, 3 source or engine, 4 destination,
+    5 another run holds the lock, 130 interrupted.
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    ctx.obj = Context(config_path=config, log_format=log_format, environ=dict(os.environ))
+
+
+def main() -> None:
+    """Run the command line; every error is one paragraph on stderr and a documented exit code, never a traceback."""
+    try:
+        cli.main(prog_name="microconv", standalone_mode=False)
+    except click.exceptions.Exit as stop:
+        sys.exit(stop.exit_code)
+    except click.ClickException as error:
+        error.show()
+        sys.exit(error.exit_code)
+    except (KeyboardInterrupt, click.Abort):
+        click.echo("Interrupted. What was finished is kept; run the same command again to complete the rest.", err=True)
+        sys.exit(INTERRUPTED)
+    except MicroconvError as error:
+        _say(error)
+        sys.exit(error.exit_code)
+    except BrokenPipeError:
+        # The reader (`| head`) has gone: not an error, but Python would complain when it flushes stdout at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(0)
+    except Exception as error:  # The last line of defence: no traceback reaches a user.
+        if os.environ.get("MICROCONV_TRACEBACK"):
+            raise
+        unexpected = EngineError(
+            f"microconv met something it does not know ({type(error).__name__}).",
+            hint="This is a bug: run again with MICROCONV_TRACEBACK=1 set and report what it prints.",
+        )
+        _say(unexpected)
+        sys.exit(unexpected.exit_code)
+
+
+def _say(error: MicroconvError) -> None:
+    click.echo(f"Error: {error.message} {error.hint}", err=True)

@@ -1,0 +1,33 @@
+"""What every command gets: where the configuration is, how to log, and the project once it is needed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from microconv.config import Config
+    from microconv.project import Project
+
+
+@dataclass(frozen=True)
+class Context:
+    """The options of the root command; `config` and `project` are read when a command asks for them."""
+
+    config_path: Path | None
+    log_format: str
+    environ: Mapping[str, str]
+
+    def config(self) -> Config:
+        """Load the configuration; ConfigError says what is wrong and where it was looked for."""
+        from microconv.config import load_config  # noqa: PLC0415 - `microconv --help` must not wait for pydantic
+
+        return load_config(self.config_path, self.environ)
+
+    def project(self) -> Project:
+        """Open the project: configuration, taxonomy and engine. Use it as a context manager."""
+        from microconv.project import Project  # noqa: PLC0415 - `microconv --help` must not wait for DuckDB
+
+        return Project(self.config())

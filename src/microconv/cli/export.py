@@ -1,0 +1,72 @@
+"""`microconv export`: write audiences that ad platforms take, for those who agreed."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import click
+
+from microconv.cli import output
+from microconv.cli.segment import as_of_option, moment
+from microconv.errors import UsageError
+
+if TYPE_CHECKING:
+    from microconv.activation.destinations.file import ExportResult
+    from microconv.cli.context import Context
+
+
+@click.command("export", short_help="Write a segment's audience to a destination.")
+@click.argument("segment")
+@click.option("--to", "destination", metavar="NAME", help="Destination; needed when the configuration has several.")
+@as_of_option
+@click.option("--dry-run", is_flag=True, help="Say what would be written and check the guards, but write nothing.")
+@click.option("--allow-shrink", is_flag=True, help="Write even if the audience is empty or much smaller than before.")
+@output.format_option
+@click.pass_obj
+def export(
+    context: Context,
+    *,
+    segment: str,
+    destination: str | None,
+    as_of: str | None,
+    dry_run: bool,
+    allow_shrink: bool,
+    output_format: str,
+) -> None:
+    """Write the audience of SEGMENT: hashed identifiers of members who granted consent, with rejects and a manifest.
+
+    Members without a consent record that grants both ad_user_data and ad_personalization are left out. An empty
+    audience, or one that lost more than half of its people since the last export, is not written: exit code 1.
+
+    \b
+    Examples:
+      microconv export cart_abandoners --to google_ads
+      microconv export cart_abandoners --to google_ads --dry-run --format json
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    asked = moment(as_of)
+    with context.project() as project:
+        if destination is None:
+            names = [each.name for each in project.config.destinations]
+            if len(names) != 1:
+                raise UsageError(
+                    f"Say where to: the configuration has {len(names)} destinations.",
+                    hint=f"Add --to NAME ({', '.join(names) or 'add one under [[destinations]]'}).",
+                )
+            destination = names[0]
+        result = project.export(segment, destination, as_of=asked, allow_shrink=allow_shrink, dry_run=dry_run)
+    log = output.Log(context.log_format)
+    for warning in result.warnings:
+        log.warning(warning, segment=segment, destination=destination)
+    output.emit(
+        output_format,
+        document={**result.document(), "dry_run": dry_run},
+        tables=lambda: [sentence(result, dry_run=dry_run)],
+    )
+
+
+def sentence(result: ExportResult, *, dry_run: bool = False) -> str:
+    """Say what was written and why the others were not."""
+    verb = "would be written" if dry_run else "written"
+    reasons = ", ".join(f"{reason} {count:,}" for reason, count in result.excluded.items())
+    left_out = f"; left out: {reasons}" if reasons else ""
+    return f"{result.segment}: {result.written:,} of {result.members:,} members {verb} to {result.path}{left_out}."

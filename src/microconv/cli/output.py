@@ -1,0 +1,105 @@
+"""How commands speak: one JSON document or tables on stdout; progress, warnings and logs on stderr."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+FORMATS = ("table", "json")
+
+
+def format_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--format table|json`, passed to the command as `output_format`."""
+    return click.option(
+        "--format",
+        "output_format",
+        type=click.Choice(FORMATS),
+        default="table",
+        show_default=True,
+        help="Tables for people, one JSON document for machines.",
+    )(command)
+
+
+def emit(output_format: str, *, document: Mapping[str, Any], tables: Callable[[], Sequence[Table | str]]) -> None:
+    """Write a result on stdout: the document as JSON, or the tables (and sentences) made only when they are shown."""
+    if output_format == "json":
+        click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+        return
+    from rich.console import Console  # noqa: PLC0415 - only tables need it, and it takes a tenth of a second
+
+    # Piped output keeps its full width: a table cut at 80 columns would lose numbers.
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+    for item in tables():
+        console.print(item, markup=False)
+
+
+def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> Table:
+    """Make a table; a column is a heading and `left` or `right`."""
+    from rich import box  # noqa: PLC0415 - see emit
+    from rich.table import Table  # noqa: PLC0415 - see emit
+    from rich.text import Text  # noqa: PLC0415 - see emit
+
+    made = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
+    for heading, justify in columns:
+        made.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
+    for row in rows:
+        made.add_row(*(Text(cell) for cell in row))
+    return made
+
+
+class Log:
+    """Messages on stderr: plain lines for people, one JSON object a line with `--log-format json`."""
+
+    def __init__(self, log_format: str, now: Callable[[], datetime] = lambda: datetime.now(tz=UTC)) -> None:
+        self._is_json = log_format == "json"
+        self._now = now
+
+    def info(self, message: str, **facts: object) -> None:
+        """Say what happens."""
+        self._write("info", message, facts)
+
+    def warning(self, message: str, **facts: object) -> None:
+        """Say what should be looked at."""
+        self._write("warning", message, facts)
+
+    def _write(self, level: str, message: str, facts: Mapping[str, object]) -> None:
+        if self._is_json:
+            line = {"time": self._now().isoformat(timespec="milliseconds"), "level": level, "message": message, **facts}
+            click.echo(json.dumps(line, ensure_ascii=False, default=str), err=True)
+        else:
+            click.echo(f"Warning: {message}" if level == "warning" else message, err=True)
+
+    @contextmanager
+    def progress(self, title: str) -> Iterator[Callable[[int, int, str], None]]:
+        """Show progress: a bar on a terminal, JSON lines for schedulers, and nothing when stderr is a plain file.
+
+        Yields a function that takes (done, total, what is being done).
+        """
+        if self._is_json:
+            yield lambda done, total, step: self.info(title, done=done, total=total, step=step)
+            return
+        if not sys.stderr.isatty():
+            yield lambda _done, _total, _step: None
+            return
+        from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeElapsedColumn(),
+            TextColumn("{task.fields[step]}", markup=False),
+        )
+        with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
+            task = bar.add_task(title, total=None, step="")
+            yield lambda done, total, step: bar.update(task, completed=done, total=total, step=step)

@@ -1,0 +1,50 @@
+"""`microconv report`: one HTML page."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from microconv.cli import output
+
+if TYPE_CHECKING:
+    from microconv.cli.context import Context
+
+
+@click.command("report", short_help="Write the report, one self-contained HTML page.")
+@click.option(
+    "--output",
+    "path",
+    type=click.Path(path_type=Path, dir_okay=False),
+    default=Path("report.html"),
+    show_default=True,
+    help="File to write; an older report there is replaced.",
+)
+@output.format_option
+@click.pass_obj
+def report(context: Context, *, path: Path, output_format: str) -> None:
+    """Write the report: what needs attention, funnels, attribution, coverage and sessions by channel.
+
+    The page needs no network and reads well on a phone.
+
+    \b
+    Examples:
+      microconv report
+      microconv report --output reports/march.html --format json
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    from microconv.report import findings, write_report  # noqa: PLC0415 - `--help` must not wait for it
+
+    with context.project() as project:
+        data = project.report_data()
+    written = write_report(data, path)
+    found = findings(data)
+    output.emit(
+        output_format,
+        document={
+            "path": str(written),
+            "findings": [{"kind": each.kind, "severity": each.severity, "text": each.text} for each in found],
+        },
+        tables=lambda: [f"Report written to {written}.", *(f"{each.severity}: {each.text}" for each in found)],
+    )

@@ -1,0 +1,1 @@
+"""Engines: where templates run and where the staged tables and the state live."""

@@ -1,0 +1,282 @@
+"""The embedded engine: DuckDB in a file beside the configuration."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Self
+
+import duckdb
+
+from microconv.engines.base import Change, DeleteDays, DeleteKeys, InsertScratch
+from microconv.engines.dialect import to_duckdb
+from microconv.errors import EngineError, LockedError, SourceError
+from microconv.exports import RAW_COLUMNS
+
+if TYPE_CHECKING:
+    from types import TracebackType
+
+    import pyarrow as pa
+
+    from microconv.exports import Shard, ShardSchema
+    from microconv.tables import Column, Table
+    from microconv.templates import Query, Value
+
+_TYPES = {
+    "STRING": "VARCHAR",
+    "INT64": "BIGINT",
+    "FLOAT64": "DOUBLE",
+    "BOOL": "BOOLEAN",
+    "DATE": "DATE",
+    "TIMESTAMP": "TIMESTAMPTZ",
+}
+RAW_EVENTS = "raw_events"
+_MAX_JSON_OBJECT_BYTES = 64 * 1024 * 1024
+
+
+def duckdb_type(googlesql: str) -> str:
+    """Translate a GoogleSQL type, nested ones included, to DuckDB's."""
+    if googlesql in _TYPES:
+        return _TYPES[googlesql]
+    if googlesql.startswith("ARRAY<"):
+        return f"{duckdb_type(googlesql[len('ARRAY<') : -1])}[]"
+    fields = _split_fields(googlesql[len("STRUCT<") : -1])
+    return f"STRUCT({', '.join(f'{_quote(name)} {duckdb_type(kind)}' for name, kind in fields)})"
+
+
+def _split_fields(body: str) -> Iterator[tuple[str, str]]:
+    depth = start = 0
+    for position, character in enumerate(f"{body},"):
+        depth += (character == "<") - (character == ">")
+        if character == "," and depth == 0:
+            name, _, kind = body[start:position].strip().partition(" ")
+            yield name, kind
+            start = position + 1
+
+
+def _quote(name: str) -> str:
+    return '"' + name.replace('"', '""') + '"'
+
+
+def _text(value: object) -> str:
+    """Write a string literal, for the one place where DuckDB takes no parameter: table functions in a view."""
+    return "'" + str(value).replace("'", "''") + "'"
+
+
+class DuckDBEngine:
+    """Runs templates in one DuckDB file. One process at a time: DuckDB's own file lock is the lock of a sync."""
+
+    def __init__(self, path: Path, *, memory_limit: str = "2GB", threads: int | None = None) -> None:
+        """Open (or create) the database.
+
+        Raises:
+            LockedError: another process has it open.
+            EngineError: the file is no database, or its folder cannot be written.
+        """
+        self.path = path
+        self._reading: tuple[Path, ...] = ()
+        settings: dict[str, Any] = {"memory_limit": memory_limit, "preserve_insertion_order": False}
+        if threads is not None:
+            settings["threads"] = threads
+        try:
+            self._connection = duckdb.connect(str(path), config=settings)
+        except duckdb.Error as error:
+            raise _opening_error(path, error) from error
+        self._connection.execute("SET TimeZone = 'UTC'")
+
+    def query(self, query: Query) -> pa.Table:
+        """Run a template and return its rows."""
+        with self._errors(query.name):
+            return _whole_numbers(self._connection.sql(_translated(query), params=_values(query)).to_arrow_table())
+
+    def has_table(self, name: str) -> bool:
+        """Tell whether a table of this name exists."""
+        with self._errors(name):
+            found = self._connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]).fetchall()
+        return bool(found)
+
+    def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:
+        """Create a table where it is missing, and add `extra` columns it lacks."""
+        columns = ", ".join(f"{_quote(column.name)} {duckdb_type(column.type)}" for column in table.columns)
+        with self._errors(table.name):
+            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_quote(table.name)} ({columns})")
+            for column in extra:
+                self._connection.execute(
+                    f"ALTER TABLE {_quote(table.name)} "
+                    f"ADD COLUMN IF NOT EXISTS {_quote(column.name)} {duckdb_type(column.type)}"
+                )
+
+    def materialise(self, query: Query, scratch: str) -> None:
+        """Write a template's rows into a temporary table."""
+        reading = self._reading if RAW_EVENTS in query.sql else ()
+        with self._errors(query.name, reading):
+            self._connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE {_quote(scratch)} AS {_translated(query)}", _values(query)
+            )
+
+    def read_shards(self, shards: Sequence[Shard], schema: ShardSchema) -> None:  # noqa: ARG002 - BigQuery needs the schema
+        """Make `raw_events` a view over the files of these shards."""
+        files = f"[{', '.join(_text(path) for shard in shards for path in shard.files)}]"
+        if shards[0].format == "parquet":
+            source = f"read_parquet({files})"
+        else:
+            columns = ", ".join(f"{_text(name)}: {_text(duckdb_type(kind))}" for name, kind in RAW_COLUMNS.items())
+            source = (
+                f"read_json({files}, format = 'newline_delimited', columns = {{{columns}}}, "
+                f"maximum_object_size = {_MAX_JSON_OBJECT_BYTES})"
+            )
+        self._reading = tuple(path for shard in shards for path in shard.files)
+        with self._errors(shards[0].name, self._reading):
+            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {RAW_EVENTS} AS SELECT * FROM {source}")
+
+    def apply(self, changes: Sequence[Change]) -> None:
+        """Make all changes in one transaction."""
+        with self._errors("apply"), self._transaction():
+            for change in changes:
+                self._change(change)
+
+    def _change(self, change: Change) -> None:
+        table = _quote(change.table.name)
+        match change:
+            case DeleteDays(property_id=property_id, dates=dates):
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE property = ? AND list_contains(?, event_date)",
+                    [property_id, list(dates)],
+                )
+            case DeleteKeys(column=column, scratch=scratch):
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE {_quote(column)} IN (SELECT {_quote(column)} FROM {_quote(scratch)})"
+                )
+            case InsertScratch(scratch=scratch):
+                names = ", ".join(_quote(name) for name in self._common_columns(change.table.name, scratch))
+                self._connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {_quote(scratch)}")
+            case _:
+                grain = " AND ".join(f"{_quote(name)} = ?" for name in change.table.grain)
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE {grain}", [change.row[name] for name in change.table.grain]
+                )
+                names = ", ".join(_quote(name) for name in change.row)
+                marks = ", ".join("?" for _ in change.row)
+                self._connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(change.row.values()))
+
+    def _common_columns(self, table: str, scratch: str) -> list[str]:
+        def columns(name: str) -> list[str]:
+            return [row[0] for row in self._connection.execute(f"DESCRIBE {_quote(name)}").fetchall()]
+
+        there = set(columns(scratch))
+        return [name for name in columns(table) if name in there]
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._connection.execute("BEGIN")
+        try:
+            yield
+            self._connection.execute("COMMIT")
+        except BaseException:
+            # A failed COMMIT has already ended the transaction; all others still hold it open.
+            try:
+                self._connection.execute("ROLLBACK")
+            except duckdb.Error as error:
+                if "no transaction is active" not in str(error):
+                    raise
+            raise
+
+    @contextmanager
+    def _errors(self, step: str, reading: Sequence[Path] = ()) -> Iterator[None]:
+        """Turn the driver's errors into ours; `reading` names the files of the export that the step reads."""
+        try:
+            yield
+        except duckdb.Error as error:
+            raise _running_error(self.path, step, reading, error) from error
+        except RuntimeError as error:
+            # How the driver reports Ctrl-C during a query.
+            if "interrupt" in str(error).lower():
+                raise KeyboardInterrupt from error
+            raise
+
+    def close(self) -> None:
+        """Close the database and give back its lock."""
+        self._connection.close()
+
+    def __enter__(self) -> Self:
+        """Return the engine itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the engine."""
+        self.close()
+
+
+def _translated(query: Query) -> str:
+    return to_duckdb(query.sql, tuple((name, kind) for name, (kind, _) in query.params.items()))
+
+
+def _values(query: Query) -> dict[str, Value]:
+    return {name: value for name, (_, value) in query.params.items()}
+
+
+def _whole_numbers(table: pa.Table) -> pa.Table:
+    """Give back sums of INT64 as INT64, as GoogleSQL does: DuckDB sums into 128 bits, decimals in Arrow."""
+    import pyarrow as pa  # noqa: PLC0415 - the caller has it loaded; here only its types are needed
+
+    for index, column in enumerate(table.schema):
+        if pa.types.is_decimal(column.type) and column.type.scale == 0:
+            table = table.set_column(index, column.name, table.column(index).cast(pa.int64()))
+    return table
+
+
+def _opening_error(path: Path, error: duckdb.Error) -> Exception:
+    text = str(error)
+    if "lock" in text.lower():
+        owner = re.search(r"\(PID (\d+)\)", text)
+        who = f"process {owner[1]}" if owner else "another process"
+        return LockedError(f"{path} is in use by {who}.", hint="Wait until that run has ended, then start again.")
+    if not path.parent.is_dir():
+        return EngineError(
+            f"The folder {path.parent} of the database does not exist.", hint="Create it, or set engine.path."
+        )
+    if "Permission denied" in text or "Read-only" in text:
+        return EngineError(
+            f"{path} cannot be written: permission denied.", hint="Change the folder's permissions, or set engine.path."
+        )
+    return EngineError(
+        f"{path} cannot be opened as a DuckDB database ({_summary(error)}).",
+        hint="If it is no database of microconv, set engine.path to another file; a sync can rebuild all tables.",
+    )
+
+
+def _running_error(path: Path, step: str, reading: Sequence[Path], error: duckdb.Error) -> EngineError | SourceError:
+    text = str(error)
+    if "No space left" in text or "disk" in text.lower():
+        return EngineError(
+            f"The disk of {path} is full ({step}: {_summary(error)}).",
+            hint="Free some space and start again; nothing was half-written.",
+        )
+    if isinstance(error, duckdb.OutOfMemoryException):
+        return EngineError(
+            f"{step} needs more memory than engine.memory_limit allows ({_summary(error)}).",
+            hint="Raise engine.memory_limit, for example to 4GB.",
+        )
+    if reading:
+        files = str(reading[0]) if len(reading) == 1 else f"one of {reading[0]} to {reading[-1]}"
+        return SourceError(
+            f"{files} cannot be read ({_without_values(_summary(error))}); it was not staged.",
+            hint="The file is damaged: export or copy it again; the other days are not affected.",
+        )
+    return EngineError(
+        f"DuckDB failed in {step}: {_summary(error)}.",
+        hint="Run again; if it fails again, this is a bug worth reporting.",
+    )
+
+
+def _without_values(text: str) -> str:
+    """Take quoted pieces of rows out of a message: they may be personal data. Names of files, in double quotes, stay."""
+    return re.sub(r"'[^']*'", "'…'", text)
+
+
+def _summary(error: BaseException) -> str:
+    return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")

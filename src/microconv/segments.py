@@ -1,0 +1,57 @@
+"""Segments: which actors a rule holds for."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from microconv import templates
+from microconv.activation.audience import Member
+from microconv.analyses.entries import counted_id
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from microconv.config import SegmentConfig
+    from microconv.engines.base import Engine
+    from microconv.taxonomy import Taxonomy
+
+
+def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: datetime) -> tuple[Member, ...]:
+    """Return the actors in a segment at one moment (`sql/segments/members.sql`), by actor key.
+
+    The rule looks at the time from `as_of` minus its `within` to `as_of`, both included. Later ones do not count.
+    Occurrences of one property with the same transaction id count once.
+
+    Args:
+        engine: Where the staged tables are.
+        segment: The rule.
+        taxonomy: The taxonomy the tables were staged with.
+        as_of: An aware timestamp; `default_as_of` gives the usual one.
+
+    Raises:
+        TaxonomyError: The rule names no micro-conversion of the taxonomy.
+        EngineError: The engine failed.
+    """
+    rule, named_by = segment.rule, f'segment "{segment.name}"'
+    query = templates.query(
+        "segments/members",
+        params={
+            "did": counted_id(taxonomy, rule.did, named_by=named_by),
+            "not_did": None if rule.not_did is None else counted_id(taxonomy, rule.not_did, named_by=named_by),
+            "at_least": rule.at_least,
+            "within_us": rule.within.microseconds,
+            "as_of": as_of,
+        },
+    )
+    return tuple(Member(row["actor_key"], row["user_id"]) for row in engine.query(query).to_pylist())
+
+
+def default_as_of(engine: Engine) -> datetime | None:
+    """Return when the latest staged event happened (UTC), or None when nothing is staged.
+
+    Raises:
+        EngineError: The engine failed.
+    """
+    (row,) = engine.query(templates.query("segments/latest_event")).to_pylist()
+    latest: datetime | None = row["latest_event_at"]
+    return latest

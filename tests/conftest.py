@@ -1,0 +1,40 @@
+"""Shared fixtures: a project in a scratch folder, and the real sample where it is there."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from microconv.config import Config, load_config
+from microconv.project import Project
+from projects import write_config
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session")
+def sample() -> Path:
+    """Folder of the real GA4 sample; tests that need it skip where it is missing, which in CI is a failure."""
+    folder = SHARED / "data"
+    if not (folder / "ga4_sample").is_dir():
+        message = f"the real GA4 sample is not at {folder}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    return folder
+
+
+@pytest.fixture
+def config(tmp_path: Path) -> Config:
+    """A configuration of one property, with shards in `exports/` beside it."""
+    return load_config(write_config(tmp_path), {})
+
+
+@pytest.fixture
+def project(config: Config) -> Iterator[Project]:
+    """The project of `config`."""
+    with Project(config) as opened:
+        yield opened

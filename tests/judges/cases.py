@@ -1,0 +1,112 @@
+"""Data-only cases of the templates: `tests/sql/<folder>/<template>/<case>/` with three kinds of JSON files.
+
+- `case.json`: `description`; `structure` (Jinja variables) and `params` where the template has them; `"traffic": true`
+  adds the product's own channel rules to both; `columns` (table -> column -> GoogleSQL type) for input tables that are
+  not known here, or known with fewer columns.
+- `input.<table>.json`: rows; a missing column is NULL. A table that the query reads and that has no file is empty.
+- `expected.json`: rows; a missing column is NULL. They may come in any order, unless the last SELECT has an ORDER BY.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import sqlglot
+from sqlglot import exp
+
+from judges.types import Columns, Params, Row, Tables
+from microconv import templates
+from microconv.exports import RAW_COLUMNS
+from microconv.tables import TABLES
+from microconv.traffic import load_channel_rules, session_params, session_structure
+
+FOLDER = Path(__file__).parents[1] / "sql"
+_KEYS = {"description", "structure", "params", "columns", "traffic"}
+_STAGED = {name: {column.name: column.type for column in table.columns} for name, table in TABLES.items()}
+KNOWN: dict[str, Columns] = {
+    **_STAGED,
+    "raw_events": RAW_COLUMNS,
+    "changed_events": {**_STAGED["mc_events"], "copies": "INT64"},
+    "neighbour_events": _STAGED["mc_events"],
+    "touched_sessions": {"session_key": "INT64", "client_key": "INT64"},
+    "sessions": _STAGED["mc_sessions"],
+}
+
+
+@dataclass(frozen=True)
+class TemplateCase:
+    """One case: a rendered template with its inputs and the rows it must give."""
+
+    folder: Path
+
+    @property
+    def id(self) -> str:
+        return self.folder.relative_to(FOLDER).as_posix()
+
+    @property
+    def template(self) -> str:
+        return self.folder.parent.relative_to(FOLDER).as_posix()
+
+    @cached_property
+    def document(self) -> dict[str, Any]:
+        document = json.loads((self.folder / "case.json").read_text(encoding="utf-8"))
+        if unknown := set(document) - _KEYS:
+            raise ValueError(f"{self.id}/case.json: unknown key {sorted(unknown)}")
+        return document
+
+    @cached_property
+    def query(self) -> templates.Query:
+        params, structure = self.document.get("params", {}), self.document.get("structure", {})
+        if self.document.get("traffic"):
+            rules = load_channel_rules()
+            params, structure = params | session_params(rules), structure | session_structure(rules)
+        return templates.query(self.template, params=params, structure=structure)
+
+    @property
+    def params(self) -> Params:
+        return {name: (value, kind) for name, (kind, value) in self.query.params.items()}
+
+    @cached_property
+    def tree(self) -> exp.Query:
+        tree = sqlglot.parse_one(self.query.sql, read="bigquery")
+        assert isinstance(tree, exp.Query)
+        return tree
+
+    @property
+    def is_ordered(self) -> bool:
+        return self.tree.args.get("order") is not None
+
+    def tables(self) -> Tables:
+        """The tables the query reads, with the rows of their files."""
+        inner = {cte.alias for cte in self.tree.find_all(exp.CTE)}
+        read = {table.name for table in self.tree.find_all(exp.Table) if table.name and table.name not in inner}
+        files = {path.name.split(".")[1] for path in self.folder.glob("input.*.json")}
+        if unused := files - read:
+            raise ValueError(f"{self.id}: the query does not read {sorted(unused)}")
+        return {name: (self._columns(name), self._rows(name)) for name in sorted(read)}
+
+    def expected(self, columns: list[str]) -> list[Row]:
+        """The expected rows, filled up with NULLs to the columns of the result."""
+        rows = json.loads((self.folder / "expected.json").read_text(encoding="utf-8"))
+        for index, row in enumerate(rows):
+            if unknown := set(row) - set(columns):
+                raise ValueError(f"{self.id}/expected.json[{index}]: the result has no column {sorted(unknown)}")
+        return [{name: row.get(name) for name in columns} for row in rows]
+
+    def _columns(self, table: str) -> Columns:
+        columns = {**KNOWN.get(table, {}), **self.document.get("columns", {}).get(table, {})}
+        if not columns:
+            raise ValueError(f"{self.id}: case.json must give the columns of {table}")
+        return columns
+
+    def _rows(self, table: str) -> list[Row]:
+        path = self.folder / f"input.{table}.json"
+        return json.loads(path.read_text(encoding="utf-8")) if path.exists() else []
+
+
+def discover() -> list[TemplateCase]:
+    return [TemplateCase(path.parent) for path in sorted(FOLDER.rglob("case.json"))]
