@@ -5,6 +5,7 @@
 -- structure: leaves, carried
 {% import 'staging/_raw.sql' as raw with context %}
 {% from '_keys.sql' import key %}
+{% from 'staging/_traffic.sql' import said %}
 {% set client %}CONCAT('c|', @property, '|', f.stream_id, '|', f.user_pseudo_id){% endset %}
 {# One order for all that can differ between equal-named rows of one instant: rows that tie on it are equal in every column
    staged, so which of them comes first cannot show. #}
@@ -39,7 +40,7 @@ flat AS (
     COALESCE({{ raw.number('ecommerce.purchase_revenue') }}, {{ raw.param_number(constant('value')) }}) AS value,
     {{ raw.param_string(constant('currency')) }} AS currency,
     COALESCE(
-      {{ raw.text('ecommerce.transaction_id') }}, {{ raw.param_any_text(constant('transaction_id')) }}
+      {{ said(raw.text('ecommerce.transaction_id')) }}, {{ said(raw.param_any_text(constant('transaction_id'))) }}
     ) AS transaction_id,
     {{ raw.text('session_traffic_source_last_click.cross_channel_campaign.source') }} AS last_click_source,
     {{ raw.text('session_traffic_source_last_click.cross_channel_campaign.medium') }} AS last_click_medium,
@@ -89,7 +90,7 @@ resolved AS (
     f.page_referrer,
     f.value,
     f.currency,
-    NULLIF(NULLIF(f.transaction_id, '(not set)'), '') AS transaction_id,
+    f.transaction_id,
     CASE
       WHEN f.last_click_source IS NOT NULL THEN 'ga4_last_click'
       WHEN COALESCE(f.collected_source, f.collected_medium) IS NOT NULL THEN 'collected'
@@ -108,7 +109,7 @@ resolved AS (
     CASE
       WHEN f.last_click_source IS NOT NULL THEN f.last_click_campaign
       WHEN COALESCE(f.collected_source, f.collected_medium) IS NOT NULL THEN f.collected_campaign
-      ELSE f.param_campaign
+      WHEN COALESCE(f.param_source, f.param_medium) IS NOT NULL THEN f.param_campaign
     END AS traffic_campaign,
     IF(f.last_click_source IS NOT NULL, f.last_click_group, NULL) AS traffic_channel_group,
     CASE

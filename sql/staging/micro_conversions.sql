@@ -1,4 +1,5 @@
--- Occurrences of taxonomy entries among the changed days and the neighbouring days of the sessions they touch.
+-- Occurrences of taxonomy entries among the changed days and the neighbouring days of the sessions they touch, and those
+-- staged before whose session has another actor now.
 -- An event yields one row for each entry it meets; a deprecated entry counts as its replacement.
 -- grain: property, event_date, client_key, event_order, micro_conversion
 -- params: pair_events ARRAY<STRING>, pair_entries ARRAY<INT64>, counts_as ARRAY<STRING>, kinds ARRAY<STRING>,
@@ -71,6 +72,7 @@ occurrences AS (
   {% endif %}
 )
 
+-- The event's own user comes first: somebody else may have signed in earlier in its session.
 SELECT
   o.property,
   o.event_date,
@@ -93,3 +95,22 @@ LEFT JOIN {{ relation('sessions') }} AS s ON s.session_key = o.session_key
 WHERE TRUE
 QUALIFY ROW_NUMBER() OVER (PARTITION BY o.client_key, o.event_order, o.micro_conversion ORDER BY o.entry) = 1
 {% endif %}
+UNION ALL
+SELECT
+  m.property,
+  m.event_date,
+  m.event_at,
+  m.event_order,
+  m.micro_conversion,
+  m.kind,
+  m.stage,
+  m.client_key,
+  v.actor_key,
+  m.session_key,
+  m.value,
+  m.currency,
+  m.transaction_id,
+  m.page,
+  m.is_provisional
+FROM {{ relation('mc_micro_conversions') }} AS m
+INNER JOIN {{ relation('moved_sessions') }} AS v ON v.session_key = m.session_key

@@ -36,14 +36,16 @@
     {{ e }}.country,
     {{ e }}.is_provisional
 {%- endmacro %}
-{# Columns of a session that its own events decide, traffic aside. #}
-{% macro session_columns(s) %}
+{# Columns of a session that its own events decide, traffic aside; and its actor, once that is decided. #}
+{% macro session_columns(s, actor=none) %}
     {{ s }}.property,
     {{ s }}.session_date,
     {{ s }}.last_event_date,
     {{ s }}.session_key,
     {{ s }}.client_key,
-    {{ s }}.actor_key,
+    {% if actor is not none %}
+    {{ actor }} AS actor_key,
+    {% endif %}
     {{ s }}.user_id,
     {{ s }}.user_pseudo_id,
     {{ s }}.ga_session_id,
@@ -63,7 +65,9 @@
 {% macro first_known(column) -%}
   ANY_VALUE({{ column }} HAVING MIN IF({{ column }} IS NULL, NULL, e.event_order))
 {%- endmacro %}
-{% set user %}CONCAT('u|', t.property, '|', t.user_id){% endset %}
+{% set user %}CONCAT('u|', o.property, '|', COALESCE(o.user_id, u.user_id)){% endset %}
+{% set actor %}COALESCE({{ key(user) }}, o.client_key){% endset %}
+{% set decided_actor %}f.actor_key{% endset %}
 {% set utm_source %}REGEXP_EXTRACT(a.tagged_location, r'[?&]utm_source=([^&#]*)'){% endset %}
 {% set utm_medium %}REGEXP_EXTRACT(a.tagged_location, r'[?&]utm_medium=([^&#]*)'){% endset %}
 {% set utm_campaign %}REGEXP_EXTRACT(a.tagged_location, r'[?&]utm_campaign=([^&#]*)'){% endset %}
@@ -355,7 +359,6 @@ rebuilt AS (
     t.last_event_date,
     t.session_key,
     t.client_key,
-    IF(t.user_id IS NULL, t.client_key, {{ key(user) }}) AS actor_key,
     t.user_id,
     t.user_pseudo_id,
     t.ga_session_id,
@@ -448,9 +451,18 @@ looked_back AS (
     AND UNIX_MICROS(e.started_at) - UNIX_MICROS(o.started_at) <= @lookback_us
 ),
 
+-- A client on which one user alone ever signed in is that user's, before the sign-in too; a shared one is nobody's.
+users AS (
+  SELECT o.client_key, MIN(o.user_id) AS user_id
+  FROM own AS o
+  WHERE o.user_id IS NOT NULL
+  GROUP BY o.client_key
+  HAVING COUNT(DISTINCT o.user_id) = 1
+),
+
 filled AS (
   SELECT
-{{ session_columns('o' | identifier) }},
+{{ session_columns('o' | identifier, actor) }},
     COALESCE(o.source, l.source, '(direct)') AS source,
     COALESCE(o.medium, l.medium, '(none)') AS medium,
     COALESCE(o.campaign, l.campaign, '(direct)') AS campaign,
@@ -459,6 +471,7 @@ filled AS (
     o.is_provisional
   FROM own AS o
   LEFT JOIN looked_back AS l ON l.session_key = o.session_key
+  LEFT JOIN users AS u ON u.client_key = o.client_key
 ),
 
 -- The rules read each combination once, not each session.
@@ -491,7 +504,7 @@ channels AS (
 )
 
 SELECT
-{{ session_columns('f' | identifier) }},
+{{ session_columns('f' | identifier, decided_actor) }},
   f.source,
   f.medium,
   f.campaign,

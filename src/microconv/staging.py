@@ -26,6 +26,7 @@ LOOKBACK_US = 90 * 24 * 60 * 60 * 1_000_000
 CHANGED_EVENTS = "changed_events"
 TOUCHED_SESSIONS = "touched_sessions"
 NEIGHBOUR_EVENTS = "neighbour_events"
+MOVED_SESSIONS = "moved_sessions"
 SESSIONS = "sessions"
 MICRO_CONVERSIONS = "micro_conversions"
 
@@ -125,6 +126,11 @@ def sessions(taxonomy: Taxonomy) -> Query:
         params={"key_events": key_events, "lookback_us": LOOKBACK_US, **session_params(rules)},
         structure=session_structure(rules),
     )
+
+
+def moved_sessions() -> Query:
+    """Untouched sessions of those clients that another actor has now."""
+    return templates.query("staging/moved_sessions")
 
 
 def micro_conversions(taxonomy: Taxonomy) -> Query:

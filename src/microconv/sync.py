@@ -5,6 +5,7 @@ from __future__ import annotations
 import secrets
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, date, datetime
 from itertools import groupby
@@ -13,7 +14,7 @@ from zoneinfo import ZoneInfo
 
 from microconv import __version__, exports, staging, tables, templates
 from microconv.engines.base import Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
-from microconv.errors import MicroconvError, SourceError
+from microconv.errors import EngineError, MicroconvError, SourceError
 
 if TYPE_CHECKING:
     from microconv.config import Config
@@ -168,10 +169,10 @@ def sync(
         if failures:
             raise _all_failures(failures, run.row["shards_staged"])
     except KeyboardInterrupt:
-        run.save("interrupted", seconds=time.monotonic() - started, error="interrupted")
+        run.close("interrupted", seconds=time.monotonic() - started, error="interrupted")
         raise
     except MicroconvError as error:
-        run.save("failed", seconds=time.monotonic() - started, error=error.message)
+        run.close("failed", seconds=time.monotonic() - started, error=error.message)
         raise
     rows = {
         row["table_name"]: row["table_rows"] for row in engine.query(templates.query("staging/table_rows")).to_pylist()
@@ -219,6 +220,11 @@ class _Run:
         ended_at = None if status == "running" else self._now()
         self.row |= {"status": status, "ended_at": ended_at, "seconds": seconds, "error": error}
         self._engine.apply([PutRow(tables.RUNS, self.row)])
+
+    def close(self, status: str, *, seconds: float, error: str) -> None:
+        """Save how a run ended early, if that is still possible; on a full disk it is not, and the next run does it."""
+        with suppress(EngineError):
+            self.save(status, seconds=seconds, error=error)
 
 
 def _readable(days: Sequence[PlannedDay], failures: list[MicroconvError]) -> Iterator[_Readable]:
@@ -279,6 +285,7 @@ def _stage(
     engine.materialise(staging.touched_sessions(first.property_id, dates), staging.TOUCHED_SESSIONS)
     engine.materialise(staging.neighbour_events(first.property_id, dates, taxonomy), staging.NEIGHBOUR_EVENTS)
     engine.materialise(staging.sessions(taxonomy), staging.SESSIONS)
+    engine.materialise(staging.moved_sessions(), staging.MOVED_SESSIONS)
     engine.materialise(staging.micro_conversions(taxonomy), staging.MICRO_CONVERSIONS)
     by_date = {day["event_date"]: day for day in days}
     changes: list[Change] = [
@@ -288,6 +295,7 @@ def _stage(
         InsertScratch(tables.SESSIONS, staging.SESSIONS),
         DeleteDays(tables.MICRO_CONVERSIONS, first.property_id, dates),
         DeleteKeys(tables.MICRO_CONVERSIONS, "session_key", staging.TOUCHED_SESSIONS),
+        DeleteKeys(tables.MICRO_CONVERSIONS, "session_key", staging.MOVED_SESSIONS),
         InsertScratch(tables.MICRO_CONVERSIONS, staging.MICRO_CONVERSIONS),
     ]
     fingerprint = staging.fingerprint(taxonomy)

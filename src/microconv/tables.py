@@ -83,7 +83,7 @@ SESSIONS = _table(
     last_event_date DATE property's day of the last event
     session_key INT64 key of client and ga_session_id
     client_key INT64 key of stream and user_pseudo_id
-    actor_key INT64 the unit counted: the session's first user_id when known, else the client
+    actor_key INT64 the unit counted: the session's first user_id, else the one user of its client, else the client
     user_id STRING first user_id seen in the session
     user_pseudo_id STRING client id as exported
     ga_session_id INT64 GA4's session id
@@ -120,7 +120,7 @@ MICRO_CONVERSIONS = _table(
     kind STRING milestone, secondary or macro
     stage STRING awareness, consideration, decision or post_sale
     client_key INT64 key of stream and user_pseudo_id
-    actor_key INT64 the event's own user_id when sent, else the session's actor, else the client
+    actor_key INT64 the unit counted: the event's own user_id, else its session's actor, else the client
     session_key INT64 key of the session; NULL outside a session
     value FLOAT64 value by the taxonomy
     currency STRING currency of an event's own value

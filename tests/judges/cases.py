@@ -33,6 +33,7 @@ KNOWN: dict[str, Columns] = {
     "changed_events": {**_STAGED["mc_events"], "copies": "INT64"},
     "neighbour_events": _STAGED["mc_events"],
     "touched_sessions": {"session_key": "INT64", "client_key": "INT64"},
+    "moved_sessions": {"session_key": "INT64", "actor_key": "INT64"},
     "sessions": _STAGED["mc_sessions"],
 }
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import re
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
@@ -34,6 +36,7 @@ _TYPES = {
 }
 RAW_EVENTS = "raw_events"
 _MAX_JSON_OBJECT_BYTES = 64 * 1024 * 1024
+_NO_ROOM = ("No space left on device", "File too large", "Disk quota exceeded", "max_temp_directory_size")
 
 
 def duckdb_type(googlesql: str) -> str:
@@ -77,12 +80,17 @@ class DuckDBEngine:
         """
         self.path = path
         self._reading: tuple[Path, ...] = ()
+        if "?" in str(path):
+            raise EngineError(
+                f"{path} cannot be the database: DuckDB takes no ? in a path.", hint="Set engine.path to another place."
+            )
         settings: dict[str, Any] = {"memory_limit": memory_limit, "preserve_insertion_order": False}
         if threads is not None:
             settings["threads"] = threads
         try:
+            _create(path)
             self._connection = duckdb.connect(str(path), config=settings)
-        except duckdb.Error as error:
+        except (duckdb.Error, OSError) as error:
             raise _opening_error(path, error) from error
         self._connection.execute("SET TimeZone = 'UTC'")
 
@@ -118,16 +126,19 @@ class DuckDBEngine:
 
     def read_shards(self, shards: Sequence[Shard], schema: ShardSchema) -> None:  # noqa: ARG002 - BigQuery needs the schema
         """Make `raw_events` a view over the files of these shards."""
-        files = f"[{', '.join(_text(path) for shard in shards for path in shard.files)}]"
+        # To DuckDB a name is a pattern, and a folder such as `event_date=2024-03-01` a column.
+        paths = tuple(path for shard in shards for path in shard.files)
+        files = f"[{', '.join(_text(glob.escape(str(path))) for path in paths)}], hive_partitioning = false"
         if shards[0].format == "parquet":
             source = f"read_parquet({files})"
         else:
             columns = ", ".join(f"{_text(name)}: {_text(duckdb_type(kind))}" for name, kind in RAW_COLUMNS.items())
+            compression = "gzip" if all(path.suffix == ".gz" for path in paths) else "auto"
             source = (
                 f"read_json({files}, format = 'newline_delimited', columns = {{{columns}}}, "
-                f"maximum_object_size = {_MAX_JSON_OBJECT_BYTES})"
+                f"compression = {_text(compression)}, maximum_object_size = {_MAX_JSON_OBJECT_BYTES})"
             )
-        self._reading = tuple(path for shard in shards for path in shard.files)
+        self._reading = paths
         with self._errors(shards[0].name, self._reading):
             self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {RAW_EVENTS} AS SELECT * FROM {source}")
 
@@ -170,17 +181,15 @@ class DuckDBEngine:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        self._connection.execute("BEGIN")
         try:
+            self._connection.execute("BEGIN")
             yield
             self._connection.execute("COMMIT")
         except BaseException:
-            # A failed COMMIT has already ended the transaction; all others still hold it open.
-            try:
+            # A failed COMMIT has ended the transaction already, and a full disk may have closed the whole database:
+            # what went wrong first is what counts.
+            with suppress(duckdb.Error):
                 self._connection.execute("ROLLBACK")
-            except duckdb.Error as error:
-                if "no transaction is active" not in str(error):
-                    raise
             raise
 
     @contextmanager
@@ -188,10 +197,12 @@ class DuckDBEngine:
         """Turn the driver's errors into ours; `reading` names the files of the export that the step reads."""
         try:
             yield
+        except duckdb.InterruptException as error:
+            raise KeyboardInterrupt from error
         except duckdb.Error as error:
             raise _running_error(self.path, step, reading, error) from error
         except RuntimeError as error:
-            # How the driver reports Ctrl-C during a query.
+            # How the driver reports most Ctrl-C during a query.
             if "interrupt" in str(error).lower():
                 raise KeyboardInterrupt from error
             raise
@@ -229,20 +240,37 @@ def _whole_numbers(table: pa.Table) -> pa.Table:
     return table
 
 
-def _opening_error(path: Path, error: duckdb.Error) -> Exception:
+def _create(path: Path) -> None:
+    """Create the database whole or not at all: a kill or a full disk halfway would leave a file no run can open."""
+    if path.exists():
+        return
+    new = path.with_name(f"{path.name}.{os.getpid()}.new")
+    try:
+        duckdb.connect(str(new)).close()
+        # Another process may have been first, or the file system may have no links: then opening it does the rest.
+        with suppress(OSError):
+            os.link(new, path)
+    finally:
+        with suppress(OSError):
+            new.unlink()
+
+
+def _opening_error(path: Path, error: duckdb.Error | OSError) -> Exception:
     text = str(error)
-    if "lock" in text.lower():
+    if "Could not set lock" in text:
         owner = re.search(r"\(PID (\d+)\)", text)
         who = f"process {owner[1]}" if owner else "another process"
         return LockedError(f"{path} is in use by {who}.", hint="Wait until that run has ended, then start again.")
-    if not path.parent.is_dir():
-        return EngineError(
-            f"The folder {path.parent} of the database does not exist.", hint="Create it, or set engine.path."
-        )
     if "Permission denied" in text or "Read-only" in text:
         return EngineError(
             f"{path} cannot be written: permission denied.", hint="Change the folder's permissions, or set engine.path."
         )
+    if not path.parent.is_dir():
+        return EngineError(
+            f"The folder {path.parent} of the database does not exist.", hint="Create it, or set engine.path."
+        )
+    if any(sign in text for sign in _NO_ROOM):
+        return _no_room(path, "creating it", error)
     return EngineError(
         f"{path} cannot be opened as a DuckDB database ({_summary(error)}).",
         hint="If it is no database of microconv, set engine.path to another file; a sync can rebuild all tables.",
@@ -250,12 +278,8 @@ def _opening_error(path: Path, error: duckdb.Error) -> Exception:
 
 
 def _running_error(path: Path, step: str, reading: Sequence[Path], error: duckdb.Error) -> EngineError | SourceError:
-    text = str(error)
-    if "No space left" in text or "disk" in text.lower():
-        return EngineError(
-            f"The disk of {path} is full ({step}: {_summary(error)}).",
-            hint="Free some space and start again; nothing was half-written.",
-        )
+    if any(sign in str(error) for sign in _NO_ROOM):
+        return _no_room(path, step, error)
     if isinstance(error, duckdb.OutOfMemoryException):
         return EngineError(
             f"{step} needs more memory than engine.memory_limit allows ({_summary(error)}).",
@@ -264,7 +288,7 @@ def _running_error(path: Path, step: str, reading: Sequence[Path], error: duckdb
     if reading:
         files = str(reading[0]) if len(reading) == 1 else f"one of {reading[0]} to {reading[-1]}"
         return SourceError(
-            f"{files} cannot be read ({_without_values(_summary(error))}); it was not staged.",
+            f"{files} cannot be read ({_without_values(str(error), reading)}); it was not staged.",
             hint="The file is damaged: export or copy it again; the other days are not affected.",
         )
     return EngineError(
@@ -273,9 +297,18 @@ def _running_error(path: Path, step: str, reading: Sequence[Path], error: duckdb
     )
 
 
-def _without_values(text: str) -> str:
-    """Take quoted pieces of rows out of a message: they may be personal data. Names of files, in double quotes, stay."""
-    return re.sub(r"'[^']*'", "'…'", text)
+def _no_room(path: Path, step: str, error: Exception) -> EngineError:
+    return EngineError(
+        f"The disk of {path} is full ({step}: {_summary(error)}).",
+        hint="Free some space and start again; nothing was half-written.",
+    )
+
+
+def _without_values(text: str, reading: Sequence[Path]) -> str:
+    """Sum up a message without the pieces of rows that it cites, which may be personal data; names of files stay."""
+    for path in reading:
+        text = text.replace(f'"{path}"', str(path))
+    return re.sub(r"""(got \w+: |["']).*""", "…", text.strip().splitlines()[0]).rstrip(". ")
 
 
 def _summary(error: BaseException) -> str:

@@ -1,0 +1,194 @@
+"""Writes a demo: the shards of a GA4 export day by day, its people, its configuration and the truth about it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from importlib import resources
+from typing import TYPE_CHECKING, Final
+
+import numpy as np
+
+from microconv.demo.calendar import DAYS, INTRADAY, LATE_DAY, NDJSON_DAY, NEW_COLUMNS_FROM, demo_calendar
+from microconv.demo.events import (
+    Events,
+    events_of_day,
+    late_rows,
+    split_at,
+    with_exact_duplicates,
+    without_outage,
+)
+from microconv.demo.files import write_ndjson, write_parquet
+from microconv.demo.model import plan_journeys
+from microconv.demo.people import write_people
+from microconv.demo.rows import Era, RowBuilder, user_ids
+from microconv.demo.truths import LateDay, Tally
+from microconv.errors import EngineError, UsageError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator
+    from datetime import date
+    from pathlib import Path
+
+    import pyarrow as pa
+
+    from microconv.demo.calendar import Calendar
+    from microconv.demo.model import Integers, Journeys
+    from microconv.demo.people import PeopleTruth
+    from microconv.demo.truths import Truths
+
+FEWEST_EVENTS: Final = 1_000
+MARKER: Final = ".microconv-demo"
+_SETTINGS: Final = ("microconv.toml", "taxonomy.toml")
+_ROWS_PER_TABLE: Final = 20_000
+# Each part of the demo draws from its own stream of numbers, so that one may change without moving the others.
+_MODEL_STREAM, _DAY_STREAM, _PEOPLE_STREAM = range(3)
+
+
+@dataclass(frozen=True)
+class DemoExport:
+    """A demo on disk: `config` is the microconv.toml to run, `events` the rows in `exports/`, duplicates included."""
+
+    folder: Path
+    config: Path
+    days: int
+    first_date: date
+    last_date: date
+    events: int
+    truths: Truths
+
+
+def write_demo(
+    folder: Path,
+    *,
+    events: int = 200_000,
+    seed: int = 7,
+    on_day: Callable[[int, int], None] | None = None,
+) -> DemoExport:
+    """Write a GA4 export with planted truths into `folder`, with everything a first run needs.
+
+    The same `events` and `seed` give the same files. Memory grows by about 250 bytes per session and one day's rows.
+
+    Args:
+        folder: created where missing; must be empty or hold an earlier demo, whose files are replaced.
+        events: about how many rows to write, over 30 days; every truth holds non-trivially from 20,000 on.
+        seed: of all random draws.
+        on_day: called with the number of days written and their total, after each day.
+
+    Returns:
+        Where everything lies, and what is true about it (also in `truths.json`).
+
+    Raises:
+        UsageError: `folder` holds something else, is a file, or `events` is below 1,000.
+        EngineError: the disk is full or the folder may not be written to.
+    """
+    if events < FEWEST_EVENTS:
+        raise UsageError(
+            f"A demo of {events} events is too small to show anything.",
+            hint=f"Ask for at least {FEWEST_EVENTS:,}; 20,000 are enough for every planted truth.",
+        )
+    try:
+        _prepare(folder)
+        return _write(folder, events, seed, on_day)
+    except OSError as error:
+        raise EngineError(
+            f"The demo cannot be written to {folder}: {error.strerror or error}.",
+            hint="Choose a folder you may write to, on a disk with room for it (about 60 bytes per event).",
+        ) from error
+
+
+def _prepare(folder: Path) -> None:
+    """Create the folder, or clear what an earlier demo left in it; touch nothing that is not ours."""
+    if folder.exists() and not folder.is_dir():
+        raise UsageError(f"{folder} is a file, not a folder.", hint="Name a new or an empty folder for the demo.")
+    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).is_file():
+        raise UsageError(
+            f"{folder} is not empty and does not hold an earlier demo.",
+            hint="Name a new or an empty folder for the demo, so that nothing of yours is replaced.",
+        )
+    for part in ("exports", "late"):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+    (folder / MARKER).write_text(
+        "Written by `microconv demo`, which replaces its files here when it runs again.\n", "utf-8"
+    )
+    for part in ("exports", "late"):
+        for shard in (folder / part).glob("events_*"):
+            shard.unlink()
+
+
+def _write(folder: Path, events: int, seed: int, on_day: Callable[[int, int], None] | None) -> DemoExport:
+    calendar = demo_calendar()
+    journeys = plan_journeys(events, calendar, np.random.default_rng([seed, _MODEL_STREAM]))
+    tally = Tally()
+    shards = _Shards(folder, journeys, calendar)
+    waiting: Events | None = None
+    for day in range(DAYS):
+        rng = np.random.default_rng([seed, _DAY_STREAM, day])
+        rows = without_outage(events_of_day(journeys, day, rng), calendar)
+        today, tomorrow = split_at(rows, calendar.midnights[day + 1])
+        crossing = np.unique(tomorrow.session)
+        tally.add_crossing(crossing, journeys)
+        if waiting is not None:
+            crossing = np.union1d(crossing, waiting.session)
+            today = waiting.then(today)
+        waiting = tomorrow
+        today = with_exact_duplicates(today, journeys, rng)
+        if day == LATE_DAY:
+            late = late_rows(today, crossing, journeys, rng)
+            path = shards.write(today, day, "late")
+            tally.late_day = LateDay(calendar.dates[day], path.name, int((~late).sum()), len(today))
+            today = today.take(~late)
+        path = shards.write(today, day, "exports")
+        tally.add_day(today, journeys, calendar.dates[day], path.name, "intraday" if day == INTRADAY else "daily")
+        if on_day is not None:
+            on_day(day + 1, DAYS)
+
+    truths = tally.truths(journeys, calendar, _people(folder, journeys, seed))
+    (folder / "truths.json").write_text(json.dumps(truths.document(), indent=2) + "\n", "utf-8")
+    for name in _SETTINGS:
+        (folder / name).write_text(resources.files("microconv.demo").joinpath(name).read_text("utf-8"), "utf-8")
+    return DemoExport(
+        folder=folder,
+        config=folder / "microconv.toml",
+        days=DAYS,
+        first_date=calendar.dates[0],
+        last_date=calendar.dates[-1],
+        events=truths.events,
+        truths=truths,
+    )
+
+
+class _Shards:
+    """Writes the shard of a day under the name, in the form and with the columns that day has."""
+
+    def __init__(self, folder: Path, journeys: Journeys, calendar: Calendar) -> None:
+        self._folder = folder
+        self._calendar = calendar
+        self._rows = RowBuilder(journeys, calendar)
+
+    def write(self, events: Events, day: int, part: str) -> Path:
+        is_intraday = day == INTRADAY
+        era = Era(
+            has_newer_columns=day >= NEW_COLUMNS_FROM,
+            has_last_click=day >= NEW_COLUMNS_FROM and not is_intraday,
+        )
+        stem = f"events_{'intraday_' if is_intraday else ''}{self._calendar.text(day)}"
+        if day == NDJSON_DAY:
+            path = self._folder / part / f"{stem}.ndjson.gz"
+            write_ndjson(path, self._tables(events, day, era))
+        else:
+            path = self._folder / part / f"{stem}.parquet"
+            write_parquet(path, era.schema, self._tables(events, day, era))
+        return path
+
+    def _tables(self, events: Events, day: int, era: Era) -> Iterator[pa.Table]:
+        for start in range(0, len(events), _ROWS_PER_TABLE):
+            yield self._rows.table(events.take(slice(start, start + _ROWS_PER_TABLE)), day, era)
+
+
+def _people(folder: Path, journeys: Journeys, seed: int) -> PeopleTruth:
+    clients = journeys.clients
+    accounts, first_client = np.unique(clients.member[clients.member >= 0], return_index=True)
+    places: Integers = clients.place[clients.member >= 0][first_client]
+    rng = np.random.default_rng([seed, _PEOPLE_STREAM])
+    return write_people(folder, user_ids(accounts).to_pylist(), places, rng)
