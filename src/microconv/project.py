@@ -17,7 +17,6 @@ from microconv.taxonomy import Taxonomy, load_taxonomy
 if TYPE_CHECKING:
     from types import TracebackType
 
-    from microconv.activation.audience import Member
     from microconv.activation.destinations.file import ExportResult
     from microconv.analyses.results import (
         AttributionResult,
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
     from microconv.config import DestinationConfig, SegmentConfig
     from microconv.engines.base import Engine
     from microconv.report.data import ReportData
+    from microconv.segments import Member
     from microconv.sync import Progress, SyncResult
 
 

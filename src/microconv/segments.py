@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from microconv import templates
-from microconv.activation.audience import Member
 from microconv.analyses.entries import counted_id
 
 if TYPE_CHECKING:
@@ -14,6 +14,14 @@ if TYPE_CHECKING:
     from microconv.config import SegmentConfig
     from microconv.engines.base import Engine
     from microconv.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True, slots=True)
+class Member:
+    """An actor in a segment, and the `user_id` it signed in with, if it ever did."""
+
+    actor_key: int
+    user_id: str | None = field(repr=False)
 
 
 def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: datetime) -> tuple[Member, ...]:

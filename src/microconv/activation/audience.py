@@ -15,18 +15,11 @@ if TYPE_CHECKING:
 
     from microconv.activation.normalise import Normalisation, Normalised
     from microconv.activation.people import ConsentRecord, Person
+    from microconv.segments import Member
 
 IdentityKind: TypeAlias = Literal["email", "phone", "user_id"]
 
 _CONSENT_REASON = {Consent.DENIED: Reason.CONSENT_DENIED, Consent.UNREADABLE: Reason.CONSENT_UNREADABLE}
-
-
-@dataclass(frozen=True, slots=True)
-class Member:
-    """An actor in a segment, and the `user_id` it signed in with, if it ever did."""
-
-    actor_key: int
-    user_id: str | None = field(repr=False)
 
 
 @dataclass(frozen=True, slots=True, order=True)

@@ -26,7 +26,7 @@ def read_identity(config: IdentityConfig, engine: Engine, config_file: Path) -> 
     """
     if config.file is not None:
         return read_people(config.file)
-    rows = _read(config, engine, config_file, "identity", "who is behind a user_id")
+    rows = _read(config, engine, config_file, "segments/identity", "who is behind a user_id")
     return people_from_rows(rows.column_names, zip(*rows.to_pydict().values(), strict=True), source=str(config.table))
 
 
@@ -38,18 +38,19 @@ def read_consent(config: ConsentConfig, engine: Engine, config_file: Path) -> tu
     """
     if config.file is not None:
         return read_consents(config.file)
-    rows = _read(config, engine, config_file, "consent", "who agreed to advertising")
+    rows = _read(config, engine, config_file, "segments/consent", "who agreed to advertising")
     return consents_from_rows(rows.column_names, zip(*rows.to_pydict().values(), strict=True), source=str(config.table))
 
 
-def _read(config: PeopleTable, engine: Engine, config_file: Path, section: str, purpose: str) -> pa.Table:
+def _read(config: PeopleTable, engine: Engine, config_file: Path, template: str, purpose: str) -> pa.Table:
+    section = template.removeprefix("segments/")
     if config.table is None:
         raise ConfigError(
             f"{config_file} has no [{section}], so nobody knows {purpose}: nothing can be exported.",
             hint=f"Set `file` (CSV or Parquet) or `table` under [{section}].",
         )
     try:
-        return engine.query(templates.query(f"segments/{section}", relations={section: config.table}))
+        return engine.query(templates.query(template, relations={section: config.table}))
     except EngineError as error:
         raise ConfigError(
             f"{section}.table = {config.table!r} in {config_file} cannot be read ({error.message})",

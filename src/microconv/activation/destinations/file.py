@@ -22,8 +22,9 @@ if TYPE_CHECKING:
     from datetime import datetime
     from pathlib import Path
 
-    from microconv.activation.audience import Audience, Member
+    from microconv.activation.audience import Audience
     from microconv.activation.people import ConsentRecord, Person
+    from microconv.segments import Member
 
 MANIFEST_VERSION = 1
 _SEGMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*")
