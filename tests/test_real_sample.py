@@ -1,4 +1,4 @@
-"""The main way on real input: 32 days of Google's public sample, against figures computed from raw rows by other code."""
+"""The main way on real input: 32 days of a public GA4 sample, against figures computed from raw rows by other code."""
 
 from __future__ import annotations
 

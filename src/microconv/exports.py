@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import glob
 import hashlib
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
@@ -155,7 +156,10 @@ def _shard(property_id: str, kind: Kind, day: date, found: list[tuple[ShardName,
             hint="Keep one file, or numbered parts of one format (events_20210101_000.parquet and so on), "
             "else events count twice.",
         )
-    states = [path.stat() for path in files]
+    try:
+        states = [path.stat() for path in files]
+    except OSError as error:  # taken away since the folder was listed
+        raise _unreadable(error.filename, error) from error
     modified = max(state.st_mtime_ns for state in states)
     return Shard(
         property_id=property_id,
@@ -199,6 +203,8 @@ def read_schema(shard: Shard) -> ShardSchema:
                 schemas.append(parquet.schema_arrow.remove_metadata())
                 rows += parquet.metadata.num_rows
                 _refuse_numeric_client_ids(path, parquet)
+        except PermissionError as error:
+            raise _unreadable(path, error) from error
         except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
             raise SourceError(
                 f"{path} cannot be read as Parquet ({type(error).__name__}: {_first_line(error)}); "
@@ -272,6 +278,13 @@ def _leaves_of_type(path: str, kind: str) -> Iterator[str]:
 
 RAW_LEAVES = frozenset(leaf for name, kind in RAW_COLUMNS.items() for leaf in _leaves_of_type(name, kind))
 """The dotted paths of everything staging reads."""
+
+
+def _unreadable(path: Path | str, error: OSError) -> SourceError:
+    return SourceError(
+        f"{path} cannot be read: {os.strerror(error.errno or 0)}.",
+        hint="Let the user of this run read the files of the export, and copy them whole before a run.",
+    )
 
 
 def _first_line(error: BaseException) -> str:

@@ -174,9 +174,8 @@ def sync(
     except MicroconvError as error:
         run.close("failed", seconds=time.monotonic() - started, error=error.message)
         raise
-    rows = {
-        row["table_name"]: row["table_rows"] for row in engine.query(templates.query("staging/table_rows")).to_pylist()
-    }
+    counted = engine.query(templates.query("staging/table_rows")).to_pylist()
+    rows = {row["table_name"]: row["table_rows"] for row in sorted(counted, key=lambda row: str(row["table_name"]))}
     run.row |= {f"rows_{name.removeprefix('mc_')}": count for name, count in rows.items()}
     seconds = round(time.monotonic() - started, 3)
     run.save("done", seconds=seconds)

@@ -159,17 +159,17 @@ RUNS = _table(
     """
     run_id STRING id of the run
     status STRING running, done, failed or interrupted
-    started_at TIMESTAMP (UTC)
-    ended_at TIMESTAMP (UTC); NULL while it runs
+    started_at TIMESTAMP when it began (UTC)
+    ended_at TIMESTAMP when it ended (UTC); NULL while it runs
     version STRING version of microconv
     taxonomy STRING name and version of the taxonomy
     taxonomy_fingerprint STRING fingerprint of the taxonomy
     shards_seen INT64 days found at the sources
     shards_staged INT64 days staged
     shards_skipped INT64 days unchanged
-    rows_events INT64 rows written to mc_events
-    rows_sessions INT64 rows written to mc_sessions
-    rows_micro_conversions INT64 rows written to mc_micro_conversions
+    rows_events INT64 rows of mc_events after the run; NULL unless it is done
+    rows_sessions INT64 rows of mc_sessions after the run; NULL unless it is done
+    rows_micro_conversions INT64 rows of mc_micro_conversions after the run; NULL unless it is done
     duplicates_removed INT64 exact duplicates left out
     seconds FLOAT64 wall time
     error STRING message of the error that ended it

@@ -22,7 +22,7 @@ _HEADER_LINE = re.compile(r"^-- ?(.*)$")
 _PARAM = re.compile(rf"^([a-z][a-z0-9_]*(?:<[a-z]+>)?)\s+({_TYPES}|ARRAY<{_TYPES}>)$")
 _QUERY_PARAM = re.compile(r"@([A-Za-z_][A-Za-z0-9_]*)")
 _LITERALS_AND_COMMENTS = re.compile(r"--[^\n]*|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`")
-_PLAIN = re.compile(r"^[A-Za-z][A-Za-z0-9_]*$")
+_PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 Value = (
     str | int | float | bool | date | datetime | None | Sequence[str] | Sequence[int] | Sequence[float] | Sequence[date]
@@ -92,14 +92,14 @@ def _path(dotted: str) -> Markup:
 
 def _constant(word: str) -> Markup:
     """Write a word of the template itself (a GA4 parameter name, say) as a string literal; values are parameters."""
-    if not _PLAIN.match(word):
+    if not _PLAIN.fullmatch(word):
         raise TemplateError(f"{word!r} is not a plain word.", hint="Pass values as query parameters.")
     return Markup(f"'{word}'")  # noqa: S704 - SQL, not HTML
 
 
 def _parameter(prefix: str, index: int | str = "") -> Markup:
     """Write a query parameter, `@prefix` or `@prefixN`."""
-    if not _PLAIN.match(f"{prefix}{index}"):
+    if not _PLAIN.fullmatch(f"{prefix}{index}"):
         raise TemplateError(f"{prefix}{index!r} is not a parameter name.", hint="Use letters, digits and underscores.")
     return Markup(f"@{prefix}{index}")  # noqa: S704 - SQL, not HTML
 
@@ -184,9 +184,14 @@ def _declared(name: str, section: str) -> dict[str, str]:
 
 
 def structure_used(template: Template) -> frozenset[str]:
-    """Return the Jinja variables a template reads, without the globals every template has."""
+    """Return the Jinja variables a template reads, macro files included, without the globals every template has."""
     environment = _environment()
-    undeclared = meta.find_undeclared_variables(environment.parse(template.text))
+    undeclared: set[str] = set()
+    texts = [template.text]
+    while texts:
+        tree = environment.parse(texts.pop())
+        undeclared |= meta.find_undeclared_variables(tree)
+        texts += [(root() / name).read_text(encoding="utf-8") for name in meta.find_referenced_templates(tree) if name]
     return frozenset(undeclared - set(environment.globals) - {"relation"})
 
 

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import importlib
+import io
 import os
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
 from microconv import __version__
+from microconv.cli import output
 from microconv.cli.context import Context
 from microconv.errors import EngineError, MicroconvError
 
@@ -43,6 +46,24 @@ class _Commands(click.Group):
         module, _, attribute = COMMANDS[name].partition(":")
         command: click.Command = getattr(importlib.import_module(f"microconv.cli.{module}"), attribute)
         return command
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - Click's signature
+        """Run the command; what stops it is said in the log format asked for."""
+        log = output.Log(ctx.params["log_format"])
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError:
+            # The reader (`| head`) has gone: not an error, but Python would complain when it flushes stdout at exit.
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            ctx.exit(0)
+        except (click.exceptions.Exit, click.ClickException) as stop:
+            if log.is_json and isinstance(stop, click.ClickException):
+                ctx.exit(_report(log, stop))
+            raise  # Click shows the usage with it
+        except (KeyboardInterrupt, Exception) as error:  # The last line of defence: no traceback reaches a user.
+            if os.environ.get("MICROCONV_TRACEBACK"):
+                raise
+            ctx.exit(_report(log, error))
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -80,6 +101,7 @@ def cli(ctx: click.Context, config: Path | None, log_format: str) -> None:
 
 def main() -> None:
     """Run the command line; every error is one paragraph on stderr and a documented exit code, never a traceback."""
+    _open_streams()
     try:
         cli.main(prog_name="microconv", standalone_mode=False)
     except click.exceptions.Exit as stop:
@@ -88,25 +110,33 @@ def main() -> None:
         error.show()
         sys.exit(error.exit_code)
     except (KeyboardInterrupt, click.Abort):
-        click.echo("Interrupted. What was finished is kept; run the same command again to complete the rest.", err=True)
-        sys.exit(INTERRUPTED)
-    except MicroconvError as error:
-        _say(error)
-        sys.exit(error.exit_code)
-    except BrokenPipeError:
-        # The reader (`| head`) has gone: not an error, but Python would complain when it flushes stdout at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        sys.exit(0)
-    except Exception as error:  # The last line of defence: no traceback reaches a user.
-        if os.environ.get("MICROCONV_TRACEBACK"):
-            raise
-        unexpected = EngineError(
+        sys.exit(_report(output.Log("text"), KeyboardInterrupt()))
+
+
+def _open_streams() -> None:
+    """Give commands three streams they can use, also where the caller closed one or set an encoding that lacks a letter."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open until the process ends
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")
+
+
+def _report(log: output.Log, error: BaseException) -> int:
+    """Say what went wrong in one paragraph, and return the exit code it means."""
+    if isinstance(error, KeyboardInterrupt | click.Abort):
+        log.error("Interrupted. What was finished is kept; run the same command again to complete the rest.")
+        return INTERRUPTED
+    if isinstance(error, click.ClickException):
+        log.error(error.format_message())
+        return error.exit_code
+    known = (
+        error
+        if isinstance(error, MicroconvError)
+        else EngineError(
             f"microconv met something it does not know ({type(error).__name__}).",
             hint="This is a bug: run again with MICROCONV_TRACEBACK=1 set and report what it prints.",
         )
-        _say(unexpected)
-        sys.exit(unexpected.exit_code)
-
-
-def _say(error: MicroconvError) -> None:
-    click.echo(f"Error: {error.message} {error.hint}", err=True)
+    )
+    log.error(f"{known.message} {known.hint}")
+    return known.exit_code

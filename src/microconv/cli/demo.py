@@ -36,7 +36,7 @@ def demo(context: Context, *, folder: Path, events: int, seed: int, output_forma
     \b
     Examples:
       microconv demo
-      microconv demo /tmp/shop --events 1000000
+      microconv demo shop --events 1000000
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
     from microconv.config import load_config  # noqa: PLC0415 - `--help` must not wait for it
     from microconv.demo import write_demo  # noqa: PLC0415 - `--help` must not wait for it
@@ -77,8 +77,7 @@ def demo(context: Context, *, folder: Path, events: int, seed: int, output_forma
     said.append("\nWhat it found:\n" + "\n".join(f"- {finding.text}" for finding in found))
     seconds = round(time.monotonic() - started, 1)
     said.append(
-        f"\nDone in {seconds} s. Report: {report}. "
-        f"Audiences: {', '.join(sorted({str(each.path) for each in exported}))}.\n"
+        f"\nDone in {seconds} s. Report: {report}. Audiences: {config.destinations[0].path}.\n"
         f"What is planted and true: {folder / 'truths.json'}. Go on with: microconv -c {written.config} funnel checkout"
     )
     output.emit(

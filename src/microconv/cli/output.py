@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
+
+from microconv.errors import EngineError
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -32,14 +35,29 @@ def format_option(command: Callable[..., None]) -> Callable[..., None]:
 def emit(output_format: str, *, document: Mapping[str, Any], tables: Callable[[], Sequence[Table | str]]) -> None:
     """Write a result on stdout: the document as JSON, or the tables (and sentences) made only when they are shown."""
     if output_format == "json":
-        click.echo(json.dumps(document, ensure_ascii=False, allow_nan=False))
+        # ASCII with escapes: whole on every terminal and in every encoding.
+        _print(json.dumps(document, allow_nan=False) + "\n")
         return
     from rich.console import Console  # noqa: PLC0415 - only tables need it, and it takes a tenth of a second
 
     # Piped output keeps its full width: a table cut at 80 columns would lose numbers.
     console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
-    for item in tables():
-        console.print(item, markup=False)
+    with console.capture() as captured:
+        for item in tables():
+            console.print(item, markup=False)
+    _print(captured.get())
+
+
+def _print(text: str) -> None:
+    try:
+        click.echo(text, nl=False)
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise EngineError(
+            f"The result could not be written to stdout: {os.strerror(error.errno or 0)}.",
+            hint="What was staged is kept; make room where stdout goes and run the command again.",
+        ) from error
 
 
 def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> Table:
@@ -60,7 +78,7 @@ class Log:
     """Messages on stderr: plain lines for people, one JSON object a line with `--log-format json`."""
 
     def __init__(self, log_format: str, now: Callable[[], datetime] = lambda: datetime.now(tz=UTC)) -> None:
-        self._is_json = log_format == "json"
+        self.is_json = log_format == "json"
         self._now = now
 
     def info(self, message: str, **facts: object) -> None:
@@ -71,12 +89,18 @@ class Log:
         """Say what should be looked at."""
         self._write("warning", message, facts)
 
+    def error(self, message: str, **facts: object) -> None:
+        """Say what stopped the command."""
+        self._write("error", message, facts)
+
     def _write(self, level: str, message: str, facts: Mapping[str, object]) -> None:
-        if self._is_json:
-            line = {"time": self._now().isoformat(timespec="milliseconds"), "level": level, "message": message, **facts}
-            click.echo(json.dumps(line, ensure_ascii=False, default=str), err=True)
+        if self.is_json:
+            time = self._now().isoformat(timespec="milliseconds")
+            line = json.dumps({"time": time, "level": level, "message": message, **facts}, default=str)
         else:
-            click.echo(f"Warning: {message}" if level == "warning" else message, err=True)
+            line = message if level == "info" else f"{level.capitalize()}: {message}"
+        with suppress(OSError):  # nobody reads stderr any more: no reason to stop the work
+            click.echo(line, err=True)
 
     @contextmanager
     def progress(self, title: str) -> Iterator[Callable[[int, int, str], None]]:
@@ -84,7 +108,7 @@ class Log:
 
         Yields a function that takes (done, total, what is being done).
         """
-        if self._is_json:
+        if self.is_json:
             yield lambda done, total, step: self.info(title, done=done, total=total, step=step)
             return
         if not sys.stderr.isatty():

@@ -1,0 +1,48 @@
+# One command does all set-up: every target makes the environment it needs. Only Python >= 3.11 must be there.
+SHELL := /bin/sh
+VENV := .venv
+BIN := $(VENV)/bin
+DEMO := demo
+EVENTS := 200000
+
+.PHONY: help demo test check format bench clean
+# Two targets that make the environment at the same time would break it.
+.NOTPARALLEL:
+
+help:
+	@echo "make demo    write a demo export and run the whole pipeline on it; leaves $(DEMO)/report.html"
+	@echo "make test    run the tests"
+	@echo "make check   lint, formatting, types, docs"
+	@echo "make format  mend formatting and what lint can mend"
+	@echo "make bench   measure; prints a table and writes benchmarks/results/"
+	@echo "make clean   remove the environment, caches and the demo"
+
+demo: $(VENV)/.runtime
+	$(BIN)/microconv demo $(DEMO) --events $(EVENTS)
+
+test: $(VENV)/.develop
+	$(BIN)/python -m pytest
+
+check: $(VENV)/.develop
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest -q tests/test_docs.py
+
+format: $(VENV)/.develop
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench: $(VENV)/.develop
+	$(BIN)/python -m benchmarks
+
+$(VENV)/.runtime: pyproject.toml constraints.txt
+	@sh .ci/make-environment $(VENV)
+	@touch $@
+
+$(VENV)/.develop: pyproject.toml constraints.txt
+	@sh .ci/make-environment $(VENV) test check
+	@touch $(VENV)/.runtime $@
+
+clean:
+	rm -rf $(VENV) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist benchmarks/results
