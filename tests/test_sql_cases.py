@@ -22,7 +22,7 @@ def test_template_gives_the_expected_rows(case: TemplateCase, judge: str):
     grain = templates.load(case.template).grain
     assert set(grain) <= set(columns), f"the grain {grain} is not among the columns"
     keys = [tuple(str(row[name]) for name in grain) for row in rows]
-    assert len(keys) == len(set(keys)), f"two rows share the grain {grain}"
+    assert not grain or len(keys) == len(set(keys)), f"two rows share the grain {grain}"
 
 
 @pytest.mark.parametrize("name", templates.names())

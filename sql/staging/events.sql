@@ -132,11 +132,11 @@ resolved AS (
 ),
 
 -- Where a client sent the same event more than once in one microsecond: exact duplicates are among these rows alone, and
--- only they need more than a name to be put in order.
+-- only they need more than a name to be put in order. Each day by itself, so that a batch of days stages like one.
 shared AS (
-  SELECT r.client, r.event_us, r.event_name
+  SELECT r.event_date, r.client, r.event_us, r.event_name
   FROM resolved AS r
-  GROUP BY r.client, r.event_us, r.event_name
+  GROUP BY r.event_date, r.client, r.event_us, r.event_name
   HAVING COUNT(*) > 1
 ),
 
@@ -144,20 +144,23 @@ together AS (
   SELECT
     r.*,
     ROW_NUMBER() OVER (
-      PARTITION BY r.client, r.event_us, r.event_name ORDER BY {{ instant_order('r' | identifier) }}
+      PARTITION BY r.event_date, r.client, r.event_us, r.event_name ORDER BY {{ instant_order('r' | identifier) }}
     ) AS place,
     ROW_NUMBER() OVER (
-      PARTITION BY r.client, r.event_us, r.event_name, r.same_params ORDER BY {{ instant_order('r' | identifier) }}
+      PARTITION BY r.event_date, r.client, r.event_us, r.event_name, r.same_params
+      ORDER BY {{ instant_order('r' | identifier) }}
     ) AS copy,
-    COUNT(*) OVER (PARTITION BY r.client, r.event_us, r.event_name, r.same_params) AS copies
+    COUNT(*) OVER (PARTITION BY r.event_date, r.client, r.event_us, r.event_name, r.same_params) AS copies
   FROM resolved AS r
-  INNER JOIN shared AS d ON d.client = r.client AND d.event_us = r.event_us AND d.event_name = r.event_name
+  INNER JOIN shared AS d
+    ON d.event_date = r.event_date AND d.client = r.client AND d.event_us = r.event_us AND d.event_name = r.event_name
 ),
 
 single AS (
   SELECT r.*, 1 AS place, 1 AS copies
   FROM resolved AS r
-  LEFT JOIN shared AS d ON d.client = r.client AND d.event_us = r.event_us AND d.event_name = r.event_name
+  LEFT JOIN shared AS d
+    ON d.event_date = r.event_date AND d.client = r.client AND d.event_us = r.event_us AND d.event_name = r.event_name
   WHERE d.client IS NULL
   UNION ALL
   -- Without a client nobody can tell whether two equal rows are one event.
@@ -171,7 +174,7 @@ SELECT
   s.event_date,
   TIMESTAMP_MICROS(s.event_us) AS event_at,
   s.event_us * 1000 + ROW_NUMBER() OVER (
-    PARTITION BY s.client, s.event_us
+    PARTITION BY s.event_date, s.client, s.event_us
     ORDER BY
       s.batch_page_id, s.batch_ordering_id, s.batch_event_index, s.stage_rank, s.event_name, s.place
   ) - 1 AS event_order,

@@ -264,16 +264,20 @@ def _leaves_of_type(path: str, kind: str) -> Iterator[str]:
     if not inner.startswith("STRUCT<"):
         yield path
         return
-    depth, start, fields = 0, 0, []
-    body = inner.removeprefix("STRUCT<")[:-1]
+    for name, field_kind in struct_fields(inner):
+        yield from _leaves_of_type(f"{path}.{name}", field_kind)
+
+
+def struct_fields(kind: str) -> Iterator[tuple[str, str]]:
+    """Yield name and type of each field of a GoogleSQL `STRUCT<…>`; a field may be a STRUCT or an ARRAY itself."""
+    depth = start = 0
+    body = kind.removeprefix("STRUCT<").removesuffix(">")
     for position, character in enumerate(f"{body},"):
         depth += (character == "<") - (character == ">")
         if character == "," and depth == 0:
-            fields.append(body[start:position].strip())
+            name, _, field_kind = body[start:position].strip().partition(" ")
+            yield name, field_kind
             start = position + 1
-    for item in fields:
-        name, _, field_kind = item.partition(" ")
-        yield from _leaves_of_type(f"{path}.{name}", field_kind)
 
 
 RAW_LEAVES = frozenset(leaf for name, kind in RAW_COLUMNS.items() for leaf in _leaves_of_type(name, kind))

@@ -66,11 +66,11 @@ def _column_name(parameter: str, *, as_number: bool) -> str:
 
 def fingerprint(taxonomy: Taxonomy) -> str:
     """Fingerprint all that decides staged rows besides the shard: a day staged under another one is restaged."""
-    digest = hashlib.sha256(f"{SCHEMA_VERSION} {taxonomy.fingerprint}".encode())
+    digest = hashlib.sha256(f"{SCHEMA_VERSION} {taxonomy.fingerprint} {load_channel_rules()}".encode())
     for name in templates.names():
         if name.startswith("staging/"):
-            digest.update(templates.load(name).text.encode())
-    digest.update(repr(session_params(load_channel_rules())).encode())
+            for text in templates.sources(name):
+                digest.update(text.encode())
     return digest.hexdigest()[:16]
 
 

@@ -183,15 +183,24 @@ def _declared(name: str, section: str) -> dict[str, str]:
     return declared
 
 
+@cache
+def sources(name: str) -> tuple[str, ...]:
+    """Return the text of a template and of the macro files that it imports: all that its SQL is rendered from."""
+    texts = {name: load(name).text}
+    unread = [texts[name]]
+    while unread:
+        for imported in meta.find_referenced_templates(_environment().parse(unread.pop())):
+            if imported is not None and imported not in texts:
+                texts[imported] = (root() / imported).read_text(encoding="utf-8")
+                unread.append(texts[imported])
+    return tuple(text for _, text in sorted(texts.items()))
+
+
 def structure_used(template: Template) -> frozenset[str]:
-    """Return the Jinja variables a template reads, macro files included, without the globals every template has."""
+    """Return the Jinja variables that a template and its macros read, without the globals every template has."""
     environment = _environment()
-    undeclared: set[str] = set()
-    texts = [template.text]
-    while texts:
-        tree = environment.parse(texts.pop())
-        undeclared |= meta.find_undeclared_variables(tree)
-        texts += [(root() / name).read_text(encoding="utf-8") for name in meta.find_referenced_templates(tree) if name]
+    trees = (environment.parse(text) for text in sources(template.name))
+    undeclared = {variable for tree in trees for variable in meta.find_undeclared_variables(tree)}
     return frozenset(undeclared - set(environment.globals) - {"relation"})
 
 

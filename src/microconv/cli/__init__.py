@@ -6,6 +6,7 @@ import importlib
 import io
 import os
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -103,18 +104,18 @@ def main() -> None:
     """Run the command line; every error is one paragraph on stderr and a documented exit code, never a traceback."""
     _open_streams()
     try:
-        cli.main(prog_name="microconv", standalone_mode=False)
-    except click.exceptions.Exit as stop:
-        sys.exit(stop.exit_code)
+        exit_code = cli.main(prog_name="microconv", standalone_mode=False)
     except click.ClickException as error:
-        error.show()
-        sys.exit(error.exit_code)
-    except (KeyboardInterrupt, click.Abort):
-        sys.exit(_report(output.Log("text"), KeyboardInterrupt()))
+        with suppress(OSError):  # nobody reads stderr any more
+            error.show()
+        exit_code = error.exit_code
+    except (KeyboardInterrupt, click.Abort) as error:
+        exit_code = _report(output.Log("text"), error)
+    sys.exit(exit_code)
 
 
 def _open_streams() -> None:
-    """Give commands three streams they can use, also where the caller closed one or set an encoding that lacks a letter."""
+    """Give commands three streams they can use, where the caller closed one or set an encoding without all letters."""
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             setattr(sys, name, Path(os.devnull).open(mode, encoding="utf-8"))  # noqa: SIM115 - open until the process ends

@@ -33,24 +33,14 @@ def format_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def emit(output_format: str, *, document: Mapping[str, Any], tables: Callable[[], Sequence[Table | str]]) -> None:
-    """Write a result on stdout: the document as JSON, or the tables (and sentences) made only when they are shown."""
-    if output_format == "json":
-        # ASCII with escapes: whole on every terminal and in every encoding.
-        _print(json.dumps(document, allow_nan=False) + "\n")
-        return
-    from rich.console import Console  # noqa: PLC0415 - only tables need it, and it takes a tenth of a second
+    """Write a result on stdout: the document as JSON, or the tables (and sentences) made only when they are shown.
 
-    # Piped output keeps its full width: a table cut at 80 columns would lose numbers.
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
-    with console.capture() as captured:
-        for item in tables():
-            console.print(item, markup=False)
-    _print(captured.get())
-
-
-def _print(text: str) -> None:
+    Raises:
+        EngineError: stdout takes no more, usually because its disk is full.
+    """
     try:
-        click.echo(text, nl=False)
+        # JSON in ASCII, with escapes: whole in every encoding.
+        click.echo(json.dumps(document, allow_nan=False) if output_format == "json" else _render(tables()))
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -58,6 +48,17 @@ def _print(text: str) -> None:
             f"The result could not be written to stdout: {os.strerror(error.errno or 0)}.",
             hint="What was staged is kept; make room where stdout goes and run the command again.",
         ) from error
+
+
+def _render(items: Sequence[Table | str]) -> str:
+    from rich.console import Console  # noqa: PLC0415 - only tables need it, and it takes a tenth of a second
+
+    # Piped output keeps its full width: a table cut at 80 columns would lose numbers.
+    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+    with console.capture() as captured:
+        for item in items:
+            console.print(item, markup=False)
+    return captured.get().removesuffix("\n")
 
 
 def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> Table:

@@ -15,7 +15,7 @@ import duckdb
 from microconv.engines.base import Change, DeleteDays, DeleteKeys, InsertScratch
 from microconv.engines.dialect import to_duckdb
 from microconv.errors import EngineError, LockedError, SourceError
-from microconv.exports import RAW_COLUMNS
+from microconv.exports import RAW_COLUMNS, struct_fields
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -45,18 +45,8 @@ def duckdb_type(googlesql: str) -> str:
         return _TYPES[googlesql]
     if googlesql.startswith("ARRAY<"):
         return f"{duckdb_type(googlesql[len('ARRAY<') : -1])}[]"
-    fields = _split_fields(googlesql[len("STRUCT<") : -1])
-    return f"STRUCT({', '.join(f'{_quote(name)} {duckdb_type(kind)}' for name, kind in fields)})"
-
-
-def _split_fields(body: str) -> Iterator[tuple[str, str]]:
-    depth = start = 0
-    for position, character in enumerate(f"{body},"):
-        depth += (character == "<") - (character == ">")
-        if character == "," and depth == 0:
-            name, _, kind = body[start:position].strip().partition(" ")
-            yield name, kind
-            start = position + 1
+    fields = (f"{_quote(name)} {duckdb_type(kind)}" for name, kind in struct_fields(googlesql))
+    return f"STRUCT({', '.join(fields)})"
 
 
 def _quote(name: str) -> str:
@@ -80,9 +70,10 @@ class DuckDBEngine:
         """
         self.path = path
         self._reading: tuple[Path, ...] = ()
-        if "?" in str(path):
+        if b"?" in str(path).encode(errors="replace"):
             raise EngineError(
-                f"{path} cannot be the database: DuckDB takes no ? in a path.", hint="Set engine.path to another place."
+                f"{path} cannot be the database: DuckDB takes no ? in a path, and nothing that is not UTF-8.",
+                hint="Set engine.path to another place.",
             )
         settings: dict[str, Any] = {"memory_limit": memory_limit, "preserve_insertion_order": False}
         if threads is not None:
@@ -106,15 +97,16 @@ class DuckDBEngine:
         return bool(found)
 
     def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:
-        """Create a table where it is missing, and add `extra` columns it lacks."""
+        """Create a table where it is missing; add the columns it lacks, `extra` or newer than the database."""
         columns = ", ".join(f"{_quote(column.name)} {duckdb_type(column.type)}" for column in table.columns)
         with self._errors(table.name):
             self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_quote(table.name)} ({columns})")
-            for column in extra:
-                self._connection.execute(
-                    f"ALTER TABLE {_quote(table.name)} "
-                    f"ADD COLUMN IF NOT EXISTS {_quote(column.name)} {duckdb_type(column.type)}"
-                )
+            there = set(self._columns(table.name))
+            for column in (*table.columns, *extra):
+                if column.name not in there:
+                    self._connection.execute(
+                        f"ALTER TABLE {_quote(table.name)} ADD COLUMN {_quote(column.name)} {duckdb_type(column.type)}"
+                    )
 
     def materialise(self, query: Query, scratch: str) -> None:
         """Write a template's rows into a temporary table."""
@@ -173,11 +165,11 @@ class DuckDBEngine:
                 self._connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(change.row.values()))
 
     def _common_columns(self, table: str, scratch: str) -> list[str]:
-        def columns(name: str) -> list[str]:
-            return [row[0] for row in self._connection.execute(f"DESCRIBE {_quote(name)}").fetchall()]
+        there = set(self._columns(scratch))
+        return [name for name in self._columns(table) if name in there]
 
-        there = set(columns(scratch))
-        return [name for name in columns(table) if name in there]
+    def _columns(self, relation: str) -> list[str]:
+        return [row[0] for row in self._connection.execute(f"DESCRIBE {_quote(relation)}").fetchall()]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
