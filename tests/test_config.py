@@ -28,7 +28,7 @@ def test_minimal_file_gets_the_documented_defaults(tmp_path):
     assert config.file == tmp_path / "microconv.toml"
     assert config.project.currency == "USD"
     assert (config.engine.kind, config.engine.path) == ("duckdb", tmp_path / "microconv.duckdb")
-    assert (config.engine.memory_limit, config.engine.threads) == ("2GB", None)
+    assert (config.engine.memory_limit, config.engine.threads) == ("1GB", None)
     assert (config.taxonomy.preset, config.taxonomy.file) == ("ecommerce", None)
     assert config.attribution.conversion == "purchase"
     assert [window.text for window in config.attribution.windows] == ["1d", "7d", "30d"]

@@ -21,7 +21,7 @@ from microconv.config_errors import line_of
         ("colour = 1", "line 7: sources[0].colour is not a known key (known are property, kind, path)"),
         (
             "[engine]\nmemory_limit = 'lots'",
-            'such as "512MB", "2GB" or "1.5GiB" [MICROCONV_ENGINE__MEMORY_LIMIT is not set; default "2GB"]',
+            'such as "512MB", "2GB" or "1.5GiB" [MICROCONV_ENGINE__MEMORY_LIMIT is not set; default "1GB"]',
         ),
         ("[engine]\nmemory_limit = 'lots'", 'line 8: engine.memory_limit = "lots" is not an amount of memory such as'),
         ("[engine]\nmemory_limit = '0GB'", 'engine.memory_limit = "0GB" is not an amount of memory'),

@@ -250,8 +250,8 @@ class EngineConfig(_Section):
 
     kind: Annotated[Literal["duckdb"], BeforeValidator(_refuse_bigquery)] = "duckdb"
     path: _Path = Path("microconv.duckdb")
-    memory_limit: Annotated[str, AfterValidator(_check_memory)] = "2GB"
-    threads: int | None = Field(default=None, ge=1, strict=True)
+    memory_limit: Annotated[str, AfterValidator(_check_memory)] = "1GB"
+    threads: int | None = Field(default=None, ge=1, le=256, strict=True)
 
 
 class SourceConfig(_Section):

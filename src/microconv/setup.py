@@ -287,7 +287,7 @@ currency = $currency
 [engine]
 kind = "duckdb"
 path = "microconv.duckdb"
-memory_limit = "2GB"
+memory_limit = "1GB"
 
 [[sources]]
 property = $property

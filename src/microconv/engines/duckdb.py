@@ -61,7 +61,7 @@ def _text(value: object) -> str:
 class DuckDBEngine:
     """Runs templates in one DuckDB file. One process at a time: DuckDB's own file lock is the lock of a sync."""
 
-    def __init__(self, path: Path, *, memory_limit: str = "2GB", threads: int | None = None) -> None:
+    def __init__(self, path: Path, *, memory_limit: str = "1GB", threads: int | None = None) -> None:
         """Open (or create) the database.
 
         Raises:
