@@ -120,3 +120,19 @@ def _as_bigquery_json(value: Any) -> Any:
 def shard_name(day: date, kind: str = "daily") -> str:
     """Name a day's table."""
     return f"events_{'' if kind == 'daily' else kind + '_'}{day:%Y%m%d}"
+
+
+def simple_day(day: date, *, clients: int = 3) -> list[dict[str, Any]]:
+    """Make a day of four events for each client, in one session."""
+    noon = microseconds(f"{day} 12:00:00")
+    return [
+        event(
+            noon + client * 1_000_000 + step * 1_000,
+            name,
+            client=f"{client}.7",
+            session=int(f"{day:%m%d}{client}"),
+            params={"page_location": f"https://shop.example/{name}?x=1", "engagement_time_msec": 400},
+        )
+        for client in range(clients)
+        for step, name in enumerate(("session_start", "page_view", "view_item", "add_to_cart"))
+    ]

@@ -306,3 +306,8 @@ def test_days_of_the_real_sample_share_one_schema_of_their_era(sample: Path):
         "collected_traffic_source",
         "session_traffic_source_last_click",
     }
+
+
+def test_same_shard_from_two_sources_is_refused():
+    with pytest.raises(SourceError, match="Two sources of property p1 hold events_20210102"):
+        choose([shard(Path("a/events_20210102.parquet")), shard(Path("b/events_20210102.parquet"))])

@@ -57,25 +57,10 @@ def rebuilt(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
     return result
 
 
-def simple_day(day: date, *, clients: int = 3) -> list[dict[str, Any]]:
-    noon = ga4.microseconds(f"{day} 12:00:00")
-    return [
-        ga4.event(
-            noon + client * 1_000_000 + step * 1_000,
-            name,
-            client=f"{client}.7",
-            session=int(f"{day:%m%d}{client}"),
-            params={"page_location": f"https://shop.example/{name}?x=1", "engagement_time_msec": 400},
-        )
-        for client in range(clients)
-        for step, name in enumerate(("session_start", "page_view", "view_item", "add_to_cart"))
-    ]
-
-
 def test_first_sync_stages_every_day_and_second_stages_none(tmp_path: Path, project: Project) -> None:
     for offset in range(3):
         day = FIRST_DAY + timedelta(days=offset)
-        ga4.write_parquet(shard_path(tmp_path, day), simple_day(day))
+        ga4.write_parquet(shard_path(tmp_path, day), ga4.simple_day(day))
     first = project.sync()
     assert first.shards == {"seen": 3, "staged": 3, "skipped": 0}
     assert first.rows == {"mc_events": 36, "mc_sessions": 9, "mc_micro_conversions": 18}
@@ -86,7 +71,7 @@ def test_first_sync_stages_every_day_and_second_stages_none(tmp_path: Path, proj
 
 
 def test_document_has_exactly_the_promised_keys(tmp_path: Path, project: Project) -> None:
-    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), simple_day(FIRST_DAY))
+    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), ga4.simple_day(FIRST_DAY))
     document = project.sync().document()
     assert set(document) == {"run_id", "status", "shards", "rows", "duplicates_removed", "seconds"}
     assert set(document["shards"]) == {"seen", "staged", "skipped"}
@@ -96,16 +81,16 @@ def test_document_has_exactly_the_promised_keys(tmp_path: Path, project: Project
 def test_replaced_shard_restages_its_day_only_and_equals_a_rebuild(tmp_path: Path, project: Project) -> None:
     days = [FIRST_DAY + timedelta(days=offset) for offset in range(3)]
     for day in days:
-        ga4.write_parquet(shard_path(tmp_path, day), simple_day(day))
+        ga4.write_parquet(shard_path(tmp_path, day), ga4.simple_day(day))
     project.sync()
-    ga4.write_parquet(shard_path(tmp_path, days[1]), simple_day(days[1], clients=5))
+    ga4.write_parquet(shard_path(tmp_path, days[1]), ga4.simple_day(days[1], clients=5))
     again = project.sync()
     assert again.shards == {"seen": 3, "staged": 1, "skipped": 2}
     assert staged(project) == rebuilt(tmp_path)
 
 
 def test_exact_duplicates_are_removed_and_counted(tmp_path: Path, project: Project) -> None:
-    events = simple_day(FIRST_DAY, clients=1)
+    events = ga4.simple_day(FIRST_DAY, clients=1)
     other_params = ga4.event(events[1]["event_timestamp"], "page_view", client="0.7", session=3010, params={"n": 1})
     # Without a client there is no telling whether two equal rows are one event.
     nobody = ga4.event(events[1]["event_timestamp"], "page_view", client=None, session=None)
@@ -117,7 +102,7 @@ def test_exact_duplicates_are_removed_and_counted(tmp_path: Path, project: Proje
 
 def test_rows_without_consent_stay_in_events_with_null_keys_and_nowhere_else(tmp_path: Path, project: Project) -> None:
     nobody = ga4.event("2024-03-01 10:00:00", "add_to_cart", client=None, session=None)
-    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), [nobody, *simple_day(FIRST_DAY, clients=1)])
+    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), [nobody, *ga4.simple_day(FIRST_DAY, clients=1)])
     project.sync()
     keyless = [row for row in rows(project, "mc_events") if row[tables.EVENTS.column_names.index("client_key")] is None]
     assert len(keyless) == 1
@@ -152,10 +137,10 @@ def test_session_over_midnight_is_one_session(tmp_path: Path, project: Project) 
 
 
 def test_daily_shard_replaces_intraday_and_marks_end(tmp_path: Path, project: Project) -> None:
-    intraday = ga4.write_parquet(shard_path(tmp_path, FIRST_DAY, "intraday"), simple_day(FIRST_DAY, clients=1))
+    intraday = ga4.write_parquet(shard_path(tmp_path, FIRST_DAY, "intraday"), ga4.simple_day(FIRST_DAY, clients=1))
     project.sync()
     assert {row[-1] for row in rows(project, "mc_sessions")} == {True}
-    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), simple_day(FIRST_DAY, clients=2))
+    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), ga4.simple_day(FIRST_DAY, clients=2))
     result = project.sync()
     assert result.shards == {"seen": 1, "staged": 1, "skipped": 0}
     assert result.rows["mc_events"] == 8
@@ -166,7 +151,7 @@ def test_daily_shard_replaces_intraday_and_marks_end(tmp_path: Path, project: Pr
 
 @pytest.mark.parametrize("suffix", [".ndjson", ".ndjson.gz"])
 def test_ndjson_with_numbers_as_strings_stages_like_parquet(tmp_path: Path, suffix: str) -> None:
-    events = simple_day(FIRST_DAY)
+    events = ga4.simple_day(FIRST_DAY)
     for row in events:
         row["user_pseudo_id"] = f"100{row['user_pseudo_id']}0"
     parquet, ndjson = tmp_path / "parquet", tmp_path / "ndjson"
@@ -177,7 +162,7 @@ def test_ndjson_with_numbers_as_strings_stages_like_parquet(tmp_path: Path, suff
 
 
 def test_era_without_newer_columns_and_with_wrong_types_is_read(tmp_path: Path, project: Project) -> None:
-    events = simple_day(FIRST_DAY)
+    events = ga4.simple_day(FIRST_DAY)
     old = pa.Table.from_pylist(events, schema=ga4.SCHEMA).drop_columns(
         ["collected_traffic_source", "batch_event_index", "batch_page_id", "batch_ordering_id", "ecommerce"]
     )
@@ -190,7 +175,7 @@ def test_era_without_newer_columns_and_with_wrong_types_is_read(tmp_path: Path, 
 
 
 def test_numeric_client_ids_are_refused(tmp_path: Path, project: Project) -> None:
-    table = pa.Table.from_pylist(simple_day(FIRST_DAY), schema=ga4.SCHEMA)
+    table = pa.Table.from_pylist(ga4.simple_day(FIRST_DAY), schema=ga4.SCHEMA)
     index = table.schema.get_field_index("user_pseudo_id")
     broken = table.set_column(index, "user_pseudo_id", table.column(index).cast(pa.float64()))
     path = shard_path(tmp_path, FIRST_DAY)
@@ -203,7 +188,7 @@ def test_numeric_client_ids_are_refused(tmp_path: Path, project: Project) -> Non
 def test_truncated_parquet_stops_its_day_only(tmp_path: Path, project: Project) -> None:
     days = [FIRST_DAY + timedelta(days=offset) for offset in range(3)]
     for day in days:
-        ga4.write_parquet(shard_path(tmp_path, day), simple_day(day))
+        ga4.write_parquet(shard_path(tmp_path, day), ga4.simple_day(day))
     damaged = shard_path(tmp_path, days[1])
     whole = damaged.read_bytes()
     damaged.write_bytes(whole[: len(whole) // 2])
@@ -219,7 +204,7 @@ def test_truncated_parquet_stops_its_day_only(tmp_path: Path, project: Project) 
 def test_damage_inside_a_file_leaves_nothing_of_its_day(tmp_path: Path, project: Project) -> None:
     days = [FIRST_DAY + timedelta(days=offset) for offset in range(2)]
     for day in days:
-        ga4.write_parquet(shard_path(tmp_path, day), simple_day(day, clients=200))
+        ga4.write_parquet(shard_path(tmp_path, day), ga4.simple_day(day, clients=200))
     damaged = shard_path(tmp_path, days[1])
     content = bytearray(damaged.read_bytes())
     content[100:2000] = bytes(1900)
@@ -230,7 +215,7 @@ def test_damage_inside_a_file_leaves_nothing_of_its_day(tmp_path: Path, project:
 
 
 def test_broken_json_line_stops_its_day(tmp_path: Path, project: Project) -> None:
-    path = ga4.write_ndjson(shard_path(tmp_path, FIRST_DAY, suffix=".ndjson"), simple_day(FIRST_DAY))
+    path = ga4.write_ndjson(shard_path(tmp_path, FIRST_DAY, suffix=".ndjson"), ga4.simple_day(FIRST_DAY))
     path.write_text(path.read_text()[:-40])
     with pytest.raises(SourceError, match="events_20240301"):
         project.sync()
@@ -238,7 +223,7 @@ def test_broken_json_line_stops_its_day(tmp_path: Path, project: Project) -> Non
 
 
 def test_rows_of_another_day_are_refused(tmp_path: Path, project: Project) -> None:
-    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), simple_day(FIRST_DAY + timedelta(days=1)))
+    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), ga4.simple_day(FIRST_DAY + timedelta(days=1)))
     with pytest.raises(SourceError, match=r"not all of the shard's own day \(event_date found: 2024-03-02\)"):
         project.sync()
 
@@ -249,14 +234,14 @@ def test_no_shards_is_a_clear_error(project: Project) -> None:
 
 
 def test_two_files_for_one_shard_are_refused(tmp_path: Path, project: Project) -> None:
-    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), simple_day(FIRST_DAY))
-    ga4.write_ndjson(shard_path(tmp_path, FIRST_DAY, suffix=".ndjson"), simple_day(FIRST_DAY))
+    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), ga4.simple_day(FIRST_DAY))
+    ga4.write_ndjson(shard_path(tmp_path, FIRST_DAY, suffix=".ndjson"), ga4.simple_day(FIRST_DAY))
     with pytest.raises(SourceError, match="2 files of property p1 claim to be the daily shard of 2024-03-01"):
         project.sync()
 
 
 def test_changed_taxonomy_restages_every_day(tmp_path: Path) -> None:
-    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), simple_day(FIRST_DAY))
+    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), ga4.simple_day(FIRST_DAY))
     with fresh_project(tmp_path, "one.duckdb") as project:
         project.sync()
         assert project.sync().shards["staged"] == 0
@@ -286,7 +271,7 @@ def test_wrong_time_zone_is_warned_about(tmp_path: Path) -> None:
 
 
 def test_run_is_recorded_and_a_killed_one_is_closed(tmp_path: Path, project: Project) -> None:
-    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), simple_day(FIRST_DAY))
+    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), ga4.simple_day(FIRST_DAY))
     first = project.sync()
     connection = project.engine._connection
     connection.execute("UPDATE mc_runs SET status = 'running', ended_at = NULL")
@@ -351,7 +336,7 @@ def test_incremental_equals_full_rebuild(
 def test_staged_rows_are_unique_on_the_declared_grain(tmp_path: Path, project: Project, table: str) -> None:
     at = ga4.microseconds("2024-03-01 23:59:59")
     tied = [ga4.event(at, name, client=client) for name in ("purchase", "view_item") for client in CLIENTS]
-    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), [*tied, *tied, *simple_day(FIRST_DAY)])
+    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), [*tied, *tied, *ga4.simple_day(FIRST_DAY)])
     project.sync()
     grain = [tables.TABLES[table].column_names.index(name) for name in tables.TABLES[table].grain]
     keys = [tuple(row[index] for index in grain) for row in rows(project, table)]

@@ -85,10 +85,11 @@ resolved AS (
     f.stream_id,
     f.ga_session_id,
     f.session_number,
-    f.engagement_msec,
+    -- Anybody can send these: more than a day of engagement, or ten billion of a currency, would overflow sums.
+    IF(f.engagement_msec BETWEEN 0 AND 86400000, f.engagement_msec, NULL) AS engagement_msec,
     f.page_location,
     f.page_referrer,
-    f.value,
+    IF(f.value BETWEEN -1e10 AND 1e10, f.value, NULL) AS value,
     f.currency,
     f.transaction_id,
     CASE

@@ -70,6 +70,13 @@ occurrences AS (
       ELSE TRUE
     END
   {% endif %}
+),
+
+-- Many events share an address, and an address costs more to read than all else here.
+pages AS (
+  SELECT o.page_location, {{ path(location) }} AS page
+  FROM occurrences AS o
+  GROUP BY o.page_location
 )
 
 -- The event's own user comes first: somebody else may have signed in earlier in its session.
@@ -87,10 +94,11 @@ SELECT
   CASE o.value_rule WHEN 'event' THEN o.value WHEN 'fixed' THEN o.fixed_value END AS value,
   IF(o.value_rule = 'event', o.currency, NULL) AS currency,
   o.transaction_id,
-  {{ path(location) }} AS page,
+  p.page,
   o.is_provisional
 FROM occurrences AS o
 LEFT JOIN {{ relation('sessions') }} AS s ON s.session_key = o.session_key
+LEFT JOIN pages AS p ON p.page_location = o.page_location
 {% if merges %}
 WHERE TRUE
 QUALIFY ROW_NUMBER() OVER (PARTITION BY o.client_key, o.event_order, o.micro_conversion ORDER BY o.entry) = 1

@@ -11,31 +11,34 @@
 {% from '_keys.sql' import key %}
 {% from '_urls.sql' import host, path, unescape %}
 {% from 'staging/_traffic.sql' import channel_group, leads_here, said %}
-{% macro event_columns(e) %}
-    {{ e }}.property,
-    {{ e }}.event_date,
-    {{ e }}.event_at,
-    {{ e }}.event_order,
-    {{ e }}.event_name,
-    {{ e }}.client_key,
-    {{ e }}.session_key,
-    {{ e }}.user_id,
-    {{ e }}.user_pseudo_id,
-    {{ e }}.ga_session_id,
-    {{ e }}.session_number,
-    {{ e }}.engagement_msec,
-    {{ e }}.page_location,
-    {{ e }}.page_referrer,
-    {{ e }}.traffic_rule,
-    {{ e }}.traffic_source,
-    {{ e }}.traffic_medium,
-    {{ e }}.traffic_campaign,
-    {{ e }}.traffic_channel_group,
-    {{ e }}.click_id,
-    {{ e }}.device_category,
-    {{ e }}.country,
-    {{ e }}.is_provisional
+{# Rows of events that belong to a session. Totals and hints each read their own columns: the rows of one CTE with two
+   readers would be copied whole. #}
+{% macro rows_of(relation_name, columns) %}
+  SELECT
+    {% for column in columns %}
+    e.{{ column | identifier }}{% if not loop.last %},{% endif %}
+
+    {% endfor %}
+  FROM {{ relation(relation_name) }} AS e
+  WHERE e.session_key IS NOT NULL
 {%- endmacro %}
+{% set counted = [
+  'property', 'event_date', 'event_at', 'event_order', 'event_name', 'client_key', 'session_key', 'user_id',
+  'user_pseudo_id', 'ga_session_id', 'session_number', 'engagement_msec', 'page_location', 'device_category', 'country',
+  'is_provisional'
+] %}
+{% set hinting = [
+  'session_key', 'event_order', 'traffic_rule', 'traffic_source', 'traffic_medium', 'traffic_campaign',
+  'traffic_channel_group', 'click_id', 'page_location', 'page_referrer'
+] %}
+{% set may_hint %}
+(
+      e.traffic_rule IS NOT NULL
+      OR e.click_id IS NOT NULL
+      OR e.page_referrer IS NOT NULL
+      OR STRPOS(e.page_location, '?') > 0
+    )
+{%- endset %}
 {# Columns of a session that its own events decide, traffic aside; and its actor, once that is decided. #}
 {% macro session_columns(s, actor=none) %}
     {{ s }}.property,
@@ -94,15 +97,9 @@ platforms AS (
 ),
 
 session_events AS (
-  SELECT
-{{ event_columns('c' | identifier) }}
-  FROM {{ relation('changed_events') }} AS c
-  WHERE c.session_key IS NOT NULL
+{{ rows_of('changed_events', counted) }}
   UNION ALL
-  SELECT
-{{ event_columns('n' | identifier) }}
-  FROM {{ relation('neighbour_events') }} AS n
-  WHERE n.session_key IS NOT NULL
+{{ rows_of('neighbour_events', counted) }}
 ),
 
 totals AS (
@@ -131,6 +128,14 @@ totals AS (
 ),
 
 -- The few events that may say where the session came from.
+hint_events AS (
+{{ rows_of('changed_events', hinting) }}
+    AND {{ may_hint }}
+  UNION ALL
+{{ rows_of('neighbour_events', hinting) }}
+    AND {{ may_hint }}
+),
+
 hints AS (
   SELECT
     e.session_key,
@@ -143,11 +148,7 @@ hints AS (
     e.click_id,
     e.page_location,
     e.page_referrer
-  FROM session_events AS e
-  WHERE e.traffic_rule IS NOT NULL
-    OR e.click_id IS NOT NULL
-    OR e.page_referrer IS NOT NULL
-    OR STRPOS(e.page_location, '?') > 0
+  FROM hint_events AS e
 ),
 
 served AS (

@@ -6,6 +6,7 @@ SELECT
   COUNT(*) AS events,
   SUM(c.copies) - COUNT(*) AS duplicates_removed,
   COUNTIF(c.client_key IS NULL) AS consentless_events,
+  COUNTIF(c.event_at IS NULL OR c.event_name IS NULL) AS incomplete_events,
   MIN(c.event_at) AS first_event_at,
   MAX(c.event_at) AS last_event_at
 FROM {{ relation('changed_events') }} AS c

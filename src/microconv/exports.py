@@ -173,12 +173,23 @@ def _shard(property_id: str, kind: Kind, day: date, found: list[tuple[ShardName,
 
 
 def choose(shards: Iterable[Shard]) -> tuple[Shard, ...]:
-    """Keep one shard for each property and day: daily before fresh before intraday, so that no event counts twice."""
+    """Keep one shard for each property and day: daily before fresh before intraday, so that no event counts twice.
+
+    Raises:
+        SourceError: two sources of one property hold the same shard, so which of them is true cannot be told.
+    """
     best: dict[tuple[str, date], Shard] = {}
     for shard in shards:
         key = (shard.property_id, shard.day)
-        if key not in best or PRECEDENCE[shard.kind] < PRECEDENCE[best[key].kind]:
+        rival = best.get(key)
+        if rival is None or PRECEDENCE[shard.kind] < PRECEDENCE[rival.kind]:
             best[key] = shard
+        elif shard.kind == rival.kind:
+            raise SourceError(
+                f"Two sources of property {shard.property_id} hold {shard.name}: "
+                f"{rival.files[0]} and {shard.files[0]}.",
+                hint="Keep each day of a property in one place, or give the sources different properties.",
+            )
     return tuple(best[key] for key in sorted(best))
 
 

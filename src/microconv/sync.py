@@ -281,6 +281,7 @@ def _stage(
     )
     days: list[dict[str, Any]] = engine.query(staging.staged_days()).to_pylist()
     _refuse_foreign_days(batch, days)
+    _refuse_incomplete_events(batch, days)
     engine.materialise(staging.touched_sessions(first.property_id, dates), staging.TOUCHED_SESSIONS)
     engine.materialise(staging.neighbour_events(first.property_id, dates, taxonomy), staging.NEIGHBOUR_EVENTS)
     engine.materialise(staging.sessions(taxonomy), staging.SESSIONS)
@@ -334,6 +335,16 @@ def _refuse_foreign_days(batch: tuple[_Readable, ...], days: Sequence[dict[str, 
             f"The rows of {shards} are not all of the shard's own day (event_date found: {strangers}); "
             "it was not staged.",
             hint="A shard must hold one day; check how the files were written.",
+        )
+
+
+def _refuse_incomplete_events(batch: tuple[_Readable, ...], days: Sequence[dict[str, Any]]) -> None:
+    """An event without a moment or a name has no place in any order or funnel, and GA4 writes none."""
+    incomplete = sum(day["incomplete_events"] for day in days)
+    if incomplete:
+        raise SourceError(
+            f"{incomplete} rows of {_describe(batch)} lack event_timestamp or event_name; it was not staged.",
+            hint="Export the whole events_YYYYMMDD table again, nesting intact.",
         )
 
 

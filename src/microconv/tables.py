@@ -55,10 +55,10 @@ EVENTS = _table(
     stream_id STRING data stream
     ga_session_id INT64 GA4's session id, unique only within a client
     session_number INT64 GA4's count of the client's sessions
-    engagement_msec INT64 engagement time sent with this event, milliseconds
+    engagement_msec INT64 engagement time sent with this event, milliseconds; NULL below 0 or above one day
     page_location STRING full address of the page
     page_referrer STRING full address of the page before
-    value FLOAT64 purchase revenue, else the parameter `value`
+    value FLOAT64 purchase revenue, else the parameter `value`; NULL beyond 10 billion either way
     currency STRING currency of the value
     transaction_id STRING transaction id; NULL for '(not set)' and ''
     traffic_rule STRING best traffic rule this event can serve: ga4_last_click, collected or event_params

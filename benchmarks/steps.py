@@ -1,0 +1,193 @@
+"""The steps that are measured: `python -m benchmarks.steps NAME ARGUMENTS` runs one and prints its reading as JSON."""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+import time
+from collections import defaultdict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import duckdb
+
+from benchmarks.measure import RSS_UNIT, Reading
+from microconv import sync
+from microconv.config import Config, load_config
+from microconv.demo import write_demo
+from microconv.engines.dialect import to_duckdb
+from microconv.engines.duckdb import DuckDBEngine
+from microconv.project import Project
+from microconv.taxonomy import load_taxonomy
+
+THREADS = 2
+SIX_KEYS = {
+    "int_value": ("ga_session_id", "ga_session_number", "engagement_time_msec"),
+    "string_value": ("page_location", "page_referrer", "currency"),
+}
+
+
+class Meter:
+    """Adds up the CPU seconds of named parts, and of everything while it runs."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, float] = defaultdict(float)
+        self.cpu = self.wall = 0.0
+
+    @contextmanager
+    def running(self, part: str | None = None) -> Iterator[None]:
+        cpu, wall = cpu_seconds(), time.monotonic()
+        yield
+        if part is None:
+            self.cpu, self.wall = cpu_seconds() - cpu, time.monotonic() - wall
+        else:
+            self.parts[part] += cpu_seconds() - cpu
+
+    def reading(self, **facts: object) -> Reading:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT / 1e6
+        return Reading(self.cpu, self.wall, peak, dict(self.parts), facts)
+
+
+class MeteredEngine(DuckDBEngine):
+    """The product's engine, with a note of what each template and the writing cost."""
+
+    meter: Meter
+
+    def query(self, query):
+        with self.meter.running(part_of(query.name)):
+            return super().query(query)
+
+    def materialise(self, query, scratch):
+        with self.meter.running(part_of(query.name)):
+            super().materialise(query, scratch)
+
+    def apply(self, changes):
+        with self.meter.running("write"):
+            super().apply(changes)
+
+
+def part_of(template: str) -> str:
+    """Name the stage of a template: the three that make tables, and the bookkeeping around them."""
+    stage = template.removeprefix("staging/")
+    return stage if stage in ("events", "sessions", "micro_conversions") else "bookkeeping"
+
+
+def cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
+def demo(folder: str, events: int) -> Reading:
+    """Write a demo export."""
+    meter = Meter()
+    with meter.running():
+        write_demo(Path(folder), events=events)
+    return meter.reading()
+
+
+def with_more_events(source: str, target: str, events: int, clients: int) -> Reading:
+    """Copy a shard and add events of some clients: product views, carts, checkouts and purchases, a second apart.
+
+    They are rows of the same shard under other clients, so that they fall into many sessions.
+    """
+    names = "['view_item', 'add_to_cart', 'begin_checkout', 'purchase']"
+    with duckdb.connect() as connection:
+        rows, first = connection.execute(
+            f"SELECT count(*), min(event_timestamp) FROM read_parquet('{source}')"
+        ).fetchone()
+        connection.execute(
+            f"""
+            COPY (
+              SELECT * FROM read_parquet('{source}')
+              UNION ALL BY NAME
+              SELECT * EXCLUDE (place) REPLACE (
+                'added ' || place * {clients} // {events} AS user_pseudo_id,
+                {names}[place % 4 + 1] AS event_name,
+                {first} + place * 1000000 AS event_timestamp
+              )
+              FROM (
+                SELECT shard.*, row_number() OVER () - 1 AS place
+                FROM read_parquet('{source}') AS shard CROSS JOIN range({events} // {rows} + 1)
+              ) WHERE place < {events}
+            ) TO '{target}' (FORMAT parquet)
+            """
+        )
+    return Meter().reading()
+
+
+def decode(files: str) -> Reading:
+    """Decode `event_params` and nothing else: what every cost of reading is compared with."""
+    return _scan(files, "SELECT sum(len(event_params)) FROM raw_events")
+
+
+def parameters(files: str) -> Reading:
+    """Read six parameters as the templates do, through the product's dialect."""
+    columns = ", ".join(
+        f"COUNT((SELECT p.value.{slot} FROM UNNEST(e.event_params) AS p WITH OFFSET AS o "
+        f"WHERE p.key = '{key}' ORDER BY o LIMIT 1))"
+        for slot, keys in SIX_KEYS.items()
+        for key in keys
+    )
+    return _scan(files, to_duckdb(f"SELECT {columns} FROM raw_events AS e"))
+
+
+def _scan(files: str, sql: str) -> Reading:
+    meter = Meter()
+    with duckdb.connect(config={"threads": THREADS}) as connection:
+        connection.execute(f"CREATE VIEW raw_events AS SELECT * FROM read_parquet('{files}', union_by_name = true)")
+        with meter.running():
+            connection.execute(sql).fetchall()
+    return meter.reading()
+
+
+def _config(config: str, database: str) -> Config:
+    return load_config(Path(config), {"MICROCONV_ENGINE__PATH": database, "MICROCONV_ENGINE__THREADS": str(THREADS)})
+
+
+def stage(config: str, database: str) -> Reading:
+    """Sync: stage whatever of the configuration's shards is not in the database yet."""
+    settings = _config(config, database)
+    taxonomy = load_taxonomy(preset=settings.taxonomy.preset, file=settings.taxonomy.file)
+    meter = Meter()
+    with MeteredEngine(
+        settings.engine.path, memory_limit=settings.engine.memory_limit, threads=settings.engine.threads
+    ) as engine:
+        engine.meter = meter
+        with meter.running():
+            result = sync.sync(engine, settings, taxonomy)
+    return meter.reading(events=result.rows["mc_events"], staged=result.shards["staged"])
+
+
+def analyse(config: str, database: str, name: str) -> Reading:
+    """Run one analysis twice: the first call also translates its SQL and is a part; the second is the reading."""
+    meter = Meter()
+    with Project(_config(config, database)) as project:
+        project.summary()
+        run = {
+            "funnel": lambda: project.funnel(project.config.funnels[0].name),
+            "attribution": project.attribution,
+            "coverage": project.coverage,
+            "members": lambda: project.members(project.config.segments[0].name),
+            "report_data": project.report_data,
+        }[name]
+        with meter.running("first call"):
+            run()
+        with meter.running():
+            run()
+    return meter.reading()
+
+
+STEPS = {step.__name__: step for step in (demo, with_more_events, decode, parameters, stage, analyse)}
+
+
+def main(name: str, arguments: str) -> None:
+    given: dict[str, Any] = json.loads(arguments)
+    print(json.dumps(asdict(STEPS[name](**given))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,190 @@
+"""What is measured, and against what: each suite returns rows of the table."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from benchmarks.inputs import Input
+from benchmarks.measure import Reading, in_turn, run_command, run_step
+
+ANALYSES = ("funnel", "attribution", "coverage", "members", "report_data")
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A number that counts, such as a ratio; `goal` is its upper bound, or its lower one where `at_least`."""
+
+    value: float
+    unit: str
+    goal: float | None = None
+    at_least: bool = False
+
+    @property
+    def met(self) -> bool | None:
+        """Whether the goal is met; None without a goal."""
+        if self.goal is None:
+            return None
+        return self.value >= self.goal if self.at_least else self.value <= self.goal
+
+
+@dataclass(frozen=True)
+class Row:
+    """One line of the table; a part of another row (a stage of a sync) has CPU seconds alone."""
+
+    suite: str
+    name: str
+    cpu: float
+    wall: float | None = None
+    peak_mb: float | None = None
+    figure: Figure | None = None
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the suites share."""
+
+    input: Input
+    rounds: int
+    sizes: tuple[int, ...]
+
+    def database(self, base: Path | None = None) -> Path:
+        """A database to stage into: none yet, or a copy of `base`."""
+        path = self.input.folder / "scratch.duckdb"
+        path.unlink(missing_ok=True)
+        if base is not None:
+            shutil.copyfile(base, path)
+        return path
+
+    def staged(self, config: Path) -> Path:
+        """A database with all days of a configuration, staged once."""
+        path = self.input.folder / f"{config.stem}.duckdb"
+        if not path.exists():
+            run_step("stage", config=config, database=path)
+        return path
+
+    def stage(self, config: Path, base: Path | None = None) -> Reading:
+        """Stage into a new database, or into a copy of `base`."""
+        return run_step("stage", config=config, database=self.database(base))
+
+
+def _row(suite: str, name: str, reading: Reading, figure: Figure | None = None) -> Row:
+    return Row(suite, name, reading.cpu, reading.wall, reading.peak_mb, figure)
+
+
+def reading(setting: Setting) -> Iterator[Row]:
+    """Parameters and the whole of staging, against decoding `event_params` of the same files."""
+    files = setting.input.files
+    found = in_turn(
+        {
+            "decode event_params": partial(run_step, "decode", files=files),
+            "read 6 parameters": partial(run_step, "parameters", files=files),
+            "sync": partial(setting.stage, setting.input.config),
+        },
+        setting.rounds,
+    )
+    decode, parameters, sync = found.values()
+    yield _row("reading", "decode event_params", decode)
+    yield _row("reading", "read 6 parameters", parameters, Figure(parameters.cpu / decode.cpu, "x decode", 1.3))
+    yield _row("reading", "sync, all days", sync, Figure(sync.cpu / decode.cpu, "x decode", 2.8))
+    for part, cpu in sync.parts.items():
+        yield Row("reading", f"  of it {part}", cpu, figure=Figure(cpu / decode.cpu, "x decode"))
+    thousands = sync.facts["events"] / 1000
+    # Wall time also counts what else the machine does; CPU time tells what a quiet machine could reach on each core.
+    yield _row("reading", "sync, by the wall", sync, Figure(thousands / sync.wall, "k events/s", 300, at_least=True))
+    yield _row("reading", "sync, by the CPU", sync, Figure(thousands / sync.cpu, "k events/CPU s"))
+
+
+def incremental(setting: Setting) -> Iterator[Row]:
+    """New and restated days, against staging everything."""
+    data = setting.input
+    full, last = setting.staged(data.config), setting.staged(data.without_last_day())
+    cases: dict[str, tuple[Callable[[], Reading], float | None]] = {
+        "full sync": (partial(setting.stage, data.config), None),
+        "nothing changed": (partial(setting.stage, data.config, full), None),
+        "one new day": (partial(setting.stage, data.config, last), 5),
+        "one restated day": (partial(setting.stage, data.with_new_files(1), full), None),
+        "three restated days": (partial(setting.stage, data.with_new_files(3), full), 12),
+    }
+    found = in_turn({name: run for name, (run, _) in cases.items()}, setting.rounds)
+    for name, (_, goal) in cases.items():
+        share = 100 * found[name].cpu / found["full sync"].cpu
+        figure = None if name == "full sync" else Figure(share, "% of full sync", goal)
+        yield _row("incremental", name, found[name], figure)
+
+
+def analyses(setting: Setting) -> Iterator[Row]:
+    """Each analysis on staged tables, once its SQL is translated."""
+    config = setting.input.config
+    database = setting.staged(config)
+    cases = {name: partial(run_step, "analyse", config=config, database=database, name=name) for name in ANALYSES}
+    for name, found in in_turn(cases, setting.rounds).items():
+        yield _row("analyses", name, found, Figure(found.parts["first call"], "s CPU, first call"))
+
+
+def heavy_actor(setting: Setting) -> Iterator[Row]:
+    """One actor with 32,000 events, against the data without these events, and with them spread over 3,200 actors."""
+    data = setting.input
+    configs = {"without": data.config, "one": data.with_more_events(1), "spread": data.with_more_events(3_200)}
+    for name in ("sync", "funnel", "attribution"):
+        cases = {
+            which: partial(setting.stage, config)
+            if name == "sync"
+            else partial(run_step, "analyse", config=config, database=setting.staged(config), name=name)
+            for which, config in configs.items()
+        }
+        found = in_turn(cases, setting.rounds)
+        one = found["one"]
+        yield _row("heavy_actor", name, one, Figure(one.cpu / found["without"].cpu, "x without it", 1.3))
+        yield _row("heavy_actor", f"{name}, spread", found["spread"], Figure(one.cpu / found["spread"].cpu, "x spread"))
+
+
+def growth(setting: Setting) -> Iterator[Row]:
+    """The whole demo and every stage at growing sizes; the exponent is that between a size and the one before."""
+    before: dict[str, Reading] = {}
+    size_before = 0
+    for size in setting.sizes:
+        folder = setting.input.folder / f"demo_{size}"
+        command = Path(sys.executable).with_name("microconv")
+        found = {"microconv demo": run_command(str(command), "demo", str(folder), "--events", str(size))}
+        config, database = folder / "microconv.toml", folder / "microconv.duckdb"
+        cases = {"sync": partial(setting.stage, config)} | {
+            name: partial(run_step, "analyse", config=config, database=database, name=name) for name in ANALYSES
+        }
+        found |= in_turn(cases, setting.rounds)
+        events = found["sync"].facts["events"]
+        for name, seen in found.items():
+            figure = _exponent(before[name].cpu, seen.cpu, size_before, events) if before else None
+            yield _row("growth", f"{name}, {size:,} events", seen, figure)
+            for part, cpu in seen.parts.items() if name == "sync" else ():
+                figure = _exponent(before[name].parts[part], cpu, size_before, events) if before else None
+                yield Row("growth", f"  of it {part}", cpu, figure=figure)
+        before, size_before = found, events
+        shutil.rmtree(folder)
+
+
+def _exponent(small: float, large: float, small_size: int, large_size: int) -> Figure:
+    """Exponent k of cost = size ** k between two sizes."""
+    return Figure(math.log(large / small) / math.log(large_size / small_size), "exponent", 1.1)
+
+
+def startup(setting: Setting) -> Iterator[Row]:
+    """How long `microconv --help` takes, beside an interpreter that does nothing."""
+    command = Path(sys.executable).with_name("microconv")
+    found = in_turn(
+        {
+            "python -c pass": partial(run_command, sys.executable, "-c", "pass"),
+            "microconv --help": partial(run_command, str(command), "--help"),
+        },
+        max(10, setting.rounds),
+    )
+    for name, seen in found.items():
+        yield _row("startup", name, seen, Figure(seen.wall * 1000, "ms", 250 if "help" in name else None))
+
+
+SUITES = {suite.__name__: suite for suite in (startup, reading, incremental, analyses, heavy_actor, growth)}
