@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 import ga4
-from commands import COMMAND, FIRST_DAY, Done, environment, microconv, shard, simple_day
+from commands import COMMAND, FIRST_DAY, Done, environment, microconv, shard
 from projects import write_config
 
 TAXONOMY = """
@@ -40,7 +40,7 @@ def folder(tmp_path_factory) -> Path:
     made = tmp_path_factory.mktemp("project")
     (made / "taxonomy.toml").write_text(TAXONOMY, encoding="utf-8")
     write_config(made, extra=SETTINGS)
-    events = simple_day(FIRST_DAY)
+    events = ga4.simple_day(FIRST_DAY)
     source = {"ga_session_id": 9, "source": "größe.example", "medium": "尺寸"}
     events.append(ga4.event("2024-03-01 12:00:09", "größe_尺寸", client="0.7", session=None, params=source))
     ga4.write_parquet(shard(made, FIRST_DAY), events)
@@ -73,7 +73,7 @@ def test_json_is_one_document_on_stdout_and_nothing_on_stderr(folder, arguments)
 def test_json_log_is_one_object_a_line_beside_the_one_document(tmp_path):
     write_config(tmp_path, timezone="America/Los_Angeles")
     # Half an hour after midnight in London is the day before in Los Angeles: a warning, which belongs into the log.
-    events = [*simple_day(FIRST_DAY), ga4.event("2024-03-01 00:30:00", "page_view", client="9.9")]
+    events = [*ga4.simple_day(FIRST_DAY), ga4.event("2024-03-01 00:30:00", "page_view", client="9.9")]
     ga4.write_parquet(shard(tmp_path, FIRST_DAY), events)
     done = microconv(tmp_path, "--log-format", "json", "sync", "--format", "json")
     assert done.document["status"] == "done"
@@ -111,7 +111,7 @@ def test_log_that_nobody_reads_does_not_stop_the_work(tmp_path):
     for day in range(1, 4):
         write = ga4.write_parquet if day % 2 else ga4.write_ndjson
         path = shard(tmp_path, FIRST_DAY.replace(day=day), ".parquet" if day % 2 else ".ndjson")
-        write(path, simple_day(FIRST_DAY.replace(day=day)))
+        write(path, ga4.simple_day(FIRST_DAY.replace(day=day)))
     done = shell(tmp_path, "{ microconv --log-format json sync --format json 2>&3; } 3>&1 >result.json | true")
     assert done.stderr == ""
     assert json.loads((tmp_path / "result.json").read_text())["shards"] == {"seen": 3, "staged": 3, "skipped": 0}

@@ -23,7 +23,6 @@ from commands import (
     microconv,
     runs,
     shard,
-    simple_day,
     unprivileged,
     write_days,
 )
@@ -127,7 +126,7 @@ def test_damaged_shard_stops_its_day_only(folder, suffix, damage):
     day = FIRST_DAY + timedelta(days=1)
     shard(folder, day).unlink()
     write = ga4.write_parquet if suffix == ".parquet" else ga4.write_ndjson
-    path = write(shard(folder, day, suffix), simple_day(day, clients=100))
+    path = write(shard(folder, day, suffix), ga4.simple_day(day, clients=100))
     whole = path.read_bytes()
     path.write_bytes(damage(whole))
     microconv(folder, "sync").assert_failed(3, str(path), "2 other changed days were staged", "xport")
@@ -208,7 +207,7 @@ def test_name_with_disk_in_it_is_not_mistaken_for_a_full_disk(tmp_path):
     folder = tmp_path / "disk1"
     folder.mkdir()
     write_config(folder)
-    path = ga4.write_ndjson(shard(folder, FIRST_DAY, ".ndjson"), simple_day(FIRST_DAY))
+    path = ga4.write_ndjson(shard(folder, FIRST_DAY, ".ndjson"), ga4.simple_day(FIRST_DAY))
     path.write_bytes(truncated(path.read_bytes()))
     done = microconv(folder, "sync")
     done.assert_failed(3, "Malformed JSON")

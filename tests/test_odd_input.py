@@ -15,7 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ga4
-from commands import FIRST_DAY, shard, simple_day
+from commands import FIRST_DAY, shard
 from microconv import staging
 from microconv.config import load_config
 from microconv.errors import SourceError
@@ -138,9 +138,9 @@ def test_shards_in_folders_with_odd_names_are_read_and_their_neighbours_are_not(
     # What the odd name would match as a pattern; reading it too would double the day.
     for neighbour in ("br a", "star", "what"):
         (tmp_path / neighbour).mkdir()
-        write_shard(tmp_path / neighbour / f"events_20240301{suffix}", simple_day(FIRST_DAY, clients=7))
+        write_shard(tmp_path / neighbour / f"events_20240301{suffix}", ga4.simple_day(FIRST_DAY, clients=7))
     (tmp_path / name).mkdir()
-    write_shard(tmp_path / name / f"events_20240301{suffix}", simple_day(FIRST_DAY, clients=3))
+    write_shard(tmp_path / name / f"events_20240301{suffix}", ga4.simple_day(FIRST_DAY, clients=3))
     escaped = "".join(f"[{character}]" if character in "*?[" else character for character in name)
     config = write_config(tmp_path)
     config.write_text(
@@ -157,7 +157,7 @@ def write_shard(path: Path, events: list[dict[str, Any]]) -> None:
 @pytest.mark.parametrize("suffix", [".parquet", ".ndjson"])
 def test_folder_named_like_a_partition_adds_no_column(tmp_path, suffix):
     folder = tmp_path / "exports" / "event_date=2024-03-01" / "user_id=7" / "event_name=purchase"
-    write_shard(folder / f"events_20240301{suffix}", simple_day(FIRST_DAY))
+    write_shard(folder / f"events_20240301{suffix}", ga4.simple_day(FIRST_DAY))
     with Project(load_config(write_config(tmp_path, exports="exports/**/events_*"), {})) as project:
         assert project.sync().rows == {"mc_events": 12, "mc_sessions": 3, "mc_micro_conversions": 6}
         assert project.engine._connection.execute("SELECT DISTINCT user_id FROM mc_events").fetchall() == [(None,)]
