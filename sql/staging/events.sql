@@ -6,7 +6,26 @@
 {% import 'staging/_raw.sql' as raw with context %}
 {% from '_keys.sql' import key %}
 {% from 'staging/_traffic.sql' import said %}
-{% set client %}CONCAT('c|', @property, '|', f.stream_id, '|', f.user_pseudo_id){% endset %}
+{% set stream_id %}
+COALESCE({{ raw.text('stream_id') }}, '')
+{%- endset %}
+{% set user_pseudo_id %}
+NULLIF({{ raw.text('user_pseudo_id') }}, '')
+{%- endset %}
+{% set client %}
+CONCAT(
+      'c|', @property, '|',
+      {{ stream_id }},
+      '|',
+      {{ user_pseudo_id }}
+    )
+{%- endset %}
+{% set keyed_events %}
+(
+    SELECT e.*, {{ key(client) }} AS client_key
+    FROM {{ relation('raw_events') }} AS e
+  )
+{%- endset %}
 {# One order for all that can differ between equal-named rows of one instant: rows that tie on it are equal in every column
    staged, so which of them comes first cannot show. #}
 {% macro instant_order(row) -%}
@@ -24,8 +43,52 @@ WITH ranks AS (
   GROUP BY ranked_event
 ),
 
+-- What orders the events of an instant, read before all else: sorting whole rows costs ten times as much.
+moments AS (
+  SELECT
+    {{ raw.text('event_date') }} AS event_date,
+    COALESCE(e.client_key, -1) AS client,
+    {{ raw.integer('event_timestamp') }} AS event_us,
+    {{ raw.text('event_name') }} AS event_name,
+    {{ raw.integer('batch_page_id') }} AS batch_page_id,
+    {{ raw.integer('batch_ordering_id') }} AS batch_ordering_id,
+    {{ raw.integer('batch_event_index') }} AS batch_event_index,
+    r.stage_rank
+  FROM {{ keyed_events }} AS e
+  LEFT JOIN ranks AS r ON r.event_name = {{ raw.text('event_name') }}
+),
+
+-- Instants at which a client sent one name more than once. Exact duplicates are there alone, and only there it takes more
+-- than names to put the events in order.
+unclear AS (
+  SELECT DISTINCT n.event_date, n.client, n.event_us
+  FROM (
+    SELECT m.event_date, m.client, m.event_us, m.event_name
+    FROM moments AS m
+    GROUP BY m.event_date, m.client, m.event_us, m.event_name
+    HAVING COUNT(*) > 1
+  ) AS n
+),
+
+-- The place of each event at all other instants.
+placed AS (
+  SELECT
+    PARSE_DATE('%Y%m%d', m.event_date) AS event_date,
+    m.client,
+    m.event_us,
+    m.event_name,
+    ROW_NUMBER() OVER (
+      PARTITION BY m.event_date, m.client, m.event_us
+      ORDER BY m.batch_page_id, m.batch_ordering_id, m.batch_event_index, m.stage_rank, m.event_name
+    ) - 1 AS place
+  FROM moments AS m
+),
+
 flat AS (
   SELECT
+    e.client_key,
+    COALESCE(e.client_key, -1) AS client,
+    u.client IS NOT NULL AS is_unclear,
     PARSE_DATE('%Y%m%d', {{ raw.text('event_date') }}) AS event_date,
     {{ raw.integer('event_timestamp') }} AS event_us,
     {{ raw.text('event_name') }} AS event_name,
@@ -69,8 +132,12 @@ flat AS (
     {{ raw.param_any_text(parameter('carried_', loop.index0)) }} AS {{ parameter_column.name | identifier }},
     {% endif %}
     {% endfor %}
-    TO_JSON_STRING(e.event_params) AS same_params
-  FROM {{ relation('raw_events') }} AS e
+    IF(u.client IS NULL, NULL, TO_JSON_STRING(e.event_params)) AS same_params
+  FROM {{ keyed_events }} AS e
+  LEFT JOIN unclear AS u
+    ON u.event_date = {{ raw.text('event_date') }}
+    AND u.client = COALESCE(e.client_key, -1)
+    AND u.event_us = {{ raw.integer('event_timestamp') }}
 ),
 
 resolved AS (
@@ -78,8 +145,9 @@ resolved AS (
     f.event_date,
     f.event_us,
     f.event_name,
-    {{ key(client) }} AS client_key,
-    COALESCE({{ key(client) }}, -1) AS client,
+    f.client_key,
+    f.client,
+    f.is_unclear,
     f.user_id,
     f.user_pseudo_id,
     f.stream_id,
@@ -132,40 +200,41 @@ resolved AS (
   LEFT JOIN ranks AS r ON r.event_name = f.event_name
 ),
 
--- Where a client sent the same event more than once in one microsecond: exact duplicates are among these rows alone, and
--- only they need more than a name to be put in order. Each day by itself, so that a batch of days stages like one.
-shared AS (
-  SELECT r.event_date, r.client, r.event_us, r.event_name
-  FROM resolved AS r
-  GROUP BY r.event_date, r.client, r.event_us, r.event_name
-  HAVING COUNT(*) > 1
-),
-
 together AS (
   SELECT
     r.*,
     ROW_NUMBER() OVER (
       PARTITION BY r.event_date, r.client, r.event_us, r.event_name ORDER BY {{ instant_order('r' | identifier) }}
-    ) AS place,
+    ) AS place_in_name,
     ROW_NUMBER() OVER (
       PARTITION BY r.event_date, r.client, r.event_us, r.event_name, r.same_params
       ORDER BY {{ instant_order('r' | identifier) }}
     ) AS copy,
     COUNT(*) OVER (PARTITION BY r.event_date, r.client, r.event_us, r.event_name, r.same_params) AS copies
   FROM resolved AS r
-  INNER JOIN shared AS d
-    ON d.event_date = r.event_date AND d.client = r.client AND d.event_us = r.event_us AND d.event_name = r.event_name
+  WHERE r.is_unclear
 ),
 
 single AS (
-  SELECT r.*, 1 AS place, 1 AS copies
+  SELECT r.*, COALESCE(p.place, 0) AS place, 1 AS copies
   FROM resolved AS r
-  LEFT JOIN shared AS d
-    ON d.event_date = r.event_date AND d.client = r.client AND d.event_us = r.event_us AND d.event_name = r.event_name
-  WHERE d.client IS NULL
+  LEFT JOIN placed AS p
+    ON p.event_date = r.event_date
+    AND p.client = r.client
+    AND p.event_us = r.event_us
+    AND p.event_name = r.event_name
+    AND p.place > 0
+  WHERE NOT r.is_unclear
   UNION ALL
   -- Without a client nobody can tell whether two equal rows are one event.
-  SELECT t.* EXCEPT (copy, copies), IF(t.client_key IS NULL, 1, t.copies) AS copies
+  SELECT
+    t.* EXCEPT (copy, copies, place_in_name),
+    ROW_NUMBER() OVER (
+      PARTITION BY t.event_date, t.client, t.event_us
+      ORDER BY
+        t.batch_page_id, t.batch_ordering_id, t.batch_event_index, t.stage_rank, t.event_name, t.place_in_name
+    ) - 1 AS place,
+    IF(t.client_key IS NULL, 1, t.copies) AS copies
   FROM together AS t
   WHERE t.copy = 1 OR t.client_key IS NULL
 )
@@ -174,11 +243,7 @@ SELECT
   @property AS property,
   s.event_date,
   TIMESTAMP_MICROS(s.event_us) AS event_at,
-  s.event_us * 1000 + ROW_NUMBER() OVER (
-    PARTITION BY s.event_date, s.client, s.event_us
-    ORDER BY
-      s.batch_page_id, s.batch_ordering_id, s.batch_event_index, s.stage_rank, s.event_name, s.place
-  ) - 1 AS event_order,
+  s.event_us * 1000 + s.place AS event_order,
   s.event_name,
   s.client_key,
   s.client_key ^ s.ga_session_id AS session_key,

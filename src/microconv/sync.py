@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 Reason = Literal["new", "changed", "replaced", "taxonomy"]
 
-BATCH_ROWS = 600_000
+BATCH_ROWS = 1_200_000
 """About how many rows are staged in one transaction: enough to use all cores, little enough to stay in memory."""
 _STRAY_SHARE = 0.01
 _EVENT_TIME_SLACK_SECONDS = 3600
