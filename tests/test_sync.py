@@ -174,6 +174,21 @@ def test_era_without_newer_columns_and_with_wrong_types_is_read(tmp_path: Path, 
     assert project.sync().rows["mc_events"] == len(events)
 
 
+def test_unknown_columns_are_ignored_whatever_they_are_called(tmp_path: Path, project: Project) -> None:
+    plain = pa.Table.from_pylist(ga4.simple_day(FIRST_DAY), schema=ga4.SCHEMA)
+    path = shard_path(tmp_path, FIRST_DAY)
+    path.parent.mkdir()
+    with_more = plain
+    for name in ("client_key", "client", "stage_rank", "property", "copies", "x y"):
+        with_more = with_more.append_column(name, pa.array([7] * plain.num_rows))
+    pa.parquet.write_table(with_more, path)
+    project.sync()
+    found = staged(project)
+    pa.parquet.write_table(plain, path)
+    assert found == rebuilt(tmp_path)
+    assert len({row[tables.EVENTS.column_names.index("client_key")] for row in found["mc_events"]}) == 3
+
+
 def test_numeric_client_ids_are_refused(tmp_path: Path, project: Project) -> None:
     table = pa.Table.from_pylist(ga4.simple_day(FIRST_DAY), schema=ga4.SCHEMA)
     index = table.schema.get_field_index("user_pseudo_id")

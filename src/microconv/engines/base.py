@@ -74,7 +74,10 @@ class Engine(Protocol):
         ...
 
     def read_shards(self, shards: Sequence[Shard], schema: ShardSchema) -> None:
-        """Make the relation `raw_events` stand for the rows of these shards, which share a schema."""
+        """Make the relation `raw_events` stand for the rows of these shards, which share a schema.
+
+        It has the columns of `RAW_COLUMNS` that the schema holds and no others: an unknown one may bear any name.
+        """
         ...
 
     def apply(self, changes: Sequence[Change]) -> None:

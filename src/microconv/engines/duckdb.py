@@ -116,8 +116,8 @@ class DuckDBEngine:
                 f"CREATE OR REPLACE TEMP TABLE {_quote(scratch)} AS {_translated(query)}", _values(query)
             )
 
-    def read_shards(self, shards: Sequence[Shard], schema: ShardSchema) -> None:  # noqa: ARG002 - BigQuery needs the schema
-        """Make `raw_events` a view over the files of these shards."""
+    def read_shards(self, shards: Sequence[Shard], schema: ShardSchema) -> None:
+        """Make `raw_events` a view over the files of these shards, with the columns that staging knows."""
         # To DuckDB a name is a pattern, and a folder such as `event_date=2024-03-01` a column.
         paths = tuple(path for shard in shards for path in shard.files)
         files = f"[{', '.join(_text(glob.escape(str(path))) for path in paths)}], hive_partitioning = false"
@@ -130,9 +130,10 @@ class DuckDBEngine:
                 f"read_json({files}, format = 'newline_delimited', columns = {{{columns}}}, "
                 f"compression = {_text(compression)}, maximum_object_size = {_MAX_JSON_OBJECT_BYTES})"
             )
+        known = ", ".join(_quote(name) for name in sorted({leaf.partition(".")[0] for leaf in schema.leaves}))
         self._reading = paths
         with self._errors(shards[0].name, self._reading):
-            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {RAW_EVENTS} AS SELECT * FROM {source}")
+            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {RAW_EVENTS} AS SELECT {known} FROM {source}")
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make all changes in one transaction."""
