@@ -89,6 +89,7 @@ def test_funnel_with_an_unknown_micro_conversion_names_it_and_the_nearest(folder
 
 def test_analysis_before_the_first_sync_says_to_sync(folder):
     microconv(folder, "channels").assert_failed(3, "Nothing is staged yet", "microconv sync")
+    assert not (folder / "microconv.duckdb").exists()
 
 
 # The export

@@ -155,3 +155,17 @@ def test_nobody_is_exported_without_a_grant(demo: Demo) -> None:
         assert manifest["excluded"]["consent_denied"] > 0
         assert manifest["excluded"]["no_consent_record"] > 0
         assert manifest["members"] == manifest["written"] + sum(manifest["excluded"].values())
+
+
+def test_demo_of_another_size_replaces_the_demo_before_it(tmp_path: Path) -> None:
+    for events in ("30000", "2000"):
+        run = subprocess.run(
+            [MICROCONV, "demo", tmp_path / "shop", "--events", events, "--format", "json"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert run.returncode == 0, run.stderr
+        # What a killed demo leaves beside its database must not be taken for part of the next one.
+        (tmp_path / "shop" / "microconv.duckdb.wal").write_bytes(b"left by a kill")
+    assert json.loads(run.stdout)["events"] < 3000

@@ -85,7 +85,8 @@ class Project:
     @cached_property
     def _staged(self) -> Engine:
         """The engine, once it is known to hold staged tables."""
-        if not self.engine.has_table("mc_shards"):
+        # Opening would create the file, and a question leaves nothing behind.
+        if not self.config.engine.path.exists() or not self.engine.has_table("mc_shards"):
             raise SourceError(
                 f"Nothing is staged yet in {self.config.engine.path}.", hint="Run `microconv sync` first."
             )

@@ -50,7 +50,8 @@ def demo(context: Context, *, folder: Path, events: int, seed: int, output_forma
         written = write_demo(folder, events=events, seed=seed, on_day=lambda day, days: show(day, days, "days"))
     # The demo's own file alone: an override meant for a real project must not steer the demo.
     config = load_config(written.config, {})
-    config.engine.path.unlink(missing_ok=True)
+    for leftover in config.engine.path.parent.glob(f"{config.engine.path.name}*"):
+        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
     said: list[Any] = []
     with Project(config) as project:
         for step in ("Staging the export", "A late day arrives: staging that day alone"):
@@ -66,7 +67,8 @@ def demo(context: Context, *, folder: Path, events: int, seed: int, output_forma
         said += credit_tables(data.attribution) if data.attribution else []
         log.info("Segments and audiences …")
         exported = [
-            project.export(segment.name, destination.name)
+            # A demo of another size is another shop: its audiences owe nothing to those of the demo before.
+            project.export(segment.name, destination.name, allow_shrink=True)
             for segment in config.segments
             for destination in config.destinations
         ]
