@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from microconv.activation.normalise import country_code, google_name, postal_code, sha256_hex
+from microconv.activation.normalise import country_code, dialled_digits, google_name, postal_code, sha256_hex
 from microconv.activation.people import Consent, Directory, consent_by_user
 from microconv.activation.reasons import Reason
 
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 IdentityKind: TypeAlias = Literal["email", "phone", "user_id"]
 
+# Fewer digits end too many numbers to say anything about one of them.
+_TELLING_DIGITS = 7
 _CONSENT_REASON = {Consent.DENIED: Reason.CONSENT_DENIED, Consent.UNREADABLE: Reason.CONSENT_UNREADABLE}
 
 
@@ -123,13 +125,30 @@ class _Resolver:
     normalisation: Normalisation
     with_address: bool
     withheld: set[str] = field(default_factory=set)
+    withheld_endings: set[str] = field(default_factory=set)
 
     def withhold_shared(self, people: Iterable[Person]) -> None:
-        """Remember the identifiers of users who denied: one e-mail address may stand behind two accounts."""
+        """Remember the identifiers of users who denied: one e-mail address may stand behind two accounts.
+
+        A phone number of theirs that lacks its country may be anybody's that ends in the same digits.
+        """
         for person in people:
-            if self.consent.get(person.user_id) in _CONSENT_REASON:
-                hashes = (self._hash(kind, person) for kind in self.identity if kind != "user_id")
-                self.withheld.update(value for value in hashes if isinstance(value, str))
+            if self.consent.get(person.user_id) not in _CONSENT_REASON:
+                continue
+            for kind in self.identity:
+                value = None if kind == "user_id" else self._normalise(kind, person)
+                if isinstance(value, str):
+                    self.withheld.add(value)
+                elif value is Reason.PHONE_WITHOUT_COUNTRY:
+                    digits = dialled_digits(person.phone or "")
+                    if len(digits) >= _TELLING_DIGITS:
+                        self.withheld_endings.add(digits)
+
+    def _is_withheld(self, kind: Literal["email", "phone"], value: str) -> bool:
+        if value in self.withheld:
+            return True
+        lengths = {len(ending) for ending in self.withheld_endings} if kind == "phone" else set()
+        return any(value[-length:] in self.withheld_endings for length in lengths)
 
     def resolve(self, member: Member) -> tuple[AudienceRow, list[Reason]] | Reason:
         """Return the member's row with the reasons for values left out of it, or why the member is excluded."""
@@ -158,11 +177,11 @@ class _Resolver:
         for kind in self.identity:
             if kind == "user_id":
                 continue
-            value = self._hash(kind, person)
-            if isinstance(value, str) and value in self.withheld:
+            value = self._normalise(kind, person)
+            if isinstance(value, str) and self._is_withheld(kind, value):
                 value = Reason.SHARED_WITH_DENIED
             if isinstance(value, str):
-                parts[kind] = value
+                parts[kind] = sha256_hex(value)
             elif value is not None:
                 reasons.append(value)
         if not any(parts.values()):
@@ -173,17 +192,10 @@ class _Resolver:
             reasons += wrong
         return AudienceRow(**parts), reasons
 
-    def _hash(self, kind: Literal["email", "phone"], person: Person) -> Normalised | None:
-        value: Normalised
+    def _normalise(self, kind: Literal["email", "phone"], person: Person) -> Normalised | None:
         if kind == "email":
-            if not person.email:
-                return None
-            value = self.normalisation.email(person.email)
-        else:
-            if not person.phone:
-                return None
-            value = self.normalisation.phone(person.phone, person.country)
-        return value if isinstance(value, Reason) else sha256_hex(value)
+            return self.normalisation.email(person.email) if person.email else None
+        return self.normalisation.phone(person.phone, person.country) if person.phone else None
 
 
 def _address(person: Person) -> tuple[dict[str, str], list[Reason]]:

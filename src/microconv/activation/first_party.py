@@ -27,7 +27,9 @@ def read_identity(config: IdentityConfig, engine: Engine, config_file: Path) -> 
     if config.file is not None:
         return read_people(config.file)
     rows = _read(config, engine, config_file, "segments/identity", "who is behind a user_id")
-    return people_from_rows(rows.column_names, zip(*rows.to_pydict().values(), strict=True), source=str(config.table))
+    return people_from_rows(
+        rows.column_names, zip(*rows.to_pydict().values(), strict=True), source=f"The identity table {config.table}"
+    )
 
 
 def read_consent(config: ConsentConfig, engine: Engine, config_file: Path) -> tuple[ConsentRecord, ...]:
@@ -39,7 +41,9 @@ def read_consent(config: ConsentConfig, engine: Engine, config_file: Path) -> tu
     if config.file is not None:
         return read_consents(config.file)
     rows = _read(config, engine, config_file, "segments/consent", "who agreed to advertising")
-    return consents_from_rows(rows.column_names, zip(*rows.to_pydict().values(), strict=True), source=str(config.table))
+    return consents_from_rows(
+        rows.column_names, zip(*rows.to_pydict().values(), strict=True), source=f"The consent table {config.table}"
+    )
 
 
 def _read(config: PeopleTable, engine: Engine, config_file: Path, template: str, purpose: str) -> pa.Table:

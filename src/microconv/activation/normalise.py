@@ -99,6 +99,13 @@ def e164(raw: str, country: str | None) -> Normalised:
     return phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
 
 
+def dialled_digits(raw: str) -> str:
+    """Return the digits of a phone number in whatever script, without the zeros that only dial out of an area."""
+    import phonenumbers  # noqa: PLC0415 - slow to import, needed here only
+
+    return phonenumbers.normalize_digits_only(raw).lstrip("0")
+
+
 def google_phone(raw: str, country: str | None) -> Normalised:
     """Return the phone number as Google hashes it: E.164 with its `+` (see `e164`)."""
     return e164(raw, country)
