@@ -308,6 +308,11 @@ def test_days_of_the_real_sample_share_one_schema_of_their_era(sample: Path):
     }
 
 
+def test_json_shard_taken_away_after_listing_is_a_clear_error(tmp_path: Path):
+    with pytest.raises(SourceError, match=r"events_20210102\.ndjson cannot be read: No such file"):
+        read_schema(shard(tmp_path / "events_20210102.ndjson"))
+
+
 def test_same_shard_from_two_sources_is_refused():
     with pytest.raises(SourceError, match="Two sources of property p1 hold events_20210102"):
         choose([shard(Path("a/events_20210102.parquet")), shard(Path("b/events_20210102.parquet"))])

@@ -295,6 +295,34 @@ def test_run_is_recorded_and_a_killed_one_is_closed(tmp_path: Path, project: Pro
     assert found == {first.run_id: "interrupted", second.run_id: "done"}
 
 
+def actors(project: Project, table: str) -> dict[str, list[int]]:
+    """Actors of a table by day."""
+    index = tables.TABLES[table].column_names.index
+    day, actor = index("session_date" if table == "mc_sessions" else "event_date"), index("actor_key")
+    found: dict[str, set[int]] = {}
+    for row in rows(project, table):
+        found.setdefault(row[day].isoformat(), set()).add(row[actor])
+    return {date_text: sorted(keys) for date_text, keys in sorted(found.items())}
+
+
+def test_earlier_sessions_move_to_the_one_user_of_their_client_and_back(tmp_path: Path, project: Project) -> None:
+    days = [FIRST_DAY + timedelta(days=offset) for offset in range(3)]
+    for day, user in zip(days, (None, "u1", "u2"), strict=True):
+        seen = ga4.event(f"{day} 12:00:00", "view_item", session=day.day, user_id=user)
+        ga4.write_parquet(shard_path(tmp_path, day), [seen])
+        project.sync()
+        assert staged(project) == rebuilt(tmp_path)
+        assert actors(project, "mc_sessions") == actors(project, "mc_micro_conversions")
+        if user == "u1":
+            # Anonymous on the first day, signed in on the second: one actor from the start.
+            signed_in = actors(project, "mc_sessions")
+            assert signed_in["2024-03-01"] == signed_in["2024-03-02"]
+    # A second user on the same client: nobody knows whose the anonymous session was.
+    shared = actors(project, "mc_sessions")
+    assert len({tuple(keys) for keys in shared.values()}) == 3
+    assert shared["2024-03-02"] == signed_in["2024-03-02"]
+
+
 CLIENTS = ("1.5", "2.5", "3.5")
 DAYS = [FIRST_DAY + timedelta(days=offset) for offset in range(3)]
 

@@ -1,4 +1,5 @@
--- Flat, narrow events of the shards read: the nested records of the export are read here, once, and nowhere else.
+-- Flat, narrow events of the shards read: the nested records of the export are read here, once, and nowhere else. (The few
+-- plain columns that put events in order are read before them.)
 -- `copies` counts the exact duplicates (same client, name, timestamp and parameters) that a row stands for.
 -- grain: property, event_date, client_key, event_order
 -- params: property STRING, is_provisional BOOL, ranked_events ARRAY<STRING>, carried_<n> STRING
@@ -6,20 +7,9 @@
 {% import 'staging/_raw.sql' as raw with context %}
 {% from '_keys.sql' import key %}
 {% from 'staging/_traffic.sql' import said %}
-{% set stream_id %}
-COALESCE({{ raw.text('stream_id') }}, '')
-{%- endset %}
-{% set user_pseudo_id %}
-NULLIF({{ raw.text('user_pseudo_id') }}, '')
-{%- endset %}
-{% set client %}
-CONCAT(
-      'c|', @property, '|',
-      {{ stream_id }},
-      '|',
-      {{ user_pseudo_id }}
-    )
-{%- endset %}
+{% set stream_id %}COALESCE({{ raw.text('stream_id') }}, ''){% endset %}
+{% set user_pseudo_id %}NULLIF({{ raw.text('user_pseudo_id') }}, ''){% endset %}
+{% set client %}CONCAT('c|', @property, '|', {{ stream_id }}, '|', {{ user_pseudo_id }}){% endset %}
 {% set keyed_events %}
 (
     SELECT e.*, {{ key(client) }} AS client_key
@@ -93,8 +83,8 @@ flat AS (
     {{ raw.integer('event_timestamp') }} AS event_us,
     {{ raw.text('event_name') }} AS event_name,
     NULLIF({{ raw.text('user_id') }}, '') AS user_id,
-    NULLIF({{ raw.text('user_pseudo_id') }}, '') AS user_pseudo_id,
-    COALESCE({{ raw.text('stream_id') }}, '') AS stream_id,
+    {{ user_pseudo_id }} AS user_pseudo_id,
+    {{ stream_id }} AS stream_id,
     {{ raw.param_integer(constant('ga_session_id')) }} AS ga_session_id,
     {{ raw.param_integer(constant('ga_session_number')) }} AS session_number,
     {{ raw.param_integer(constant('engagement_time_msec')) }} AS engagement_msec,

@@ -201,7 +201,11 @@ def read_schema(shard: Shard) -> ShardSchema:
     """
     if shard.format == "ndjson":
         for path in shard.files:
-            if path.stat().st_size == 0:
+            try:
+                size = path.stat().st_size
+            except OSError as error:  # taken away since the folder was listed
+                raise _unreadable(path, error) from error
+            if size == 0:
                 raise SourceError(f"{path} is empty.", hint="Export the day again.")
         return ShardSchema(RAW_LEAVES, "ndjson", None)
     import pyarrow.parquet as pq  # noqa: PLC0415 - only a sync reads footers
@@ -241,14 +245,10 @@ def _refuse_numeric_client_ids(path: Path, parquet: pq.ParquetFile) -> None:
     import pyarrow as pa  # noqa: PLC0415 - only a sync reads footers
 
     index = parquet.schema_arrow.get_field_index("user_pseudo_id")
-    if index < 0:
+    if index < 0 or not pa.types.is_floating(parquet.schema_arrow.field(index).type):
         return
-    kind = parquet.schema_arrow.field(index).type
-    if not pa.types.is_floating(kind):
-        return
-    column = parquet.schema_arrow.names.index("user_pseudo_id")
-    frame = parquet.read(columns=[parquet.schema_arrow.names[column]])
-    if frame.column(0).null_count < frame.num_rows:
+    ids = parquet.read(columns=["user_pseudo_id"]).column(0)
+    if ids.null_count < len(ids):
         raise SourceError(
             f"{path} holds user_pseudo_id as floating-point numbers, so ids have lost digits.",
             hint="Write it as a string: `1008825.5342360620` is text, not a number.",

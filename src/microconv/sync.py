@@ -26,7 +26,6 @@ Reason = Literal["new", "changed", "replaced", "taxonomy"]
 
 BATCH_ROWS = 1_200_000
 """About how many rows are staged in one transaction: enough to use all cores, little enough to stay in memory."""
-_STRAY_SHARE = 0.01
 _EVENT_TIME_SLACK_SECONDS = 3600
 
 
@@ -105,7 +104,10 @@ def prepare(engine: Engine, taxonomy: Taxonomy) -> None:
 
 
 def plan(engine: Engine, shards: Iterable[Shard], taxonomy: Taxonomy) -> Plan:
-    """Compare the shards with what is staged: a day is planned when its shard, its schema or the taxonomy changed."""
+    """Compare the shards with what is staged: a day is planned when its shard or what decides its rows changed.
+
+    A shard changed when its name, modified time or size did; of a file, rows and schema cannot change without these.
+    """
     staged = {
         (row["property"], row["event_date"]): row
         for row in engine.query(templates.query("staging/staged_shards")).to_pylist()
