@@ -347,7 +347,7 @@ def test_failed_write_leaves_the_old_file_and_no_other(tmp_path, mocker):
     target = tmp_path / "microconv.toml"
     target.write_text("old")
     # A full disk cannot be had portably: the system call that reports it is made to.
-    mocker.patch("microconv.setup.os.fsync", side_effect=OSError(28, "No space left on device"))
+    mocker.patch("microconv.atomic.os.fsync", side_effect=OSError(28, "No space left on device"))
 
     with pytest.raises(ConfigError, match="No space left on device"):
         write_config("new", target, force=True)

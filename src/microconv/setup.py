@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import glob
 import json
-import os
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,8 +11,10 @@ from dataclasses import asdict, dataclass
 from datetime import date, timedelta
 from pathlib import Path
 from string import Template
+from tempfile import TemporaryFile
 from typing import Any
 
+from microconv.atomic import replacing
 from microconv.errors import ConfigError, SourceError, UsageError
 
 
@@ -231,7 +232,7 @@ def check_writable(path: Path, *, force: bool) -> None:
             f"{path.parent} is not a folder, so {path.name} cannot be written there.",
             hint="Create the folder first, or name another place with --output.",
         )
-    with _writing_to(path), _temporary(path):
+    with _writing_to(path), TemporaryFile(dir=path.parent):
         return
 
 
@@ -243,23 +244,8 @@ def write_config(text: str, path: Path, *, force: bool) -> None:
         ConfigError: it cannot be written.
     """
     check_writable(path, force=force)
-    with _writing_to(path), _temporary(path) as temporary:
-        with temporary.open("w", encoding="utf-8") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-
-
-@contextmanager
-def _temporary(path: Path) -> Iterator[Path]:
-    # Beside the target: a rename is atomic only within one file system. Opened plainly, so the umask decides the mode.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        temporary.touch()
-        yield temporary
-    finally:
-        temporary.unlink(missing_ok=True)
+    with _writing_to(path), replacing(path) as hidden:
+        hidden.write_text(text, encoding="utf-8")
 
 
 @contextmanager

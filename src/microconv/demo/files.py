@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 import json
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Final
 
 import pyarrow as pa
 import pyarrow.parquet as pq
+
+from microconv.atomic import replacing
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ _ROWS_AS_OBJECTS: Final = 1_000
 def write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
     """Write one shard as Parquet (ZSTD), a row group per table."""
     with (
-        _appearing_whole(path) as hidden,
+        replacing(path) as hidden,
         # Without Arrow's own copy of the schema the file looks like one that BigQuery wrote.
         pq.ParquetWriter(hidden, schema, compression="zstd", store_schema=False) as writer,
     ):
@@ -33,7 +34,7 @@ def write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> 
 def write_ndjson(path: Path, tables: Iterable[pa.Table]) -> None:
     """Write one shard as BigQuery's JSON export does: integers as strings, NULLs left out, gzip."""
     with (
-        _appearing_whole(path) as hidden,
+        replacing(path) as hidden,
         hidden.open("wb") as file,
         # No time of writing and no name in the header: the same seed gives the same bytes.
         gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as zipped,
@@ -50,17 +51,6 @@ def _rows(table: pa.Table) -> Iterator[dict[str, object]]:
     # A row takes some 10 kB as Python objects: never a whole table of them.
     for batch in table.to_batches(max_chunksize=_ROWS_AS_OBJECTS):
         yield from batch.to_pylist()
-
-
-@contextmanager
-def _appearing_whole(path: Path) -> Iterator[Path]:
-    """Give a hidden name to write to, and rename it at the end: an interrupted demo leaves no half shard."""
-    hidden = path.with_name(f".{path.name}.part")
-    try:
-        yield hidden
-        hidden.replace(path)
-    finally:
-        hidden.unlink(missing_ok=True)
 
 
 def _json_type(of: pa.DataType) -> pa.DataType:

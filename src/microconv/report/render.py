@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING
 
+from microconv.atomic import replacing
 from microconv.errors import DestinationError
 
 if TYPE_CHECKING:
@@ -32,19 +32,12 @@ def write_report(data: ReportData, path: Path) -> Path:
             hint="Create the folder, or name another file.",
         )
     text = render_report(data)
-    # Beside the target, because a rename is atomic only within one file system.
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.tmp")
     try:
-        with temporary.open("w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
+        with replacing(path) as hidden:
+            hidden.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:
         raise DestinationError(
             f"The report cannot be written to {path}: {error.strerror or error}.",
             hint="Check the folder's permissions and free space, or name another file.",
         ) from error
-    finally:
-        temporary.unlink(missing_ok=True)
     return path
