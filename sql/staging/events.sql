@@ -9,7 +9,14 @@
 {% from 'staging/_traffic.sql' import said %}
 {% set stream_id %}COALESCE({{ raw.text('stream_id') }}, ''){% endset %}
 {% set user_pseudo_id %}NULLIF({{ raw.text('user_pseudo_id') }}, ''){% endset %}
-{% set client %}CONCAT('c|', @property, '|', {{ stream_id }}, '|', {{ user_pseudo_id }}){% endset %}
+{% set client %}
+CONCAT(
+      'c|', @property, '|',
+      {{ stream_id }},
+      '|',
+      {{ user_pseudo_id }}
+    )
+{%- endset %}
 {% set keyed_events %}
 (
     SELECT e.*, {{ key(client) }} AS client_key
