@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Page
+from playwright.sync_api import Page, expect
 from report_sample import funnel
 
 from microconv.analyses.results import ChannelResult, ChannelSessions
@@ -141,13 +141,10 @@ def test_names_are_drawn_as_they_are_and_run_nothing(look, report_data):
 def test_charts_follow_the_theme(look, report_data):
     with look(report_data, DESK, color_scheme="light") as seen:
         bar = seen.page.locator("#channels-chart .bars path").first
-        before = bar.evaluate("element => element.style.fill")
+        expect(bar).to_have_css("fill", "rgb(28, 110, 114)")
+        # The page hears of the change with its next frame, so the colour is waited for.
         seen.page.emulate_media(color_scheme="dark")
-        bar = seen.page.locator("#channels-chart .bars path").first
-        after = bar.evaluate("element => element.style.fill")
-
-        assert before == "rgb(28, 110, 114)"
-        assert after == "rgb(91, 181, 178)"
+        expect(bar).to_have_css("fill", "rgb(91, 181, 178)")
 
 
 def test_page_prints_light_whole_and_comes_back(look, report_data):
