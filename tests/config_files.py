@@ -1,4 +1,4 @@
-"""What the tests of the configuration share: the least file that loads, and the message of one that does not."""
+"""What the tests of the configuration share: the least files that load, and the message of one that does not."""
 
 from __future__ import annotations
 
@@ -17,6 +17,25 @@ timezone = "UTC"
 property = "123"
 path = "exports/events_*.parquet"
 """
+
+PULLED = """\
+[project]
+timezone = "UTC"
+
+[[sources]]
+property = "123"
+kind = "bigquery"
+project = "client"
+dataset = "analytics_1"
+"""
+
+BIGQUERY = f"""\
+[engine]
+kind = "bigquery"
+project = "payer"
+dataset = "staged"
+
+{PULLED}"""
 
 
 def write(folder: Path, text: str) -> Path:

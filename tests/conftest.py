@@ -1,4 +1,4 @@
-"""Shared fixtures: a project in a scratch folder, and the real sample where it is there."""
+"""Shared fixtures: a project in a scratch folder; the real sample and the BigQuery emulator where they are there."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+import emulator as emulators
+from bigquery_export import Export
 from microconv.config import Config, load_config
 from microconv.project import Project
 from projects import write_config
@@ -25,6 +27,21 @@ def sample() -> Path:
             pytest.fail(message)
         pytest.skip(message)
     return folder
+
+
+@pytest.fixture(scope="session")
+def emulator() -> emulators.Emulator:
+    """The running BigQuery emulator; tests that need it skip where it has no environment, which in CI is a failure."""
+    return emulators.shared()
+
+
+@pytest.fixture
+def export(emulator: emulators.Emulator, tmp_path: Path) -> Iterator[Export]:
+    """A new, empty export in the emulator."""
+    with emulator.client() as client:
+        opened = Export(emulator, client, tmp_path)
+        yield opened
+        opened.close()
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
-from config_files import MINIMAL, problem, write
+from config_files import BIGQUERY, MINIMAL, PULLED, problem, write
 from microconv.config import Config, Duration, load_config
 from microconv.errors import ConfigError, UsageError
 
@@ -151,7 +151,84 @@ def test_memory_limits_that_the_engine_understands_load(tmp_path, limit):
     assert config.engine.memory_limit == limit
 
 
+# BigQuery
+
+
+def test_the_engine_bigquery_gets_the_documented_defaults(tmp_path):
+    engine = load_config(write(tmp_path, BIGQUERY), {}).engine
+
+    assert (engine.project, engine.dataset, engine.location) == ("payer", "staged", None)
+    assert (engine.maximum_bytes_billed, engine.maximum_bytes_per_run) == (None, None)
+    assert (engine.price_per_tib, engine.read_price_per_tib) == (6.25, 1.1)
+    assert engine.lease == Duration.parse("30m")
+    assert (engine.api_endpoint, engine.storage_endpoint, engine.anonymous) == (None, None, False)
+
+
+def test_duckdb_may_pull_from_bigquery_and_be_told_how(tmp_path):
+    told = 'project = "payer"\nlocation = "EU"\nmaximum_bytes_per_run = "1TiB"\nprice_per_tib = 5\nanonymous = true\n'
+    config = load_config(write(tmp_path, f"{PULLED}[engine]\n{told}"), {})
+
+    source = config.sources[0]
+    assert (source.kind, source.project, source.dataset, source.path) == ("bigquery", "client", "analytics_1", None)
+    assert (source.daily_cap, source.cache) == (1_000_000, tmp_path / "pulled")
+    assert (config.engine.kind, config.engine.project, config.engine.location) == ("duckdb", "payer", "EU")
+    assert (config.engine.price_per_tib, config.engine.anonymous) == (5.0, True)
+
+
+def test_two_properties_may_share_a_cache(tmp_path):
+    other = PULLED.partition("\n\n")[2].replace('"123"', '"456"')
+
+    config = load_config(write(tmp_path, f"{PULLED}\n{other}"), {})
+
+    assert len({source.cache for source in config.sources}) == 1
+
+
+@pytest.mark.parametrize(
+    ("written", "size"),
+    [
+        ("5", 5),
+        ('"5"', 5),
+        ('"10GB"', 10_000_000_000),
+        ('"1TiB"', 2**40),
+        ('"1.5 KiB"', 1536),
+        ('"500MB"', 500_000_000),
+    ],
+)
+def test_sizes_are_bytes_or_a_number_with_a_unit(tmp_path, written, size):
+    text = BIGQUERY.replace('dataset = "staged"', f'dataset = "staged"\nmaximum_bytes_billed = {written}')
+
+    assert load_config(write(tmp_path, text), {}).engine.maximum_bytes_billed == size
+
+
+@pytest.mark.parametrize("address", ["https://bigquery.example.com", "http://127.0.0.1:9050", "http://[::1]:9050"])
+def test_endpoints_are_addresses_with_a_scheme(tmp_path, address):
+    text = f'{PULLED}[engine]\napi_endpoint = "{address}"\nstorage_endpoint = "{address}"\n'
+
+    engine = load_config(write(tmp_path, text), {}).engine
+
+    assert (engine.api_endpoint, engine.storage_endpoint) == (address, address)
+
+
 # Environment
+
+
+def test_environment_overrides_numbers_and_switches(tmp_path):
+    engine = load_config(
+        write(tmp_path, BIGQUERY),
+        {
+            "MICROCONV_ENGINE__ANONYMOUS": "True",
+            "MICROCONV_ENGINE__PRICE_PER_TIB": "5.5",
+            "MICROCONV_ENGINE__READ_PRICE_PER_TIB": "0",
+            "MICROCONV_ENGINE__MAXIMUM_BYTES_BILLED": "10GB",
+            "MICROCONV_ENGINE__MAXIMUM_BYTES_PER_RUN": "12345678901",
+            "MICROCONV_ENGINE__LEASE": "1h",
+            "MICROCONV_ENGINE__DATASET": "other",
+        },
+    ).engine
+
+    assert (engine.anonymous, engine.price_per_tib, engine.read_price_per_tib) == (True, 5.5, 0.0)
+    assert (engine.maximum_bytes_billed, engine.maximum_bytes_per_run) == (10_000_000_000, 12_345_678_901)
+    assert (engine.lease, engine.dataset) == (Duration.parse("1h"), "other")
 
 
 def test_environment_overrides_keys_of_tables(tmp_path):
@@ -335,7 +412,14 @@ NOT_THE_DEFAULT = {
     ("consent", "file"),
     ("segments", "rule", "not_did"),
 }
-COMMENTED_OUT = {("taxonomy", "file"), ("identity", "table"), ("consent", "table")}
+COMMENTED_OUT = {
+    *(("engine", key) for key in ("dataset", "lease", "maximum_bytes_billed", "project", "location")),
+    *(("engine", key) for key in ("maximum_bytes_per_run", "api_endpoint", "storage_endpoint")),
+    *(("sources", key) for key in ("project", "dataset", "cache")),
+    ("taxonomy", "file"),
+    ("identity", "table"),
+    ("consent", "table"),
+}
 
 
 def test_example_loads():
@@ -352,14 +436,16 @@ def test_example_shows_every_key_and_no_other_default_than_the_true_one():
     for path, info in leaves(Config):
         shown = value_at(document, path)
         if path in COMMENTED_OUT:
-            section = text.split(f"\n[{path[0]}]\n")[1].split("\n[")[0]
-            assert re.search(rf"^# {path[-1]} = ", section, re.MULTILINE), path
+            section = re.split(rf"\n\[+{path[0]}\]+\n", text)[1].split("\n[")[0]
+            commented = re.search(rf"^# ({path[-1]} = .*)$", section, re.MULTILINE)
+            assert commented, path
+            shown = tomllib.loads(commented[1])[path[-1]]
         else:
             assert shown is not None, path
-        if not info.is_required() and path not in COMMENTED_OUT | NOT_THE_DEFAULT:
+        if not info.is_required() and info.default is not None and path not in NOT_THE_DEFAULT:
             default = info.default
             expected = [str(one) for one in default] if isinstance(default, tuple) else default
-            assert shown == (expected if isinstance(expected, list | int) else str(expected)), path
+            assert shown == (expected if isinstance(expected, list | int | float) else str(expected)), path
 
 
 def test_commented_alternatives_of_the_example_load(tmp_path):
@@ -371,3 +457,17 @@ def test_commented_alternatives_of_the_example_load(tmp_path):
 
     assert (config.identity.table, config.consent.table) == ("people", "consents")
     assert config.taxonomy.file == tmp_path / "taxonomy.toml"
+
+
+def test_commented_keys_of_bigquery_in_the_example_load(tmp_path):
+    text = (ROOT / "config.example.toml").read_text(encoding="utf-8")
+    engine, sources, rest = re.split(r"\n(?=\[\[sources\]\]|# Which events)", text)
+    swapped = re.sub(r"^# (?=\w+ = )", "", engine, flags=re.MULTILINE).replace('kind = "duckdb"', 'kind = "bigquery"')
+    swapped = re.sub(r"^(path|memory_limit|threads) = .*$", "", swapped, flags=re.MULTILINE)
+    export = re.sub(r"^# (?=\[\[|\w+ = )", "", sources.partition("\n\n")[2], flags=re.MULTILINE)
+
+    config = load_config(write(tmp_path, "\n".join([swapped, export, rest])), {})
+
+    assert (config.engine.kind, config.engine.project, config.engine.dataset) == ("bigquery", "my-project", "microconv")
+    assert config.engine.maximum_bytes_per_run == 2**40
+    assert [(each.kind, each.dataset) for each in config.sources] == [("bigquery", "analytics_987654321")]

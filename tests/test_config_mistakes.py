@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from config_files import MINIMAL, problem
+from config_files import BIGQUERY, MINIMAL, PULLED, problem
 from microconv.config_errors import line_of
 
 
@@ -18,7 +18,7 @@ from microconv.config_errors import line_of
             'line 8: engine.memory_limt is not a known key (did you mean "memory_limit"?)',
         ),
         ("[egnine]\nx = 1", 'line 7: egnine is not a known key (did you mean "engine"?)'),
-        ("colour = 1", "line 7: sources[0].colour is not a known key (known are property, kind, path)"),
+        ("colour = 1", "line 7: sources[0].colour is not a known key (known are property, kind, path, project, "),
         (
             "[engine]\nmemory_limit = 'lots'",
             'such as "512MB", "2GB" or "1.5GiB" [MICROCONV_ENGINE__MEMORY_LIMIT is not set; default "1GB"]',
@@ -28,9 +28,14 @@ from microconv.config_errors import line_of
         ("[engine]\nthreads = 0", "line 8: engine.threads = 0 must be at least 1"),
         ("[engine]\nthreads = '2'", 'line 8: engine.threads = "2" must be a whole number'),
         ("[engine]\nthreads = true", "line 8: engine.threads = true must be a whole number"),
-        ("[engine]\nkind = 'bigquery'", 'line 8: engine.kind = "bigquery" is not part of this version'),
-        ("[engine]\nkind = 'spark'", 'line 8: engine.kind = "spark" is not "duckdb"'),
-        ("kind = 'bigquery'", 'line 7: sources[0].kind = "bigquery" is not part of this version'),
+        ("[engine]\nkind = 'spark'", 'line 8: engine.kind = "spark" is not "duckdb" or "bigquery"'),
+        (
+            "[engine]\nkind = 'bigquery'",
+            'line 7: engine.project is required with kind = "bigquery": the Google Cloud project that pays',
+        ),
+        ("[engine]\nlease = '1h'", 'line 8: engine.lease = "1h" is no key of kind = "duckdb"'),
+        ("dataset = 'd'", 'line 7: sources[0].dataset = "d" is no key of kind = "files"'),
+        ("daily_cap = -1", "line 7: sources[0].daily_cap = -1 must be at least 0"),
         ("[engine]\npath = ''", 'line 8: engine.path = "" is not a path'),
         ("[engine]\npath = '~nobody-of-that-name/x'", "starts with ~ and a user whose home folder is not known"),
         ("[[engine]]\nthreads = 1", "line 7: engine is one table: write [engine] above its keys"),
@@ -58,6 +63,79 @@ def test_mistake_is_named_with_line_key_and_value(tmp_path, added, said):
 
     assert str(tmp_path / "microconv.toml") in message
     assert said in message
+
+
+@pytest.mark.parametrize(
+    ("key", "said"),
+    [
+        ("project = 'a b'", 'engine.project = "a b" is not the id of a Google Cloud project'),
+        ("price_per_tib = -1", "engine.price_per_tib = -1 must be at least 0 [MICROCONV_ENGINE__PRICE_PER_TIB is not"),
+        ("price_per_tib = inf", "must be a finite number"),
+        ("price_per_tib = '6'", 'engine.price_per_tib = "6" must be a number'),
+        ("anonymous = 'yes'", 'engine.anonymous = "yes" must be true or false'),
+        ("api_endpoint = 'ftp://x'", 'engine.api_endpoint = "ftp://x" is not an address such as'),
+        ("api_endpoint = 'https://x/path'", "is not an address such as"),
+        ("storage_endpoint = 'localhost:1'", 'engine.storage_endpoint = "localhost:1" is not an address such as'),
+    ],
+)
+def test_mistakes_in_what_bigquery_is_told(tmp_path, key, said):
+    message = problem(tmp_path, PULLED + f"[engine]\n{key}\n")
+
+    assert "line 10: " in message
+    assert said in message
+
+
+@pytest.mark.parametrize("size", ["0", "-1", "true", "1.5", "'0'", "'lots'", "'10 gigabytes'", "'999999999999TB'"])
+def test_sizes_that_are_none_are_refused(tmp_path, size):
+    message = problem(tmp_path, PULLED + f"[engine]\nmaximum_bytes_per_run = {size}\n")
+
+    assert 'is not a number of bytes such as "500MB", "10GB" or "1TiB"' in message
+
+
+@pytest.mark.parametrize(("section", "key"), [("engine", "project"), ("engine", "dataset"), ("client", "dataset")])
+def test_bigquery_needs_its_project_and_dataset(tmp_path, section, key):
+    owner = {"engine": "payer|staged", "client": "client|analytics_1"}[section]
+    text = re.sub(rf'^{key} = "({owner})"$', "", BIGQUERY, flags=re.MULTILINE)
+
+    table = "engine" if section == "engine" else "sources[0]"
+    assert f'{table}.{key} is required with kind = "bigquery": the ' in problem(tmp_path, text)
+
+
+@pytest.mark.parametrize("key", ["path = 'x.duckdb'", "memory_limit = '1GB'", "threads = 2"])
+def test_keys_of_duckdb_are_refused_with_bigquery(tmp_path, key):
+    message = problem(tmp_path, BIGQUERY.replace('dataset = "staged"', f'dataset = "staged"\n{key}'))
+
+    assert 'is no key of kind = "bigquery"' in message
+
+
+def test_keys_of_duckdb_are_refused_with_bigquery_from_the_environment_too(tmp_path):
+    message = problem(tmp_path, BIGQUERY, {"MICROCONV_ENGINE__THREADS": "2"})
+
+    assert "the environment variable MICROCONV_ENGINE__THREADS: engine.threads = 2 is no key of" in message
+
+
+def test_an_export_in_bigquery_has_no_path(tmp_path):
+    assert 'line 9: sources[0].path = "x" is no key of kind = "bigquery"' in problem(tmp_path, PULLED + 'path = "x"\n')
+
+
+def test_bigquery_cannot_read_files(tmp_path):
+    files = MINIMAL.partition("\n\n")[2]
+
+    message = problem(tmp_path, f"{BIGQUERY}\n{files}")
+
+    assert 'sources[1].kind is "files", which the engine bigquery cannot read' in message
+
+
+def test_files_need_a_path(tmp_path):
+    message = problem(tmp_path, MINIMAL.replace('path = "exports/events_*.parquet"', ""))
+
+    assert 'sources[0].path is required with kind = "files": the shards of the export' in message
+
+
+def test_same_export_twice_is_refused(tmp_path):
+    message = problem(tmp_path, f"{PULLED}\n{PULLED.partition(chr(10) * 2)[2]}")
+
+    assert 'sources[1].dataset = "analytics_1" reads the same tables for the same property' in message
 
 
 @pytest.mark.parametrize(
@@ -215,6 +293,7 @@ def test_every_problem_is_listed_once_in_the_order_of_the_file(tmp_path):
         ('[identity]\npassword = "hunter2"', "hunter2"),
         ('[identity]\n"jane@example.com" = 1', "jane@"),
         ('[engine]\nmemory_limit = "' + "k3y" * 30 + '"', "k3y"),
+        ('[engine]\napi_endpoint = "https://me:hunter2@host"', "hunter2"),
     ],
 )
 def test_what_may_be_personal_or_secret_is_not_repeated(tmp_path, text, secret):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
@@ -132,16 +133,33 @@ def test_no_rows_still_have_columns_and_types(engine: DuckDBEngine):
 def test_table_is_created_once_and_keeps_its_rows_and_extra_columns(tmp_path: Path):
     extra = (Column("text_method", "STRING", "a parameter"), Column("number_percent", "FLOAT64", "another"))
     with DuckDBEngine(tmp_path / "test.duckdb") as engine:
-        assert not engine.has_table("visits")
+        assert engine.version("visits") is None
         put(engine, ("p1", FIRST, 1, 3))
     with DuckDBEngine(tmp_path / "test.duckdb") as engine:
-        assert engine.has_table("visits")
+        assert engine.version("visits") == 1
         engine.ensure(VISITS, extra[:1])
         engine.ensure(VISITS, extra)
         engine.ensure(VISITS)
         found = engine.query(sql("SELECT v.visit, v.text_method, v.number_percent FROM visits AS v"))
     assert [str(kind) for kind in found.schema.types] == ["int64", "string", "double"]
     assert found.to_pylist() == [{"visit": 1, "text_method": None, "number_percent": None}]
+
+
+def test_version_of_a_table_is_kept_raised_and_never_lowered(tmp_path: Path):
+    newer = replace(VISITS, version=3, columns=(*VISITS.columns, Column("pages", "INT64", "added in 3")))
+    with DuckDBEngine(tmp_path / "test.duckdb") as engine:
+        put(engine, ("p1", FIRST, 1, 3))
+        # Tables of the first versions say nothing.
+        engine._connection.execute("COMMENT ON TABLE visits IS NULL")
+        assert engine.version("visits") == 1
+        engine.ensure(newer)
+    with DuckDBEngine(tmp_path / "test.duckdb") as engine:
+        assert engine.version("visits") == 3
+        assert engine.query(sql("SELECT v.events, v.pages FROM visits AS v")).to_pylist() == [
+            {"events": 3, "pages": None}
+        ]
+        with pytest.raises(EngineError, match="visits has schema version 3; this version of microconv knows 1"):
+            engine.ensure(VISITS)
 
 
 def test_put_row_replaces_the_row_of_the_same_grain(engine: DuckDBEngine):
@@ -177,7 +195,7 @@ def test_scratch_table_is_replaced_and_gone_with_the_engine(tmp_path: Path):
         engine.materialise(sql("SELECT 'x' AS b"), "scratch")
         assert engine.query(sql("SELECT s.b FROM scratch AS s")).to_pylist() == [{"b": "x"}]
     with DuckDBEngine(tmp_path / "test.duckdb") as engine:
-        assert not engine.has_table("scratch")
+        assert engine.version("scratch") is None
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from judges import JUDGES, assert_same_rows, differences
+from judges import ALL_JUDGES, JUDGES, assert_same_rows, differences
 
 VALUES = {
     "at": ("TIMESTAMP", "1970-01-01T00:00:00Z"),
@@ -15,26 +15,39 @@ VALUES = {
     "zero": ("INT64", 0),
     "empty": ("STRING", ""),
     "nested": ("ARRAY<STRUCT<key STRING, value STRUCT<int_value INT64>>>", [{"key": "é", "value": {"int_value": 0}}]),
-    "missing": ("ARRAY<INT64>", None),
     "infinite": ("FLOAT64", "-Infinity"),
+    "nan": ("FLOAT64", "NaN"),
 }
 
 
-@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("judge", ALL_JUDGES)
 def test_every_type_comes_back_as_it_went_in(judge: str):
     row = {name: value for name, (_, value) in VALUES.items()}
     columns = {name: kind for name, (kind, _) in VALUES.items()}
     names = ", ".join(f"t.`{name}`" for name in VALUES)
-    assert JUDGES[judge](f"SELECT {names} FROM t", {}, {"t": (columns, [row])}) == [row]
+    assert ALL_JUDGES[judge](f"SELECT {names} FROM t", {}, {"t": (columns, [row])}) == [row]
 
 
-@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("judge", ALL_JUDGES)
+@pytest.mark.parametrize("name", [name for name in VALUES if name not in {"nested"}])
+def test_every_type_comes_back_from_a_parameter(judge: str, name: str):
+    kind, value = VALUES[name]
+    assert ALL_JUDGES[judge]("SELECT @x AS x", {"x": (value, kind)}, {}) == [{"x": value}]
+
+
+@pytest.mark.parametrize(("judge", "answer"), [*((judge, None) for judge in JUDGES), ("emulator", [])])
+def test_an_array_that_is_null_stays_null_but_over_the_wire(judge: str, answer: list[int] | None):
+    tables = {"t": ({"missing": "ARRAY<INT64>"}, [{"missing": None}])}
+    assert ALL_JUDGES[judge]("SELECT t.missing FROM t", {}, tables) == [{"missing": answer}]
+
+
+@pytest.mark.parametrize("judge", ALL_JUDGES)
 def test_columns_left_out_are_null(judge: str):
     tables = {"t": ({"a": "INT64", "s": "STRUCT<x INT64, y INT64>"}, [{"s": {"x": 1}}])}
-    assert JUDGES[judge]("SELECT t.a, t.s FROM t", {}, tables) == [{"a": None, "s": {"x": 1, "y": None}}]
+    assert ALL_JUDGES[judge]("SELECT t.a, t.s FROM t", {}, tables) == [{"a": None, "s": {"x": 1, "y": None}}]
 
 
-@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("judge", ALL_JUDGES)
 @pytest.mark.parametrize(
     ("row", "complaint"),
     [
@@ -47,7 +60,7 @@ def test_columns_left_out_are_null(judge: str):
 )
 def test_a_row_that_does_not_fit_its_table_is_refused(judge: str, row: dict[str, object], complaint: str):
     with pytest.raises(ValueError, match=complaint):
-        JUDGES[judge]("SELECT t.a FROM t", {}, {"t": ({"a": "INT64", "s": "STRUCT<x INT64>"}, [row])})
+        ALL_JUDGES[judge]("SELECT t.a FROM t", {}, {"t": ({"a": "INT64", "s": "STRUCT<x INT64>"}, [row])})
 
 
 @pytest.mark.parametrize(

@@ -1,20 +1,20 @@
-"""Each template gives the rows its data-only cases expect, on DuckDB and on Google's reference implementation."""
+"""Each template gives the rows that its data-only cases expect, on all three judges."""
 
 from __future__ import annotations
 
 import pytest
 
-from judges import JUDGES, assert_same_rows
+from judges import ALL_JUDGES, assert_same_rows
 from judges.cases import FOLDER, TemplateCase, discover
 from microconv import templates
 
 CASES = discover()
 
 
-@pytest.mark.parametrize("judge", JUDGES)
+@pytest.mark.parametrize("judge", ALL_JUDGES)
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_template_gives_the_expected_rows(case: TemplateCase, judge: str):
-    rows = JUDGES[judge](case.query.sql, case.params, case.tables())
+    rows = ALL_JUDGES[judge](case.query.sql, case.params, case.tables())
     columns = list(rows[0]) if rows else case.tree.named_selects
     label = f"{case.id} on {judge}: {case.document['description']}"
     assert_same_rows(rows, case.expected(columns), ordered=case.is_ordered, label=label)

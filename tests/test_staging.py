@@ -212,20 +212,24 @@ def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 
 
 @pytest.mark.parametrize(
-    ("name", "restages"),
+    ("name", "added", "restages"),
     [
-        ("staging/events.sql", True),
-        ("staging/_raw.sql", True),
-        ("staging/_traffic.sql", True),
-        ("_keys.sql", True),
-        ("_urls.sql", True),
-        ("analyses/funnel.sql", False),
+        ("staging/events.sql", "LIMIT 1", True),
+        ("staging/_raw.sql", "{% set more = 1 %}", True),
+        ("staging/_traffic.sql", "{% set more = 1 %}", True),
+        ("_keys.sql", "{% set more = 1 %}", True),
+        ("_urls.sql", "{% set more = 1 %}", True),
+        ("staging/events.sql", "  -- a comment\n\n{# another,\nlonger one #}", False),
+        ("staging/staged_shards.sql", "LIMIT 1", False),
+        ("analyses/funnel.sql", "LIMIT 1", False),
     ],
 )
-def test_fingerprint_follows_the_templates_of_staging_alone(sql: Path, taxonomy_of: Any, name: str, restages: bool):
+def test_fingerprint_follows_what_the_templates_of_staging_mean(
+    sql: Path, taxonomy_of: Any, name: str, added: str, restages: bool
+):
     before = staging.fingerprint(taxonomy_of())
     with (sql / name).open("a", encoding="utf-8") as file:
-        file.write("\n-- changed\n")
+        file.write(f"\n{added}\n")
     forget_templates()
 
     assert (staging.fingerprint(taxonomy_of()) != before) is restages

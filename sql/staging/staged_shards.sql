@@ -5,9 +5,12 @@ SELECT
   s.property,
   s.event_date,
   s.shard,
+  s.kind,
   s.modified_at,
   s.bytes,
   s.schema_fingerprint,
-  s.staging_fingerprint
+  s.staging_fingerprint,
+  r.taxonomy_fingerprint
 FROM {{ relation('mc_shards') }} AS s
+LEFT JOIN {{ relation('mc_runs') }} AS r ON r.run_id = s.run_id
 ORDER BY s.property, s.event_date

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from microconv.engines.base import Engine
     from microconv.taxonomy import Taxonomy
+    from microconv.templates import Query
 
 # A Poisson count of 10 is zero once in 22,000 days, one of 20 below 5 once in 59,000: chance alone raises no alarm.
 MISSING_FROM_EXPECTED = 10
@@ -30,8 +31,7 @@ def coverage(engine: Engine, taxonomy: Taxonomy) -> CoverageResult:
     Raises:
         EngineError: The engine failed.
     """
-    ids = [entry.id for entry in taxonomy.entries if entry.deprecated is None]
-    rows = engine.query(templates.query("audit/coverage", params={"micro_conversions": ids})).to_pylist()
+    rows = engine.query(coverage_query(taxonomy)).to_pylist()
     days = tuple(_day(row) for row in rows)
     dates = [day.event_date for day in days]
     return CoverageResult(
@@ -49,6 +49,12 @@ def coverage(engine: Engine, taxonomy: Taxonomy) -> CoverageResult:
             if not any(day.occurrences for day in days_of_entry)
         ),
     )
+
+
+def coverage_query(taxonomy: Taxonomy) -> Query:
+    """Return the query of coverage."""
+    ids = [entry.id for entry in taxonomy.entries if entry.deprecated is None]
+    return templates.query("audit/coverage", params={"micro_conversions": ids})
 
 
 def _day(row: dict[str, Any]) -> CoverageDay:

@@ -17,6 +17,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 KeyPath = tuple[str | int, ...]
+Setting = str | int | float | bool | list[str]
 
 PREFIX = "MICROCONV_"
 _LONGEST_VALUE = 60
@@ -39,7 +40,7 @@ class Override:
     variable: str
     section: str
     key: str
-    value: str | int | list[str]
+    value: Setting
 
 
 def variable_name(section: str, key: str) -> str:
@@ -96,10 +97,15 @@ def split_overrides(
     return tuple(overrides), problems
 
 
-def _from_text(text: str, field: FieldInfo) -> str | int | list[str]:
+def _from_text(text: str, field: FieldInfo) -> Setting:
+    """Read a variable as the type of its key; what does not look like it stays text, for the key to refuse."""
     kinds = [field.annotation, *get_args(field.annotation)]
     if Ellipsis in kinds:  # tuple[X, ...]
         return [part.strip() for part in text.split(",")]
+    if bool in kinds:
+        return {"true": True, "false": False}.get(text.lower(), text)
+    if float in kinds and re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return float(text)
     return int(text) if int in kinds and re.fullmatch(r"[0-9]{1,9}", text) else text
 
 
@@ -204,8 +210,11 @@ def _sentence(
 
 _FAULTS = {
     "value_error": "{error}",
-    "greater_than_equal": "must be at least {ge}",
+    "greater_than_equal": "must be at least {ge:g}",
     "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "finite_number": "must be a finite number",
+    "bool_type": "must be true or false",
     "string_type": "must be text in quotes",
     "path_type": "must be text in quotes",
     "tuple_type": "must be a list in square brackets",
@@ -280,7 +289,7 @@ def _elsewhere(model: type[BaseModel], path: KeyPath, field: FieldInfo | None) -
     if isinstance(default, tuple):
         notes.append(f"default {json.dumps([str(one) for one in default])}")
     elif default is not None:
-        notes.append(f"default {json.dumps(default if isinstance(default, int) else str(default))}")
+        notes.append(f"default {json.dumps(default if isinstance(default, int | float) else str(default))}")
     elif variable and field and field.is_required():
         notes.append("no default")
     return f" [{'; '.join(notes)}]" if notes else ""

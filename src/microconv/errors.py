@@ -43,8 +43,16 @@ class SourceError(MicroconvError):
     """The export cannot be read: no shards, a broken file, rows that do not belong to their day."""
 
 
+class VanishedError(SourceError):
+    """A shard that was listed is no longer there, as happens when the daily table replaces intraday."""
+
+
 class EngineError(MicroconvError):
     """The engine refused or failed: disk, memory, permission, a broken database."""
+
+
+class BudgetError(EngineError):
+    """A query was not run, since it would cost more than the configuration allows."""
 
 
 class TemplateError(EngineError):

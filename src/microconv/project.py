@@ -25,11 +25,16 @@ if TYPE_CHECKING:
         FunnelResult,
         StagedSummary,
     )
-    from microconv.config import DestinationConfig, SegmentConfig
+    from microconv.bigquery.connection import Connection
+    from microconv.config import DestinationConfig, SegmentConfig, SourceConfig
     from microconv.engines.base import Engine
+    from microconv.exports import Source
+    from microconv.questions import Question
     from microconv.report.data import ReportData
+    from microconv.runs import Run, RunDetails
     from microconv.segments import Member
-    from microconv.sync import Progress, SyncResult
+    from microconv.sync import Estimate, Plan, Progress, Scope, SyncResult
+    from microconv.templates import Query
 
 
 class _Named(Protocol):
@@ -51,9 +56,13 @@ class Project:
         ...     project.funnel("purchase_journey").to_pandas()
     """
 
-    def __init__(self, config: Config) -> None:
-        """Take a configuration; nothing is opened before it is needed."""
+    def __init__(self, config: Config, *, patience_seconds: float | None = None) -> None:
+        """Take a configuration; nothing is opened before it is needed.
+
+        `patience_seconds` is how long a call of BigQuery is tried again while it fails; None is as long as a sync does.
+        """
         self.config = config
+        self._patience_seconds = patience_seconds
 
     @classmethod
     def load(cls, path: Path | None = None) -> Self:
@@ -70,6 +79,20 @@ class Project:
         return load_taxonomy(preset=self.config.taxonomy.preset, file=self.config.taxonomy.file)
 
     @cached_property
+    def connection(self) -> Connection:
+        """The way to BigQuery, for an engine or a source there; nothing is asked before it is used."""
+        from microconv.bigquery import retries  # noqa: PLC0415 - DuckDB needs none of it
+        from microconv.bigquery.connection import Connection, Endpoints  # noqa: PLC0415 - see above
+
+        settings = self.config.engine
+        endpoints = Endpoints.choose(
+            settings.api_endpoint, settings.storage_endpoint, anonymous=settings.anonymous, environ=os.environ
+        )
+        project = settings.project or next((each.project for each in self.config.sources if each.project), None)
+        retrying = retries.policy(self._patience_seconds or retries.DEADLINE_SECONDS)
+        return Connection(project, location=settings.location, endpoints=endpoints, retrying=retrying)
+
+    @cached_property
     def engine(self) -> Engine:
         """The engine, opened on first use.
 
@@ -77,26 +100,91 @@ class Project:
             LockedError: another run has the database open.
             EngineError: it cannot be opened.
         """
-        from microconv.engines.duckdb import DuckDBEngine  # noqa: PLC0415 - opened only when something runs
-
         settings = self.config.engine
-        return DuckDBEngine(settings.path, memory_limit=settings.memory_limit, threads=settings.threads)
+        if settings.kind == "duckdb":
+            from microconv.engines.duckdb import DuckDBEngine  # noqa: PLC0415 - opened only when something runs
+
+            return DuckDBEngine(settings.path, memory_limit=settings.memory_limit, threads=settings.threads)
+        from microconv.engines.bigquery import BigQueryEngine  # noqa: PLC0415 - opened only when something runs
+
+        return BigQueryEngine(
+            self.connection,
+            dataset=settings.dataset or "",
+            exports=[(each.project or "", each.dataset or "") for each in self.config.sources],
+            maximum_bytes_billed=settings.maximum_bytes_billed,
+            maximum_bytes_per_run=settings.maximum_bytes_per_run,
+            lease_seconds=settings.lease.seconds,
+        )
+
+    @cached_property
+    def sources(self) -> tuple[Source, ...]:
+        """Where the exports lie, as configured; nothing is read yet."""
+        return tuple(self._source(each) for each in self.config.sources)
+
+    def _source(self, settings: SourceConfig) -> Source:
+        from microconv.exports import FileSource  # noqa: PLC0415 - analyses need none of it
+
+        if settings.kind == "files":
+            return FileSource(settings.property, settings.path or "", settings.daily_cap)
+        from microconv.exports.pull import PulledSource  # noqa: PLC0415 - see above
+        from microconv.exports.tables import TableSource  # noqa: PLC0415 - see above
+
+        source = TableSource(
+            settings.property, self.connection, settings.project or "", settings.dataset or "", settings.daily_cap
+        )
+        return PulledSource(source, settings.cache) if self.config.engine.kind == "duckdb" else source
 
     @cached_property
     def _staged(self) -> Engine:
         """The engine, once it is known to hold staged tables."""
-        # Opening would create the file, and a question leaves nothing behind.
-        if not self.config.engine.path.exists() or not self.engine.has_table("mc_shards"):
-            raise SourceError(
-                f"Nothing is staged yet in {self.config.engine.path}.", hint="Run `microconv sync` first."
-            )
-        return self.engine
+        engine = self._engine_if_there
+        if engine is None or engine.version("mc_shards") is None:
+            settings = self.config.engine
+            place = settings.path if settings.kind == "duckdb" else f"{settings.project}.{settings.dataset}"
+            raise SourceError(f"Nothing is staged yet in {place}.", hint="Run `microconv sync` first.")
+        return engine
 
-    def sync(self, *, on_progress: Callable[[Progress], None] = lambda _: None) -> SyncResult:
-        """Stage what changed; see `microconv.sync.sync`."""
-        from microconv.sync import sync  # noqa: PLC0415 - analyses need none of it
+    def sync(
+        self,
+        scope: Scope | None = None,
+        *,
+        on_progress: Callable[[Progress], None] = lambda _: None,
+        on_notice: Callable[[str], None] = lambda _: None,
+    ) -> SyncResult:
+        """Stage what changed, of all days or of those in the scope; see `microconv.sync.sync`."""
+        from microconv.sync import Scope, sync  # noqa: PLC0415 - analyses need none of it
 
-        return sync(self.engine, self.config, self.taxonomy, on_progress=on_progress)
+        return sync(
+            self.engine,
+            self.sources,
+            self.config,
+            self.taxonomy,
+            scope=scope or Scope(),
+            on_progress=on_progress,
+            on_notice=on_notice,
+        )
+
+    def plan(self, scope: Scope | None = None) -> Plan:
+        """Say which days a sync would stage, and why; nothing is written, and nothing but metadata is read."""
+        from microconv.sync import Scope, find_shards, plan  # noqa: PLC0415 - analyses need none of it
+
+        asked = scope or Scope()
+        return plan(self._engine_if_there, find_shards(self.sources, asked), self.taxonomy, asked)
+
+    def estimate(self, scope: Scope | None = None) -> Estimate:
+        """Say what a sync would be billed; nothing is written or billed."""
+        from microconv.sync import Scope, estimate, find_shards, plan  # noqa: PLC0415 - analyses need none of it
+
+        asked = scope or Scope()
+        shards = find_shards(self.sources, asked)
+        engine = self._engine_if_there
+        return estimate(engine, plan(engine, shards, self.taxonomy, asked), shards, self.taxonomy)
+
+    @property
+    def _engine_if_there(self) -> Engine | None:
+        """The engine, unless opening it would create a database: a question leaves nothing behind."""
+        settings = self.config.engine
+        return self.engine if settings.kind == "bigquery" or settings.path.exists() else None
 
     def summary(self) -> StagedSummary:
         """Count what is staged."""
@@ -236,12 +324,36 @@ class Project:
 
         return write_report(self.report_data(), path)
 
+    def runs(self, *, limit: int = 20, status: str | None = None) -> tuple[Run, ...]:
+        """List runs, the latest first; see `microconv.runs.list_runs`."""
+        from microconv.runs import list_runs  # noqa: PLC0415 - analyses need none of it
+
+        return list_runs(self._staged, limit=limit, status=status)
+
+    def run(self, run_id: str) -> RunDetails:
+        """Return a run by its id, its beginning or `latest`; see `microconv.runs.find_run`."""
+        from microconv.runs import find_run  # noqa: PLC0415 - analyses need none of it
+
+        return find_run(self._staged, run_id)
+
+    def questions(self, template: str) -> tuple[Question, ...]:
+        """Return the queries that this configuration makes of a template; see `microconv.questions.questions`."""
+        from microconv.questions import questions  # noqa: PLC0415 - only who looks at SQL needs it
+
+        return questions(template, self.config, self.taxonomy)
+
+    def estimate_query(self, query: Query) -> int | None:
+        """Return the bytes that one query would be billed for, without running it; None where nothing is billed."""
+        return self._staged.estimate(query) if self.config.engine.kind == "bigquery" else None
+
     def close(self) -> None:
         """Close the engine, if it was opened."""
         self.__dict__.pop("_staged", None)
-        engine = self.__dict__.pop("engine", None)
-        if engine is not None:
-            engine.close()
+        self.__dict__.pop("sources", None)
+        for name in ("engine", "connection"):
+            opened = self.__dict__.pop(name, None)
+            if opened is not None:
+                opened.close()
 
     def __enter__(self) -> Self:
         """Return the project itself."""

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from microconv.config import SegmentConfig
     from microconv.engines.base import Engine
     from microconv.taxonomy import Taxonomy
+    from microconv.templates import Query
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +41,14 @@ def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: d
         TaxonomyError: The rule names no micro-conversion of the taxonomy.
         EngineError: The engine failed.
     """
+    rows = engine.query(members_query(segment, taxonomy, as_of)).to_pylist()
+    return tuple(Member(row["actor_key"], row["user_id"]) for row in rows)
+
+
+def members_query(segment: SegmentConfig, taxonomy: Taxonomy, as_of: datetime) -> Query:
+    """Return the query of a segment's members; TaxonomyError when the rule names no micro-conversion."""
     rule, named_by = segment.rule, f'segment "{segment.name}"'
-    query = templates.query(
+    return templates.query(
         "segments/members",
         params={
             "did": counted_id(taxonomy, rule.did, named_by=named_by),
@@ -51,7 +58,6 @@ def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: d
             "as_of": as_of,
         },
     )
-    return tuple(Member(row["actor_key"], row["user_id"]) for row in engine.query(query).to_pylist())
 
 
 def default_as_of(engine: Engine) -> datetime | None:

@@ -7,8 +7,8 @@ import re
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING
 
-from microconv import templates
-from microconv.tables import SCHEMA_VERSION, Column
+from microconv import tables, templates
+from microconv.tables import Column
 from microconv.traffic import load_channel_rules, session_params, session_structure
 
 if TYPE_CHECKING:
@@ -29,6 +29,12 @@ NEIGHBOUR_EVENTS = "neighbour_events"
 MOVED_SESSIONS = "moved_sessions"
 SESSIONS = "sessions"
 MICRO_CONVERSIONS = "micro_conversions"
+
+_DECIDING = tuple(
+    f"staging/{name}"
+    for name in ("events", "micro_conversions", "moved_sessions", "neighbour_events", "sessions", "touched_sessions")
+)
+"""The templates whose rows are staged, or decide which are."""
 
 
 @dataclass(frozen=True)
@@ -65,12 +71,15 @@ def _column_name(parameter: str, *, as_number: bool) -> str:
 
 
 def fingerprint(taxonomy: Taxonomy) -> str:
-    """Fingerprint all that decides staged rows besides the shard: a day staged under another one is restaged."""
-    digest = hashlib.sha256(f"{SCHEMA_VERSION} {taxonomy.fingerprint} {load_channel_rules()}".encode())
-    for name in templates.names():
-        if name.startswith("staging/"):
-            for text in templates.sources(name):
-                digest.update(text.encode())
+    """Fingerprint all that decides staged rows besides the shard: a day staged under another one is restaged.
+
+    Comments and layout of the templates do not count: restaging costs money where queries are billed.
+    """
+    versions = [(table.name, table.version) for table in (tables.EVENTS, tables.SESSIONS, tables.MICRO_CONVERSIONS)]
+    digest = hashlib.sha256(f"{versions} {taxonomy.fingerprint} {load_channel_rules()}".encode())
+    for name in _DECIDING:
+        for text in templates.sources(name):
+            digest.update(templates.without_comments(text).encode())
     return digest.hexdigest()[:16]
 
 

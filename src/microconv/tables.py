@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
-SCHEMA_VERSION = 1
-"""Part of every staging fingerprint: raised when a column changes its meaning, so that old days are restaged."""
-
 
 @dataclass(frozen=True)
 class Column:
@@ -19,12 +16,20 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """One table: `grain` are the columns no two rows share."""
+    """One table: `grain` are the columns no two rows share.
+
+    `version` is raised with every change of the columns or their meaning, and kept with the table in the engine; the
+    versions of the staged tables are part of the staging fingerprint. `partition` (a DATE column) and `cluster` say how
+    an engine that bills by what it reads lays the rows out.
+    """
 
     name: str
     description: str
     grain: tuple[str, ...]
     columns: tuple[Column, ...] = field(repr=False)
+    version: int = 1
+    partition: str | None = None
+    cluster: tuple[str, ...] = ()
 
     @property
     def column_names(self) -> tuple[str, ...]:
@@ -32,10 +37,21 @@ class Table:
         return tuple(column.name for column in self.columns)
 
 
-def _table(name: str, description: str, grain: str, columns: str) -> Table:
+def _table(
+    name: str,
+    description: str,
+    grain: str,
+    columns: str,
+    *,
+    version: int = 1,
+    partition: str | None = None,
+    cluster: tuple[str, ...] = (),
+) -> Table:
     """Read one `name TYPE description` a line."""
     rows = (line.split(maxsplit=2) for line in columns.strip().splitlines())
-    return Table(name, description, tuple(grain.split()), tuple(Column(*row) for row in rows))
+    return Table(
+        name, description, tuple(grain.split()), tuple(Column(*row) for row in rows), version, partition, cluster
+    )
 
 
 EVENTS = _table(
@@ -71,6 +87,8 @@ EVENTS = _table(
     country STRING country by GA4
     is_provisional BOOL from an intraday or fresh shard
     """,
+    partition="event_date",
+    cluster=("property", "session_key"),
 )
 
 SESSIONS = _table(
@@ -105,6 +123,8 @@ SESSIONS = _table(
     source_rule STRING which rule decided source and medium
     is_provisional BOOL at least one event is provisional
     """,
+    partition="session_date",
+    cluster=("property", "client_key"),
 )
 
 MICRO_CONVERSIONS = _table(
@@ -128,6 +148,8 @@ MICRO_CONVERSIONS = _table(
     page STRING path of the page it happened on
     is_provisional BOOL from an intraday or fresh shard
     """,
+    partition="event_date",
+    cluster=("property", "micro_conversion", "session_key"),
 )
 
 SHARDS = _table(
@@ -161,7 +183,9 @@ RUNS = _table(
     status STRING running, done, failed or interrupted
     started_at TIMESTAMP when it began (UTC)
     ended_at TIMESTAMP when it ended (UTC); NULL while it runs
+    owner STRING host and process that ran it
     version STRING version of microconv
+    config_fingerprint STRING fingerprint of the configuration, without where it lies
     taxonomy STRING name and version of the taxonomy
     taxonomy_fingerprint STRING fingerprint of the taxonomy
     shards_seen INT64 days found at the sources
@@ -171,9 +195,11 @@ RUNS = _table(
     rows_sessions INT64 rows of mc_sessions after the run; NULL unless it is done
     rows_micro_conversions INT64 rows of mc_micro_conversions after the run; NULL unless it is done
     duplicates_removed INT64 exact duplicates left out
+    bytes_billed INT64 bytes that BigQuery billed for the run; 0 on DuckDB
     seconds FLOAT64 wall time
     error STRING message of the error that ended it
     """,
+    version=2,
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in (EVENTS, SESSIONS, MICRO_CONVERSIONS, SHARDS, RUNS)}

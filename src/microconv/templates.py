@@ -57,12 +57,33 @@ class Template:
 
 
 @dataclass(frozen=True)
+class Union:
+    """Several tables that a template reads as one: these columns of all their rows."""
+
+    tables: tuple[str, ...]
+    columns: tuple[str, ...]
+
+
+Place = str | Union
+"""Where a relation of a template really lives: a dotted name, or a union of tables."""
+
+
+@dataclass(frozen=True)
 class Query:
-    """A rendered template with its values: GoogleSQL text, and for each parameter a (GoogleSQL type, value) pair."""
+    """A rendered template with its values: GoogleSQL text, and for each parameter a (GoogleSQL type, value) pair.
+
+    `structure` and `relations` are what `sql` was rendered with.
+    """
 
     name: str
     sql: str
     params: Mapping[str, tuple[str, Value]]
+    structure: Mapping[str, object] = field(default_factory=dict, repr=False)
+    relations: Mapping[str, Place] = field(default_factory=dict, repr=False)
+
+    def placed(self, relations: Mapping[str, Place]) -> str:
+        """Render the template again, with relations that live elsewhere."""
+        return render(self.name, structure=self.structure, relations={**self.relations, **relations})
 
 
 def root() -> Path:
@@ -88,6 +109,13 @@ def quote(*parts: str) -> Markup:
 def _path(dotted: str) -> Markup:
     """Quote a dotted field path."""
     return quote(*dotted.split("."))
+
+
+def _union(union: Union) -> Markup:
+    """Write a union as a subquery; its tables hold the columns with equal types."""
+    columns = Markup(", ").join(quote(column) for column in union.columns)
+    parts = (Markup("SELECT {} FROM {}").format(columns, _path(table)) for table in union.tables)
+    return Markup("({})").format(Markup(" UNION ALL ").join(parts))
 
 
 def _constant(word: str) -> Markup:
@@ -196,6 +224,13 @@ def sources(name: str) -> tuple[str, ...]:
     return tuple(text for _, text in sorted(texts.items()))
 
 
+def without_comments(text: str) -> str:
+    """Return a template's text without comments, indentation and blank lines: what its meaning is made of."""
+    text = re.sub(r"\{#.*?#\}", "", text, flags=re.DOTALL)
+    text = _LITERALS_AND_COMMENTS.sub(lambda found: "" if found[0].startswith("--") else found[0], text)
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+
+
 def structure_used(template: Template) -> frozenset[str]:
     """Return the Jinja variables that a template and its macros read, without the globals every template has."""
     environment = _environment()
@@ -210,7 +245,7 @@ def params_used(sql: str) -> frozenset[str]:
 
 
 def render(
-    name: str, *, structure: Mapping[str, object] | None = None, relations: Mapping[str, str] | None = None
+    name: str, *, structure: Mapping[str, object] | None = None, relations: Mapping[str, Place] | None = None
 ) -> str:
     """Render a template to GoogleSQL.
 
@@ -233,7 +268,8 @@ def render(
     places = dict(relations or {})
 
     def relation(relation_name: str) -> Markup:
-        return _path(places.get(relation_name, relation_name))
+        place = places.get(relation_name, relation_name)
+        return _union(place) if isinstance(place, Union) else _path(place)
 
     try:
         return _environment().from_string(template.text).render(**given, relation=relation).strip() + "\n"
@@ -252,7 +288,7 @@ def query(
     *,
     params: Mapping[str, Value] | None = None,
     structure: Mapping[str, object] | None = None,
-    relations: Mapping[str, str] | None = None,
+    relations: Mapping[str, Place] | None = None,
 ) -> Query:
     """Render a template and bind its values; every parameter used is given, and none is given in vain.
 
@@ -269,4 +305,10 @@ def query(
             hint="Pass exactly what it uses.",
         )
     template = load(name)
-    return Query(name=name, sql=sql, params={key: (template.param_type(key), value) for key, value in given.items()})
+    return Query(
+        name=name,
+        sql=sql,
+        params={key: (template.param_type(key), value) for key, value in given.items()},
+        structure=dict(structure or {}),
+        relations=dict(relations or {}),
+    )

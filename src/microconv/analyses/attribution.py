@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from microconv.config import AttributionConfig
     from microconv.engines.base import Engine
     from microconv.taxonomy import Taxonomy
-    from microconv.templates import Value
+    from microconv.templates import Query, Value
 
 # The template sums whole numbers of such units, so that a result does not depend on the order of adding.
 _UNITS_OF_CREDIT = 10**10
@@ -47,7 +47,24 @@ def attribution(
         ConfigError: The half-life is so short against a window that weights would vanish.
         EngineError: The engine failed.
     """
-    conversion = counted_id(taxonomy, config.conversion, named_by="attribution.conversion")
+    rows = engine.query(attribution_query(config, taxonomy, heavy_pairs=heavy_pairs)).to_pylist()
+    return AttributionResult(
+        conversion=_conversion(config, taxonomy),
+        conversions=round(_credit(sum(row["credit_first_1"] for row in rows))),
+        value=_value(sum(row["value_first_1"] for row in rows)),
+        results=tuple(_credits(config, rows)),
+        untouched=tuple(_untouched(config, rows)),
+        assumptions=_assumptions(config),
+    )
+
+
+def attribution_query(config: AttributionConfig, taxonomy: Taxonomy, *, heavy_pairs: int = HEAVY_PAIRS) -> Query:
+    """Return the query of attribution.
+
+    Raises:
+        TaxonomyError: The conversion is no micro-conversion of the taxonomy.
+        ConfigError: The half-life is so short against a window that weights would vanish.
+    """
     longest = config.windows[-1]
     if longest.seconds > _MOST_HALF_LIVES * config.half_life.seconds:
         raise ConfigError(
@@ -58,25 +75,20 @@ def attribution(
     windows: dict[str, Value] = {
         f"window_us_{number}": window.microseconds for number, window in enumerate(config.windows, start=1)
     }
-    query = templates.query(
+    return templates.query(
         "analyses/attribution",
         params={
             **windows,
-            "conversion": conversion,
+            "conversion": _conversion(config, taxonomy),
             "half_life_us": config.half_life.microseconds,
             "heavy_pairs": heavy_pairs,
         },
         structure={"windows": len(windows)},
     )
-    rows = engine.query(query).to_pylist()
-    return AttributionResult(
-        conversion=conversion,
-        conversions=round(_credit(sum(row["credit_first_1"] for row in rows))),
-        value=_value(sum(row["value_first_1"] for row in rows)),
-        results=tuple(_credits(config, rows)),
-        untouched=tuple(_untouched(config, rows)),
-        assumptions=_assumptions(config),
-    )
+
+
+def _conversion(config: AttributionConfig, taxonomy: Taxonomy) -> str:
+    return counted_id(taxonomy, config.conversion, named_by="attribution.conversion")
 
 
 def _credits(config: AttributionConfig, rows: Sequence[dict[str, Any]]) -> list[AttributionCredit]:

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from microconv.config import FunnelConfig
     from microconv.engines.base import Engine
     from microconv.taxonomy import Taxonomy
-    from microconv.templates import Value
+    from microconv.templates import Query, Value
 
 _UNIT_COLUMNS = {"actor": "actor_key", "session": "session_key"}
 
@@ -27,14 +27,7 @@ def funnel(engine: Engine, config: FunnelConfig, taxonomy: Taxonomy) -> FunnelRe
         TaxonomyError: A step is no micro-conversion of the taxonomy.
         EngineError: The engine failed.
     """
-    steps = [counted_id(taxonomy, step, named_by=f'funnel "{config.name}"') for step in config.steps]
-    params: dict[str, Value] = {f"step_{number}": step for number, step in enumerate(steps, start=1)}
-    query = templates.query(
-        "analyses/funnel",
-        params={**params, "window_us": config.window.microseconds},
-        structure={"steps": len(steps), "unit_column": _UNIT_COLUMNS[config.unit]},
-    )
-    rows = engine.query(query).to_pylist()
+    rows = engine.query(funnel_query(config, taxonomy)).to_pylist()
     counts = [row["units"] for row in rows]
     return FunnelResult(
         funnel=config.name,
@@ -50,6 +43,17 @@ def funnel(engine: Engine, config: FunnelConfig, taxonomy: Taxonomy) -> FunnelRe
             )
             for index, row in enumerate(rows)
         ),
+    )
+
+
+def funnel_query(config: FunnelConfig, taxonomy: Taxonomy) -> Query:
+    """Return the query of a funnel; TaxonomyError when a step is no micro-conversion of the taxonomy."""
+    steps = [counted_id(taxonomy, step, named_by=f'funnel "{config.name}"') for step in config.steps]
+    params: dict[str, Value] = {f"step_{number}": step for number, step in enumerate(steps, start=1)}
+    return templates.query(
+        "analyses/funnel",
+        params={**params, "window_us": config.window.microseconds},
+        structure={"steps": len(steps), "unit_column": _UNIT_COLUMNS[config.unit]},
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import io
 import os
+import signal
 import sys
 from contextlib import suppress
 from pathlib import Path
@@ -31,6 +32,9 @@ COMMANDS = {
     "segment": "segment:segment",
     "export": "export:export",
     "report": "report:report",
+    "runs": "runs:runs",
+    "sql": "sql:sql",
+    "doctor": "doctor:doctor",
     "demo": "demo:demo",
 }
 
@@ -103,6 +107,8 @@ def cli(ctx: click.Context, config: Path | None, log_format: str) -> None:
 def main() -> None:
     """Run the command line; every error is one paragraph on stderr and a documented exit code, never a traceback."""
     _open_streams()
+    # A scheduler's stop is an interruption like Ctrl-C: what is finished stays, and the lock is given back.
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
         exit_code = cli.main(prog_name="microconv", standalone_mode=False)
     except click.ClickException as error:

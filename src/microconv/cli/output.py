@@ -8,7 +8,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
@@ -18,6 +18,12 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 FORMATS = ("table", "json")
+
+
+class Verbatim(str):
+    """Text that is copied, such as SQL: on a narrow terminal too, its lines stay whole."""
+
+    __slots__ = ()
 
 
 def format_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -54,10 +60,15 @@ def _render(items: Sequence[Table | str]) -> str:
     from rich.console import Console  # noqa: PLC0415 - only tables need it, and it takes a tenth of a second
 
     # Piped output keeps its full width: a table cut at 80 columns would lose numbers.
-    console = Console(highlight=False, soft_wrap=not sys.stdout.isatty(), width=None if sys.stdout.isatty() else 160)
+    console = Console(
+        highlight=False,
+        emoji=False,
+        soft_wrap=not sys.stdout.isatty(),
+        width=None if sys.stdout.isatty() else 160,
+    )
     with console.capture() as captured:
         for item in items:
-            console.print(item, markup=False)
+            console.print(item, markup=False, soft_wrap=isinstance(item, Verbatim) or None)
     return captured.get().removesuffix("\n")
 
 
@@ -73,6 +84,14 @@ def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequenc
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     return made
+
+
+class Show(Protocol):
+    """Shows how far some work is: units done of all, what is being done, and facts for machines."""
+
+    def __call__(self, done: int, total: int, step: str, /, **facts: object) -> None:
+        """Show it."""
+        ...
 
 
 class Log:
@@ -104,16 +123,13 @@ class Log:
             click.echo(line, err=True)
 
     @contextmanager
-    def progress(self, title: str) -> Iterator[Callable[[int, int, str], None]]:
-        """Show progress: a bar on a terminal, JSON lines for schedulers, and nothing when stderr is a plain file.
-
-        Yields a function that takes (done, total, what is being done).
-        """
+    def progress(self, title: str) -> Iterator[Show]:
+        """Show progress: a bar on a terminal, JSON lines for schedulers, and nothing when stderr is a plain file."""
         if self.is_json:
-            yield lambda done, total, step: self.info(title, done=done, total=total, step=step)
+            yield lambda done, total, step, /, **facts: self.info(title, done=done, total=total, step=step, **facts)
             return
         if not sys.stderr.isatty():
-            yield lambda _done, _total, _step: None
+            yield lambda _done, _total, _step, /, **_: None
             return
         from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
         from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
@@ -127,4 +143,4 @@ class Log:
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(title, total=None, step="")
-            yield lambda done, total, step: bar.update(task, completed=done, total=total, step=step)
+            yield lambda done, total, step, /, **_: bar.update(task, completed=done, total=total, step=step)

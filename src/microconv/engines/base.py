@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, Self
+
+from microconv.errors import EngineError
 
 if TYPE_CHECKING:
     from datetime import date
@@ -15,6 +17,10 @@ if TYPE_CHECKING:
     from microconv.exports import Shard, ShardSchema
     from microconv.tables import Column, Table
     from microconv.templates import Query, Value
+
+
+RAW_EVENTS = "raw_events"
+"""The relation under which templates read the shards at hand."""
 
 
 @dataclass(frozen=True)
@@ -54,19 +60,67 @@ class PutRow:
 Change = DeleteDays | DeleteKeys | InsertScratch | PutRow
 
 
+def check_version(table: Table, found: int | None) -> None:
+    """Refuse a table that was made by a newer version: its columns may mean something else.
+
+    Raises:
+        EngineError: it was.
+    """
+    if found is not None and found > table.version:
+        raise EngineError(
+            f"{table.name} has schema version {found}; this version of microconv knows {table.version}.",
+            hint="A newer microconv wrote it: upgrade this one, or use another database.",
+        )
+
+
 class Engine(Protocol):
-    """A place where GoogleSQL runs. Methods raise EngineError (LockedError on opening) and nothing of the driver's."""
+    """A place where GoogleSQL runs. Methods raise EngineError or LockedError, and nothing of the driver's."""
+
+    @property
+    def batch_rows(self) -> int:
+        """About how many rows of the export are best staged in one transaction."""
+        ...
+
+    @property
+    def is_billed(self) -> bool:
+        """Whether queries cost money."""
+        ...
+
+    @property
+    def bytes_billed(self) -> int:
+        """Bytes billed for all that this engine object has run; 0 where nothing is billed."""
+        ...
+
+    def begin(self, run_id: str, owner: str) -> None:
+        """Begin a run that writes: take the lock, so that no other run stages at the same time.
+
+        Raises:
+            LockedError: another run holds it; the message says who, and until when.
+        """
+        ...
+
+    def end(self) -> None:
+        """End the run: drop its scratch tables and give back the lock. Without a run it does nothing."""
+        ...
 
     def query(self, query: Query) -> pa.Table:
         """Run a template and return its rows."""
         ...
 
-    def has_table(self, name: str) -> bool:
-        """Tell whether a table of this name exists."""
+    def estimate(self, query: Query) -> int | None:
+        """Return the bytes a template would be billed for, without running it; None where nothing is billed."""
+        ...
+
+    def version(self, name: str) -> int | None:
+        """Return the schema version that a table was made with, 1 where it says none; None when there is no table."""
         ...
 
     def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:
-        """Create a table where it is missing, and add `extra` columns it lacks."""
+        """Create a table where it is missing; add the columns it lacks, and note the schema version.
+
+        Raises:
+            EngineError: the table was made by a newer version of microconv.
+        """
         ...
 
     def materialise(self, query: Query, scratch: str) -> None:
@@ -81,14 +135,18 @@ class Engine(Protocol):
         ...
 
     def apply(self, changes: Sequence[Change]) -> None:
-        """Make all changes in order, in one transaction: after a kill either all of them happened or none."""
+        """Make all changes in order, in one transaction: after a kill either all of them happened or none.
+
+        Raises:
+            LockedError: the lock was lost meanwhile, so nothing was changed.
+        """
         ...
 
     def close(self) -> None:
         """Give back connections and locks."""
         ...
 
-    def __enter__(self) -> Engine:
+    def __enter__(self) -> Self:
         """Return the engine itself."""
         ...
 

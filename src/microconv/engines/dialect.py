@@ -37,11 +37,12 @@ _FLOAT_TEXT = r"(?i)\s*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|infin
 
 
 @cache
-def to_duckdb(sql: str, params: tuple[tuple[str, str], ...] = ()) -> str:
+def to_duckdb(sql: str, params: tuple[tuple[str, str], ...] = (), *, pretty: bool = False) -> str:
     """Translate one GoogleSQL query of the templates' subset into DuckDB SQL.
 
     `@name` becomes `$name`. With `params` (name and GoogleSQL type of each) it becomes `CAST($name AS …)`; without them
     DuckDB takes a small number for a 32-bit one and an empty list for a list of integers.
+    `pretty` breaks the lines, for people.
 
     The rows are those of GoogleSQL if the connection's `TimeZone` is 'UTC'; a GoogleSQL TIMESTAMP is a TIMESTAMPTZ.
     Two types differ: a sum of INT64 is a HUGEINT (cast it where it leaves the engine), and TO_JSON_STRING is a 64-bit
@@ -58,7 +59,7 @@ def to_duckdb(sql: str, params: tuple[tuple[str, str], ...] = ()) -> str:
         _type_literals(tree)
         if params:
             _type_params(tree, dict(params))
-        return tree.sql(dialect=_GoogleOnDuckDB, identify=True, unsupported_level=ErrorLevel.RAISE)
+        return tree.sql(dialect=_GoogleOnDuckDB, identify=True, pretty=pretty, unsupported_level=ErrorLevel.RAISE)
     except SqlglotError as error:
         raise TemplateError(
             f"This GoogleSQL has no DuckDB form: {str(error).splitlines()[0]}",

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
-from microconv.engines.base import Change, DeleteDays, DeleteKeys, InsertScratch
+from microconv.engines.base import RAW_EVENTS, Change, DeleteDays, DeleteKeys, InsertScratch, check_version
 from microconv.engines.dialect import to_duckdb
 from microconv.errors import EngineError, LockedError, SourceError
 from microconv.exports import RAW_COLUMNS, struct_fields
@@ -34,7 +34,7 @@ _TYPES = {
     "DATE": "DATE",
     "TIMESTAMP": "TIMESTAMPTZ",
 }
-RAW_EVENTS = "raw_events"
+_VERSION_COMMENT = "microconv schema "
 _MAX_JSON_OBJECT_BYTES = 64 * 1024 * 1024
 _NO_ROOM = ("No space left on device", "File too large", "Disk quota exceeded", "max_temp_directory_size")
 
@@ -85,19 +85,40 @@ class DuckDBEngine:
             raise _opening_error(path, error) from error
         self._connection.execute("SET TimeZone = 'UTC'")
 
+    batch_rows = 1_200_000
+    """Enough to use all cores, little enough to stay in memory."""
+    is_billed = False
+    bytes_billed = 0
+
+    def begin(self, run_id: str, owner: str) -> None:
+        """Do nothing: opening the database took its lock, and the operating system gives it back however a run ends."""
+
+    def end(self) -> None:
+        """Do nothing: scratch tables are temporary."""
+
     def query(self, query: Query) -> pa.Table:
         """Run a template and return its rows."""
         with self._errors(query.name):
             return _whole_numbers(self._connection.sql(_translated(query), params=_values(query)).to_arrow_table())
 
-    def has_table(self, name: str) -> bool:
-        """Tell whether a table of this name exists."""
+    def estimate(self, query: Query) -> int | None:  # noqa: ARG002 - the protocol's signature
+        """Return None: nothing is billed."""
+        return None
+
+    def version(self, name: str) -> int | None:
+        """Return the schema version in a table's comment; None when there is no such table."""
         with self._errors(name):
-            found = self._connection.execute("SELECT 1 FROM duckdb_tables() WHERE table_name = ?", [name]).fetchall()
-        return bool(found)
+            found = self._connection.execute(
+                "SELECT comment FROM duckdb_tables() WHERE table_name = ? AND NOT temporary", [name]
+            ).fetchall()  # all of them: a result half read would block what comes next
+        if not found:
+            return None
+        noted = re.fullmatch(rf"{_VERSION_COMMENT}(\d+)", found[0][0] or "")
+        return int(noted[1]) if noted else 1
 
     def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:
         """Create a table where it is missing; add the columns it lacks, `extra` or newer than the database."""
+        check_version(table, self.version(table.name))
         columns = ", ".join(f"{_quote(column.name)} {duckdb_type(column.type)}" for column in table.columns)
         with self._errors(table.name):
             self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_quote(table.name)} ({columns})")
@@ -107,6 +128,9 @@ class DuckDBEngine:
                     self._connection.execute(
                         f"ALTER TABLE {_quote(table.name)} ADD COLUMN {_quote(column.name)} {duckdb_type(column.type)}"
                     )
+            self._connection.execute(
+                f"COMMENT ON TABLE {_quote(table.name)} IS {_text(f'{_VERSION_COMMENT}{table.version}')}"
+            )
 
     def materialise(self, query: Query, scratch: str) -> None:
         """Write a template's rows into a temporary table."""

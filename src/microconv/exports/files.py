@@ -1,62 +1,37 @@
-"""Shards of a GA4 export: find them, tell daily, fresh and intraday apart by name, choose one a day, read schemas."""
+"""An export as files: find the shards that a glob matches, and read what they hold from their footers."""
 
 from __future__ import annotations
 
 import glob
-import hashlib
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 from microconv.errors import SourceError
+from microconv.exports.model import (
+    PRECEDENCE,
+    RAW_LEAVES,
+    REQUIRED_LEAVES,
+    TABLE_NAME,
+    Format,
+    Kind,
+    OpenShard,
+    Shard,
+    ShardSchema,
+    fingerprint_of,
+    parse_day,
+)
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-Kind = Literal["daily", "fresh", "intraday"]
-Format = Literal["parquet", "ndjson"]
-
-PRECEDENCE: dict[Kind, int] = {"daily": 0, "fresh": 1, "intraday": 2}
-"""Which shard serves a day that has several: the daily table is authoritative, intraday only stands in."""
-
-_PARAM_VALUE = "STRUCT<string_value STRING, int_value INT64, float_value FLOAT64, double_value FLOAT64>"
-RAW_COLUMNS: dict[str, str] = {
-    "event_date": "STRING",
-    "event_timestamp": "INT64",
-    "event_name": "STRING",
-    "event_params": f"ARRAY<STRUCT<key STRING, value {_PARAM_VALUE}>>",
-    "user_id": "STRING",
-    "user_pseudo_id": "STRING",
-    "stream_id": "STRING",
-    "device": "STRUCT<category STRING>",
-    "geo": "STRUCT<country STRING>",
-    "ecommerce": "STRUCT<purchase_revenue FLOAT64, transaction_id STRING>",
-    "batch_event_index": "INT64",
-    "batch_page_id": "INT64",
-    "batch_ordering_id": "INT64",
-    "collected_traffic_source": (
-        "STRUCT<manual_source STRING, manual_medium STRING, manual_campaign_name STRING, "
-        "gclid STRING, dclid STRING, srsltid STRING>"
-    ),
-    "session_traffic_source_last_click": (
-        "STRUCT<cross_channel_campaign STRUCT<source STRING, medium STRING, campaign_name STRING, "
-        "default_channel_group STRING>>"
-    ),
-}
-"""What staging reads of the nested export, as GoogleSQL types: a leaf a shard lacks is NULL, all else is ignored."""
-
-REQUIRED_LEAVES = ("event_date", "event_timestamp", "event_name", "event_params.key", "user_pseudo_id")
-
-_NAME = re.compile(
-    r"events_(?:(?P<kind>intraday|fresh)_)?(?P<day>\d{8})(?:[-_](?P<part>\d+))?"
-    r"\.(?:(?P<parquet>parquet)|(?:ndjson|jsonl|json)(?:\.gz)?)"
-)
+_NAME = re.compile(rf"{TABLE_NAME}(?:[-_](?P<part>\d+))?\.(?:(?P<parquet>parquet)|(?:ndjson|jsonl|json)(?:\.gz)?)")
 
 
 @dataclass(frozen=True)
@@ -69,50 +44,38 @@ class ShardName:
     part: str | None
 
 
-@dataclass(frozen=True)
-class Shard:
-    """One table of the export: a day of one kind, in one file or in numbered parts."""
-
-    property_id: str
-    kind: Kind
-    day: date
-    format: Format
-    files: tuple[Path, ...]
-    modified_at: datetime
-    bytes: int
-
-    @property
-    def name(self) -> str:
-        """The name BigQuery gives this table, such as `events_intraday_20210101`."""
-        kind = "" if self.kind == "daily" else f"{self.kind}_"
-        return f"events_{kind}{self.day:%Y%m%d}"
-
-    @property
-    def is_provisional(self) -> bool:
-        """Whether the daily table is still to come."""
-        return self.kind != "daily"
-
-
-@dataclass(frozen=True)
-class ShardSchema:
-    """What a shard holds of `RAW_LEAVES`, a fingerprint of names and types, and the rows where the format tells."""
-
-    leaves: frozenset[str]
-    fingerprint: str
-    rows: int | None
-
-
 def classify_shard(name: str) -> ShardName | None:
     """Read a file name; None when it is no shard of events (`pseudonymous_users_…`, a copy, another extension)."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
-    try:
-        day = datetime.strptime(match["day"], "%Y%m%d").replace(tzinfo=UTC).date()
-    except ValueError:
+    day = parse_day(match["day"])
+    if day is None:
         return None
     kind: Kind = match["kind"] or "daily"  # type: ignore[assignment]  # the pattern allows only the literals
     return ShardName(kind, day, "parquet" if match["parquet"] else "ndjson", match["part"])
+
+
+@dataclass(frozen=True)
+class FileSource:
+    """The export of one property as files that a glob matches."""
+
+    property_id: str
+    pattern: str
+    daily_cap: int = 0
+
+    def shards(self, since: date | None = None, until: date | None = None) -> tuple[Shard, ...]:
+        """List the shards of the days asked for; see `list_shards`."""
+        found = list_shards(self.pattern, self.property_id)
+        return tuple(shard for shard in found if (since or shard.day) <= shard.day <= (until or shard.day))
+
+    def bytes_to_open(self, shard: Shard) -> int:  # noqa: ARG002 - the protocol's signature
+        """Return 0: files cost nothing."""
+        return 0
+
+    def open(self, shard: Shard) -> OpenShard:
+        """Read what a shard holds; see `read_schema`."""
+        return OpenShard(shard, read_schema(shard))
 
 
 def list_shards(pattern: str, property_id: str) -> tuple[Shard, ...]:
@@ -172,27 +135,6 @@ def _shard(property_id: str, kind: Kind, day: date, found: list[tuple[ShardName,
     )
 
 
-def choose(shards: Iterable[Shard]) -> tuple[Shard, ...]:
-    """Keep one shard for each property and day: daily before fresh before intraday, so that no event counts twice.
-
-    Raises:
-        SourceError: two sources of one property hold the same shard, so which of them is true cannot be told.
-    """
-    best: dict[tuple[str, date], Shard] = {}
-    for shard in shards:
-        key = (shard.property_id, shard.day)
-        rival = best.get(key)
-        if rival is None or PRECEDENCE[shard.kind] < PRECEDENCE[rival.kind]:
-            best[key] = shard
-        elif shard.kind == rival.kind:
-            raise SourceError(
-                f"Two sources of property {shard.property_id} hold {shard.name}: "
-                f"{rival.files[0]} and {shard.files[0]}.",
-                hint="Keep each day of a property in one place, or give the sources different properties.",
-            )
-    return tuple(best[key] for key in sorted(best))
-
-
 def read_schema(shard: Shard) -> ShardSchema:
     """Read what a shard holds from the footers of its files; NDJSON has none and may hold every leaf.
 
@@ -236,8 +178,7 @@ def read_schema(shard: Shard) -> ShardSchema:
             f"{shard.files[0]} is no GA4 event shard: it lacks {', '.join(missing)}.",
             hint="Export the whole events_YYYYMMDD table, nesting intact.",
         )
-    described = "\n".join(sorted(f"{leaf} {types[leaf]}" for leaf in leaves))
-    return ShardSchema(leaves, hashlib.sha256(described.encode()).hexdigest()[:16], rows)
+    return ShardSchema(leaves, fingerprint_of({leaf: types[leaf] for leaf in leaves}), rows)
 
 
 def _refuse_numeric_client_ids(path: Path, parquet: pq.ParquetFile) -> None:
@@ -267,32 +208,6 @@ def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, str]]:
             yield from _leaves(f"{path}.{field.name}", field.type)
     else:
         yield path, str(kind)
-
-
-def _leaves_of_type(path: str, kind: str) -> Iterator[str]:
-    """Yield the leaves of a GoogleSQL type, dotted."""
-    inner = kind.removeprefix("ARRAY<").removesuffix(">") if kind.startswith("ARRAY<") else kind
-    if not inner.startswith("STRUCT<"):
-        yield path
-        return
-    for name, field_kind in struct_fields(inner):
-        yield from _leaves_of_type(f"{path}.{name}", field_kind)
-
-
-def struct_fields(kind: str) -> Iterator[tuple[str, str]]:
-    """Yield name and type of each field of a GoogleSQL `STRUCT<…>`; a field may be a STRUCT or an ARRAY itself."""
-    depth = start = 0
-    body = kind.removeprefix("STRUCT<").removesuffix(">")
-    for position, character in enumerate(f"{body},"):
-        depth += (character == "<") - (character == ">")
-        if character == "," and depth == 0:
-            name, _, field_kind = body[start:position].strip().partition(" ")
-            yield name, field_kind
-            start = position + 1
-
-
-RAW_LEAVES = frozenset(leaf for name, kind in RAW_COLUMNS.items() for leaf in _leaves_of_type(name, kind))
-"""The dotted paths of everything staging reads."""
 
 
 def _unreadable(path: Path | str, error: OSError) -> SourceError:

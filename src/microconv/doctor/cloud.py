@@ -1,0 +1,172 @@
+"""Checks of BigQuery: credentials, permissions, datasets, locations, the lock, the clock. All of them are free."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from functools import partial
+from typing import TYPE_CHECKING
+
+from microconv import templates
+from microconv.doctor.findings import Verdict, failure, ok, skipped, to_do, warning
+from microconv.errors import MicroconvError
+
+if TYPE_CHECKING:
+    from microconv.doctor.patient import Patient
+    from microconv.exports import Shard
+
+_LARGEST_DRIFT = timedelta(minutes=5)
+_UNUSED = "Neither the engine nor a source is BigQuery."
+_LEAF = "event_name"
+_CALL_SECONDS = 60.0
+
+
+def credentials(patient: Patient) -> Verdict:
+    """Open a client; whose credentials they are is nobody's business here."""
+    if not (patient.is_bigquery or patient.reads_bigquery):
+        return skipped(_UNUSED)
+    _ = patient.project.connection.client
+    if patient.config.engine.anonymous:
+        return ok("None are sent: engine.anonymous is true.")
+    return ok("A client opens.")
+
+
+def jobs(patient: Patient) -> Verdict:
+    """Dry-run the smallest query."""
+    if not patient.is_bigquery:
+        return skipped("DuckDB runs the queries: no jobs are needed.")
+    try:
+        _ = patient.trial
+    except MicroconvError as error:
+        grant = f"bigquery.jobs.create (roles/bigquery.jobUser) on the project {patient.config.engine.project}"
+        return failure(error.message, to_do(error, grant))
+    return ok(f"Queries may run in {patient.config.engine.project}.")
+
+
+def reading(patient: Patient) -> Verdict:
+    """Dry-run a query of one column of each export's newest shard."""
+    if not patient.is_bigquery:
+        return skipped("DuckDB runs the queries.")
+    for shard in patient.newest:
+        project, dataset = _place(shard)
+        sql = f"SELECT {templates.quote(_LEAF)} FROM {templates.quote(shard.name)}"
+        try:
+            patient.dry_run(sql, f"checking a query of {shard.place}", project=project, dataset=dataset)
+        except MicroconvError as error:
+            return failure(error.message, to_do(error, f"roles/bigquery.dataViewer on the dataset {project}.{dataset}"))
+    return ok(f"Queries may read {', '.join(shard.place for shard in patient.newest)}.")
+
+
+def storage(patient: Patient) -> Verdict:
+    """Open a session of the Storage Read API on each export's newest shard, and read nothing from it."""
+    if not (patient.is_bigquery or patient.reads_bigquery):
+        return skipped(_UNUSED)
+    client = patient.project.connection.storage
+    if client is None:
+        return skipped("engine.api_endpoint is set and engine.storage_endpoint is not: results come by REST, slowly.")
+    from google.cloud.bigquery_storage_v1 import types  # noqa: PLC0415 - `microconv --help` must not wait for it
+
+    payer = f"projects/{patient.project.connection.client.project}"
+    for shard in patient.newest:
+        project, dataset = _place(shard)
+        wanted = types.ReadSession(
+            table=f"projects/{project}/datasets/{dataset}/tables/{shard.name}",
+            data_format=types.DataFormat.ARROW,
+            read_options=types.ReadSession.TableReadOptions(selected_fields=[_LEAF]),
+        )
+        open_session = partial(
+            client.create_read_session,
+            parent=payer,
+            read_session=wanted,
+            max_stream_count=1,
+            retry=None,
+            timeout=_CALL_SECONDS,
+        )
+        try:
+            patient.ask(f"opening a read session on {shard.place}", open_session)
+        except MicroconvError as error:
+            grant = f"bigquery.readsessions.create (roles/bigquery.readSessionUser) on {payer}"
+            # The engine does without: results come by REST then.
+            say = failure if patient.pulls else warning
+            return say(error.message, to_do(error, grant))
+    return ok(f"Read sessions open on {', '.join(shard.place for shard in patient.newest)}.")
+
+
+def dataset(patient: Patient) -> Verdict:
+    """Look for the working dataset, and dry-run a statement that would write there."""
+    if not patient.is_bigquery:
+        return skipped("The engine is DuckDB.")
+    project, name = patient.config.engine.project or "", patient.config.engine.dataset or ""
+    if patient.dataset(project, name) is None:
+        return warning(
+            f"{project}.{name} is not there yet.",
+            "The first sync creates it, which needs bigquery.datasets.create (roles/bigquery.user); or create it "
+            "yourself, where the export is.",
+        )
+    try:
+        # A dry run is checked like the statement itself, and does nothing.
+        patient.dry_run(
+            "CREATE TABLE mc_doctor AS SELECT 1 AS x", f"checking a table in {name}", project=project, dataset=name
+        )
+    except MicroconvError as error:
+        return failure(error.message, to_do(error, f"roles/bigquery.dataEditor on the dataset {project}.{name}"))
+    return ok(f"{project}.{name} is there, and tables may be made in it.")
+
+
+def locations(patient: Patient) -> Verdict:
+    """Compare where the working dataset, the exports and the jobs are: a query cannot cross locations."""
+    if not patient.is_bigquery:
+        return skipped("DuckDB pulls from anywhere.")
+    engine = patient.config.engine
+    places = {(engine.project or "", engine.dataset or "")}
+    places |= {(source.project or "", source.dataset or "") for source in patient.config.sources}
+    found = {"engine.location": engine.location} if engine.location else {}
+    for place in sorted(places):
+        there = patient.dataset(*place)
+        if there is not None and there.location:
+            found[".".join(place)] = there.location
+    said = ", ".join(f"{place} in {location}" for place, location in found.items())
+    if len({location.lower() for location in found.values()}) > 1:
+        return failure(
+            f"The locations differ: {said}.",
+            "Set engine.dataset to a dataset in the location of the export, and engine.location to the same.",
+        )
+    return ok(f"{said}.")
+
+
+def lock(patient: Patient) -> Verdict:
+    """Look who holds the lock of the working dataset."""
+    if not patient.is_bigquery:
+        return skipped("DuckDB's file is the lock; see the check of the database.")
+    held = [row for row in patient.rows("mc_lock") if row["run_id"] is not None and row["expires_at"] is not None]
+    if not held:
+        return ok("Nobody holds it.")
+    (row,) = held
+    who = f"{row['owner']} (run {row['run_id']})"
+    if row["expires_at"] < (patient.trial.created or patient.now()):
+        return warning(
+            f"{who} held it when its lease ended at {row['expires_at']:%Y-%m-%d %H:%M} UTC: that run died.",
+            "Nothing has to be done: the next sync takes the lock over.",
+        )
+    return ok(f"{who} holds it, until {row['expires_at']:%Y-%m-%d %H:%M} UTC at most: a sync is running.")
+
+
+def clock(patient: Patient) -> Verdict:
+    """Compare this machine's clock with BigQuery's."""
+    if not patient.is_bigquery:
+        return skipped("Nothing depends on the time of another machine.")
+    before = patient.now()
+    theirs = patient.dry_run("SELECT 1", "asking for the time").created
+    if theirs is None:
+        return skipped("BigQuery did not tell the time.")
+    drift = theirs - before
+    if abs(drift) > _LARGEST_DRIFT:
+        ahead = "behind" if drift > timedelta() else "ahead"
+        return warning(
+            f"This machine's clock is {abs(drift).total_seconds() / 60:.0f} minutes {ahead}.",
+            "Let it be set by NTP: the ids of runs and the freshness of days depend on it.",
+        )
+    return ok("It agrees with BigQuery's.")
+
+
+def _place(shard: Shard) -> tuple[str, str]:
+    return (shard.table.project, shard.table.dataset) if shard.table else ("", "")

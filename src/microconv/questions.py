@@ -1,0 +1,121 @@
+"""The queries of a configuration, by template: what `microconv sql` prints and estimates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Literal
+
+from microconv import audit, segments, staging, templates
+from microconv.analyses.attribution import attribution_query
+from microconv.analyses.funnels import funnel_query
+from microconv.config_errors import nearest
+from microconv.engines.base import RAW_EVENTS
+from microconv.errors import UsageError
+from microconv.exports import RAW_LEAVES, ShardSchema
+
+if TYPE_CHECKING:
+    from microconv.config import Config, PeopleTable
+    from microconv.taxonomy import Taxonomy
+    from microconv.templates import Query
+
+# What is known only when a query runs.
+_EXAMPLE_SCHEMA = ShardSchema(RAW_LEAVES, "", None)
+_EXAMPLE_MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
+_EXAMPLE_RUN = f"{_EXAMPLE_MOMENT:%Y%m%dT%H%M%SZ}-000000"
+_OF_A_SYNC = (
+    *(RAW_EVENTS, staging.CHANGED_EVENTS, staging.TOUCHED_SESSIONS, staging.NEIGHBOUR_EVENTS),
+    *(staging.SESSIONS, staging.MOVED_SESSIONS, staging.MICRO_CONVERSIONS),
+)
+
+
+@dataclass(frozen=True)
+class Question:
+    """A query as this configuration asks it; `about` names the part of the configuration that it is for, if any."""
+
+    about: str | None
+    query: Query
+
+    @property
+    def needs_sync(self) -> bool:
+        """Whether it reads tables that are there only while a sync runs, so that it cannot be asked by itself."""
+        return any(f"`{name}`" in self.query.sql for name in _OF_A_SYNC)
+
+
+def questions(name: str, config: Config, taxonomy: Taxonomy) -> tuple[Question, ...]:
+    """Return the queries that a configuration makes of a template; none when nothing in it asks for the template.
+
+    Days, moments and runs that are known only when a query runs are examples; raw events have every column.
+
+    Args:
+        name: As in `templates.names()`.
+        config: The configuration.
+        taxonomy: Its taxonomy.
+
+    Raises:
+        UsageError: There is no such template; the message names the nearest.
+        TaxonomyError: The configuration names a micro-conversion that the taxonomy does not have.
+    """
+    if name not in templates.names():
+        raise UsageError(
+            f"There is no template {name!r}{nearest(name, templates.names())}.", hint="`microconv sql` lists them."
+        )
+    ask = _ASKED.get(name)
+    return tuple(ask(config, taxonomy)) if ask else (Question(None, templates.query(name)),)
+
+
+Asked = Callable[["Config", "Taxonomy"], Iterable[Question]]
+
+
+def _once(ask: Callable[[Config, Taxonomy], Query]) -> Asked:
+    return lambda config, taxonomy: [Question(None, ask(config, taxonomy))]
+
+
+def _by_property(ask: Callable[[str, Taxonomy], Query]) -> Asked:
+    return lambda config, taxonomy: [
+        Question(f"property {label}", ask(label, taxonomy))
+        for label in dict.fromkeys(source.property for source in config.sources)
+    ]
+
+
+def _people(section: Literal["identity", "consent"]) -> Asked:
+    """Ask for a first-party table, where it is one of the engine."""
+
+    def asked(config: Config, _: Taxonomy) -> Iterator[Question]:
+        people: PeopleTable = getattr(config, section)
+        if people.table is not None:
+            yield Question(None, templates.query(f"segments/{section}", relations={section: people.table}))
+
+    return asked
+
+
+_ASKED: Mapping[str, Asked] = {
+    "analyses/attribution": _once(lambda config, taxonomy: attribution_query(config.attribution, taxonomy)),
+    "analyses/funnel": lambda config, taxonomy: [
+        Question(f"funnel {funnel.name}", funnel_query(funnel, taxonomy)) for funnel in config.funnels
+    ],
+    "audit/coverage": _once(lambda _, taxonomy: audit.coverage_query(taxonomy)),
+    "operations/run_days": _once(lambda *_: templates.query("operations/run_days", params={"run_id": _EXAMPLE_RUN})),
+    "operations/runs": _once(
+        lambda *_: templates.query("operations/runs", params={"status": None, "prefix": "", "most": 20})
+    ),
+    "segments/consent": _people("consent"),
+    "segments/identity": _people("identity"),
+    "segments/members": lambda config, taxonomy: [
+        Question(f"segment {segment.name}", segments.members_query(segment, taxonomy, _EXAMPLE_MOMENT))
+        for segment in config.segments
+    ],
+    "staging/events": _by_property(
+        lambda label, taxonomy: staging.events(label, _EXAMPLE_SCHEMA, taxonomy, is_provisional=False)
+    ),
+    "staging/micro_conversions": _once(lambda _, taxonomy: staging.micro_conversions(taxonomy)),
+    "staging/neighbour_events": _by_property(
+        lambda label, taxonomy: staging.neighbour_events(label, [_EXAMPLE_MOMENT.date()], taxonomy)
+    ),
+    "staging/sessions": _once(lambda _, taxonomy: staging.sessions(taxonomy)),
+    "staging/touched_sessions": _by_property(
+        lambda label, _: staging.touched_sessions(label, [_EXAMPLE_MOMENT.date()])
+    ),
+}
+"""How a template is asked that has parameters or variables; the others are asked as they are."""

@@ -1,0 +1,90 @@
+"""Serve BigQuery on loopback while standard input is open; `emulator.py` runs it, in an environment of its own.
+
+The system picks the ports, and standard output tells them once they are bound: whoever listens there is this process.
+Two faults of the emulator are put right on the way: see `read_numbers_as_bigquery_does` and `TypesFirst`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import uvicorn
+from local_bigquery import app
+from local_bigquery.catalog import tables
+from local_bigquery.grpc import server
+from local_bigquery.jobs import query
+from local_bigquery.settings import settings
+from local_bigquery.sql.rules import NODE_RULES
+from sqlglot import exp
+
+HOST = "127.0.0.1"
+NUMBERS = {
+    exp.DataType.Type.BIGINT: r"\s*[+-]?([0-9]+|0[xX][0-9a-fA-F]+)\s*",
+    exp.DataType.Type.DOUBLE: r"(?i)\s*[+-]?(([0-9]+\.?[0-9]*|\.[0-9]+)(e[+-]?[0-9]+)?|inf|infinity|nan)\s*",
+}
+
+
+def read_numbers_as_bigquery_does(node: exp.Expression, _context: object) -> exp.Expression:
+    """Let SAFE_CAST read what BigQuery reads: the emulator takes '1.5' for the INT64 2, and '1_000' for a number."""
+    pattern = NUMBERS.get(node.to.this) if isinstance(node, exp.TryCast) else None
+    if pattern is None:
+        return node
+    text = exp.cast(node.this.copy(), "VARCHAR")
+    return exp.Case().when(exp.func("REGEXP_FULL_MATCH", text, exp.Literal.string(pattern)), node)
+
+
+class TypesFirst:
+    """A cursor whose `sql` tells the columns of a query with parameters; DuckDB's own runs it whole for that.
+
+    The emulator asks so once for a dry run, and twice before it runs a query.
+    """
+
+    def __init__(self, cursor: Any) -> None:
+        self._cursor = cursor
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._cursor, name)
+
+    def sql(self, text: str, params: dict[str, Any] | None = None) -> Any:
+        return self._cursor.sql(f"SELECT * FROM ({text}) LIMIT 0" if params else text, params=params)
+
+
+def mend() -> None:
+    """Put the emulator's faults right."""
+    execute, write = query.execute, tables.write
+
+    def execute_typed(cursor: Any, *args: Any, dry_run: bool = False, **named: Any) -> Any:
+        return execute(TypesFirst(cursor) if dry_run else cursor, *args, dry_run=dry_run, **named)
+
+    def write_typed(cursor: Any, *args: Any, isolated: bool = False, **named: Any) -> Any:
+        # Isolated, it reads the rows themselves through `sql`.
+        return write(cursor if isolated else TypesFirst(cursor), *args, isolated=isolated, **named)
+
+    query.execute, tables.write = execute_typed, write_typed
+    NODE_RULES.append(read_numbers_as_bigquery_does)
+
+
+def serve(project: str, folder: str) -> None:
+    settings.data_dir = Path(folder)
+    settings.default_project_id = project
+    mend()
+    _, grpc_port = server.start(HOST, 0)
+    listener = socket.create_server((HOST, 0))
+    rest = uvicorn.Server(uvicorn.Config(app, log_level="warning"))
+    threading.Thread(target=rest.run, kwargs={"sockets": [listener]}, daemon=True).start()
+    sys.stdout.write(json.dumps({"rest": listener.getsockname()[1], "grpc": grpc_port}) + "\n")
+    sys.stdout.flush()
+    sys.stdin.read()
+
+
+if __name__ == "__main__":
+    with tempfile.TemporaryDirectory(prefix="microconv-emulator-", ignore_cleanup_errors=True) as scratch:
+        serve(sys.argv[1], scratch)
+    os._exit(0)  # nobody waits for queries under way

@@ -1,0 +1,362 @@
+"""`microconv doctor`, with DuckDB: what it finds, what it says to do, and that it changes nothing."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import shutil
+from collections import namedtuple
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+import ga4
+from commands import FIRST_DAY, microconv, shard, unprivileged, write_days
+from microconv import doctor, tables
+from microconv.config import load_config
+from microconv.doctor import CHECKS, Finding, diagnose
+from microconv.engines.base import PutRow
+from microconv.engines.duckdb import DuckDBEngine
+from microconv.project import Project
+from projects import write_config
+
+NOW = datetime(2024, 3, 4, 12, tzinfo=UTC)  # the day after the third of `write_days`
+SIZES = namedtuple("SIZES", "total used free")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Three days of shards, not staged yet."""
+    write_config(tmp_path)
+    write_days(tmp_path, 3)
+    return tmp_path
+
+
+@pytest.fixture
+def staged(folder: Path) -> Path:
+    """The same, staged."""
+    with Project(load_config(folder / "microconv.toml", {})) as project:
+        project.sync()
+    return folder
+
+
+def examine(folder: Path, *, now: datetime = NOW) -> dict[str, Finding]:
+    """What the doctor finds, by check."""
+    findings = diagnose(lambda: load_config(folder / "microconv.toml", {}), now=lambda: now)
+    assert [finding.check for finding in findings] == [check.name for check in CHECKS]
+    return {finding.check: finding for finding in findings}
+
+
+def put_run(folder: Path, run_id: str, status: str, ended_at: datetime, error: str | None = None) -> None:
+    row = {"run_id": run_id, "status": status, "started_at": ended_at, "ended_at": ended_at, "error": error}
+    with DuckDBEngine(folder / "microconv.duckdb") as engine:
+        engine.apply([PutRow(tables.RUNS, row)])
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {str(path): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+# The command
+
+
+def test_a_healthy_project_exits_with_0_and_is_left_as_it_was(staged):
+    before = contents(staged)
+
+    done = microconv(staged, "doctor", "--format", "json")
+
+    assert done.code == 0, done
+    assert done.document["healthy"] is True
+    assert [check["check"] for check in done.document["checks"]] == [check.name for check in CHECKS]
+    assert {check["status"] for check in done.document["checks"]} <= {"ok", "warning", "skipped"}
+    assert contents(staged) == before
+
+
+def test_before_the_first_sync_no_database_is_made(folder):
+    done = microconv(folder, "doctor", "--format", "json")
+
+    found = {check["check"]: check for check in done.document["checks"]}
+    assert done.code == 0
+    assert found["database"]["status"] == "ok"
+    assert (found["waiting days"]["status"], found["waiting days"]["hint"]) == ("warning", "Run `microconv sync`.")
+    assert (found["tables"]["status"], found["runs"]["status"]) == ("skipped", "skipped")
+    assert not (folder / "microconv.duckdb").exists()
+
+
+def test_a_broken_configuration_is_a_finding_with_the_words_of_the_error(folder):
+    (folder / "microconv.toml").write_text('[project]\ntimezone = "Mars/Olympus"\n')
+
+    done = microconv(folder, "doctor", "--format", "json")
+
+    first = done.document["checks"][0]
+    assert done.code == 1
+    assert (first["check"], first["status"]) == ("configuration", "failure")
+    assert 'project.timezone = "Mars/Olympus" is not an IANA time zone' in first["found"]
+    assert done.document["healthy"] is False
+    others = {
+        check["status"] for check in done.document["checks"] if check["check"] not in ("configuration", "libraries")
+    }
+    assert others == {"skipped"}
+    assert "1 of 21 checks failed: configuration" in done.stderr
+
+
+def test_findings_as_a_table_say_what_to_do(folder):
+    shutil.rmtree(folder / "exports")
+
+    done = microconv(folder, "doctor")
+
+    assert done.code == 1
+    assert "FAILURE" in done.stdout
+    assert "Traceback" not in done.stderr
+    assert "exports" in done.stderr
+
+
+def test_a_running_sync_is_named_and_its_database_not_waited_for(staged):
+    database = staged / "microconv.duckdb"
+    with DuckDBEngine(database):
+        done = microconv(staged, "doctor", "--format", "json")
+
+    found = {check["check"]: check for check in done.document["checks"]}
+    assert done.code == 0
+    assert found["database"]["status"] == "warning"
+    assert f"in use by process {os.getpid()}" in found["database"]["found"]
+    assert found["tables"]["status"] == found["waiting days"]["status"] == found["runs"]["status"] == "skipped"
+
+
+def test_a_database_that_may_not_be_written_is_a_failure(staged):
+    staged.chmod(0o555)
+    (staged / "microconv.duckdb").chmod(0o444)
+    try:
+        done = microconv(staged, "doctor", "--format", "json", before=unprivileged())
+    finally:
+        staged.chmod(0o755)
+    if done.code == 77:
+        pytest.skip("capabilities cannot be dropped here")
+
+    found = {check["check"]: check for check in done.document["checks"]}
+    assert done.code == 1
+    assert found["database"]["status"] == "failure"
+    assert "permission denied" in found["database"]["found"]
+
+
+# Single checks
+
+
+def test_a_healthy_project_has_no_warning(staged):
+    found = examine(staged)
+
+    assert {finding.status for finding in found.values()} == {"ok", "skipped"}, found
+    assert "p1: 3 days, 2024-03-01 to 2024-03-03" in found["exports"].found
+    assert found["waiting days"].found == "3 of 3 days are up to date."
+
+
+def test_every_finding_that_is_not_well_says_what_to_do(folder):
+    shutil.rmtree(folder / "exports")
+
+    for finding in examine(folder).values():
+        assert finding.found
+        assert finding.looked_at
+        assert bool(finding.hint) == (finding.status in ("warning", "failure")), finding
+
+
+def test_a_check_that_breaks_is_a_finding_and_stops_no_other(staged, monkeypatch):
+    def breaks(_: object) -> None:
+        raise ZeroDivisionError("secret")
+
+    broken = [
+        doctor.findings.Check(check.name, check.looked_at, breaks if check.name == "gaps" else check.look, check.needs)
+        for check in CHECKS
+    ]
+    monkeypatch.setattr(doctor.diagnosis, "CHECKS", tuple(broken))
+
+    found = examine(staged)
+
+    assert (found["gaps"].status, found["gaps"].found) == ("failure", "The check itself broke (ZeroDivisionError).")
+    assert found["runs"].status == "ok"
+
+
+def test_needs_name_checks_that_were_made_before():
+    made: set[str] = set()
+    for check in CHECKS:
+        assert set(check.needs) <= made, check.name
+        made.add(check.name)
+
+
+@pytest.mark.parametrize(
+    ("extra", "said"),
+    [
+        ('[taxonomy]\nfile = "gone.toml"\n', "gone.toml"),
+        ('[taxonomy]\npreset = "gone"\n', '"gone"'),
+    ],
+)
+def test_a_taxonomy_that_does_not_load_is_a_failure(folder, extra, said):
+    write_config(folder, extra=extra)
+
+    found = examine(folder)
+
+    assert found["taxonomy"].status == "failure"
+    assert said in found["taxonomy"].found
+    assert found["waiting days"].found == "The check of taxonomy comes first."
+
+
+def test_a_funnel_that_names_no_micro_conversion_is_a_warning(folder):
+    write_config(folder, extra='[[funnels]]\nname = "f"\nsteps = ["view_item", "purchas"]\n')
+
+    taxonomy = examine(folder)["taxonomy"]
+
+    assert taxonomy.status == "warning"
+    assert 'funnel "f"' in taxonomy.found
+    assert "purchas" in taxonomy.found
+
+
+@pytest.mark.parametrize(("key", "value"), [("timezone", "EST"), ("currency", "EUO")])
+def test_a_zone_or_currency_that_ga4_would_not_show_is_a_warning(folder, key, value):
+    text = (folder / "microconv.toml").read_text().replace('timezone = "UTC"', 'timezone = "UTC"\ncurrency = "EUR"')
+    default = {"timezone": "UTC", "currency": "EUR"}[key]
+    (folder / "microconv.toml").write_text(text.replace(f'{key} = "{default}"', f'{key} = "{value}"'))
+
+    finding = examine(folder)["zone and currency"]
+
+    assert finding.status == "warning"
+    assert value in finding.found
+
+
+def test_a_missing_library_is_a_failure_and_a_missing_extra_a_remark(folder, monkeypatch):
+    wanted = ["duckdb>=2.0", "no-such-library>=1", 'no-such-extra>=1; extra == "push"', 'other; sys_platform == "x"']
+    monkeypatch.setattr(importlib.metadata, "requires", lambda _: wanted)
+    missing = examine(folder)["libraries"]
+    del wanted[1]
+    remark = examine(folder)["libraries"]
+
+    assert (missing.status, missing.found) == ("failure", "Not installed: no-such-library.")
+    assert (remark.status, remark.found) == ("ok", "All there. Optional, and not installed: microconv[push].")
+
+
+@pytest.mark.parametrize(
+    ("local_time", "status"),
+    [("2024-03-05T23:59+00:00", "ok"), ("2024-03-06T00:00+00:00", "warning")],
+)
+def test_a_daily_shard_older_than_two_days_is_a_warning(staged, local_time, status):
+    finding = examine(staged, now=datetime.fromisoformat(local_time))["freshness"]
+
+    assert finding.status == status
+    assert "2024-03-03" in finding.found
+
+
+def test_today_is_that_of_the_property(staged):
+    write_config(staged, timezone="Pacific/Kiritimati")  # 14 hours ahead
+
+    assert examine(staged, now=datetime(2024, 3, 5, 12, tzinfo=UTC))["freshness"].status == "warning"
+
+
+def test_intraday_alone_is_a_warning(tmp_path):
+    write_config(tmp_path)
+    ga4.write_parquet(
+        tmp_path / "exports" / f"{ga4.shard_name(FIRST_DAY, 'intraday')}.parquet", ga4.simple_day(FIRST_DAY, clients=1)
+    )
+
+    found = examine(tmp_path)
+
+    assert found["freshness"].status == "warning"
+    assert "only intraday or fresh shards of p1" in found["freshness"].found
+    assert found["waiting days"].status == "ok"
+    assert "of provisional ones 1 wait (1 new)" in found["waiting days"].found
+
+
+def test_days_without_a_shard_are_named(folder):
+    shard(folder, FIRST_DAY + timedelta(days=1)).unlink()
+
+    gaps = examine(folder)["gaps"]
+
+    assert (gaps.status, gaps.found) == ("warning", "Days without a shard: p1 2024-03-02.")
+
+
+def test_of_many_days_the_latest_are_named(tmp_path):
+    write_config(tmp_path)
+    for day in (date(2024, 3, 1), date(2024, 3, 10)):
+        ga4.write_parquet(shard(tmp_path, day), ga4.simple_day(day, clients=1))
+
+    assert "2024-03-09, 2024-03-08, 2024-03-07, 2024-03-06, 2024-03-05 and 3 more" in examine(tmp_path)["gaps"].found
+
+
+def test_a_day_exported_again_waits_for_a_sync(staged):
+    ga4.write_parquet(shard(staged, FIRST_DAY), ga4.simple_day(FIRST_DAY, clients=5))
+
+    waiting = examine(staged)["waiting days"]
+
+    assert (waiting.status, waiting.found) == ("warning", "2 of 3 days are up to date; 1 wait (1 changed).")
+
+
+def test_a_table_of_a_newer_version_is_a_failure_and_of_an_older_one_a_warning(staged, monkeypatch):
+    newer = tables.Table("mc_runs", "", ("run_id",), tables.RUNS.columns, version=tables.RUNS.version + 1)
+    monkeypatch.setitem(tables.TABLES, "mc_runs", newer)
+    older = examine(staged)["tables"]
+    with DuckDBEngine(staged / "microconv.duckdb") as engine:
+        engine.ensure(newer)
+    monkeypatch.undo()
+    found = examine(staged)["tables"]
+
+    assert (older.status, older.found) == ("warning", "An older microconv wrote mc_runs.")
+    assert (found.status, found.found) == ("failure", "A newer microconv wrote mc_runs.")
+
+
+def test_a_full_disk_is_foreseen(staged, monkeypatch):
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: SIZES(10**12, 10**12, 10**6))
+
+    finding = examine(staged)["disk"]
+
+    assert finding.status == "warning"
+    assert "976.6 KiB are free" in finding.found
+
+
+def test_a_file_that_is_no_database_is_a_failure(folder):
+    (folder / "microconv.duckdb").write_text("no database" * 1000)
+
+    found = examine(folder)
+
+    assert found["database"].status == "failure"
+    assert found["tables"].found == "The check of database comes first."
+    assert found["gaps"].status == "ok"
+
+
+def test_a_database_without_a_folder_is_a_failure(folder):
+    write_config(folder, extra='[engine]\npath = "gone/microconv.duckdb"\n')
+
+    found = examine(folder)
+
+    assert found["database"].status == "failure"
+    assert found["disk"].status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("runs", "status", "said"),
+    [
+        ([("done", 25)], "ok", "was done 25 hours ago"),
+        ([("done", 27)], "warning", "ended 27 hours ago"),
+        ([("failed", 1), ("done", 2)], "failure", "failed: disk full"),
+        ([("done", 1), ("failed", 2)], "ok", "was done 60 minutes ago"),
+        ([("interrupted", 1), ("done", 2)], "warning", "was interrupted"),
+        ([("interrupted", 1)], "warning", "No run has come to its end yet"),
+        ([("running", 0), ("failed", 1)], "failure", "failed: disk full"),
+    ],
+)
+def test_how_the_last_runs_ended(tmp_path, runs, status, said):
+    write_config(tmp_path)
+    write_days(tmp_path, 1)
+    with DuckDBEngine(tmp_path / "microconv.duckdb") as engine:
+        for table in tables.TABLES.values():
+            engine.ensure(table)
+    for run_status, hours_ago in runs:
+        put_run(
+            tmp_path,
+            f"run{hours_ago}",
+            run_status,
+            NOW - timedelta(hours=hours_ago),
+            "disk full" if run_status == "failed" else None,
+        )
+
+    finding = examine(tmp_path)["runs"]
+
+    assert finding.status == status
+    assert said in finding.found

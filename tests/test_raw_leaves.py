@@ -1,0 +1,87 @@
+"""What each template reads of the nested export: BigQuery bills by leaf, so a new one must change a list.
+
+`python tests/test_raw_leaves.py` writes the list anew.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+from sqlglot import exp, parse_one
+
+from judges.cases import discover
+from microconv import staging, templates
+from microconv.exports import RAW_LEAVES, ShardSchema
+from microconv.taxonomy import load_taxonomy
+
+GOLDEN = Path(__file__).parent / "golden" / "raw_leaves.txt"
+PRESETS = ("ecommerce", "lead_generation", "publisher", "saas")
+
+
+def leaves_read(sql: str) -> set[str]:
+    """The leaves of `raw_events` that a query reads; `event_params.*` where it takes the whole record."""
+    tree = parse_one(sql, read="bigquery")
+    raw = {table.alias for table in tree.find_all(exp.Table) if table.name == "raw_events"}
+    if not raw:
+        return set()
+    unnested = {
+        (unnest.alias or unnest.alias_column_names[0]): ".".join(part.name for part in unnest.expressions[0].parts[1:])
+        for unnest in tree.find_all(exp.Unnest)
+        if isinstance(unnest.expressions[0], exp.Column) and unnest.expressions[0].parts[0].name in raw
+    }
+    found = set()
+    for column in tree.find_all(exp.Column):
+        first, *rest = (part.name for part in column.parts)
+        if first in raw and (isinstance(column.parent, exp.Unnest) or column.is_star):
+            continue  # not read by itself
+        if first in raw:
+            path = ".".join(rest)
+            found.add(path if path in RAW_LEAVES | {"client_key"} else f"{path}.*")
+        elif first in unnested:
+            # Another scope may call something else by the same alias.
+            found |= {".".join([unnested[first], *rest])} & RAW_LEAVES
+    # Made in the query itself, of leaves that are listed.
+    return found - {"client_key"}
+
+
+def raw_leaves() -> str:
+    """For each template that reads the export, the leaves it reads, whatever the taxonomy."""
+    found: dict[str, set[str]] = {name: set() for name in templates.names()}
+    for case in discover():
+        found[case.template] |= leaves_read(case.query.sql)
+    schema = ShardSchema(RAW_LEAVES, "all", None)
+    for preset in PRESETS:
+        query = staging.events("p", schema, load_taxonomy(preset=preset, file=None), is_provisional=False)
+        found[query.name] |= leaves_read(query.sql)
+    return "".join(
+        f"{name}\n" + "".join(f"  {leaf}\n" for leaf in sorted(found[name])) for name in sorted(found) if found[name]
+    )
+
+
+def test_templates_read_the_leaves_on_the_list_and_no_others():
+    assert raw_leaves() == GOLDEN.read_text(encoding="utf-8")
+
+
+def test_only_one_template_reads_the_export():
+    assert [line for line in raw_leaves().splitlines() if not line.startswith(" ")] == ["staging/events"]
+
+
+@pytest.mark.parametrize(
+    ("sql", "leaves"),
+    [
+        ("SELECT e.`device`.`category` FROM raw_events AS e", {"device.category"}),
+        ("SELECT TO_JSON_STRING(e.event_params) FROM raw_events AS e", {"event_params.*"}),
+        (
+            "SELECT (SELECT p.value.int_value FROM UNNEST(e.event_params) AS p) FROM raw_events AS e",
+            {"event_params.value.int_value"},
+        ),
+        ("SELECT e.user_id FROM mc_events AS e", set()),
+    ],
+)
+def test_leaves_of_a_query_are_found(sql: str, leaves: set[str]):
+    assert leaves_read(sql) == leaves
+
+
+if __name__ == "__main__":
+    GOLDEN.write_text(raw_leaves(), encoding="utf-8")

@@ -1,0 +1,161 @@
+"""`microconv runs`: the log of what each sync did."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import fields
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from microconv import runs, tables
+from microconv.cli import cli
+from microconv.engines.duckdb import DuckDBEngine
+from microconv.errors import EngineError, SourceError, UsageError
+from projects import write_config
+from staged_rows import IN_MEMORY, day, shard, staged
+
+FIRST, SECOND, THIRD = "20240301T060000Z-aaa111", "20240301T060000Z-bbb222", "20240302T060000Z-ccc333"
+
+
+def run_row(run_id: str, hour: int, status: str, **columns: object) -> dict[str, object]:
+    return {"run_id": run_id, "status": status, "started_at": datetime(2024, 3, 2, hour, tzinfo=UTC)} | columns
+
+
+ROWS = {
+    "mc_runs": [
+        run_row(FIRST, 1, "done", shards_staged=2, seconds=3.5, bytes_billed=3 * 2**30),
+        run_row(SECOND, 2, "failed", error="disk full"),
+        run_row(THIRD, 3, "running", owner="host process 7"),
+    ],
+    "mc_shards": [
+        shard(1, events=5, run_id=FIRST, shard="events_20240301", staged_at=datetime(2024, 3, 2, 1, tzinfo=UTC)),
+        shard(2, events=7, run_id=SECOND, shard="events_20240302", staged_at=datetime(2024, 3, 2, 2, tzinfo=UTC)),
+    ],
+}
+
+
+@pytest.fixture
+def engine() -> Iterator[DuckDBEngine]:
+    with staged(IN_MEMORY, **ROWS) as opened:
+        yield opened
+
+
+@pytest.fixture
+def command(tmp_path: Path) -> Callable[..., Result]:
+    """Run a command on a project that has these runs."""
+    config = write_config(tmp_path)
+    staged(tmp_path / "microconv.duckdb", **ROWS).close()
+    return lambda *arguments: CliRunner().invoke(cli, ["-c", str(config), *arguments])
+
+
+def test_a_run_has_the_columns_of_its_table():
+    assert tuple(field.name for field in fields(runs.Run)) == tables.RUNS.column_names
+
+
+def test_runs_come_latest_first_and_no_more_than_asked_for(engine):
+    assert [run.run_id for run in runs.list_runs(engine)] == [THIRD, SECOND, FIRST]
+    assert [run.run_id for run in runs.list_runs(engine, limit=2)] == [THIRD, SECOND]
+    assert [run.run_id for run in runs.list_runs(engine, status="done")] == [FIRST]
+
+
+@pytest.mark.parametrize(("asked", "found"), [(FIRST, FIRST), ("20240301T060000Z-b", SECOND), ("latest", THIRD)])
+def test_a_run_is_found_by_its_id_a_unique_beginning_or_latest(engine, asked, found):
+    assert runs.find_run(engine, asked).run.run_id == found
+
+
+def test_a_run_shows_the_days_that_are_staged_as_it_left_them(engine):
+    (only,) = runs.find_run(engine, FIRST).days
+
+    assert (only.property, only.event_date, only.shard, only.events) == ("p", day(1), "events_20240301", 5)
+
+
+def test_a_beginning_of_several_ids_is_refused_with_their_names(engine):
+    with pytest.raises(UsageError) as caught:
+        runs.find_run(engine, "20240301")
+
+    assert FIRST in caught.value.message
+    assert SECOND in caught.value.message
+
+
+def test_an_id_that_another_one_continues_is_itself():
+    with staged(IN_MEMORY, mc_runs=[run_row("a", 1, "done"), run_row("ab", 2, "done")]) as engine:
+        assert runs.find_run(engine, "a").run.run_id == "a"
+
+
+@pytest.mark.parametrize(
+    ("asked", "named"), [("20240302T060000Z-ccc334", f"The nearest is {THIRD}"), ("?", f"The latest is {THIRD}")]
+)
+def test_an_unknown_run_names_the_nearest(engine, asked, named):
+    with pytest.raises(UsageError) as caught:
+        runs.find_run(engine, asked)
+
+    assert named in caught.value.hint
+
+
+def test_without_any_run_the_next_step_is_a_sync():
+    with staged(IN_MEMORY) as engine:
+        assert runs.list_runs(engine) == ()
+        with pytest.raises(UsageError, match="There is no run yet") as caught:
+            runs.find_run(engine, "latest")
+    assert "microconv sync" in caught.value.hint
+
+
+def test_a_table_of_an_older_version_is_named_before_a_column_is_missed():
+    older = tables.Table("mc_runs", "", ("run_id",), tables.RUNS.columns[:3], version=1)
+    with DuckDBEngine(IN_MEMORY) as engine:
+        engine.ensure(older)
+        with pytest.raises(EngineError, match="older version") as caught:
+            runs.list_runs(engine)
+    assert "microconv sync" in caught.value.hint
+
+
+def test_list_as_json_has_every_column(command):
+    document = json.loads(command("runs", "list", "--format", "json").stdout)
+
+    assert [run["run_id"] for run in document["runs"]] == [THIRD, SECOND, FIRST]
+    assert set(document["runs"][0]) == set(tables.RUNS.column_names)
+    assert document["runs"][0]["started_at"] == "2024-03-02T03:00:00+00:00"
+
+
+def test_list_as_table_says_how_long_and_how_much(command):
+    lines = command("runs", "list").stdout.splitlines()
+
+    (first,) = [line for line in lines if FIRST in line]
+    assert first.split() == [FIRST, "done", "2024-03-02", "01:00", "3.5", "s", "2", "3.0", "GiB"]
+
+
+def test_list_of_a_status_that_no_run_has(command):
+    assert "No such run" in command("runs", "list", "--status", "interrupted").stdout
+    assert command("runs", "list", "--status", "lost").exit_code == UsageError.exit_code
+
+
+def test_show_as_json_adds_the_days(command):
+    document = json.loads(command("runs", "show", FIRST, "--format", "json").stdout)
+
+    assert (document["run_id"], document["status"], document["bytes_billed"]) == (FIRST, "done", 3 * 2**30)
+    assert [(each["event_date"], each["events"]) for each in document["days"]] == [("2024-03-01", 5)]
+
+
+def test_show_as_table_leaves_out_what_is_not_known(command):
+    failed, running = command("runs", "show", SECOND).stdout, command("runs", "show", "latest").stdout
+
+    assert "disk full" in failed
+    assert "events_20240302" in failed
+    assert "host process 7" in running
+    assert "No day is staged" in running
+    assert "ended" not in running
+
+
+@pytest.mark.parametrize("arguments", [("list",), ("show", "latest")])
+def test_before_the_first_sync_the_error_is_that_of_other_commands(tmp_path, arguments):
+    config = write_config(tmp_path)
+
+    result = CliRunner().invoke(cli, ["-c", str(config), "runs", *arguments])
+
+    assert result.exit_code == SourceError.exit_code
+    assert "Nothing is staged yet" in result.stderr
+    assert not (tmp_path / "microconv.duckdb").exists()
