@@ -23,6 +23,7 @@ from microconv.templates import Query
 from microconv.traffic import ChannelRules, load_channel_rules
 from taxonomy_files import GOAL, entry, write_file
 
+NOWHEN: staging.Span = (None, None)
 CONDITION = 'where = [{{ parameter = "{}", {} }}]'
 
 
@@ -116,7 +117,7 @@ def test_events_read_the_carried_parameters_and_rank_events_by_stage(taxonomy_of
 def test_operand_of_every_operator_is_a_parameter(taxonomy_of: Any, operation: str, params: dict[str, Any], sql: str):
     taxonomy = taxonomy_of(entry("a", CONDITION.format("form.id", operation)))
 
-    query = staging.micro_conversions(taxonomy)
+    query = staging.micro_conversions(taxonomy, NOWHEN)
 
     given = {name: value for name, value in values(query).items() if name.startswith(("text_", "texts_", "number_"))}
     assert given == params
@@ -135,7 +136,7 @@ def test_operands_of_several_conditions_keep_apart(taxonomy_of: Any):
         entry("x", f"where = [{', '.join(where)}]"), entry("y", CONDITION.format("a", 'equals = "4"'))
     )
 
-    query = staging.micro_conversions(taxonomy)
+    query = staging.micro_conversions(taxonomy, NOWHEN)
 
     given = values(query)
     assert {name: given[name] for name in ("text_0", "number_1", "texts_2", "text_3")} == {
@@ -154,7 +155,7 @@ def test_replaced_entry_counts_as_its_replacement_in_all_that_is_staged(taxonomy
         entry("own", 'value = "event"', stage="awareness"),
     )
 
-    query = staging.micro_conversions(taxonomy)
+    query = staging.micro_conversions(taxonomy, NOWHEN)
 
     as_new = ("new", "secondary", "consideration", "fixed", 5.0)
     assert pairs(query) == {
@@ -165,13 +166,13 @@ def test_replaced_entry_counts_as_its_replacement_in_all_that_is_staged(taxonomy
         ("goal", 3): ("goal", "macro", "decision", "none", 0.0),
     }
     assert "QUALIFY" in query.sql
-    assert "QUALIFY" not in staging.micro_conversions(taxonomy_of()).sql
+    assert "QUALIFY" not in staging.micro_conversions(taxonomy_of(), NOWHEN).sql
 
 
 def test_event_named_twice_by_an_entry_is_one_pair(taxonomy_of: Any):
     twice = '[[micro_conversions]]\nid = "a"\nkind = "secondary"\nstage = "awareness"\nevents = ["x", "x"]\n'
 
-    assert values(staging.micro_conversions(taxonomy_of(twice)))["pair_events"] == ["x", "goal"]
+    assert values(staging.micro_conversions(taxonomy_of(twice), NOWHEN))["pair_events"] == ["x", "goal"]
 
 
 def test_key_events_are_those_of_macro_conversions_without_conditions(taxonomy_of: Any):
@@ -345,7 +346,7 @@ def test_queries_of_staging_have_the_types_of_their_tables(preset: str):
     }
     dates = [date(2021, 1, 2)]
 
-    assert resulting(staging.neighbour_events("p1", dates, taxonomy), tables) == events
+    assert resulting(staging.neighbour_events("p1", dates, NOWHEN, taxonomy), tables) == events
     assert resulting(staging.sessions(taxonomy), tables) == columns_of("mc_sessions", taxonomy)
     occurrences = columns_of("mc_micro_conversions", taxonomy)
-    assert resulting(staging.micro_conversions(taxonomy), tables) == occurrences
+    assert resulting(staging.micro_conversions(taxonomy, NOWHEN), tables) == occurrences

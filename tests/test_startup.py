@@ -13,6 +13,8 @@ from microconv.cli import cli
 
 HEAVY = (
     "duckdb",
+    "google",
+    "grpc",
     "jinja2",
     "numpy",
     "pandas",
@@ -21,8 +23,10 @@ HEAVY = (
     "plotly",
     "pyarrow",
     "pydantic",
+    "requests",
     "rich",
     "sqlglot",
+    "tenacity",
     "tomlkit",
 )
 # Run as `microconv` itself is run, then ask what was loaded on the way.

@@ -4,7 +4,7 @@
 -- grain: property, event_date, client_key, event_order, micro_conversion
 -- params: pair_events ARRAY<STRING>, pair_entries ARRAY<INT64>, counts_as ARRAY<STRING>, kinds ARRAY<STRING>,
 --   stages ARRAY<STRING>, value_rules ARRAY<STRING>, fixed_values ARRAY<FLOAT64>,
---   text_<n> STRING, texts_<n> ARRAY<STRING>, number_<n> FLOAT64
+--   text_<n> STRING, texts_<n> ARRAY<STRING>, number_<n> FLOAT64, first_moved DATE, last_moved DATE
 -- structure: carried, conditions, merges
 {% from '_keys.sql' import key %}
 {% from '_urls.sql' import path %}
@@ -122,3 +122,4 @@ SELECT
   m.is_provisional
 FROM {{ relation('mc_micro_conversions') }} AS m
 INNER JOIN {{ relation('moved_sessions') }} AS v ON v.session_key = m.session_key
+WHERE m.event_date BETWEEN @first_moved AND @last_moved

@@ -1,20 +1,8 @@
 -- Staged events of the touched sessions on other days than the changed ones: sessions cross midnight.
 -- Only days between the first and last day of a touched session are read.
 -- grain: property, event_date, client_key, event_order
--- params: property STRING, changed_dates ARRAY<DATE>
+-- params: property STRING, changed_dates ARRAY<DATE>, first_date DATE, last_date DATE
 -- structure: carried
-WITH touched AS (
-  SELECT t.session_key
-  FROM {{ relation('touched_sessions') }} AS t
-),
-
-span AS (
-  SELECT s.property, MIN(s.session_date) AS first_date, MAX(s.last_event_date) AS last_date
-  FROM {{ relation('mc_sessions') }} AS s
-  INNER JOIN touched AS t ON t.session_key = s.session_key
-  GROUP BY s.property
-)
-
 SELECT
   m.property, m.event_date, m.event_at, m.event_order, m.event_name, m.client_key, m.session_key, m.user_id,
   m.user_pseudo_id, m.stream_id, m.ga_session_id, m.session_number, m.engagement_msec, m.page_location,
@@ -23,9 +11,8 @@ SELECT
   {%- for parameter_column in carried %}, m.{{ parameter_column.name | identifier }}{% endfor %}
 
 FROM {{ relation('mc_events') }} AS m
-INNER JOIN span AS s ON s.property = m.property
-INNER JOIN touched AS t ON t.session_key = m.session_key
+INNER JOIN {{ relation('touched_sessions') }} AS t ON t.session_key = m.session_key
 WHERE
   m.property = @property
-  AND m.event_date BETWEEN s.first_date AND s.last_date
+  AND m.event_date BETWEEN @first_date AND @last_date
   AND NOT (m.event_date IN UNNEST(@changed_dates))

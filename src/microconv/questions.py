@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 # What is known only when a query runs.
 _EXAMPLE_SCHEMA = ShardSchema(RAW_LEAVES, "", None)
 _EXAMPLE_MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
+_EXAMPLE_SPAN = (_EXAMPLE_MOMENT.date(), _EXAMPLE_MOMENT.date())
 _EXAMPLE_RUN = f"{_EXAMPLE_MOMENT:%Y%m%dT%H%M%SZ}-000000"
 _OF_A_SYNC = (
     *(RAW_EVENTS, staging.CHANGED_EVENTS, staging.TOUCHED_SESSIONS, staging.NEIGHBOUR_EVENTS),
@@ -109,10 +110,11 @@ _ASKED: Mapping[str, Asked] = {
     "staging/events": _by_property(
         lambda label, taxonomy: staging.events(label, _EXAMPLE_SCHEMA, taxonomy, is_provisional=False)
     ),
-    "staging/micro_conversions": _once(lambda _, taxonomy: staging.micro_conversions(taxonomy)),
+    "staging/micro_conversions": _once(lambda _, taxonomy: staging.micro_conversions(taxonomy, _EXAMPLE_SPAN)),
     "staging/neighbour_events": _by_property(
-        lambda label, taxonomy: staging.neighbour_events(label, [_EXAMPLE_MOMENT.date()], taxonomy)
+        lambda label, taxonomy: staging.neighbour_events(label, [_EXAMPLE_MOMENT.date()], _EXAMPLE_SPAN, taxonomy)
     ),
+    "staging/session_span": _by_property(lambda label, _: staging.session_span(label, staging.TOUCHED_SESSIONS)),
     "staging/sessions": _once(lambda _, taxonomy: staging.sessions(taxonomy)),
     "staging/touched_sessions": _by_property(
         lambda label, _: staging.touched_sessions(label, [_EXAMPLE_MOMENT.date()])

@@ -30,6 +30,9 @@ MOVED_SESSIONS = "moved_sessions"
 SESSIONS = "sessions"
 MICRO_CONVERSIONS = "micro_conversions"
 
+Span = tuple["date | None", "date | None"]
+"""First and last day of some sessions; None where there are none."""
+
 _DECIDING = tuple(
     f"staging/{name}"
     for name in ("events", "micro_conversions", "moved_sessions", "neighbour_events", "sessions", "touched_sessions")
@@ -109,11 +112,17 @@ def touched_sessions(property_id: str, dates: Sequence[date]) -> Query:
     return templates.query("staging/touched_sessions", params={"property": property_id, "changed_dates": list(dates)})
 
 
-def neighbour_events(property_id: str, dates: Sequence[date], taxonomy: Taxonomy) -> Query:
-    """Events of the touched sessions on other days."""
+def session_span(property_id: str, chosen: str) -> Query:
+    """The days between which the sessions of a scratch table lie, as staged."""
+    return templates.query("staging/session_span", params={"property": property_id}, structure={"chosen": chosen})
+
+
+def neighbour_events(property_id: str, dates: Sequence[date], span: Span, taxonomy: Taxonomy) -> Query:
+    """Events of the touched sessions on other days, which lie within `span`."""
+    first, last = span
     return templates.query(
         "staging/neighbour_events",
-        params={"property": property_id, "changed_dates": list(dates)},
+        params={"property": property_id, "changed_dates": list(dates), "first_date": first, "last_date": last},
         structure={"carried": [asdict(column) for column in carried_columns(taxonomy)]},
     )
 
@@ -142,8 +151,11 @@ def moved_sessions() -> Query:
     return templates.query("staging/moved_sessions")
 
 
-def micro_conversions(taxonomy: Taxonomy) -> Query:
-    """Occurrences of the taxonomy's entries on the changed days and in the touched sessions."""
+def micro_conversions(taxonomy: Taxonomy, moved: Span) -> Query:
+    """Occurrences of the taxonomy's entries on the changed days and in touched and moved sessions.
+
+    The moved sessions lie within `moved`.
+    """
     columns = {(each.parameter, each.as_number): each.name for each in carried_columns(taxonomy)}
     params: dict[str, Value] = {}
     conditions = []
@@ -176,6 +188,8 @@ def micro_conversions(taxonomy: Taxonomy) -> Query:
             "none" if entry.value is None else "event" if entry.value == "event" else "fixed" for entry in counted
         ],
         "fixed_values": [entry.value if isinstance(entry.value, float) else 0.0 for entry in counted],
+        "first_moved": moved[0],
+        "last_moved": moved[1],
     }
     return templates.query(
         "staging/micro_conversions",

@@ -76,10 +76,12 @@ def stage(engine: Engine, batch: Batch, taxonomy: Taxonomy, stamp: Stamp) -> lis
     _refuse_foreign_days(batch, days)
     _refuse_incomplete_events(batch, days)
     engine.materialise(staging.touched_sessions(first.property_id, dates), staging.TOUCHED_SESSIONS)
-    engine.materialise(staging.neighbour_events(first.property_id, dates, taxonomy), staging.NEIGHBOUR_EVENTS)
+    touched = _span(engine, first.property_id, staging.TOUCHED_SESSIONS)
+    engine.materialise(staging.neighbour_events(first.property_id, dates, touched, taxonomy), staging.NEIGHBOUR_EVENTS)
     engine.materialise(staging.sessions(taxonomy), staging.SESSIONS)
     engine.materialise(staging.moved_sessions(), staging.MOVED_SESSIONS)
-    engine.materialise(staging.micro_conversions(taxonomy), staging.MICRO_CONVERSIONS)
+    moved = _span(engine, first.property_id, staging.MOVED_SESSIONS)
+    engine.materialise(staging.micro_conversions(taxonomy, moved), staging.MICRO_CONVERSIONS)
     by_date = {day["event_date"]: day for day in days}
     changes: list[Change] = [
         DeleteDays(tables.EVENTS, first.property_id, dates),
@@ -113,6 +115,12 @@ def stage(engine: Engine, batch: Batch, taxonomy: Taxonomy, stamp: Stamp) -> lis
         changes.append(PutRow(tables.SHARDS, state))
     engine.apply(changes)
     return days
+
+
+def _span(engine: Engine, property_id: str, chosen: str) -> staging.Span:
+    """Find the days of some sessions. As parameters they keep BigQuery from reading, and billing, all others."""
+    (row,) = engine.query(staging.session_span(property_id, chosen)).to_pylist()
+    return row["first_date"], row["last_date"]
 
 
 def _refuse_foreign_days(batch: Batch, days: Sequence[dict[str, Any]]) -> None:

@@ -72,14 +72,23 @@ class Rounds:
 
     def _stage_all(self, days: Sequence[PlannedDay], shards: Mapping[Shard, Source]) -> None:
         done = 0
-        for batch in batches(self._opened(days, shards), self.engine.batch_rows):
-            self.on_progress(Progress(self.run.run_id, done, len(days), describe(batch)))
+
+        def show(step: str) -> None:
+            self.on_progress(Progress(self.run.run_id, done, len(days), step))
+
+        for batch in batches(self._opened(days, shards, show), self.engine.batch_rows):
+            show(describe(batch))
             self._stage_or_split(batch)
             done += len(batch)
-        self.on_progress(Progress(self.run.run_id, len(days), len(days), "done"))
+        done = len(days)
+        show("done")
 
-    def _opened(self, days: Sequence[PlannedDay], shards: Mapping[Shard, Source]) -> Iterator[OpenShard]:
+    def _opened(
+        self, days: Sequence[PlannedDay], shards: Mapping[Shard, Source], show: Callable[[str], None]
+    ) -> Iterator[OpenShard]:
         for day in days:
+            if day.shard.table and not self.engine.is_billed:
+                show(f"pulling {day.shard.name}")
             try:
                 yield shards[day.shard].open(day.shard)
             except SourceError as error:

@@ -40,8 +40,11 @@ class Script:
         table = quote(change.table.name)
         match change:
             case DeleteDays(property_id=property_id, dates=dates):
+                # The range is what keeps other partitions from being read.
+                first, last = (self._parameter("DATE", end) for end in (min(dates), max(dates)))
                 self.statements.append(
                     f"DELETE FROM {table} AS t WHERE t.property = {self._parameter('STRING', property_id)} "
+                    f"AND t.event_date BETWEEN {first} AND {last} "
                     f"AND t.event_date IN UNNEST({self._parameter('ARRAY<DATE>', dates)})"
                 )
             case DeleteKeys(column=column, scratch=scratch):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -25,20 +25,6 @@ from microconv.doctor import CHECKS, Finding, diagnose
 from microconv.project import Project
 
 DENIED = Refuse(403, "accessDenied", "Access Denied: someone@example.com may not do that")
-
-
-@pytest.fixture
-def client(emulator: Emulator) -> Iterator[bigquery.Client]:
-    """Google's client, past the proxy."""
-    with emulator.client() as opened:
-        yield opened
-
-
-@pytest.fixture
-def proxy(emulator: Emulator) -> Iterator[FaultyProxy]:
-    """What stands between the doctor and the emulator."""
-    with FaultyProxy(emulator.rest_url) as running:
-        yield running
 
 
 @pytest.fixture(scope="module")
