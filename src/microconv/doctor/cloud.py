@@ -7,6 +7,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from microconv import templates
+from microconv.bigquery.connection import ONE_TRY
 from microconv.doctor.findings import Verdict, failure, ok, skipped, to_do, warning
 from microconv.errors import MicroconvError
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 _LARGEST_DRIFT = timedelta(minutes=5)
 _UNUSED = "Neither the engine nor a source is BigQuery."
 _LEAF = "event_name"
-_CALL_SECONDS = 60.0
 
 
 def credentials(patient: Patient) -> Verdict:
@@ -78,8 +78,7 @@ def storage(patient: Patient) -> Verdict:
             parent=payer,
             read_session=wanted,
             max_stream_count=1,
-            retry=None,
-            timeout=_CALL_SECONDS,
+            **ONE_TRY,
         )
         try:
             patient.ask(f"opening a read session on {shard.place}", open_session)

@@ -8,6 +8,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from microconv import runs, tables, templates
+from microconv.bigquery.connection import ONE_TRY
 from microconv.bigquery.wording import in_our_words
 from microconv.errors import EngineError
 from microconv.project import Project
@@ -25,7 +26,6 @@ AnswerT = TypeVar("AnswerT")
 PATIENCE_SECONDS = 20.0
 """How long a call of BigQuery is tried: whoever asks the doctor waits for the answer."""
 _RUNS = 100
-_CALL_SECONDS = 60.0
 
 
 @dataclass
@@ -115,9 +115,8 @@ class Patient:
             lambda: client.query(
                 sql,
                 job_config=settings,
-                retry=None,  # type: ignore[arg-type]  # None is allowed; `call` retries
                 job_retry=None,
-                timeout=_CALL_SECONDS,
+                **ONE_TRY,
             ),
         )
 
@@ -131,8 +130,7 @@ class Patient:
             f"reading the metadata of {project}.{name}",
             lambda: client.get_dataset(
                 reference,
-                retry=None,  # type: ignore[arg-type]  # None is allowed; `call` retries
-                timeout=_CALL_SECONDS,
+                **ONE_TRY,
             ),
         )
 
@@ -147,8 +145,7 @@ class Patient:
         def read() -> list[dict[str, Any]]:
             pages = client.list_rows(
                 reference,
-                retry=None,  # type: ignore[arg-type]  # None is allowed; `call` retries
-                timeout=_CALL_SECONDS,
+                **ONE_TRY,
             )
             return [dict(row.items()) for row in pages]
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, TypeAlias
 
+from microconv.bigquery.connection import ONE_TRY
 from microconv.errors import SourceError
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ Stream: TypeAlias = "Callable[[int], Iterator[pa.RecordBatch]]"
 
 STREAMS = 4
 """How many parts of a table are read at once."""
-_SESSION_SECONDS = 60.0
-_STREAM_SECONDS = 120.0
 _REST_PAGE_ROWS = 2_000
 
 
@@ -127,7 +126,7 @@ class TableReader:
         def stream(name: str) -> Stream:
             def read(rows: int) -> Iterator[pa.RecordBatch]:
                 # Its own retries would go on for a day. What lasts longer than the timeout is resumed.
-                messages = storage.read_rows(name, rows, retry=None, timeout=_STREAM_SECONDS)  # type: ignore[no-untyped-call]  # ships no types
+                messages = storage.read_rows(name, rows, **ONE_TRY)  # type: ignore[no-untyped-call]  # ships no types
                 for message in messages:
                     buffer = pa.py_buffer(message.arrow_record_batch.serialized_record_batch)
                     yield pa.ipc.read_record_batch(buffer, schema)
@@ -152,9 +151,7 @@ class TableReader:
         payer = f"projects/{self.connection.client.project}"
         return self.connection.call(
             self._what,
-            lambda: storage.create_read_session(
-                parent=payer, read_session=wanted, max_stream_count=STREAMS, retry=None, timeout=_SESSION_SECONDS
-            ),
+            lambda: storage.create_read_session(parent=payer, read_session=wanted, max_stream_count=STREAMS, **ONE_TRY),
             error=SourceError,
         )
 
@@ -171,13 +168,12 @@ class TableReader:
                 start_index=rows,
                 max_results=limit,
                 page_size=_REST_PAGE_ROWS,
-                retry=None,  # type: ignore[arg-type]  # None is allowed; `call` retries
-                timeout=_STREAM_SECONDS,
+                **ONE_TRY,
             ).to_arrow_iterable()
 
         table = self.connection.call(
             self._what,
-            lambda: client.get_table(reference, retry=None, timeout=_SESSION_SECONDS),  # type: ignore[arg-type]  # see above
+            lambda: client.get_table(reference, **ONE_TRY),
             error=SourceError,
         )
         # An empty table has one page too.

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
+from microconv.bigquery.connection import ONE_TRY
 from microconv.errors import SourceError, VanishedError
 from microconv.exports.model import (
     PRECEDENCE,
@@ -36,7 +37,6 @@ DAILY_CAP = 1_000_000
 _NAME = re.compile(TABLE_NAME)
 _PAGE_TABLES = 1000
 _CALLS_AT_ONCE = 8
-_CALL_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -112,8 +112,7 @@ class TableSource:
             pages = client.list_tables(
                 dataset,
                 page_size=_PAGE_TABLES,
-                retry=None,  # type: ignore[arg-type]  # None is allowed; `call` retries
-                timeout=_CALL_SECONDS,
+                **ONE_TRY,
             )
             return [(table.table_id, table.table_type) for table in pages]
 
@@ -138,8 +137,7 @@ class TableSource:
                 f"reading the metadata of {self.project}.{self.dataset}.{name}",
                 lambda: client.get_table(
                     reference,
-                    retry=None,  # type: ignore[arg-type]  # None is allowed; `call` retries
-                    timeout=_CALL_SECONDS,
+                    **ONE_TRY,
                 ),
                 error=SourceError,
             )
