@@ -13,7 +13,7 @@ import ga4
 from emulator import Emulator
 from microconv.bigquery import retries
 from microconv.bigquery.connection import Connection, Endpoints
-from microconv.exports import TableSource
+from microconv.exports.tables import TableSource
 
 
 class Export:

@@ -23,7 +23,9 @@ from microconv import staging
 from microconv.bigquery.connection import Connection
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import EngineError, SourceError, VanishedError
-from microconv.exports import FileSource, OpenShard, PulledSource, Shard, Source, TableSource, pull
+from microconv.exports import FileSource, OpenShard, Shard, Source, pull
+from microconv.exports.pull import PulledSource
+from microconv.exports.tables import TableSource
 from microconv.taxonomy import load_taxonomy
 from storage_server import StorageServer
 
@@ -388,7 +390,9 @@ KILLED_WHILE_PULLING = """
 import os, signal, sys
 from pathlib import Path
 from microconv.bigquery.connection import Connection, Endpoints
-from microconv.exports import PulledSource, TableSource, pull
+from microconv.exports import pull
+from microconv.exports.pull import PulledSource
+from microconv.exports.tables import TableSource
 project, dataset, api, storage, folder = sys.argv[1:]
 pull.ROW_GROUP_ROWS = 1
 connection = Connection(project, endpoints=Endpoints(api, storage, is_anonymous=True))

@@ -1,4 +1,7 @@
-"""Shards of a GA4 export, as files or as tables of BigQuery: find them, tell their kinds apart, make them readable."""
+"""Shards of a GA4 export, as files or as tables of BigQuery: find them, tell their kinds apart, make them readable.
+
+What BigQuery needs is imported from `tables` and `pull` where it is used: exports of files need none of its libraries.
+"""
 
 from microconv.exports.files import FileSource, ShardName, classify_shard, list_shards, read_schema
 from microconv.exports.model import (
@@ -16,8 +19,6 @@ from microconv.exports.model import (
     parse_day,
     struct_fields,
 )
-from microconv.exports.pull import PulledSource
-from microconv.exports.tables import TableSource
 
 __all__ = [
     "PRECEDENCE",
@@ -27,12 +28,10 @@ __all__ = [
     "ExportTable",
     "FileSource",
     "OpenShard",
-    "PulledSource",
     "Shard",
     "ShardName",
     "ShardSchema",
     "Source",
-    "TableSource",
     "choose",
     "classify_shard",
     "fingerprint_of",
