@@ -22,7 +22,6 @@ from microconv.demo import write_demo
 from microconv.engines.dialect import to_duckdb
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.project import Project
-from microconv.taxonomy import load_taxonomy
 
 THREADS = 2
 SIX_KEYS = {
@@ -151,15 +150,25 @@ def _config(config: str, database: str) -> Config:
 def stage(config: str, database: str) -> Reading:
     """Sync: stage whatever of the configuration's shards is not in the database yet."""
     settings = _config(config, database)
-    taxonomy = load_taxonomy(preset=settings.taxonomy.preset, file=settings.taxonomy.file)
     meter = Meter()
-    with MeteredEngine(
-        settings.engine.path, memory_limit=settings.engine.memory_limit, threads=settings.engine.threads
-    ) as engine:
+    with (
+        Project(settings) as project,
+        MeteredEngine(
+            settings.engine.path, memory_limit=settings.engine.memory_limit, threads=settings.engine.threads
+        ) as engine,
+    ):
         engine.meter = meter
         with meter.running():
-            result = sync.sync(engine, settings, taxonomy)
+            result = sync.sync(engine, project.sources, settings, project.taxonomy)
     return meter.reading(events=result.rows["mc_events"], staged=result.shards["staged"])
+
+
+def sync_bigquery(config: str) -> Reading:
+    """Sync with BigQuery as engine or source: what it costs this machine, not what it costs there."""
+    meter = Meter()
+    with Project(load_config(Path(config), {})) as project, meter.running():
+        result = project.sync()
+    return meter.reading(staged=result.shards["staged"])
 
 
 def analyse(config: str, database: str, name: str) -> Reading:
@@ -181,7 +190,7 @@ def analyse(config: str, database: str, name: str) -> Reading:
     return meter.reading()
 
 
-STEPS = {step.__name__: step for step in (demo, with_more_events, decode, parameters, stage, analyse)}
+STEPS = {step.__name__: step for step in (demo, with_more_events, decode, parameters, stage, sync_bigquery, analyse)}
 
 
 def main(name: str, arguments: str) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from benchmarks import cloud as clouds
 from benchmarks.inputs import Input
 from benchmarks.measure import Reading, in_turn, run_command, run_step
 
@@ -187,4 +188,19 @@ def startup(setting: Setting) -> Iterator[Row]:
         yield _row("startup", name, seen, Figure(seen.wall * 1000, "ms", 250 if "help" in name else None))
 
 
-SUITES = {suite.__name__: suite for suite in (startup, reading, incremental, analyses, heavy_actor, growth)}
+def cloud(setting: Setting) -> Iterator[Row]:
+    """BigQuery as source (pull mode) and as engine, on the emulator: what it costs this machine, and calls made."""
+    days = setting.input.days
+    for engine, mode in (("duckdb", "pull"), ("bigquery", "engine")):
+        with clouds.running(setting.input.folder / mode) as there:
+            if there is None:
+                return
+            for name, new in (("first 3 days", days[:3]), ("one new day", days[3:4]), ("nothing changed", ())):
+                for day in new:
+                    there.load(day)
+                before = there.calls
+                found = run_step("sync_bigquery", config=there.configured(engine))
+                yield _row("cloud", f"{mode}, {name}", found, Figure(there.calls - before, "API calls"))
+
+
+SUITES = {suite.__name__: suite for suite in (startup, reading, incremental, analyses, heavy_actor, growth, cloud)}

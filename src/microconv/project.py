@@ -88,7 +88,9 @@ class Project:
         endpoints = Endpoints.choose(
             settings.api_endpoint, settings.storage_endpoint, anonymous=settings.anonymous, environ=os.environ
         )
-        project = settings.project or next((each.project for each in self.config.sources if each.project), None)
+        project = settings.project
+        if project is None and endpoints.is_anonymous:  # without credentials nobody else names one
+            project = next((each.project for each in self.config.sources if each.project), None)
         retrying = retries.policy(self._patience_seconds or retries.DEADLINE_SECONDS)
         return Connection(project, location=settings.location, endpoints=endpoints, retrying=retrying)
 

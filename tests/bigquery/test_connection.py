@@ -140,6 +140,21 @@ def test_missing_credentials_are_told_when_the_client_is_opened(
         _ = Connection("p", retrying=impatient).client
 
 
+def test_project_that_nobody_names_is_asked_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, impatient: Retrying):
+    key = tmp_path / "key.json"
+    # As `gcloud auth application-default login` leaves it: a person's credentials name no project.
+    key.write_text('{"type": "authorized_user", "client_id": "i", "client_secret": "s", "refresh_token": "t"}')
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(key))
+    monkeypatch.setenv("PATH", "")
+    for variable in ("GOOGLE_CLOUD_PROJECT", "GCLOUD_PROJECT"):
+        monkeypatch.delenv(variable, raising=False)
+
+    with pytest.raises(EngineError, match="none is configured, and the credentials name none") as caught:
+        _ = Connection(None, retrying=impatient).client
+
+    assert "engine.project" in caught.value.hint
+
+
 def test_expired_credentials_are_not_tried_again(connect: Callable[..., Connection], proxy: FaultyProxy):
     proxy.rule = lambda _: Refuse(401, "authError", "Request had invalid authentication credentials.")
     connection = connect()

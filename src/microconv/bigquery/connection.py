@@ -71,12 +71,19 @@ class Connection:
 
         options = {"api_endpoint": self._endpoints.api} if self._endpoints.api else None
         anonymous = credentials.AnonymousCredentials() if self._endpoints.is_anonymous else None  # type: ignore[no-untyped-call]  # ships no types
-        return self.call(
-            "opening a client",
-            lambda: bigquery.Client(
-                project=self.project, location=self.location, credentials=anonymous, client_options=options
-            ),
-        )
+
+        def opened() -> bigquery.Client:
+            try:
+                return bigquery.Client(
+                    project=self.project, location=self.location, credentials=anonymous, client_options=options
+                )
+            except OSError as error:
+                raise EngineError(
+                    "There is no project to run BigQuery's jobs: none is configured, and the credentials name none.",
+                    hint="Set engine.project to the project that pays.",
+                ) from error
+
+        return self.call("opening a client", opened)
 
     @cached_property
     def storage(self) -> bigquery_storage.BigQueryReadClient | None:
