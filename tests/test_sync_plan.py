@@ -15,7 +15,7 @@ import ga4
 from commands import microconv
 from microconv import staging, tables
 from microconv.config import load_config
-from microconv.errors import BudgetError, SourceError, VanishedError
+from microconv.errors import BudgetError, EngineError, SourceError, VanishedError
 from microconv.exports import ExportTable, FileSource, OpenShard, Shard, ShardSchema, Source
 from microconv.project import Project
 from microconv.sync import Scope, estimate, find_shards, is_at_cap, plan, sync
@@ -101,7 +101,7 @@ def test_new_taxonomy_and_new_version_are_told_apart(tmp_path: Path, project: Pr
     monkeypatch.setattr(staging, "fingerprint", lambda _: "of another version")
     notices: list[str] = []
 
-    project.sync(on_notice=notices.append)
+    project.sync(on_notice=lambda message, _: notices.append(message))
 
     assert notices == ["This version of microconv stages differently: 4 days are staged again."]
 
@@ -131,7 +131,7 @@ def test_day_whose_shard_is_gone_is_kept_and_said(project: Project, days: list[P
     days[1].unlink()
     notices: list[str] = []
 
-    result = project.sync(Scope(full_refresh=True), on_notice=notices.append)
+    result = project.sync(Scope(full_refresh=True), on_notice=lambda message, _: notices.append(message))
 
     assert notices == ["1 staged days have no shard any more (events_20240302); they stay as they are."]
     assert (result.shards["seen"], staged_days(project)) == (3, before)
@@ -313,6 +313,8 @@ def test_run_over_budget_is_refused_before_anything_is_staged(tmp_path: Path, da
 
         assert expected.bytes == sum(file.stat().st_size for file in days)
         assert staged_days(project) == []
+        (status,) = project.engine._connection.sql("SELECT status FROM mc_runs").fetchall()
+        assert status == ("failed",)
 
 
 @pytest.mark.usefixtures("days")
@@ -322,7 +324,7 @@ def test_tables_of_an_older_version_are_brought_up_to_date_and_it_is_said_first(
     connection.execute("COMMENT ON TABLE mc_runs IS NULL; ALTER TABLE mc_runs DROP COLUMN owner")
     notices: list[str] = []
 
-    project.sync(on_notice=notices.append)
+    project.sync(on_notice=lambda message, _: notices.append(message))
 
     assert notices == [f"mc_runs has schema version 1; it is brought to {tables.RUNS.version}."]
     assert connection.execute("SELECT count(*), count(owner) FROM mc_runs").fetchall() == [(2, 1)]
@@ -336,6 +338,31 @@ def test_run_is_recorded_with_all_that_decided_it(project: Project):
     assert (row["run_id"], row["status"], row["shards_staged"], row["bytes_billed"]) == (result.run_id, "done", 4, 0)
     assert row["owner"].endswith(f"process {os.getpid()}")
     assert None not in {row[name] for name in ("version", "config_fingerprint", "taxonomy_fingerprint", "seconds")}
+
+
+def test_log_of_a_failed_run_bears_its_id(tmp_path: Path, days: list[Path]):
+    write_config(tmp_path)
+    days[0].write_bytes(b"PAR1")
+
+    done = microconv(tmp_path, "--log-format", "json", "sync")
+
+    lines = [json.loads(line) for line in done.stderr.splitlines()]
+    assert (done.code, lines[-1]["level"]) == (3, "error")
+    assert {line["run_id"] for line in lines} == {lines[-1]["run_id"]}
+
+
+def test_run_that_cannot_be_tidied_up_is_done_all_the_same(
+    project: Project, days: list[Path], monkeypatch: pytest.MonkeyPatch
+):
+    def end() -> None:
+        raise EngineError("BigQuery did not answer in time.", hint="")
+
+    monkeypatch.setattr(project.engine, "end", end)
+
+    result = project.sync()
+
+    assert (result.status, result.shards["staged"]) == ("done", len(days))
+    assert result.warnings[0].startswith("BigQuery did not answer in time.")
 
 
 @pytest.mark.usefixtures("days")

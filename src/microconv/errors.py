@@ -14,6 +14,8 @@ class MicroconvError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.run_id: str | None = None
+        """The run that it ended, once that is known: logs are searched by it."""
 
     def __str__(self) -> str:
         return f"{self.message} {self.hint}".strip()

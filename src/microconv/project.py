@@ -151,7 +151,7 @@ class Project:
         scope: Scope | None = None,
         *,
         on_progress: Callable[[Progress], None] = lambda _: None,
-        on_notice: Callable[[str], None] = lambda _: None,
+        on_notice: Callable[[str, str], None] = lambda _message, _run_id: None,
     ) -> SyncResult:
         """Stage what changed, of all days or of those in the scope; see `microconv.sync.sync`."""
         from microconv.sync import Scope, sync  # noqa: PLC0415 - analyses need none of it

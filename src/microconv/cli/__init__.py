@@ -145,5 +145,5 @@ def _report(log: output.Log, error: BaseException) -> int:
             hint="This is a bug: run again with MICROCONV_TRACEBACK=1 set and report what it prints.",
         )
     )
-    log.error(f"{known.message} {known.hint}")
+    log.error(f"{known.message} {known.hint}", **({"run_id": known.run_id} if known.run_id else {}))
     return known.exit_code

@@ -91,7 +91,7 @@ def _sync(context: Context, project: Project, scope: Scope, output_format: str) 
         result = project.sync(
             scope,
             on_progress=lambda progress: show(progress.done, progress.total, progress.step, run_id=progress.run_id),
-            on_notice=log.warning,
+            on_notice=lambda message, run_id: log.warning(message, run_id=run_id),
         )
     for warning in result.warnings:
         log.warning(warning, run_id=result.run_id)

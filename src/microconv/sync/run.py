@@ -62,12 +62,13 @@ def sync(
     scope: Scope = _EVERYTHING,
     now: Callable[[], datetime] = lambda: datetime.now(tz=UTC),
     on_progress: Callable[[Progress], None] = lambda _: None,
-    on_notice: Callable[[str], None] = lambda _: None,
+    on_notice: Callable[[str, str], None] = lambda _message, _run_id: None,
 ) -> SyncResult:
     """Stage every day of the scope that changed, and record the run.
 
     A shard that cannot be read stops its own day only: the others are staged, then the error is raised. A day that
-    changes while it is staged is staged again. `on_notice` is told beforehand what a run does beyond its daily work.
+    changes while it is staged is staged again. `on_notice` is told beforehand, with the id of the run, what it does beyond
+    its daily work.
 
     Raises:
         LockedError: another run holds the lock, or took it over when this one had slept past its lease.
@@ -79,19 +80,26 @@ def sync(
     engine.begin(run.run_id, run.owner)
     try:
         for notice in upgrades(engine):
-            on_notice(notice)
+            on_notice(notice, run.run_id)
         _ensure_tables(engine, taxonomy)
         run.close_killed_runs()
         rounds = Rounds(engine, sources, taxonomy, run, ZoneInfo(config.project.timezone), now, on_progress)
         planned = plan(engine, shards, taxonomy, scope)
         for notice in _notices(planned, shards):
-            on_notice(notice)
-        _refuse_over_budget(config, lambda: estimate(engine, planned, shards, taxonomy))
+            on_notice(notice, run.run_id)
         run.row |= {"shards_seen": planned.seen, "shards_skipped": planned.skipped}
         run.begin()
-        rows = _recorded(run, lambda: rounds.stage(planned, shards))
+
+        def work() -> dict[str, int]:
+            _refuse_over_budget(config, lambda: estimate(engine, planned, shards, taxonomy))
+            return rounds.stage(planned, shards)
+
+        rows = _recorded(run, work)
+    except MicroconvError as error:
+        error.run_id = run.run_id
+        raise
     finally:
-        engine.end()
+        untidy = _end(engine)
     return SyncResult(
         run_id=run.run_id,
         status="done",
@@ -100,8 +108,17 @@ def sync(
         duplicates_removed=run.row["duplicates_removed"],
         bytes_billed=engine.bytes_billed,
         seconds=run.seconds,
-        warnings=tuple(rounds.warnings),
+        warnings=(*rounds.warnings, *untidy),
     )
+
+
+def _end(engine: Engine) -> list[str]:
+    """End the run. What cannot be tidied up now vanishes by itself, so it is worth a warning, and no failure."""
+    try:
+        engine.end()
+    except MicroconvError as error:
+        return [f"{error.message} Scratch tables and the lock of this run vanish by themselves."]
+    return []
 
 
 def _ensure_tables(engine: Engine, taxonomy: Taxonomy) -> None:
