@@ -55,10 +55,10 @@ def stop_while_staging(
     return subprocess.CompletedProcess([], sync.returncode, stdout, "".join(lines) + stderr)
 
 
-def test_ctrl_c_keeps_whole_days_and_the_next_run_completes(folder):
+def test_ctrl_c_and_a_schedulers_stop_keep_whole_days_and_the_next_run_completes(folder):
     chance = random.Random(1)
-    for days in (0, 1, 2, 1):
-        stopped = stop_while_staging(folder, signal.SIGINT, days=days, seconds=chance.uniform(0, 0.4))
+    for days, stop in zip((0, 1, 2, 1), (signal.SIGINT, signal.SIGTERM) * 2, strict=True):
+        stopped = stop_while_staging(folder, stop, days=days, seconds=chance.uniform(0, 0.4))
         assert stopped.returncode == 130, stopped
         assert stopped.stdout == ""
         assert "Interrupted. What was finished is kept" in stopped.stderr

@@ -116,22 +116,21 @@ DAYS = [date(2024, 3, 1) + timedelta(days=offset) for offset in range(3)]
 ODD = "https://shop.example/?a='\"`--;\n\u00fc\\"
 
 
-def arrivals() -> Iterator[tuple[date, str, list[dict[str, Any]]]]:
-    """Shards as they land: duplicates, intraday before daily, re-exports, a user who signs in, rows without consent."""
+def arrivals() -> Iterator[list[tuple[date, str, list[dict[str, Any]]]]]:
+    """Shards as they land before each sync: duplicates, intraday before daily, a re-export, users, missing consent."""
+    yield [(DAYS[0], "daily", ga4.simple_day(DAYS[0])), (DAYS[1], "intraday", ga4.simple_day(DAYS[1], clients=1))]
     bought = {"value": 12.5, "currency": "EUR", "page_location": ODD}
-    yield DAYS[0], "daily", ga4.simple_day(DAYS[0])
-    yield DAYS[1], "intraday", ga4.simple_day(DAYS[1], clients=1)
-    yield DAYS[2], "daily", ga4.simple_day(DAYS[2]) * 2
     signed_in = ga4.event(f"{DAYS[1]} 13:00:00", "purchase", user_id="u1", params=bought)
-    yield DAYS[1], "daily", [*ga4.simple_day(DAYS[1]), signed_in]
+    yield [(DAYS[2], "daily", ga4.simple_day(DAYS[2]) * 2), (DAYS[1], "daily", [*ga4.simple_day(DAYS[1]), signed_in])]
     nobody = ga4.event(f"{DAYS[0]} 23:59:59", "add_to_cart", client=None, session=None)
-    yield DAYS[0], "daily", [*ga4.simple_day(DAYS[0], clients=2), nobody]
+    yield [(DAYS[0], "daily", [*ga4.simple_day(DAYS[0], clients=2), nobody])]
 
 
 def test_history_of_arrivals_is_staged_and_answered_alike(tmp_path: Path, emulator: Emulator, export: Export):
     with both(tmp_path, emulator, export) as project:
-        for day, kind, events in arrivals():
-            project.put(day, kind, events)
+        for landed in arrivals():
+            for day, kind, events in landed:
+                project.put(day, kind, events)
             ours, theirs = project.duckdb.sync(), project.bigquery.sync()
             assert (ours.shards, ours.rows) == (theirs.shards, theirs.rows)
             assert ours.duplicates_removed == theirs.duplicates_removed

@@ -67,8 +67,8 @@ def sync(
     """Stage every day of the scope that changed, and record the run.
 
     A shard that cannot be read stops its own day only: the others are staged, then the error is raised. A day that
-    changes while it is staged is staged again. `on_notice` is told beforehand, with the id of the run, what it does beyond
-    its daily work.
+    changes while it is staged is staged again. `on_notice` is told, with the id of the run, what it is about to do
+    beyond its daily work.
 
     Raises:
         LockedError: another run holds the lock, or took it over when this one had slept past its lease.
