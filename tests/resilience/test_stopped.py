@@ -1,0 +1,42 @@
+"""A scheduler's stop (SIGTERM) during a job of BigQuery: the run is recorded and its lock given back."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from pathlib import Path
+
+import story
+from calls import step
+from places import EmulatedPlace, contents
+
+from commands import microconv, start
+from emulator import Emulator
+from faulty_proxy import FaultyProxy, Hold
+from projects import write_bigquery_config
+
+
+def test_a_stopped_sync_ends_as_interrupted_and_the_next_completes(
+    place: EmulatedPlace, proxy: FaultyProxy, emulator: Emulator, tmp_path: Path
+):
+    place.put(story.DAYS[0], story.FIRST)
+    write_bigquery_config(tmp_path, emulator, dataset=place.working, exports=place.export, extra="")
+    config = tmp_path / "bigquery.toml"
+    config.write_text(config.read_text().replace(emulator.rest_url, proxy.url))
+    hold = Hold(release=threading.Event(), reached=threading.Event())
+    proxy.rule = lambda call: hold if step(call) == "staging_sessions" and not hold.reached.is_set() else None
+
+    with start(tmp_path, "-c", "bigquery.toml", "sync") as sync:
+        assert hold.reached.wait(60)
+        sync.send_signal(signal.SIGTERM)
+        hold.release.set()
+        stdout, stderr = sync.communicate(timeout=60)
+
+    assert (sync.returncode, stdout) == (130, "")
+    assert "Interrupted. What was finished is kept" in stderr
+    assert "Traceback" not in stderr
+    found = contents(place)
+    assert found.runs == [("interrupted", "interrupted")]
+    assert found.staged["mc_events"] == []
+    assert microconv(tmp_path, "-c", "bigquery.toml", "sync").code == 0
+    assert [status for status, _ in contents(place).runs] == ["interrupted", "done"]
