@@ -8,12 +8,12 @@ from pathlib import Path
 
 import pytest
 from click.testing import CliRunner, Result
-from staged_rows import DAY, SECOND, day, occurrence, session, shard, staged
 
 from microconv.cli import cli
 from microconv.cli.funnel import duration
 from microconv.errors import FindingsError, UsageError
 from projects import write_config
+from staged_rows import DAY, SECOND, day, occurrence, session, shard, staged
 
 FUNNEL = '[[funnels]]\nname = "buying"\nsteps = ["view_item", "add_to_cart", "purchase"]\nwindow = "1d"\n'
 ROWS = {

@@ -7,13 +7,13 @@ from collections import defaultdict
 import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
-from staged_rows import DAY, IN_MEMORY, SECOND, Row, occurrence, session, staged
 
 from microconv import templates
 from microconv.analyses.attribution import attribution
 from microconv.config import AttributionConfig, Duration
 from microconv.errors import ConfigError, TaxonomyError
 from microconv.taxonomy import load_taxonomy
+from staged_rows import DAY, IN_MEMORY, SECOND, Row, occurrence, session, staged
 
 TAXONOMY = load_taxonomy(preset="ecommerce", file=None)
 MODELS = ("first", "last", "last_non_direct", "linear", "time_decay", "position")

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from staged_rows import IN_MEMORY, day, occurrence, session, shard, staged
-
 from microconv.analyses.channels import channels, summary
 from microconv.analyses.results import ChannelSessions, StagedSummary
+from staged_rows import IN_MEMORY, day, occurrence, session, shard, staged
 
 
 def test_channels_come_largest_first():

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from staged_rows import DAY, IN_MEMORY, Row, day, entry, occurrence, shard, staged
 
 from microconv.analyses.results import CoverageResult, Outage
 from microconv.audit import coverage
 from microconv.taxonomy import Taxonomy
+from staged_rows import DAY, IN_MEMORY, Row, day, entry, occurrence, shard, staged
 
 TAXONOMY = Taxonomy("shop", "1.0", (entry("view_item"), entry("add_to_cart")))
 

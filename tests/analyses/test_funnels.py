@@ -8,13 +8,13 @@ from statistics import median
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from staged_rows import IN_MEMORY, SECOND, Row, entry, occurrence, staged
 
 from microconv import templates
 from microconv.analyses.funnels import funnel
 from microconv.config import Duration, FunnelConfig
 from microconv.errors import TaxonomyError
 from microconv.taxonomy import Taxonomy, load_taxonomy
+from staged_rows import IN_MEMORY, SECOND, Row, entry, occurrence, staged
 
 TAXONOMY = load_taxonomy(preset="ecommerce", file=None)
 JOURNEY = ("view_item", "add_to_cart", "purchase")

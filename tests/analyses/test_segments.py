@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import pytest
-from staged_rows import DAY, IN_MEMORY, SECOND, Row, at, entry, occurrence, session, staged
 
 from microconv import segments
 from microconv.config import SegmentConfig
 from microconv.errors import TaxonomyError
 from microconv.segments import Member
 from microconv.taxonomy import Taxonomy, load_taxonomy
+from staged_rows import DAY, IN_MEMORY, SECOND, Row, at, entry, occurrence, session, staged
 
 TAXONOMY = load_taxonomy(preset="ecommerce", file=None)
 ROWS: dict[str, list[Row]] = {

@@ -7,6 +7,13 @@ from typing import Any
 
 from faulty_proxy import Call
 
+_NAMES = (
+    (r"/(queries|jobs)/.*", r"/\1/JOB"),
+    (r"/d_\w+", "/EXPORT"),
+    (r"/w_\w+", "/WORKING"),
+    (r"/tables/(events|mc_scratch|mc)_\w+", r"/tables/\1"),
+)
+
 
 def job_id(call: Call) -> str:
     """The job that a call submits; none for a dry run, and for any other call."""
@@ -16,7 +23,16 @@ def job_id(call: Call) -> str:
 
 def step(call: Call) -> str:
     """The step that a call submits a job for, if it does; a dry run counts as well."""
-    return str(_submitted(call)["configuration"].get("labels", {}).get("step", ""))
+    return _label(call, "step")
+
+
+def run_of(call: Call) -> str:
+    """The run that a call submits a job for, if it does."""
+    return _label(call, "run")
+
+
+def _label(call: Call, name: str) -> str:
+    return str(_submitted(call)["configuration"].get("labels", {}).get(name, ""))
 
 
 def _submitted(call: Call) -> dict[str, Any]:
@@ -30,11 +46,3 @@ def shape(call: Call) -> tuple[str, str]:
     for pattern, general in _NAMES:
         path = re.sub(pattern, general, path)
     return call.method, path
-
-
-_NAMES = (
-    (r"/(queries|jobs)/.*", r"/\1/JOB"),
-    (r"/d_\w+", "/EXPORT"),
-    (r"/w_\w+", "/WORKING"),
-    (r"/tables/(events|mc_scratch|mc)_\w+", r"/tables/\1"),
-)

@@ -7,7 +7,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date
+from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any, Protocol
@@ -149,7 +149,7 @@ class EmulatedPlace:
         """Google's client, past any proxy."""
         return bigquery.Client(
             project=self.project,
-            credentials=AnonymousCredentials(),  # type: ignore[no-untyped-call]
+            credentials=AnonymousCredentials(),
             client_options={"api_endpoint": self.emulator},
         )
 
@@ -188,8 +188,8 @@ class EmulatedPlace:
         engine, _ = replace(self, api=self.emulator).open()
         assert isinstance(engine, BigQueryEngine)
         with engine:
-            while engine.holder() is not None:
-                pass
+            while (holder := engine.holder()) is not None:
+                assert datetime.now(tz=UTC) < holder.expires_at + timedelta(minutes=1), "its lease does not end"
 
 
 @dataclass(frozen=True)

@@ -20,13 +20,12 @@ def test_a_stopped_sync_ends_as_interrupted_and_the_next_completes(
     place: EmulatedPlace, proxy: FaultyProxy, emulator: Emulator, tmp_path: Path
 ):
     place.put(story.DAYS[0], story.FIRST)
-    write_bigquery_config(tmp_path, emulator, dataset=place.working, exports=place.export, extra="")
-    config = tmp_path / "bigquery.toml"
+    config = write_bigquery_config(tmp_path, emulator, dataset=place.working, exports=place.export)
     config.write_text(config.read_text().replace(emulator.rest_url, proxy.url))
     hold = Hold(release=threading.Event(), reached=threading.Event())
     proxy.rule = lambda call: hold if step(call) == "staging_sessions" and not hold.reached.is_set() else None
 
-    with start(tmp_path, "-c", "bigquery.toml", "sync") as sync:
+    with start(tmp_path, "-c", config.name, "sync") as sync:
         assert hold.reached.wait(60)
         sync.send_signal(signal.SIGTERM)
         hold.release.set()
@@ -38,5 +37,5 @@ def test_a_stopped_sync_ends_as_interrupted_and_the_next_completes(
     found = contents(place)
     assert found.runs == [("interrupted", "interrupted")]
     assert found.staged["mc_events"] == []
-    assert microconv(tmp_path, "-c", "bigquery.toml", "sync").code == 0
+    assert microconv(tmp_path, "-c", config.name, "sync").code == 0
     assert [status for status, _ in contents(place).runs] == ["interrupted", "done"]

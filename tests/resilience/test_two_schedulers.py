@@ -5,24 +5,24 @@ from __future__ import annotations
 import subprocess
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import story
-from crashing import CrashingEngine, Moment
+from calls import run_of, step
 from places import COMPARED, EmulatedPlace, LocalPlace, contents, run, write_project
 
 from commands import COMMAND, assert_consistent, environment, write_many_batches
 from commands import runs as runs_in
 from emulator import Emulator
 from faulty_proxy import Call, FaultyProxy
-from microconv.engines.base import Engine
 from microconv.errors import LockedError
 from microconv.sync import SyncResult
 from projects import write_bigquery_config, write_config
 
 DAYS = 6
-SECONDS = 120
+SECONDS = 60
 WAIT_AND_RUN = 'read -r go; exec "$@"'
 
 
@@ -48,7 +48,11 @@ def start_together(folder: Path, *arguments: str, env: dict[str, str] | None = N
 
 def outcomes(both: Sequence[subprocess.Popen[str]]) -> dict[int, tuple[subprocess.Popen[str], str]]:
     """Each process by its exit code, with what it said on stderr."""
-    ended = [(process, process.communicate(timeout=SECONDS)[1]) for process in both]
+    try:
+        ended = [(process, process.communicate(timeout=SECONDS)[1]) for process in both]
+    finally:
+        for process in both:
+            process.kill()
     return {process.returncode: (process, said) for process, said in ended}
 
 
@@ -71,26 +75,23 @@ def test_of_two_first_runs_on_bigquery_one_works(
     story.begin(place)
     place.make_working_dataset()
     write_bigquery_config(tmp_path, emulator, dataset=place.working, exports=place.export)
-    together = threading.Barrier(2)
-    locking = threading.Lock()
+    together, meeting, one_has_ended = threading.Barrier(2), threading.Lock(), threading.Event()
     met: set[str] = set()
-    loser_has_ended = threading.Event()
 
     def meet(call: Call) -> None:
         """Let both ask for the lock at the same moment, and the one that gets it go on when the other has ended."""
-        job = call.json().get("configuration", {}) if call.method == "POST" else {}
-        step, owner = job.get("labels", {}).get("step"), job.get("labels", {}).get("run")
-        with locking:
-            is_first = step == "lock" and owner not in met
-            met.update([owner] if is_first else [])
-        if is_first:
-            together.wait(SECONDS)
-        if step == "staging_events":
-            loser_has_ended.wait(SECONDS)
+        if step(call) == "lock":
+            with meeting:
+                is_first = run_of(call) not in met
+                met.add(run_of(call))
+            if is_first:
+                together.wait(SECONDS)
+        elif step(call) == "staging_events":
+            one_has_ended.wait(SECONDS)
 
     proxy.rule = meet
     both = start_together(tmp_path, "-c", "bigquery.toml", "sync", env={"MICROCONV_ENGINE__API_ENDPOINT": proxy.url})
-    waiting = [threading.Thread(target=lambda each=each: (each.wait(SECONDS), loser_has_ended.set())) for each in both]
+    waiting = [threading.Thread(target=lambda each=each: (each.wait(), one_has_ended.set())) for each in both]
     for thread in waiting:
         thread.start()
     ended = outcomes(both)
@@ -132,26 +133,25 @@ def test_of_runs_that_begin_together_where_there_is_nothing_yet_one_gets_the_loc
         engine.close()
 
 
-def test_a_run_that_slept_while_another_took_over_changes_nothing_any_more(place: EmulatedPlace, tmp_path: Path):
+def test_a_run_that_slept_while_another_took_over_changes_nothing_any_more(
+    place: EmulatedPlace, proxy: FaultyProxy, tmp_path: Path
+):
     local = LocalPlace(write_project(tmp_path / "local"))
     for each in (place, local):
         each.put(story.DAYS[0], story.FIRST)
     run(local)
     other: list[SyncResult] = []
-    engines: list[CrashingEngine] = []
 
-    def sleep(moment: Moment) -> None:
-        """Before the days are replaced, sleep until another run has done it."""
-        if moment.when == "before" and engines[0].steps[-1][0] == "apply" and engines[0].steps[-2][0] == "materialise":
+    def sleep(call: Call) -> None:
+        """Let the transaction that replaces the day wait, until another run has done it."""
+        if step(call) == "apply" and "mc_events" in str(call.json()):
             place.await_lease_end()
-            other.append(run(place))
+            other.append(run(replace(place, api=place.emulator)))
 
-    def sleeping(engine: Engine) -> CrashingEngine:
-        engines.append(CrashingEngine(engine, sleep))
-        return engines[0]
+    proxy.rule = sleep
 
     with pytest.raises(LockedError, match=r"This run lost its lock: it was silent for longer than its lease\."):
-        run(place, wrap=sleeping)
+        run(place)
 
     found = contents(place, COMPARED)
     assert found.staged == contents(local, COMPARED).staged
