@@ -92,6 +92,12 @@ def test_sizes_that_are_none_are_refused(tmp_path, size):
     assert 'is not a number of bytes such as "500MB", "10GB" or "1TiB"' in message
 
 
+def test_lease_that_no_job_would_outlast_is_refused(tmp_path):
+    message = problem(tmp_path, BIGQUERY.replace('dataset = "staged"', 'dataset = "staged"\nlease = "59s"'))
+
+    assert 'engine.lease = "59s" is shorter than "1m"' in message
+
+
 @pytest.mark.parametrize(("section", "key"), [("engine", "project"), ("engine", "dataset"), ("client", "dataset")])
 def test_bigquery_needs_its_project_and_dataset(tmp_path, section, key):
     owner = {"engine": "payer|staged", "client": "client|analytics_1"}[section]

@@ -32,6 +32,7 @@ from microconv.config_values import (
     GlobInFolder,
     InFolder,
     Label,
+    Lease,
     Length,
     Memory,
     Price,
@@ -122,7 +123,7 @@ class EngineConfig(_Kinds):
     maximum_bytes_per_run: Bytes | None = None
     price_per_tib: Price = 6.25
     read_price_per_tib: Price = 1.1
-    lease: Length = Duration.parse("30m")
+    lease: Lease = Duration.parse("30m")
     api_endpoint: Endpoint | None = None
     storage_endpoint: Endpoint | None = None
     anonymous: Switch = False

@@ -163,6 +163,12 @@ def _duration(value: object) -> Duration:
         raise ValueError(error.message) from None
 
 
+def _check_lease(lease: Duration) -> Duration:
+    if lease < SHORTEST_LEASE:
+        raise ValueError(f'is shorter than "{SHORTEST_LEASE}": a job may take two thirds of it, and jobs take seconds')
+    return lease
+
+
 def as_list(value: object) -> object:
     """Take a single word for a list of one."""
     return [value] if isinstance(value, str) else value
@@ -219,6 +225,8 @@ TableName = Annotated[str, AfterValidator(_check_table_name)]
 TimeZone = Annotated[str, AfterValidator(check_timezone)]
 Currency = Annotated[str, AfterValidator(check_currency)]
 Length = Annotated[Duration, PlainValidator(_duration)]
+SHORTEST_LEASE = Duration.parse("1m")
+Lease = Annotated[Length, AfterValidator(_check_lease)]
 Memory = Annotated[str, AfterValidator(_check_memory)]
 Bytes = Annotated[int, PlainValidator(_bytes)]
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]

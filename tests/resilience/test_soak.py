@@ -16,7 +16,7 @@ from faulty_proxy import Call, CutOff, Drop, Fault, FaultyProxy, Garble, Refuse
 from microconv.errors import EngineError, SourceError
 
 DAYS_ON_DUCKDB = 60
-DAYS_ON_BIGQUERY = 6
+DAYS_ON_BIGQUERY = 5
 """A run on the emulator takes seconds, and tests have minutes."""
 PASSING: tuple[Fault, ...] = (Refuse(503), Refuse(429), Refuse(403, "rateLimitExceeded"), Drop(), CutOff(), Garble())
 
@@ -79,7 +79,7 @@ def test_sixty_days_on_duckdb(tmp_path: Path):
     assert_ends_like_a_rebuild(place, arrivals, tmp_path / "rebuilt")
 
 
-def test_six_days_on_bigquery_while_a_fifth_of_the_calls_fail(place: EmulatedPlace, proxy: FaultyProxy, tmp_path: Path):
+def test_five_days_on_bigquery_while_a_fifth_of_the_calls_fail(place: EmulatedPlace, proxy: FaultyProxy, tmp_path: Path):
     arrivals = Arrivals(place, DAYS_ON_BIGQUERY, seed=2)
     chance = Random(2)
     drawing = threading.Lock()
