@@ -12,6 +12,7 @@ from types import MappingProxyType
 from typing import Any
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound, meta
+from jinja2 import Template as CompiledTemplate
 from jinja2 import TemplateError as JinjaError
 from markupsafe import Markup
 
@@ -159,6 +160,12 @@ def _environment() -> Environment:
 
 
 @cache
+def _compiled(environment: Environment, text: str) -> CompiledTemplate:
+    """Compile a template once; a sync renders the same ones for each batch."""
+    return environment.from_string(text)
+
+
+@cache
 def load(name: str) -> Template:
     """Read a template and its header; TemplateError names the file and what its header lacks."""
     path = root() / f"{name}.sql"
@@ -272,7 +279,7 @@ def render(
         return _union(place) if isinstance(place, Union) else _path(place)
 
     try:
-        return _environment().from_string(template.text).render(**given, relation=relation).strip() + "\n"
+        return _compiled(_environment(), template.text).render(**given, relation=relation).strip() + "\n"
     except TemplateNotFound as error:
         raise TemplateError(
             f"Template {name} imports {error.name}, which is not there.", hint="Check the name."

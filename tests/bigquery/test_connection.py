@@ -56,6 +56,24 @@ def test_a_call_that_fails_now_and_then_gives_its_answer(impatient: Retrying):
     assert Connection("p", retrying=impatient).call("testing", flaky) == "answer"
 
 
+def test_an_outage_costs_one_deadline_and_not_one_for_each_call(impatient: Retrying):
+    connection = Connection("p", retrying=impatient)
+    tries: list[str] = []
+
+    def down() -> None:
+        tries.append("down")
+        raise api.ServiceUnavailable("busy")
+
+    for expected in (4, 2, 2):
+        tries.clear()
+        with pytest.raises(EngineError, match="did not answer in time"):
+            connection.call("testing", down)
+        assert len(tries) == expected
+
+    assert connection.call("testing", failing(api.ServiceUnavailable("busy"))) == "answer"
+    assert connection.call("testing", failing(*[api.ServiceUnavailable("busy")] * 3)) == "answer"
+
+
 def test_a_call_inside_a_call_has_retries_of_its_own(impatient: Retrying):
     connection = Connection("p", retrying=impatient)
     outer = failing(api.ServiceUnavailable("busy"))

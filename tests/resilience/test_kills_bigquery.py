@@ -14,7 +14,17 @@ import pytest
 import story
 from calls import step
 from crashing import DieIn, Victims
-from places import COMPARED, Contents, EmulatedPlace, LocalPlace, Staged, contents, run, write_project
+from places import (
+    COMPARED,
+    Contents,
+    EmulatedPlace,
+    LocalPlace,
+    Staged,
+    assert_consistent,
+    contents,
+    run,
+    write_project,
+)
 
 from faulty_proxy import Call, Drop, Fault, FaultyProxy
 from microconv.errors import LockedError
@@ -36,6 +46,8 @@ def states(tmp_path_factory: pytest.TempPathFactory) -> list[Staged]:
     for scope in (Scope(until=story.DAYS[1]), Scope()):
         run(local, scope=scope)
         found.append(contents(local, COMPARED).staged)
+    for state in found:
+        assert_consistent(state)
     return found
 
 

@@ -79,7 +79,9 @@ def test_sixty_days_on_duckdb(tmp_path: Path):
     assert_ends_like_a_rebuild(place, arrivals, tmp_path / "rebuilt")
 
 
-def test_five_days_on_bigquery_while_a_fifth_of_the_calls_fail(place: EmulatedPlace, proxy: FaultyProxy, tmp_path: Path):
+def test_five_days_on_bigquery_while_a_fifth_of_the_calls_fail(
+    place: EmulatedPlace, proxy: FaultyProxy, tmp_path: Path
+):
     arrivals = Arrivals(place, DAYS_ON_BIGQUERY, seed=2)
     chance = Random(2)
     drawing = threading.Lock()

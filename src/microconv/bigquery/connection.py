@@ -58,6 +58,7 @@ class Connection:
         self.location = location
         self._endpoints = endpoints
         self._retrying = retrying or retries.policy()
+        self._is_down = False
 
     @cached_property
     def client(self) -> bigquery.Client:
@@ -113,18 +114,26 @@ class Connection:
         `what` completes "BigQuery failed in …" and holds no value of the data. NotFound, Conflict and
         PreconditionFailed of `google.api_core.exceptions` pass through: what they mean, only the caller knows.
 
+        When a call was tried in vain until the deadline, those after it are tried only twice until one works: in an
+        outage, ending a run takes many calls, and one deadline is enough.
+
         Raises:
             MicroconvError: of the class `error`; the call failed for good, or for longer than the deadline.
             EngineError: no valid credentials, or a quota is used up; BudgetError: it would cost more than is allowed.
         """
         from google.api_core import exceptions as api  # noqa: PLC0415 - `microconv --help` must not wait for it
 
+        # A copy, since a call may be made inside a call.
+        retrying = retries.brief(self._retrying) if self._is_down else self._retrying.copy()
         try:
-            return self._retrying.copy()(function)  # a call may be made inside a call
+            answer = retrying(function)
         except (api.NotFound, api.Conflict, api.PreconditionFailed, MicroconvError):
             raise
         except Exception as failure:
+            self._is_down = retries.is_transient(failure)
             raise in_our_words(failure, what, error) from failure
+        self._is_down = False
+        return answer
 
     def close(self) -> None:
         """Close the clients that were opened."""

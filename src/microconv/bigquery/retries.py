@@ -42,6 +42,11 @@ def policy(deadline_seconds: float = DEADLINE_SECONDS, *, slowest_wait: float = 
     )
 
 
+def brief(retrying: Retrying) -> Retrying:
+    """Return a policy that tries each call twice at most."""
+    return retrying.copy(stop=stop_after_attempt(2))
+
+
 def is_transient(error: BaseException) -> bool:
     """Tell whether the same call may work a moment later."""
     import requests.exceptions as http  # noqa: PLC0415 - loaded with the client, which `--help` must not wait for
