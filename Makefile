@@ -21,8 +21,9 @@ help:
 demo: $(VENV)/.runtime
 	$(BIN)/microconv demo $(DEMO) --events $(EVENTS)
 
+# Two at a time: half of them wait for the emulator. A file stays together, for what its tests share.
 test: $(VENV)/.develop $(EMULATOR)/.made
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
 
 check: $(VENV)/.develop
 	$(BIN)/ruff check .
