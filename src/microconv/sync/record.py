@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from microconv.taxonomy import Taxonomy
 
 
+_MOST_OPEN = 1_000
+"""More killed runs than that cannot gather: each run closes those before it."""
+
+
 def fingerprint(config: Config) -> str:
     """Fingerprint a configuration, the same wherever its folder lies."""
     sections = {name: getattr(config, name) for name in type(config).model_fields if name != "file"}
@@ -70,7 +74,8 @@ class RunRecord:
 
     def close_killed_runs(self) -> None:
         """Whoever holds the lock is alone: a run that still counts as running was killed."""
-        for row in self._engine.query(templates.query("staging/open_runs")).to_pylist():
+        query = templates.query("operations/runs", params={"status": "running", "prefix": "", "most": _MOST_OPEN})
+        for row in self._engine.query(query).to_pylist():
             self._engine.apply(
                 [PutRow(tables.RUNS, {**row, "status": "interrupted", "error": "the process ended without a word"})]
             )
