@@ -19,6 +19,7 @@ from microconv.errors import BudgetError, EngineError, SourceError, VanishedErro
 from microconv.exports import ExportTable, FileSource, OpenShard, Shard, ShardSchema, Source
 from microconv.project import Project
 from microconv.sync import Scope, estimate, find_shards, is_at_cap, plan, sync
+from microconv.sync.batches import batches
 from projects import write_config
 
 DAYS = [date(2024, 3, 1) + timedelta(days=offset) for offset in range(4)]
@@ -392,3 +393,42 @@ def test_options_that_make_no_sense_are_refused(tmp_path: Path, options: tuple[s
 
     assert done.code == 2
     assert said in done.stderr
+
+
+@dataclass(frozen=True)
+class Copied(FileSource):
+    """A source of tables with copies as files, as in pull mode: what tells a change are the tables' metadata."""
+
+    schema: str = "of the table"
+
+    def shards(self, since: date | None = None, until: date | None = None) -> tuple[Shard, ...]:
+        table = ExportTable("p", "analytics_1", ShardSchema(frozenset(), self.schema, None))
+        return tuple(replace(shard, table=table) for shard in super().shards(since, until))
+
+
+def test_copy_of_a_table_is_compared_by_the_schema_of_the_table(project: Project, days: list[Path]):
+    pattern = project.config.sources[0].path or ""
+
+    assert run(project, Copied("p1", pattern)).shards["staged"] == len(days)
+    assert run(project, Copied("p1", pattern)).shards["staged"] == 0
+    assert run(project, Copied("p1", pattern, schema="with another column")).shards["staged"] == len(days)
+
+
+def test_intraday_shard_that_grows_while_it_is_staged_waits_for_the_next_run(tmp_path: Path, project: Project):
+    file = ga4.write_parquet(path(tmp_path, DAYS[0], "intraday"), ga4.simple_day(DAYS[0], clients=1))
+    tried = []
+
+    def touch(shard: Shard) -> None:
+        tried.append(shard)
+        os.utime(file, (len(tried), len(tried)))
+
+    run(project, restless(project, touch))
+
+    assert len(tried) == 1
+    assert reasons(project) == {"events_intraday_20240301": "changed"}
+
+
+def test_a_batch_has_no_more_shards_than_a_query_bears():
+    small = OpenShard(a_table(1), ShardSchema(frozenset(), "f", 1))
+
+    assert [len(batch) for batch in batches([small] * 250, most_rows=5_000_000)] == [100, 100, 50]
