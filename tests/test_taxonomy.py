@@ -15,9 +15,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from microconv.conditions import OPERATORS
 from microconv.errors import TaxonomyError
 from microconv.taxonomy import PRESETS, CarriedParameter, MicroConversion, find_problems, load_taxonomy
-from microconv.taxonomy.model import OPERATORS
 from taxonomy_files import GOAL, entry, write_file
 
 PRESET_FOLDER = files("microconv.taxonomy") / "presets"

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microconv.errors import TaxonomyError
+from microconv.patterns import problem_in_pattern
 from microconv.taxonomy import PRESETS, find_problems, load_taxonomy
-from microconv.taxonomy.patterns import problem_in_pattern
 from taxonomy_files import GOAL, entry, write_file
 
 

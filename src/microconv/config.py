@@ -9,9 +9,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     ValidationError,
     ValidationInfo,
@@ -19,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from microconv.config_analyses import AttributionConfig, FunnelConfig, Section
 from microconv.config_errors import ItemError, Override, explain, paragraph, split_overrides, tables
 from microconv.config_values import (
     Bytes,
@@ -74,15 +73,10 @@ __all__ = [
 DEFAULT_FILE = "microconv.toml"
 PATH_VARIABLE = "MICROCONV_CONFIG"
 
-Model = Literal["first", "last", "last_non_direct", "linear", "time_decay", "position"]
 Identifier = Literal["email", "phone", "user_id"]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-
-class ProjectConfig(_Section):
+class ProjectConfig(Section):
     """`[project]`: the property's reporting zone and currency, and the name reports carry."""
 
     name: Label = "microconv"
@@ -96,7 +90,7 @@ _FILES_KEYS = ("path",)
 _TABLES_KEYS = ("project", "dataset", "cache")
 
 
-class _Kinds(_Section):
+class _Kinds(Section):
     """A section whose `kind` decides which keys it has."""
 
     def _check_kind(self, kind: str, *, needs: tuple[str, ...], others: tuple[str, ...]) -> None:
@@ -159,48 +153,14 @@ class SourceConfig(_Kinds):
         return self
 
 
-class TaxonomyConfig(_Section):
+class TaxonomyConfig(Section):
     """`[taxonomy]`: the preset, and the file that extends or overrides it."""
 
     preset: Label = "ecommerce"
     file: InFolder | None = None
 
 
-class FunnelConfig(_Section):
-    """`[[funnels]]`: micro-conversions in order, counted by actor or session, within a window from the first step."""
-
-    name: FileStem = Field(description="the name used on the command line")
-    steps: Annotated[tuple[EntryId, ...], Field(min_length=2, description="micro-conversion ids, first step first")]
-    unit: Literal["actor", "session"] = "actor"
-    order: Literal["ordered"] = "ordered"
-    window: Length = Duration.parse("7d")
-
-
-def _sorted_windows(windows: tuple[Duration, ...]) -> tuple[Duration, ...]:
-    return tuple(sorted(unique(windows)))
-
-
-class AttributionConfig(_Section):
-    """`[attribution]`: the conversion to credit, and the grid of lookback windows (ascending) and models."""
-
-    conversion: EntryId = "purchase"
-    windows: Annotated[tuple[Length, ...], Field(min_length=1), AfterValidator(_sorted_windows)] = (
-        Duration.parse("1d"),
-        Duration.parse("7d"),
-        Duration.parse("30d"),
-    )
-    models: Annotated[tuple[Model, ...], Field(min_length=1), AfterValidator(unique)] = (
-        "first",
-        "last",
-        "last_non_direct",
-        "linear",
-        "time_decay",
-        "position",
-    )
-    half_life: Length = Duration.parse("7d")
-
-
-class SegmentRule(_Section):
+class SegmentRule(Section):
     """Actors who did `did` at least `at_least` times within the last `within`, and not `not_did` in that time."""
 
     did: EntryId = Field(description="the id of a micro-conversion")
@@ -215,7 +175,7 @@ class SegmentRule(_Section):
         return self
 
 
-class SegmentConfig(_Section):
+class SegmentConfig(Section):
     """`[[segments]]`: a named rule, and the identifiers its members may be exported with."""
 
     name: FileStem = Field(description="the name used on the command line and in file names")
@@ -225,7 +185,7 @@ class SegmentConfig(_Section):
     ] = ("email",)
 
 
-class DestinationConfig(_Section):
+class DestinationConfig(Section):
     """`[[destinations]]`: where audiences go; `path` is a folder."""
 
     name: FileStem = Field(description="the name used on the command line")
@@ -234,7 +194,7 @@ class DestinationConfig(_Section):
     path: InFolder = Path("exports")
 
 
-class PeopleTable(_Section):
+class PeopleTable(Section):
     """`[identity]` or `[consent]`: a file (CSV or Parquet) or a table of the engine, or neither."""
 
     file: InFolder | None = None
@@ -273,7 +233,7 @@ def _separate_files(destinations: tuple[DestinationConfig, ...]) -> tuple[Destin
     return destinations
 
 
-class _Sections(_Section):
+class _Sections(Section):
     project: ProjectConfig
     engine: EngineConfig = Field(default_factory=EngineConfig)
     sources: Annotated[

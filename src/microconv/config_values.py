@@ -109,6 +109,12 @@ def _check_file_stem(name: str) -> str:
     return name
 
 
+def _check_property(name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_.-]{0,99}", name):
+        raise ValueError('is not the name of a property such as "page", "item_id" or an event parameter')
+    return name
+
+
 def _check_table_name(name: str) -> str:
     part = r"[A-Za-z_][A-Za-z0-9_]*"
     if not re.fullmatch(rf"{part}(\.{part}){{0,2}}", name):
@@ -236,5 +242,6 @@ GlobInFolder = Annotated[str, AfterValidator(_glob_in_folder)]
 CloudName = Annotated[str, AfterValidator(_check_cloud_name)]
 DatasetName = Annotated[str, AfterValidator(_check_dataset)]
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
+PropertyName = Annotated[str, AfterValidator(_check_property)]
 EntryId = Annotated[str, AfterValidator(check_label)]
 """A micro-conversion id; whether the taxonomy has it is checked where the taxonomy is loaded."""

@@ -18,13 +18,9 @@ if TYPE_CHECKING:
     from types import TracebackType
 
     from microconv.activation.destinations.file import ExportResult
-    from microconv.analyses.results import (
-        AttributionResult,
-        ChannelResult,
-        CoverageResult,
-        FunnelResult,
-        StagedSummary,
-    )
+    from microconv.analyses.attribution.results import AttributionResult
+    from microconv.analyses.funnels.results import FunnelResult
+    from microconv.analyses.results import ChannelResult, CoverageResult, StagedSummary
     from microconv.bigquery.connection import Connection
     from microconv.config import DestinationConfig, SegmentConfig, SourceConfig
     from microconv.engines.base import Engine

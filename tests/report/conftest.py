@@ -10,13 +10,8 @@ import pytest
 from playwright.sync_api import sync_playwright
 from report_sample import CONVERSIONS, FIRST_DATE, LAST_DATE, attribution, coverage, funnel
 
-from microconv.analyses.results import (
-    AttributionResult,
-    ChannelResult,
-    ChannelSessions,
-    CoverageResult,
-    StagedSummary,
-)
+from microconv.analyses.attribution.results import AttributionResult
+from microconv.analyses.results import ChannelResult, ChannelSessions, CoverageResult, StagedSummary
 from microconv.report import ReportData
 
 

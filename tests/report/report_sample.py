@@ -4,16 +4,9 @@ from __future__ import annotations
 
 from datetime import date, timedelta
 
-from microconv.analyses.results import (
-    AttributionCredit,
-    AttributionResult,
-    CoverageDay,
-    CoverageResult,
-    FunnelResult,
-    FunnelStep,
-    Outage,
-    Untouched,
-)
+from microconv.analyses.attribution.results import AttributionCredit, AttributionResult, Untouched
+from microconv.analyses.funnels.results import FunnelResult, FunnelStep
+from microconv.analyses.results import CoverageDay, CoverageResult, Outage
 
 FIRST_DATE = date(2026, 10, 20)
 LAST_DATE = date(2026, 11, 18)

@@ -7,7 +7,8 @@ from datetime import date
 
 from report_sample import funnel
 
-from microconv.analyses.results import ChannelResult, ChannelSessions, CoverageResult, Outage, Untouched
+from microconv.analyses.attribution.results import Untouched
+from microconv.analyses.results import ChannelResult, ChannelSessions, CoverageResult, Outage
 from microconv.report import findings
 
 THIN = "\u202f"

@@ -13,84 +13,11 @@ if TYPE_CHECKING:
 CoverageStatus = Literal["ok", "low", "missing"]
 
 
-def _frame(rows: tuple[Any, ...], row_type: Any) -> pd.DataFrame:  # noqa: ANN401 - a dataclass; there is no type for that
+def frame(rows: tuple[Any, ...], row_type: Any) -> pd.DataFrame:  # noqa: ANN401 - a dataclass; there is no type for that
+    """Return one row per item of `rows`, with the fields of the dataclass `row_type` as columns."""
     import pandas as pd  # noqa: PLC0415 - pandas costs 300 ms, and only a caller who wants a frame pays for it
 
     return pd.DataFrame([asdict(row) for row in rows], columns=[column.name for column in fields(row_type)])
-
-
-@dataclass(frozen=True)
-class FunnelStep:
-    """One step of a funnel.
-
-    `count` is actors or sessions that reached the step; `from_previous` and `from_first` are shares (0 to 1, None when
-    the step compared with is empty); `seconds_median` is the median time from the first step to this one, over those
-    counted here.
-    """
-
-    step: str
-    count: int
-    from_previous: float | None
-    from_first: float | None
-    seconds_median: float | None
-
-
-@dataclass(frozen=True)
-class FunnelResult:
-    """A funnel by actor or by session."""
-
-    funnel: str
-    unit: str
-    window_seconds: int
-    steps: tuple[FunnelStep, ...]
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document: `funnel`, `unit`, `window_seconds` and the list `steps`."""
-        return asdict(self)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row per step, with the columns of `FunnelStep`."""
-        return _frame(self.steps, FunnelStep)
-
-
-@dataclass(frozen=True)
-class AttributionCredit:
-    """What one model gives one touchpoint within one lookback window; `value` in the project's currency."""
-
-    model: str
-    window: str
-    touchpoint: str
-    credit: float
-    value: float
-
-
-@dataclass(frozen=True)
-class Untouched:
-    """Conversions that had no touchpoint within the window: reported, never spread over the others."""
-
-    window: str
-    conversions: int
-    value: float
-
-
-@dataclass(frozen=True)
-class AttributionResult:
-    """Credit per model, window and touchpoint; with `untouched`, those of a model and window sum to `conversions`."""
-
-    conversion: str
-    conversions: int
-    value: float
-    results: tuple[AttributionCredit, ...]
-    untouched: tuple[Untouched, ...]
-    assumptions: tuple[str, ...]
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document: `conversion`, `conversions`, `value`, `results`, `untouched`, `assumptions`."""
-        return asdict(self)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row per model, window and touchpoint, with the columns of `AttributionCredit`."""
-        return _frame(self.results, AttributionCredit)
 
 
 @dataclass(frozen=True)
@@ -130,12 +57,12 @@ class CoverageResult:
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document, dates as ISO strings."""
-        document: dict[str, Any] = _iso_dates(asdict(self))
+        document: dict[str, Any] = iso_dates(asdict(self))
         return document
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per day and micro-conversion, with the columns of `CoverageDay`."""
-        return _frame(self.days, CoverageDay)
+        return frame(self.days, CoverageDay)
 
 
 @dataclass(frozen=True)
@@ -161,7 +88,7 @@ class ChannelResult:
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per channel group, with the columns of `ChannelSessions`."""
-        return _frame(self.channels, ChannelSessions)
+        return frame(self.channels, ChannelSessions)
 
 
 @dataclass(frozen=True)
@@ -182,15 +109,16 @@ class StagedSummary:
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document, dates as ISO strings."""
-        document: dict[str, Any] = _iso_dates(asdict(self))
+        document: dict[str, Any] = iso_dates(asdict(self))
         return document
 
 
-def _iso_dates(value: Any) -> Any:  # noqa: ANN401 - walks any JSON-like tree
+def iso_dates(value: Any) -> Any:  # noqa: ANN401 - walks any JSON-like tree
+    """Return a JSON-like tree with its dates as ISO strings."""
     from datetime import date  # noqa: PLC0415 - a type-checking import elsewhere in this module
 
     if isinstance(value, dict):
-        return {key: _iso_dates(item) for key, item in value.items()}
+        return {key: iso_dates(item) for key, item in value.items()}
     if isinstance(value, (list, tuple)):
-        return [_iso_dates(item) for item in value]
+        return [iso_dates(item) for item in value]
     return value.isoformat() if isinstance(value, date) else value

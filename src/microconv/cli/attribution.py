@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     from rich.table import Table
 
-    from microconv.analyses.results import AttributionResult
+    from microconv.analyses.attribution.results import AttributionResult
     from microconv.cli.context import Context
 
 

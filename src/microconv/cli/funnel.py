@@ -11,7 +11,7 @@ from microconv.cli import output
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from microconv.analyses.results import FunnelResult
+    from microconv.analyses.funnels.results import FunnelResult
     from microconv.cli.context import Context
 
 

@@ -10,13 +10,9 @@ from microconv.errors import UsageError
 if TYPE_CHECKING:
     from datetime import datetime
 
-    from microconv.analyses.results import (
-        AttributionResult,
-        ChannelResult,
-        CoverageResult,
-        FunnelResult,
-        StagedSummary,
-    )
+    from microconv.analyses.attribution.results import AttributionResult
+    from microconv.analyses.funnels.results import FunnelResult
+    from microconv.analyses.results import ChannelResult, CoverageResult, StagedSummary
 
 
 @dataclass(frozen=True)

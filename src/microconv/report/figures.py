@@ -18,7 +18,8 @@ from microconv.report import wording
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from microconv.analyses.results import ChannelSessions, FunnelResult
+    from microconv.analyses.funnels.results import FunnelResult
+    from microconv.analyses.results import ChannelSessions
 
 Figure = dict[str, Any]
 """A plotly figure as JSON data: `data` and `layout`, NaN as null."""

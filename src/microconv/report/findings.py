@@ -10,7 +10,8 @@ from microconv.report import wording
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from microconv.analyses.results import AttributionResult, Outage
+    from microconv.analyses.attribution.results import AttributionResult
+    from microconv.analyses.results import Outage
     from microconv.report.data import ReportData
 
 Severity = Literal["problem", "warning", "note"]

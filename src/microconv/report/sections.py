@@ -14,7 +14,9 @@ from microconv.report.figures import SYMBOLS, Figure, channel_figure, credit_fig
 from microconv.report.heat import HeatMap, heat_map
 
 if TYPE_CHECKING:
-    from microconv.analyses.results import AttributionResult, ChannelResult, CoverageResult, FunnelResult
+    from microconv.analyses.attribution.results import AttributionResult
+    from microconv.analyses.funnels.results import FunnelResult
+    from microconv.analyses.results import ChannelResult, CoverageResult
     from microconv.report.data import ReportData
 
 CHART_TOUCHPOINTS = 12

@@ -13,16 +13,14 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
+from microconv.conditions import Comparison
 from microconv.errors import TaxonomyError
-from microconv.taxonomy.patterns import problem_in_pattern
 
 Kind = Literal["milestone", "secondary", "macro"]
 Stage = Literal["awareness", "consideration", "decision", "post_sale"]
 Mindset = Literal["curiosity", "consideration", "commitment", "loyalty"]
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
-OPERATORS = ("equals", "any_of", "contains", "starts_with", "matches", "at_least", "at_most", "exists")
-_NUMERIC = ("at_least", "at_most")
 _USUAL_MINDSET: dict[Stage, Mindset] = dict(zip(STAGES, get_args(Mindset), strict=True))
 
 
@@ -33,12 +31,6 @@ def _written(pattern: str, rule: str) -> AfterValidator:
         return text
 
     return AfterValidator(check)
-
-
-def _usable_pattern(pattern: str) -> str:
-    if problem := problem_in_pattern(pattern):
-        raise ValueError(f"{pattern!r} {problem}")
-    return pattern
 
 
 def _printable(text: str) -> str:
@@ -70,72 +62,33 @@ _ParameterName = Annotated[
     _written(r"[A-Za-z][A-Za-z0-9_.-]{0,99}", "must be letters, digits and any of _ . -, a letter first, at most 100"),
 ]
 Printable = Annotated[str, AfterValidator(_printable)]
-_SomeText = Annotated[str, Field(min_length=1)]
-_Number = Annotated[float, Field(allow_inf_nan=False)]
 
 
 class _Frozen(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
-class Condition(_Frozen):
+class Condition(Comparison):
     """One condition on an event: a parameter or the page, and exactly one operator.
 
-    `field = "page"` is the path of `page_location` (`/pricing`: no scheme, host, query or fragment). Text is compared
-    case-sensitively. A condition on an absent parameter does not hold, except `exists = false`.
+    `field = "page"` is the path of `page_location` (`/pricing`: no scheme, host, query or fragment).
     """
 
     parameter: _ParameterName | None = None
     field: Literal["page"] | None = None
-    equals: str | None = None
-    any_of: Annotated[tuple[str, ...], Field(min_length=1, strict=False)] | None = None
-    contains: _SomeText | None = None
-    starts_with: _SomeText | None = None
-    matches: Annotated[_SomeText, AfterValidator(_usable_pattern)] | None = None
-    at_least: _Number | None = None
-    at_most: _Number | None = None
-    exists: bool | None = None
 
     @model_validator(mode="after")
-    def _one_subject_one_operator(self) -> Condition:
+    def _one_subject(self) -> Condition:
         if (self.parameter is None) == (self.field is None):
             raise ValueError('must name what it looks at: a parameter, or field = "page"')
-        given = self._given
-        if len(given) != 1:
-            raise ValueError(f"must have exactly one of {', '.join(OPERATORS)}; it has {', '.join(given) or 'none'}")
         if self.field == "page" and self.is_numeric:
             raise ValueError(f"{self.operator} needs a number, and the page is text")
         return self
 
     @property
-    def _given(self) -> tuple[str, ...]:
-        return tuple(operator for operator in OPERATORS if getattr(self, operator) is not None)
-
-    @property
-    def operator(self) -> str:
-        """Name of the operator: one of `OPERATORS`."""
-        return self._given[0]
-
-    @property
-    def operand(self) -> str | tuple[str, ...] | float | bool:
-        """What the operator compares with: text, texts (`any_of`), a number (`is_numeric`) or a bool (`exists`)."""
-        operand: str | tuple[str, ...] | float | bool = getattr(self, self.operator)
-        return operand
-
-    @property
-    def is_numeric(self) -> bool:
-        """Whether the parameter is read as a number."""
-        return self.operator in _NUMERIC
-
-    def describe(self) -> str:
-        """Return the condition as a person reads it: `percent_scrolled at least 90`."""
-        operand = self.operand
-        if isinstance(operand, bool):
-            return f"{self.parameter or self.field} {'exists' if operand else 'does not exist'}"
-        if isinstance(operand, float):
-            return f"{self.parameter} {self.operator.replace('_', ' ')} {operand:g}"
-        texts = " | ".join((operand,) if isinstance(operand, str) else operand)
-        return f"{self.parameter or self.field} {self.operator.replace('_', ' ')} {texts}"
+    def subject(self) -> str:
+        """The parameter, or "page"."""
+        return self.parameter or self.field or ""
 
     def document(self) -> dict[str, Any]:
         """Return the JSON form: `parameter` or `field`, `operator`, `operand`."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from microconv import templates
+from microconv.analyses.attribution.results import AttributionCredit, AttributionResult, Untouched
 from microconv.analyses.entries import counted_id
-from microconv.analyses.results import AttributionCredit, AttributionResult, Untouched
 from microconv.errors import ConfigError
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 from microconv import templates
 from microconv.analyses.entries import counted_id
-from microconv.analyses.results import FunnelResult, FunnelStep
+from microconv.analyses.funnels.results import FunnelResult, FunnelStep
 
 if TYPE_CHECKING:
     from microconv.config import FunnelConfig
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from microconv.taxonomy import Taxonomy
     from microconv.templates import Query, Value
 
-_UNIT_COLUMNS = {"actor": "actor_key", "session": "session_key"}
+_UNIT_COLUMNS = {"actors": "actor_key", "sessions": "session_key"}
 
 
 def funnel(engine: Engine, config: FunnelConfig, taxonomy: Taxonomy) -> FunnelResult:
@@ -31,7 +31,7 @@ def funnel(engine: Engine, config: FunnelConfig, taxonomy: Taxonomy) -> FunnelRe
     counts = [row["units"] for row in rows]
     return FunnelResult(
         funnel=config.name,
-        unit=config.unit,
+        unit=config.count.removesuffix("s"),
         window_seconds=config.window.seconds,
         steps=tuple(
             FunnelStep(
@@ -48,12 +48,12 @@ def funnel(engine: Engine, config: FunnelConfig, taxonomy: Taxonomy) -> FunnelRe
 
 def funnel_query(config: FunnelConfig, taxonomy: Taxonomy) -> Query:
     """Return the query of a funnel; TaxonomyError when a step is no micro-conversion of the taxonomy."""
-    steps = [counted_id(taxonomy, step, named_by=f'funnel "{config.name}"') for step in config.steps]
+    steps = [counted_id(taxonomy, step.did[0], named_by=f'funnel "{config.name}"') for step in config.steps]
     params: dict[str, Value] = {f"step_{number}": step for number, step in enumerate(steps, start=1)}
     return templates.query(
         "analyses/funnel",
         params={**params, "window_us": config.window.microseconds},
-        structure={"steps": len(steps), "unit_column": _UNIT_COLUMNS[config.unit]},
+        structure={"steps": len(steps), "unit_column": _UNIT_COLUMNS[config.count]},
     )
 
 
