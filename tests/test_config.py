@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import tomllib
 from pathlib import Path
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from config_files import BIGQUERY, MINIMAL, PULLED, problem, write
+from microconv.conditions import Comparison
 from microconv.config import Config, Duration, load_config
+from microconv.config_analyses import RULE_MODELS
 from microconv.errors import ConfigError, UsageError
 
 ROOT = Path(__file__).parent.parent
@@ -32,7 +35,7 @@ def test_minimal_file_gets_the_documented_defaults(tmp_path):
     assert (config.taxonomy.preset, config.taxonomy.file) == ("ecommerce", None)
     assert config.attribution.conversion == "purchase"
     assert [window.text for window in config.attribution.windows] == ["1d", "7d", "30d"]
-    assert config.attribution.models == ("first", "last", "last_non_direct", "linear", "time_decay", "position")
+    assert config.attribution.models == (*RULE_MODELS, "markov", "shapley")
     assert config.attribution.half_life.seconds == 7 * 86_400
     assert (config.funnels, config.segments, config.destinations) == ((), (), ())
     assert (config.identity.file, config.identity.table, config.consent.file) == (None, None, None)
@@ -59,7 +62,12 @@ format = "csv"
     )
 
     funnel, segment, destination = config.funnels[0], config.segments[0], config.destinations[0]
-    assert (funnel.unit, funnel.order, funnel.window) == ("actor", "ordered", Duration.parse("7d"))
+    assert (funnel.count, funnel.order, funnel.entry) == ("actors", "ordered", "closed")
+    assert (funnel.window, funnel.step_window, funnel.whole_window) == (
+        Duration.parse("7d"),
+        None,
+        Duration.parse("7d"),
+    )
     assert (segment.rule.at_least, segment.rule.not_did, segment.identity) == (1, None, ("email",))
     assert (destination.kind, destination.path) == ("file", tmp_path / "exports")
 
@@ -391,19 +399,19 @@ def leaves(model: type[BaseModel], path: tuple[str, ...] = ()):
     for name, info in model.model_fields.items():
         kinds = [info.annotation, *get_args(info.annotation)]
         inner = [kind for kind in kinds if isinstance(kind, type) and issubclass(kind, BaseModel)]
-        if inner:
+        if inner and not issubclass(inner[0], Comparison):
             yield from leaves(inner[0], (*path, name))
         elif (*path, name) != ("file",):
             yield (*path, name), info
 
 
 def value_at(document, path):
-    for part in path:
-        document = document[0] if isinstance(document, list) else document
-        if part not in document:
-            return None
-        document = document[part]
-    return document
+    """The value at a path, in the first entry of each list that has it; None where there is none."""
+    if isinstance(document, list) and path:
+        return next((found for entry in document if (found := value_at(entry, path)) is not None), None)
+    if not path:
+        return document
+    return value_at(document[path[0]], path[1:]) if isinstance(document, dict) and path[0] in document else None
 
 
 NOT_THE_DEFAULT = {
@@ -411,12 +419,19 @@ NOT_THE_DEFAULT = {
     ("identity", "file"),
     ("consent", "file"),
     ("segments", "rule", "not_did"),
+    *(("funnels", key) for key in ("hold", "step_window")),
+    ("funnels", "exclude", "where"),
+    ("funnels", "exclude", "between"),
+    ("funnels", "steps", "where"),
+    ("funnels", "steps", "optional"),
 }
 COMMENTED_OUT = {
     *(("engine", key) for key in ("dataset", "lease", "maximum_bytes_billed", "project", "location")),
     *(("engine", key) for key in ("maximum_bytes_per_run", "api_endpoint", "storage_endpoint")),
     *(("sources", key) for key in ("project", "dataset", "cache")),
     ("taxonomy", "file"),
+    ("attribution", "spend_file"),
+    ("attribution", "spend_table"),
     ("identity", "table"),
     ("consent", "table"),
 }
@@ -425,7 +440,17 @@ COMMENTED_OUT = {
 def test_example_loads():
     config = load_config(ROOT / "config.example.toml", {})
 
-    assert config.funnels[0].steps == ("view_item", "add_to_cart", "begin_checkout", "purchase")
+    assert [step.label for step in config.funnels[0].steps] == [
+        "view_item",
+        "add_to_cart",
+        "begin_checkout",
+        "purchase",
+    ]
+    shirts = config.funnels[1]
+    assert shirts.steps[0].label == "shirt seen"
+    assert shirts.steps[1].did == ("add_to_wishlist", "add_to_cart")
+    assert (shirts.step_window, shirts.whole_window) == (Duration.parse("1d"), None)
+    assert shirts.exclude[0].between == (1, 3)
     assert config.identity.file == ROOT / "identity.csv"
 
 
@@ -444,7 +469,7 @@ def test_example_shows_every_key_and_no_other_default_than_the_true_one():
             assert shown is not None, path
         if not info.is_required() and info.default is not None and path not in NOT_THE_DEFAULT:
             default = info.default
-            expected = [str(one) for one in default] if isinstance(default, tuple) else default
+            expected = json.loads(json.dumps(default, default=str)) if isinstance(default, tuple) else default
             assert shown == (expected if isinstance(expected, list | int | float) else str(expected)), path
 
 

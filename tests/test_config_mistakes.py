@@ -236,11 +236,46 @@ def test_two_destinations_that_would_overwrite_each_other_are_refused(tmp_path):
         ("steps = ['a']", "line 9: funnels[0].steps needs at least 2 entries"),
         ("steps = 'a,b'", 'line 9: funnels[0].steps = "a,b" must be a list'),
         ("steps = ['a',\n ' ']", "line 9: funnels[0].steps[1]"),
-        ("steps = ['a', 'b']\nunit = 'user'", 'line 10: funnels[0].unit = "user" is not "actor" or "session"'),
-        ("steps = ['a', 'b']\norder = 'strict'", 'line 10: funnels[0].order = "strict" is not "ordered"'),
+        (
+            "steps = ['a', 'b']\ncount = 'users'",
+            'line 10: funnels[0].count = "users" is not "actors", "attempts" or "sessions"',
+        ),
+        (
+            "steps = ['a', 'b']\norder = 'random'",
+            'line 10: funnels[0].order = "random" is not "ordered", "strict" or "unordered"',
+        ),
+        ("steps = ['a', { did = [] }]", "line 9: funnels[0].steps[1].did needs at least 1 entry"),
+        ("steps = ['a', 7]", "line 9: funnels[0].steps[1] = 7 must be a table in braces"),
+        ("steps = ['a', { did = 'b', option = true }]", 'option is not a known key (did you mean "optional"?)'),
+        (
+            "steps = ['a', { did = 'b', optional = true }]",
+            "optional = true is true for the first or last step",
+        ),
+        (
+            "steps = ['a', { did = 'b', where = [{ property = 'page' }] }]",
+            "steps[1].where[0] must have exactly one of equals, any_of",
+        ),
+        (
+            "steps = ['a', { did = 'b', where = [{ property = 'a b', equals = 'x' }] }]",
+            'where[0].property = "a b" is not the name of a property such as "page"',
+        ),
+        (
+            "steps = ['a', 'b']\nwindow = '1d'\nstep_window = '1d'",
+            'line 11: funnels[0].step_window = "1d" cannot be given',
+        ),
+        (
+            "steps = ['a', 'b']\norder = 'unordered'\nentry = 'open'",
+            'funnels[0].entry = "open" is "open", and',
+        ),
+        ("steps = ['a', 'b']\norder = 'unordered'\nstep_window = '1d'", 'step_window = "1d" needs an order of steps'),
+        ("steps = ['a', 'b']\nhold = ['page', 'page']", 'line 10: funnels[0].hold[1] = "page" is there twice'),
+        (
+            "steps = ['a', 'b']\nexclude = [{ did = 'c', between = [2, 1] }]",
+            "line 10: funnels[0].exclude[0].between must be two steps of this funnel, the earlier first, from 1 to 2",
+        ),
         ("steps = ['a', 'b']\nwindow = '0d'", 'line 10: funnels[0].window = "0d" is not a length of time'),
         ("steps = ['a', 'b']\nwindow = '99999d'", '(at most "3650d") [default "7d"]'),
-        ("unit = 'actor'", "line 7: funnels[0].steps is required: micro-conversion ids, first step first"),
+        ("count = 'actors'", "line 7: funnels[0].steps is required: micro-conversion ids, first step first"),
     ],
 )
 def test_mistakes_in_a_funnel(tmp_path, entry, said):

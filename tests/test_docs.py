@@ -22,7 +22,8 @@ import pytest
 from markdown_it import MarkdownIt
 
 from microconv import templates
-from microconv.analyses import results
+from microconv.analyses.attribution import results as attribution_results
+from microconv.analyses.funnels import results as funnel_results
 from microconv.cli import INTERRUPTED, cli
 from microconv.config import load_config
 from microconv.errors import MicroconvError
@@ -269,11 +270,11 @@ def keys(kind: type) -> set[str]:
 
 CONTRACTS = {
     "sync": ((), keys(SyncResult) - {"warnings"}),
-    "funnel": ((), keys(results.FunnelResult)),
-    "funnel, a step": (("steps", 0), keys(results.FunnelStep)),
-    "attribution": ((), keys(results.AttributionResult)),
-    "attribution, a credit": (("results", 0), keys(results.AttributionCredit)),
-    "attribution, untouched": (("untouched", 0), keys(results.Untouched)),
+    "funnel": ((), keys(funnel_results.FunnelResult)),
+    "funnel, a step": (("steps", 0), keys(funnel_results.FunnelStep)),
+    "attribution": ((), keys(attribution_results.AttributionResult)),
+    "attribution, a credit": (("results", 0), keys(attribution_results.AttributionCredit)),
+    "attribution, untouched": (("untouched", 0), keys(attribution_results.Untouched)),
 }
 
 

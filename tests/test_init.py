@@ -78,10 +78,15 @@ def test_written_configuration_loads_and_fits_its_preset(exports, preset):
     taxonomy = load_taxonomy(preset=config.taxonomy.preset, file=None)
     assert config.taxonomy.preset == preset
     segment = config.segments[0]
-    named = {*config.funnels[0].steps, config.attribution.conversion, segment.rule.did, segment.rule.not_did}
+    named = {
+        *(each for step in config.funnels[0].steps for each in step.did),
+        config.attribution.conversion,
+        segment.rule.did,
+        segment.rule.not_did,
+    }
     assert named <= set(taxonomy.ids)
     assert taxonomy.entry(config.attribution.conversion).kind == "macro"
-    ranks = [taxonomy.rank(step) for step in config.funnels[0].steps]
+    ranks = [taxonomy.rank(step.did[0]) for step in config.funnels[0].steps]
     assert ranks == sorted(ranks)
     assert config.destinations[0].path.name not in {"exports"}
 

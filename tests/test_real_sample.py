@@ -33,7 +33,7 @@ def reference(sample: Path) -> dict[str, Any]:
 def synced(sample: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Project, SyncResult]]:
     folder = tmp_path_factory.mktemp("sample")
     funnels = "".join(
-        f'[[funnels]]\nname = "{name}"\nsteps = {STEPS}\nunit = "{unit}"\nwindow = "{window}"\n'
+        f'[[funnels]]\nname = "{name}"\nsteps = {STEPS}\ncount = "{unit}s"\nwindow = "{window}"\n'
         for name, (unit, window) in FUNNELS.items()
     )
     config = write_config(folder, exports=str(sample / "ga4_sample" / "events_*.parquet"), extra=funnels)

@@ -32,7 +32,7 @@ window = "2d"
 [[funnels]]
 name = "visit"
 steps = ["view_item", "add_to_cart"]
-unit = "session"
+count = "sessions"
 [[segments]]
 name = "carts"
 rule = { did = "add_to_cart", within = "14d", not_did = "purchase" }
