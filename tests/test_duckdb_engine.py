@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 import ga4
-from microconv.engines.base import Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
+from microconv.engines.base import AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
 from microconv.engines.duckdb import DuckDBEngine, duckdb_type
 from microconv.errors import EngineError, LockedError, MicroconvError, SourceError
 from microconv.exports import RAW_COLUMNS, Shard, list_shards, read_schema
@@ -166,6 +166,13 @@ def test_put_row_replaces_the_row_of_the_same_grain(engine: DuckDBEngine):
     put(engine, ("p1", FIRST, 1, 3), ("p2", FIRST, 1, 4), ("p1", SECOND, 1, 5))
 
     assert sorted(visits(engine)) == [("p1", SECOND, 1, 5), ("p2", FIRST, 1, 4)]
+
+
+def test_added_rows_stand_beside_those_that_are_there(engine: DuckDBEngine):
+    put(engine, ("p1", FIRST, 1, 3))
+    engine.apply([AddRows(VISITS, tuple({"property": "p2", "visit": visit, "events": 7} for visit in (1, 1)))])
+
+    assert sorted(visits(engine), key=str) == sorted([("p1", FIRST, 1, 3), *[("p2", None, 1, 7)] * 2], key=str)
 
 
 def test_days_of_one_property_are_replaced_from_scratch_by_column_name(engine: DuckDBEngine):

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from dataclasses import asdict, dataclass, fields
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 if TYPE_CHECKING:
     from datetime import date
@@ -18,6 +19,30 @@ def frame(rows: tuple[Any, ...], row_type: Any) -> pd.DataFrame:  # noqa: ANN401
     import pandas as pd  # noqa: PLC0415 - pandas costs 300 ms, and only a caller who wants a frame pays for it
 
     return pd.DataFrame([asdict(row) for row in rows], columns=[column.name for column in fields(row_type)])
+
+
+class Result(ABC):
+    """What an analysis returns: rows of one class, and the assumptions that they rest on. Subclasses are dataclasses."""
+
+    analysis: ClassVar[str]
+    """Name of the analysis, as in `mc_result_<analysis>`."""
+    row_type: ClassVar[type]
+    """Class of the rows: a dataclass of plain values."""
+    assumptions: tuple[str, ...]
+
+    @property
+    @abstractmethod
+    def rows(self) -> tuple[Any, ...]:
+        """The rows that tables, CSV and saved results show."""
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document: every attribute, dates as ISO strings."""
+        document: dict[str, Any] = iso_dates(asdict(self))  # type: ignore[call-overload]  # subclasses are dataclasses
+        return document
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row per item of `rows`, with the fields of their class as columns."""
+        return frame(self.rows, self.row_type)
 
 
 @dataclass(frozen=True)

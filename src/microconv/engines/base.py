@@ -57,7 +57,15 @@ class PutRow:
     row: Mapping[str, Value]
 
 
-Change = DeleteDays | DeleteKeys | InsertScratch | PutRow
+@dataclass(frozen=True)
+class AddRows:
+    """Add rows, whatever is there already."""
+
+    table: Table
+    rows: tuple[Mapping[str, Value], ...]
+
+
+Change = DeleteDays | DeleteKeys | InsertScratch | PutRow | AddRows
 
 
 def check_version(table: Table, found: int | None) -> None:

@@ -5,17 +5,17 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
-from microconv.engines.base import RAW_EVENTS, Change, DeleteDays, DeleteKeys, InsertScratch, check_version
+from microconv.engines.base import RAW_EVENTS, AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, check_version
 from microconv.engines.dialect import to_duckdb
 from microconv.errors import EngineError, LockedError, SourceError
-from microconv.exports import RAW_COLUMNS, struct_fields
+from microconv.exports import RAW_COLUMNS, columns_of, struct_fields
 
 if TYPE_CHECKING:
     from types import TracebackType
@@ -154,7 +154,7 @@ class DuckDBEngine:
                 f"read_json({files}, format = 'newline_delimited', columns = {{{columns}}}, "
                 f"compression = {_text(compression)}, maximum_object_size = {_MAX_JSON_OBJECT_BYTES})"
             )
-        known = ", ".join(_quote(name) for name in sorted({leaf.partition(".")[0] for leaf in schema.leaves}))
+        known = ", ".join(_quote(name) for name in sorted(columns_of(schema.leaves)))
         self._reading = paths
         with self._errors(shards[0].name, self._reading):
             self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {RAW_EVENTS} AS SELECT {known} FROM {source}")
@@ -180,14 +180,20 @@ class DuckDBEngine:
             case InsertScratch(scratch=scratch):
                 names = ", ".join(_quote(name) for name in self._common_columns(change.table.name, scratch))
                 self._connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {_quote(scratch)}")
+            case AddRows(rows=rows):
+                for row in rows:
+                    self._insert(table, row)
             case _:
                 grain = " AND ".join(f"{_quote(name)} = ?" for name in change.table.grain)
                 self._connection.execute(
                     f"DELETE FROM {table} WHERE {grain}", [change.row[name] for name in change.table.grain]
                 )
-                names = ", ".join(_quote(name) for name in change.row)
-                marks = ", ".join("?" for _ in change.row)
-                self._connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(change.row.values()))
+                self._insert(table, change.row)
+
+    def _insert(self, table: str, row: Mapping[str, Value]) -> None:
+        names = ", ".join(_quote(name) for name in row)
+        marks = ", ".join("?" for _ in row)
+        self._connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row.values()))
 
     def _common_columns(self, table: str, scratch: str) -> list[str]:
         there = set(self._columns(scratch))

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import json
+from collections.abc import Callable, Mapping, Sequence
+from datetime import date
 from itertools import groupby
 from typing import TYPE_CHECKING
 
-from microconv.engines.base import Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
+from microconv.engines.base import AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
 from microconv.templates import quote
 
 if TYPE_CHECKING:
+    from microconv.tables import Table
     from microconv.templates import Value
 
 Params = dict[str, tuple[str, "Value"]]
@@ -36,7 +39,7 @@ class Script:
             else:
                 self._change(first)
 
-    def _change(self, change: DeleteDays | DeleteKeys | InsertScratch) -> None:
+    def _change(self, change: DeleteDays | DeleteKeys | InsertScratch | AddRows) -> None:
         table = quote(change.table.name)
         match change:
             case DeleteDays(property_id=property_id, dates=dates):
@@ -59,6 +62,23 @@ class Script:
                     f"INSERT INTO {table} ({_names(common)}) SELECT {values} FROM {quote(source)} AS s"
                 )
 
+            case AddRows(rows=rows):
+                self._add_rows(change.table, rows)
+
+    def _add_rows(self, table: Table, rows: Sequence[Mapping[str, Value]]) -> None:
+        """Insert any number of rows with one parameter: a query takes 10,000 of them, and arrays of them no NULL."""
+        columns = [column for column in table.columns if any(column.name in row for row in rows)]
+        texts = (f"JSON_VALUE(r, '$.{column.name}')" for column in columns)
+        values = (
+            text if column.type == "STRING" else f"CAST({text} AS {column.type})"
+            for text, column in zip(texts, columns, strict=True)
+        )
+        document = self._parameter("STRING", json.dumps(list(map(dict, rows)), default=_iso))
+        self.statements.append(
+            f"INSERT INTO {quote(table.name)} ({_names([column.name for column in columns])}) "
+            f"SELECT {', '.join(values)} FROM UNNEST(JSON_QUERY_ARRAY({document})) AS r"
+        )
+
     def _put(self, puts: Sequence[PutRow]) -> None:
         table = puts[0].table
         kinds = {column.name: column.type for column in table.columns}
@@ -80,6 +100,10 @@ class Script:
 def _kind(change: Change) -> object:
     """Tell which changes can be made together: rows with the same columns for the same table, and nothing else."""
     return (change.table.name, tuple(change.row)) if isinstance(change, PutRow) else id(change)
+
+
+def _iso(value: object) -> str:
+    return value.isoformat() if isinstance(value, date) else str(value)
 
 
 def _names(columns: Sequence[str]) -> str:
