@@ -46,6 +46,52 @@ def test_reading_a_key_is_a_list_lookup_with_the_same_rows(value: str):
     assert_same_rows(duckdb_rows, reference_rows, ordered=True)
 
 
+LISTS = (
+    {"id": "INT64", "n": "ARRAY<INT64>", "w": "ARRAY<STRING>", "s": "STRING"},
+    [
+        {"id": 1, "n": [3, 1, 3, 2], "w": ["b", "a", "B", "b", ""], "s": "b"},
+        {"id": 2, "n": [1], "w": ["\u00e4", "z"], "s": None},
+        {"id": 3, "n": [], "w": [], "s": "x_b"},
+        {"id": 4, "n": None, "w": None, "s": ""},
+    ],
+)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "ARRAY_TO_STRING(ARRAY(SELECT DISTINCT x AS one FROM UNNEST(v.w) AS x ORDER BY one), '|')",
+        "ARRAY_TO_STRING(ARRAY(SELECT DISTINCT NULLIF(LOWER(x), '') AS one FROM UNNEST(v.w) AS x ORDER BY one), '|')",
+        "ARRAY_TO_STRING(ARRAY(SELECT DISTINCT CAST(x AS STRING) AS one FROM UNNEST(v.n) AS x ORDER BY one), '|')",
+        "ARRAY_TO_STRING(ARRAY(SELECT DISTINCT CONCAT(x, v.s) AS one FROM UNNEST(v.w) AS x ORDER BY one), '|')",
+        "EXISTS(SELECT 1 FROM UNNEST(v.n) AS x WHERE x > 2)",
+        "NOT EXISTS(SELECT 1 FROM UNNEST(v.n) AS x WHERE CAST(x AS STRING) = '2')",
+        "EXISTS(SELECT 1 FROM UNNEST(SPLIT(v.s, '_')) AS x WHERE x IN UNNEST(v.w))",
+    ],
+)
+def test_questions_to_a_rows_own_array_are_list_functions_with_the_same_rows(expression: str):
+    query = f"SELECT v.id, {expression} AS x FROM v ORDER BY v.id"
+    assert "UNNEST" not in to_duckdb(query)
+    duckdb_rows, reference_rows = (judge(query, {}, {"v": LISTS}) for judge in JUDGES.values())
+    assert_same_rows(duckdb_rows, reference_rows, ordered=True)
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        "ARRAY_TO_STRING(ARRAY(SELECT DISTINCT x AS one FROM UNNEST(v.w) AS x ORDER BY one DESC), '|')",
+        "ARRAY_TO_STRING(ARRAY(SELECT x AS one FROM UNNEST(v.w) AS x ORDER BY one), '|')",
+        "EXISTS(SELECT MAX(x) FROM UNNEST(v.n) AS x WHERE x > 2)",
+        "EXISTS(SELECT 1 FROM UNNEST(v.n) AS x WITH OFFSET AS o WHERE o > 2)",
+    ],
+)
+def test_other_questions_to_an_array_stay_subqueries_with_the_same_rows(expression: str):
+    query = f"SELECT v.id, {expression} AS x FROM v ORDER BY v.id"
+    assert "UNNEST" in to_duckdb(query)
+    duckdb_rows, reference_rows = (judge(query, {}, {"v": LISTS}) for judge in JUDGES.values())
+    assert_same_rows(duckdb_rows, reference_rows, ordered=True)
+
+
 @pytest.mark.parametrize(
     "query",
     [

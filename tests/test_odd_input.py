@@ -109,11 +109,11 @@ def test_values_that_look_like_sql_are_only_values(tmp_path):
         sources = project.engine._connection.execute("SELECT source FROM mc_sessions WHERE user_id IS NULL").fetchall()
         assert sources == [(ODD,)]
         queries = (
-            staging.events(ODD, ShardSchema(RAW_LEAVES, "", None), project.taxonomy, is_provisional=False),
-            staging.micro_conversions(project.taxonomy, (None, None)),
+            staging.events(ODD, ShardSchema(RAW_LEAVES, "", None), project.rules, is_provisional=False),
+            staging.micro_conversions(project.rules, (None, None)),
             staging.sessions(project.taxonomy),
             staging.touched_sessions(ODD, [FIRST_DAY]),
-            staging.neighbour_events(ODD, [FIRST_DAY], (FIRST_DAY, FIRST_DAY), project.taxonomy),
+            staging.neighbour_events(ODD, [FIRST_DAY], (FIRST_DAY, FIRST_DAY), project.rules),
             staging.session_span(ODD, staging.TOUCHED_SESSIONS),
         )
     for query in queries:

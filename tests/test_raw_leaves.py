@@ -12,7 +12,9 @@ from sqlglot import exp, parse_one
 
 from judges.cases import discover
 from microconv import staging, templates
-from microconv.exports import RAW_LEAVES, ShardSchema
+from microconv.exports import BASIC_LEAVES, RAW_LEAVES, ShardSchema
+from microconv.properties import leaves, resolve
+from microconv.staging import Rules
 from microconv.taxonomy import load_taxonomy
 
 GOLDEN = Path(__file__).parent / "golden" / "raw_leaves.txt"
@@ -45,15 +47,18 @@ def leaves_read(sql: str) -> set[str]:
     return found - {"client_key"}
 
 
+def leaves_of_events(rules: Rules) -> set[str]:
+    schema = ShardSchema(RAW_LEAVES, "all", None)
+    return leaves_read(staging.events("p", schema, rules, is_provisional=False).sql)
+
+
 def raw_leaves() -> str:
-    """For each template that reads the export, the leaves it reads, whatever the taxonomy."""
+    """For each template that reads the export, the leaves it reads, whatever the taxonomy and the properties."""
     found: dict[str, set[str]] = {name: set() for name in templates.names()}
     for case in discover():
         found[case.template] |= leaves_read(case.query.sql)
-    schema = ShardSchema(RAW_LEAVES, "all", None)
     for preset in PRESETS:
-        query = staging.events("p", schema, load_taxonomy(preset=preset, file=None), is_provisional=False)
-        found[query.name] |= leaves_read(query.sql)
+        found["staging/events"] |= leaves_of_events(Rules(load_taxonomy(preset=preset, file=None)))
     return "".join(
         f"{name}\n" + "".join(f"  {leaf}\n" for leaf in sorted(found[name])) for name in sorted(found) if found[name]
     )
@@ -67,8 +72,19 @@ def test_only_one_template_reads_the_export():
     assert [line for line in raw_leaves().splitlines() if not line.startswith(" ")] == ["staging/events"]
 
 
+def test_of_items_the_fields_carried_are_read_and_no_others():
+    taxonomy = load_taxonomy(preset="ecommerce", file=None)
+    carried = (resolve("coupon"), resolve("item_id"), resolve("page_title"))
+
+    without, read = leaves_of_events(Rules(taxonomy)), leaves_of_events(Rules(taxonomy, carried))
+
+    assert without <= BASIC_LEAVES | {"event_params.*"}
+    assert read - without == {"items.coupon", "items.item_id"}
+    assert leaves(carried) == BASIC_LEAVES | {"items.coupon", "items.item_id"}
+
+
 @pytest.mark.parametrize(
-    ("sql", "leaves"),
+    ("sql", "found"),
     [
         ("SELECT e.`device`.`category` FROM raw_events AS e", {"device.category"}),
         ("SELECT TO_JSON_STRING(e.event_params) FROM raw_events AS e", {"event_params.*"}),
@@ -79,8 +95,8 @@ def test_only_one_template_reads_the_export():
         ("SELECT e.user_id FROM mc_events AS e", set()),
     ],
 )
-def test_leaves_of_a_query_are_found(sql: str, leaves: set[str]):
-    assert leaves_read(sql) == leaves
+def test_leaves_of_a_query_are_found(sql: str, found: set[str]):
+    assert leaves_read(sql) == found
 
 
 if __name__ == "__main__":

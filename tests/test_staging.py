@@ -15,15 +15,17 @@ import pytest
 from judges import reference_judge
 from judges.cases import KNOWN
 from judges.types import Columns
-from microconv import staging, templates
+from microconv import properties, staging, templates
 from microconv.exports import RAW_LEAVES, REQUIRED_LEAVES, ShardSchema
+from microconv.staging import Rules
 from microconv.tables import TABLES
-from microconv.taxonomy import PRESETS, Taxonomy, load_taxonomy
+from microconv.taxonomy import PRESETS, load_taxonomy
 from microconv.templates import Query
 from microconv.traffic import ChannelRules, load_channel_rules
 from taxonomy_files import GOAL, entry, write_file
 
 NOWHEN: staging.Span = (None, None)
+PROPERTIES = tuple(sorted(properties.resolve(name) for name in ("item_id", "coupon", "page_title")))
 CONDITION = 'where = [{{ parameter = "{}", {} }}]'
 
 
@@ -33,13 +35,8 @@ def taxonomy_of(tmp_path: Path) -> Any:
     return lambda *entries: load_taxonomy(preset=None, file=write_file(tmp_path, "".join(entries) + GOAL))
 
 
-def column(taxonomy: Taxonomy, parameter: str, *, as_number: bool = False) -> str:
-    (found,) = (
-        each.name
-        for each in staging.carried_columns(taxonomy)
-        if (each.parameter, each.as_number) == (parameter, as_number)
-    )
-    return found
+def column(parameter: str, *, as_number: bool = False) -> str:
+    return properties.parameter(parameter, as_number=as_number).column
 
 
 def values(query: Query) -> dict[str, Any]:
@@ -62,20 +59,17 @@ def test_columns_of_carried_parameters_are_named_after_them_and_their_form(taxon
         entry("d", 'page = { starts_with = "/pricing" }'),
     )
 
-    assert [(each.name, each.column.type) for each in staging.carried_columns(taxonomy)] == [
+    assert [(each.name, each.type) for each in Rules(taxonomy).extra_columns(TABLES["mc_events"])] == [
         ("text_method", "STRING"),
         ("text_percent_scrolled", "STRING"),
         ("number_percent_scrolled", "FLOAT64"),
     ]
 
 
-def test_parameters_whose_plain_names_are_alike_have_columns_of_their_own(taxonomy_of: Any):
+def test_parameters_whose_plain_names_are_alike_have_columns_of_their_own():
     names = ("form_id", "form.id", "form-id", "Form_ID", "form__id")
-    taxonomy = taxonomy_of(
-        *(entry(f"e{place}", CONDITION.format(name, "exists = true")) for place, name in enumerate(names))
-    )
 
-    columns = [column(taxonomy, name) for name in names]
+    columns = [column(name) for name in names]
 
     assert columns[0] == "text_form_id"
     assert len({name.lower() for name in columns}) == len(names)
@@ -89,7 +83,7 @@ def test_events_read_the_carried_parameters_and_rank_events_by_stage(taxonomy_of
         entry("early_too", stage="awareness", event="an_event"),
     )
 
-    query = staging.events("p1", ShardSchema(RAW_LEAVES, "", None), taxonomy, is_provisional=True)
+    query = staging.events("p1", ShardSchema(RAW_LEAVES, "", None), Rules(taxonomy), is_provisional=True)
 
     assert values(query) == {
         "property": "p1",
@@ -97,7 +91,7 @@ def test_events_read_the_carried_parameters_and_rank_events_by_stage(taxonomy_of
         "ranked_events": ["view", "an_event", "submit", "goal"],
         "carried_0": "form.id",
     }
-    assert f"AS `{column(taxonomy, 'form.id')}`" in query.sql
+    assert f"AS `{column('form.id')}`" in query.sql
 
 
 @pytest.mark.parametrize(
@@ -117,11 +111,11 @@ def test_events_read_the_carried_parameters_and_rank_events_by_stage(taxonomy_of
 def test_operand_of_every_operator_is_a_parameter(taxonomy_of: Any, operation: str, params: dict[str, Any], sql: str):
     taxonomy = taxonomy_of(entry("a", CONDITION.format("form.id", operation)))
 
-    query = staging.micro_conversions(taxonomy, NOWHEN)
+    query = staging.micro_conversions(Rules(taxonomy), NOWHEN)
 
     given = {name: value for name, value in values(query).items() if name.startswith(("text_", "texts_", "number_"))}
     assert given == params
-    name = column(taxonomy, "form.id", as_number="number_0" in params)
+    name = column("form.id", as_number="number_0" in params)
     assert sql.format(column=f"o.`{name}`") in query.sql
 
 
@@ -136,7 +130,7 @@ def test_operands_of_several_conditions_keep_apart(taxonomy_of: Any):
         entry("x", f"where = [{', '.join(where)}]"), entry("y", CONDITION.format("a", 'equals = "4"'))
     )
 
-    query = staging.micro_conversions(taxonomy, NOWHEN)
+    query = staging.micro_conversions(Rules(taxonomy), NOWHEN)
 
     given = values(query)
     assert {name: given[name] for name in ("text_0", "number_1", "texts_2", "text_3")} == {
@@ -155,7 +149,7 @@ def test_replaced_entry_counts_as_its_replacement_in_all_that_is_staged(taxonomy
         entry("own", 'value = "event"', stage="awareness"),
     )
 
-    query = staging.micro_conversions(taxonomy, NOWHEN)
+    query = staging.micro_conversions(Rules(taxonomy), NOWHEN)
 
     as_new = ("new", "secondary", "consideration", "fixed", 5.0)
     assert pairs(query) == {
@@ -166,13 +160,13 @@ def test_replaced_entry_counts_as_its_replacement_in_all_that_is_staged(taxonomy
         ("goal", 3): ("goal", "macro", "decision", "none", 0.0),
     }
     assert "QUALIFY" in query.sql
-    assert "QUALIFY" not in staging.micro_conversions(taxonomy_of(), NOWHEN).sql
+    assert "QUALIFY" not in staging.micro_conversions(Rules(taxonomy_of()), NOWHEN).sql
 
 
 def test_event_named_twice_by_an_entry_is_one_pair(taxonomy_of: Any):
     twice = '[[micro_conversions]]\nid = "a"\nkind = "secondary"\nstage = "awareness"\nevents = ["x", "x"]\n'
 
-    assert values(staging.micro_conversions(taxonomy_of(twice), NOWHEN))["pair_events"] == ["x", "goal"]
+    assert values(staging.micro_conversions(Rules(taxonomy_of(twice)), NOWHEN))["pair_events"] == ["x", "goal"]
 
 
 def test_key_events_are_those_of_macro_conversions_without_conditions(taxonomy_of: Any):
@@ -188,12 +182,12 @@ def test_key_events_are_those_of_macro_conversions_without_conditions(taxonomy_o
 
 
 def test_fingerprint_follows_the_meaning_of_the_taxonomy_and_not_its_words(taxonomy_of: Any):
-    usual = staging.fingerprint(taxonomy_of(entry("a", 'name = "A"')))
+    usual = Rules(taxonomy_of(entry("a", 'name = "A"'))).fingerprint
 
-    assert staging.fingerprint(taxonomy_of(entry("a", 'name = "Another"'))) == usual
-    assert staging.fingerprint(taxonomy_of(entry("a", event="b"))) != usual
-    assert staging.fingerprint(taxonomy_of(entry("a", "value = 1"))) != usual
-    assert staging.fingerprint(taxonomy_of(entry("a", CONDITION.format("p", "exists = true")))) != usual
+    assert Rules(taxonomy_of(entry("a", 'name = "Another"'))).fingerprint == usual
+    assert Rules(taxonomy_of(entry("a", event="b"))).fingerprint != usual
+    assert Rules(taxonomy_of(entry("a", "value = 1"))).fingerprint != usual
+    assert Rules(taxonomy_of(entry("a", CONDITION.format("p", "exists = true")))).fingerprint != usual
 
 
 def forget_templates() -> None:
@@ -220,6 +214,7 @@ def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("staging/_traffic.sql", "{% set more = 1 %}", True),
         ("_keys.sql", "{% set more = 1 %}", True),
         ("_urls.sql", "{% set more = 1 %}", True),
+        ("_conditions.sql", "{% set more = 1 %}", True),
         ("staging/events.sql", "  -- a comment\n\n{# another,\nlonger one #}", False),
         ("staging/staged_shards.sql", "LIMIT 1", False),
         ("analyses/funnel.sql", "LIMIT 1", False),
@@ -228,12 +223,12 @@ def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
 def test_fingerprint_follows_what_the_templates_of_staging_mean(
     sql: Path, taxonomy_of: Any, name: str, added: str, restages: bool
 ):
-    before = staging.fingerprint(taxonomy_of())
+    before = Rules(taxonomy_of()).fingerprint
     with (sql / name).open("a", encoding="utf-8") as file:
         file.write(f"\n{added}\n")
     forget_templates()
 
-    assert (staging.fingerprint(taxonomy_of()) != before) is restages
+    assert (Rules(taxonomy_of()).fingerprint != before) is restages
 
 
 def turned(rules: ChannelRules) -> ChannelRules:
@@ -266,11 +261,11 @@ def turned(rules: ChannelRules) -> ChannelRules:
 def test_fingerprint_follows_every_rule_of_the_channels(
     monkeypatch: pytest.MonkeyPatch, taxonomy_of: Any, change: Callable[[ChannelRules], ChannelRules]
 ):
-    before = staging.fingerprint(taxonomy_of())
+    before = Rules(taxonomy_of()).fingerprint
     changed = change(load_channel_rules())
     monkeypatch.setattr(staging, "load_channel_rules", lambda: changed)
 
-    assert staging.fingerprint(taxonomy_of()) != before
+    assert Rules(taxonomy_of()).fingerprint != before
 
 
 SCALARS = {"STRING": "STRING", "INTEGER": "INT64", "FLOAT": "FLOAT64", "BOOLEAN": "BOOL"}
@@ -307,9 +302,8 @@ def resulting(query: Query, tables: dict[str, Columns]) -> dict[str, str]:
     }
 
 
-def columns_of(table: str, taxonomy: Taxonomy) -> dict[str, str]:
-    extra = [each.column for each in staging.carried_columns(taxonomy)] if table == "mc_events" else []
-    return {column.name: column.type for column in (*TABLES[table].columns, *extra)}
+def columns_of(table: str, rules: Rules) -> dict[str, str]:
+    return {column.name: column.type for column in (*TABLES[table].columns, *rules.extra_columns(TABLES[table]))}
 
 
 def test_todays_export_has_every_leaf_that_is_read(export: dict[str, dict[str, Any]]):
@@ -326,27 +320,28 @@ def test_events_of_an_export_have_the_types_of_their_table(export: dict[str, dic
         if era == "of today" or (name in least if era == "with the least" else not name.startswith(NEWER))
     }
     held = RAW_LEAVES & {leaf for field in fields.values() for leaf in leaves(field)}
-    taxonomy = load_taxonomy(preset=preset, file=None)
-    query = staging.events("p1", ShardSchema(held, "", None), taxonomy, is_provisional=False)
+    rules = Rules(load_taxonomy(preset=preset, file=None), PROPERTIES)
+    query = staging.events("p1", ShardSchema(held, "", None), rules, is_provisional=False)
 
     result = resulting(query, {"raw_events": {name: googlesql_type(field) for name, field in fields.items()}})
 
-    assert result == columns_of("mc_events", taxonomy) | {"copies": "INT64"}
+    assert result == columns_of("mc_events", rules) | {"copies": "INT64"}
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_queries_of_staging_have_the_types_of_their_tables(preset: str):
-    taxonomy = load_taxonomy(preset=preset, file=None)
-    events = columns_of("mc_events", taxonomy)
+    rules = Rules(load_taxonomy(preset=preset, file=None), PROPERTIES)
+    events = columns_of("mc_events", rules)
+    occurrences = columns_of("mc_micro_conversions", rules)
     tables = {
         **KNOWN,
         "mc_events": events,
         "neighbour_events": events,
         "changed_events": {**events, "copies": "INT64"},
+        "mc_micro_conversions": occurrences,
     }
     dates = [date(2021, 1, 2)]
 
-    assert resulting(staging.neighbour_events("p1", dates, NOWHEN, taxonomy), tables) == events
-    assert resulting(staging.sessions(taxonomy), tables) == columns_of("mc_sessions", taxonomy)
-    occurrences = columns_of("mc_micro_conversions", taxonomy)
-    assert resulting(staging.micro_conversions(taxonomy, NOWHEN), tables) == occurrences
+    assert resulting(staging.neighbour_events("p1", dates, NOWHEN, rules), tables) == events
+    assert resulting(staging.sessions(rules.taxonomy), tables) == columns_of("mc_sessions", rules)
+    assert resulting(staging.micro_conversions(rules, NOWHEN), tables) == occurrences

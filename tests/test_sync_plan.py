@@ -99,7 +99,7 @@ def test_new_taxonomy_and_new_version_are_told_apart(tmp_path: Path, project: Pr
     config = write_config(tmp_path, extra='[taxonomy]\npreset = "saas"\n')
     with Project(load_config(config, {})) as other:
         assert set(reasons(other).values()) == {"taxonomy"}
-    monkeypatch.setattr(staging, "fingerprint", lambda _: "of another version")
+    monkeypatch.setattr(staging.Rules, "fingerprint", "of another version")
     notices: list[str] = []
 
     project.sync(on_notice=lambda message, _: notices.append(message))
@@ -307,7 +307,7 @@ def test_run_over_budget_is_refused_before_anything_is_staged(tmp_path: Path, da
     with Project(config) as project:
         source = Priced(FileSource("p1", config.sources[0].path or ""), lambda _: None)
         shards = find_shards([source], Scope())
-        expected = estimate(None, plan(None, shards, project.taxonomy, Scope()), shards, project.taxonomy)
+        expected = estimate(None, plan(None, shards, project.rules, Scope()), shards, project.rules)
 
         with pytest.raises(BudgetError, match=r"engine\.maximum_bytes_per_run allows 10 B"):
             run(project, source)

@@ -1,3 +1,4 @@
+{% from 'staging/_traffic.sql' import said %}
 {# How the nested export is read; import `with context`. `leaves` holds the dotted paths that the shards at hand have: a leaf
    they lack is NULL. Every leaf is cast, since files written from all-NULL columns carry wrong physical types. #}
 
@@ -76,4 +77,28 @@
     CAST(CAST({{ slot('int_value') }} AS INT64) AS FLOAT64),
     SAFE_CAST({{ string_value() }} AS FLOAT64)
   )
+{%- endmacro %}
+
+{# The texts of one field of the event's items: distinct, sorted, a line each; NULL without any. The one shape of query
+   that the DuckDB dialect turns into functions of lists. #}
+{% macro item_texts(name) -%}
+  {% if 'items.' ~ name in leaves -%}
+  NULLIF(ARRAY_TO_STRING(ARRAY(
+      SELECT DISTINCT {{ line(item_field(name)) }} AS line FROM UNNEST(e.items) AS i ORDER BY line
+    ), '\n'), '')
+  {%- else %}NULL
+  {%- endif %}
+{%- endmacro %}
+
+{% macro item_field(name) -%}
+  CAST(i.{{ name | identifier }} AS STRING)
+{%- endmacro %}
+
+{# Text that says something, on one line. #}
+{% macro line(text) -%}
+  {{ said(one_line(text)) }}
+{%- endmacro %}
+
+{% macro one_line(text) -%}
+  REPLACE({{ text }}, '\n', ' ')
 {%- endmacro %}

@@ -32,7 +32,7 @@ CONCAT(
       {{ row }}.transaction_id, {{ row }}.user_id, {{ row }}.stream_id, {{ row }}.traffic_rule,
       {{ row }}.traffic_source, {{ row }}.traffic_medium, {{ row }}.traffic_campaign,
       {{ row }}.traffic_channel_group, {{ row }}.click_id, {{ row }}.device_category, {{ row }}.country
-      {%- for parameter_column in carried %}, {{ row }}.{{ parameter_column.name | identifier }}{% endfor %}
+      {%- for extra in carried %}, {{ row }}.{{ extra.column | identifier }}{% endfor %}
 {%- endmacro %}
 WITH ranks AS (
   SELECT ranked_event AS event_name, MIN(place) AS stage_rank
@@ -122,12 +122,15 @@ flat AS (
     {{ raw.integer('batch_page_id') }} AS batch_page_id,
     {{ raw.integer('batch_ordering_id') }} AS batch_ordering_id,
     {{ raw.integer('batch_event_index') }} AS batch_event_index,
-    {% for parameter_column in carried %}
-    {% if parameter_column.as_number %}
-    {{ raw.param_number(parameter('carried_', loop.index0)) }} AS {{ parameter_column.name | identifier }},
-    {% else %}
-    {{ raw.param_any_text(parameter('carried_', loop.index0)) }} AS {{ parameter_column.name | identifier }},
-    {% endif %}
+    {% for extra in carried %}
+    {% if extra.kind == 'item' %}
+    COALESCE({{ raw.item_texts(extra.name) }}, {{ raw.line(raw.param_any_text(constant(extra.name))) }})
+    {%- elif extra.is_number %}
+    {{ raw.param_number(parameter('carried_', loop.index0)) }}
+    {%- else %}
+    {{ raw.param_any_text(parameter('carried_', loop.index0)) }}
+    {%- endif %}
+ AS {{ extra.column | identifier }},
     {% endfor %}
     IF(u.client IS NULL, NULL, TO_JSON_STRING(e.event_params)) AS same_params
   FROM {{ keyed_events }} AS e
@@ -185,8 +188,8 @@ resolved AS (
     END AS click_id,
     f.device_category,
     f.country,
-    {% for parameter_column in carried %}
-    f.{{ parameter_column.name | identifier }},
+    {% for extra in carried %}
+    f.{{ extra.column | identifier }},
     {% endfor %}
     f.batch_page_id,
     f.batch_ordering_id,
@@ -264,8 +267,8 @@ SELECT
   s.device_category,
   s.country,
   @is_provisional AS is_provisional,
-  {% for parameter_column in carried %}
-  s.{{ parameter_column.name | identifier }},
+  {% for extra in carried %}
+  s.{{ extra.column | identifier }},
   {% endfor %}
   s.copies
 FROM single AS s

@@ -5,7 +5,8 @@
 -- params: pair_events ARRAY<STRING>, pair_entries ARRAY<INT64>, counts_as ARRAY<STRING>, kinds ARRAY<STRING>,
 --   stages ARRAY<STRING>, value_rules ARRAY<STRING>, fixed_values ARRAY<FLOAT64>,
 --   text_<n> STRING, texts_<n> ARRAY<STRING>, number_<n> FLOAT64, first_moved DATE, last_moved DATE
--- structure: carried, conditions, merges
+-- structure: carried, conditions, merges, properties
+{% from '_conditions.sql' import holds %}
 {% from '_keys.sql' import key %}
 {% from '_urls.sql' import path %}
 {% set user %}CONCAT('u|', o.property, '|', o.user_id){% endset %}
@@ -13,23 +14,11 @@
 {% macro subject(test) -%}
   {% if test.column is none %}{{ path(location) }}{% else %}o.{{ test.column | identifier }}{% endif %}
 {%- endmacro %}
-{% macro holds(test) -%}
-  {% if test.operator == 'equals' %}{{ subject(test) }} = {{ parameter('text_', test.number) }}
-  {%- elif test.operator == 'any_of' %}{{ subject(test) }} IN UNNEST({{ parameter('texts_', test.number) }})
-  {%- elif test.operator == 'contains' %}STRPOS({{ subject(test) }}, {{ parameter('text_', test.number) }}) > 0
-  {%- elif test.operator == 'starts_with' %}STARTS_WITH({{ subject(test) }}, {{ parameter('text_', test.number) }})
-  {%- elif test.operator == 'matches' %}REGEXP_CONTAINS({{ subject(test) }}, {{ parameter('text_', test.number) }})
-  {%- elif test.operator == 'at_least' %}{{ subject(test) }} >= {{ parameter('number_', test.number) }}
-  {%- elif test.operator == 'at_most' %}{{ subject(test) }} <= {{ parameter('number_', test.number) }}
-  {%- elif test.operator == 'exists' %}{{ subject(test) }} IS NOT NULL
-  {%- elif test.operator == 'is_absent' %}{{ subject(test) }} IS NULL
-  {%- endif %}
-{%- endmacro %}
 {% macro event_columns(row) -%}
   {{ row }}.property, {{ row }}.event_date, {{ row }}.event_at, {{ row }}.event_order, {{ row }}.event_name,
     {{ row }}.client_key, {{ row }}.session_key, {{ row }}.user_id, {{ row }}.page_location, {{ row }}.value,
     {{ row }}.currency, {{ row }}.transaction_id, {{ row }}.is_provisional
-    {%- for parameter_column in carried %}, {{ row }}.{{ parameter_column.name | identifier }}{% endfor %}
+    {%- for extra in carried %}, {{ row }}.{{ extra.column | identifier }}{% endfor %}
 {%- endmacro %}
 WITH pairs AS (
   SELECT
@@ -64,7 +53,7 @@ occurrences AS (
       {% for condition in conditions %}
       WHEN {{ condition.entry }} THEN
         {% for test in condition.tests %}
-        {% if not loop.first %}AND {% endif %}{{ holds(test) }}
+        {% if not loop.first %}AND {% endif %}{{ holds(subject(test), test) }}
         {% endfor %}
       {% endfor %}
       ELSE TRUE
@@ -96,6 +85,8 @@ SELECT
   o.transaction_id,
   p.page,
   o.is_provisional
+  {%- for property_column in properties %}, o.{{ property_column | identifier }}{% endfor %}
+
 FROM occurrences AS o
 LEFT JOIN {{ relation('sessions') }} AS s ON s.session_key = o.session_key
 LEFT JOIN pages AS p ON p.page_location = o.page_location
@@ -120,6 +111,8 @@ SELECT
   m.transaction_id,
   m.page,
   m.is_provisional
+  {%- for property_column in properties %}, m.{{ property_column | identifier }}{% endfor %}
+
 FROM {{ relation('mc_micro_conversions') }} AS m
 INNER JOIN {{ relation('moved_sessions') }} AS v ON v.session_key = m.session_key
 WHERE m.event_date BETWEEN @first_moved AND @last_moved

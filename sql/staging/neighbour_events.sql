@@ -8,7 +8,7 @@ SELECT
   m.user_pseudo_id, m.stream_id, m.ga_session_id, m.session_number, m.engagement_msec, m.page_location,
   m.page_referrer, m.value, m.currency, m.transaction_id, m.traffic_rule, m.traffic_source, m.traffic_medium,
   m.traffic_campaign, m.traffic_channel_group, m.click_id, m.device_category, m.country, m.is_provisional
-  {%- for parameter_column in carried %}, m.{{ parameter_column.name | identifier }}{% endfor %}
+  {%- for extra in carried %}, m.{{ extra.column | identifier }}{% endfor %}
 
 FROM {{ relation('mc_events') }} AS m
 INNER JOIN {{ relation('touched_sessions') }} AS t ON t.session_key = m.session_key

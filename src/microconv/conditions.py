@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from dataclasses import dataclass, field
+from typing import Annotated, Literal, TypedDict
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
@@ -79,3 +80,44 @@ class Comparison(BaseModel):
             return f"{self.subject} {self.operator.replace('_', ' ')} {operand:g}"
         texts = " | ".join((operand,) if isinstance(operand, str) else operand)
         return f"{self.subject} {self.operator.replace('_', ' ')} {texts}"
+
+
+class Criterion(TypedDict):
+    """How SQL asks whether a condition holds; see the macro `holds` of `sql/_conditions.sql`."""
+
+    column: str | None
+    operator: str
+    number: int
+    cast_to: Literal["STRING", "FLOAT64"] | None
+    is_list: bool
+
+
+@dataclass
+class Operands:
+    """The operands of a query's conditions, as its parameters: `text_<n>`, `texts_<n>` or `number_<n>`, n from 0."""
+
+    params: dict[str, str | list[str] | float] = field(default_factory=dict)
+
+    def add(
+        self, condition: Comparison, column: str | None, *, is_number: bool = False, is_list: bool = False
+    ) -> Criterion:
+        """Take a condition's operand, and return how the condition is asked.
+
+        Args:
+            condition: What must hold.
+            column: What it looks at; None where the template knows.
+            is_number: Whether the column is a number; to a number operator, text counts as the number it reads.
+            is_list: Whether the column holds several texts, a line each: one for which the condition holds will do.
+        """
+        number = len(self.params)
+        operator, operand = condition.operator, condition.operand
+        if isinstance(operand, bool):
+            operator = "exists" if operand else "is_absent"
+        elif isinstance(operand, tuple):
+            self.params[f"texts_{number}"] = list(operand)
+        else:
+            self.params[f"{'number' if condition.is_numeric else 'text'}_{number}"] = operand
+        cast_to: Literal["STRING", "FLOAT64"] | None = None
+        if is_number != condition.is_numeric and not isinstance(operand, bool):
+            cast_to = "FLOAT64" if condition.is_numeric else "STRING"
+        return Criterion(column=column, operator=operator, number=number, cast_to=cast_to, is_list=is_list)

@@ -35,6 +35,7 @@ from microconv.config_values import (
     Length,
     Memory,
     Price,
+    PropertyName,
     Switch,
     TableName,
     TimeZone,
@@ -154,10 +155,14 @@ class SourceConfig(_Kinds):
 
 
 class TaxonomyConfig(Section):
-    """`[taxonomy]`: the preset, and the file that extends or overrides it."""
+    """`[taxonomy]`: the preset, the file that extends or overrides it, and properties that occurrences carry.
+
+    Those that funnels name are carried without being listed in `carry`.
+    """
 
     preset: Label = "ecommerce"
     file: InFolder | None = None
+    carry: Annotated[tuple[PropertyName, ...], BeforeValidator(as_list), AfterValidator(unique)] = ()
 
 
 class SegmentRule(Section):

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING
+from functools import cached_property
+from typing import TYPE_CHECKING, Self
 
-from microconv import tables, templates
-from microconv.tables import Column
+from microconv import properties, tables, templates
+from microconv.conditions import Operands
 from microconv.traffic import load_channel_rules, session_params, session_structure
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from datetime import date
 
+    from microconv.conditions import Criterion
+    from microconv.config import Config
     from microconv.exports import ShardSchema
-    from microconv.taxonomy import Taxonomy
+    from microconv.properties import Property
+    from microconv.tables import Column, Table
+    from microconv.taxonomy import Condition, Taxonomy
     from microconv.templates import Query, Value
 
 LOOKBACK_US = 90 * 24 * 60 * 60 * 1_000_000
@@ -41,65 +45,72 @@ _DECIDING = tuple(
 
 
 @dataclass(frozen=True)
-class CarriedColumn:
-    """A parameter that taxonomy conditions read, as a column of mc_events: text, or number when `as_number`."""
+class Rules:
+    """What decides staged rows beside the shards: the taxonomy, and the properties that occurrences carry."""
 
-    name: str
-    parameter: str
-    as_number: bool
+    taxonomy: Taxonomy
+    carried: tuple[Property, ...] = ()
+
+    @classmethod
+    def of(cls, config: Config, taxonomy: Taxonomy) -> Self:
+        """Return the rules of a configuration and its taxonomy."""
+        return cls(taxonomy, properties.carried(config))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Fingerprint of all that decides staged rows but shards and properties; a day under another one is restaged.
+
+        Comments and layout of the templates do not count: restaging costs money where queries are billed.
+        """
+        versions = [(table.name, table.version) for table in (tables.EVENTS, tables.SESSIONS, tables.MICRO_CONVERSIONS)]
+        digest = hashlib.sha256(f"{versions} {self.taxonomy.fingerprint} {load_channel_rules()}".encode())
+        for name in _DECIDING:
+            for text in templates.sources(name):
+                digest.update(templates.without_comments(text).encode())
+        return digest.hexdigest()[:16]
 
     @property
-    def column(self) -> Column:
-        """The column's definition."""
-        kind, form = ("FLOAT64", "number") if self.as_number else ("STRING", "text")
-        return Column(self.name, kind, f"event parameter {self.parameter} as {form}")
+    def carried_columns(self) -> str:
+        """The columns of the properties, as mc_shards notes them; a day that carries others is restaged."""
+        return ",".join(each.column for each in self.carried)
+
+    @cached_property
+    def of_events(self) -> tuple[Property, ...]:
+        """What events carry: properties, and the parameters that conditions of the taxonomy read; in a fixed order."""
+        read = {
+            properties.parameter(each.name, as_number=each.as_number) for each in self.taxonomy.carried_parameters()
+        }
+        return tuple(sorted({*read, *self.carried}))
+
+    def extra_columns(self, table: Table) -> list[Column]:
+        """Return the columns that a table has beyond its own."""
+        carried = {tables.EVENTS: self.of_events, tables.MICRO_CONVERSIONS: self.carried}
+        return [each.definition for each in carried.get(table, ())]
+
+    @property
+    def structure(self) -> dict[str, object]:
+        """The extra columns of events, as the templates take them."""
+        return {"carried": [asdict(each) for each in self.of_events]}
 
 
-def carried_columns(taxonomy: Taxonomy) -> tuple[CarriedColumn, ...]:
-    """Return the extra columns of mc_events that a taxonomy asks for, in a fixed order.
-
-    A parameter whose name is not plain keeps apart from its look-alikes by a piece of its hash.
-    """
-    return tuple(
-        CarriedColumn(_column_name(each.name, as_number=each.as_number), each.name, each.as_number)
-        for each in taxonomy.carried_parameters()
-    )
-
-
-def _column_name(parameter: str, *, as_number: bool) -> str:
-    plain = re.sub(r"[^a-z0-9]+", "_", parameter.lower())
-    if plain != parameter:
-        plain = f"{plain}_{hashlib.sha256(parameter.encode()).hexdigest()[:6]}"
-    return f"{'number' if as_number else 'text'}_{plain}"
-
-
-def fingerprint(taxonomy: Taxonomy) -> str:
-    """Fingerprint all that decides staged rows besides the shard: a day staged under another one is restaged.
-
-    Comments and layout of the templates do not count: restaging costs money where queries are billed.
-    """
-    versions = [(table.name, table.version) for table in (tables.EVENTS, tables.SESSIONS, tables.MICRO_CONVERSIONS)]
-    digest = hashlib.sha256(f"{versions} {taxonomy.fingerprint} {load_channel_rules()}".encode())
-    for name in _DECIDING:
-        for text in templates.sources(name):
-            digest.update(templates.without_comments(text).encode())
-    return digest.hexdigest()[:16]
-
-
-def events(property_id: str, schema: ShardSchema, taxonomy: Taxonomy, *, is_provisional: bool) -> Query:
+def events(property_id: str, schema: ShardSchema, rules: Rules, *, is_provisional: bool) -> Query:
     """Flat events of `raw_events`, which holds shards of this schema; one extra column, `copies`."""
-    carried = carried_columns(taxonomy)
-    ranks = taxonomy.event_ranks()
+    ranks = rules.taxonomy.event_ranks()
     return templates.query(
         "staging/events",
         params={
             "property": property_id,
             "is_provisional": is_provisional,
             "ranked_events": sorted(ranks, key=lambda name: (ranks[name], name)),
-            **{f"carried_{place}": column.parameter for place, column in enumerate(carried)},
+            **{f"carried_{place}": each.name for place, each in enumerate(rules.of_events) if each.kind == "parameter"},
         },
-        structure={"leaves": schema.leaves, "carried": [asdict(column) for column in carried]},
+        structure={"leaves": schema.leaves, **rules.structure},
     )
+
+
+def staged_shards(version: int = tables.SHARDS.version) -> Query:
+    """The state of every staged day, from an mc_shards of that schema version."""
+    return templates.query("staging/staged_shards", structure={"notes_carried": version >= properties.NOTED_SINCE})
 
 
 def staged_days() -> Query:
@@ -117,13 +128,13 @@ def session_span(property_id: str, chosen: str) -> Query:
     return templates.query("staging/session_span", params={"property": property_id}, structure={"chosen": chosen})
 
 
-def neighbour_events(property_id: str, dates: Sequence[date], span: Span, taxonomy: Taxonomy) -> Query:
+def neighbour_events(property_id: str, dates: Sequence[date], span: Span, rules: Rules) -> Query:
     """Events of the touched sessions on other days, which lie within `span`."""
     first, last = span
     return templates.query(
         "staging/neighbour_events",
         params={"property": property_id, "changed_dates": list(dates), "first_date": first, "last_date": last},
-        structure={"carried": [asdict(column) for column in carried_columns(taxonomy)]},
+        structure=rules.structure,
     )
 
 
@@ -151,34 +162,22 @@ def moved_sessions() -> Query:
     return templates.query("staging/moved_sessions")
 
 
-def micro_conversions(taxonomy: Taxonomy, moved: Span) -> Query:
+def micro_conversions(rules: Rules, moved: Span) -> Query:
     """Occurrences of the taxonomy's entries on the changed days and in touched and moved sessions.
 
     The moved sessions lie within `moved`.
     """
-    columns = {(each.parameter, each.as_number): each.name for each in carried_columns(taxonomy)}
-    params: dict[str, Value] = {}
-    conditions = []
-    for place, entry in enumerate(taxonomy.entries):
-        tests = []
-        for condition in entry.where:
-            number = len([name for name in params if name.startswith(("text_", "texts_", "number_"))])
-            operator = condition.operator
-            if operator == "exists":
-                operator = "exists" if condition.operand else "is_absent"
-            elif operator == "any_of":
-                params[f"texts_{number}"] = list(condition.any_of or ())
-            elif condition.is_numeric:
-                params[f"number_{number}"] = condition.operand
-            else:
-                params[f"text_{number}"] = condition.operand
-            column = columns[condition.parameter, condition.is_numeric] if condition.parameter else None
-            tests.append({"column": column, "operator": operator, "number": number})
-        if tests:
-            conditions.append({"entry": place, "tests": tests})
+    taxonomy = rules.taxonomy
+    operands = Operands()
+    conditions = [
+        {"entry": place, "tests": [_criterion(condition, operands) for condition in entry.where]}
+        for place, entry in enumerate(taxonomy.entries)
+        if entry.where
+    ]
     pairs = [(event, place) for place, entry in enumerate(taxonomy.entries) for event in dict.fromkeys(entry.events)]
     counted = [taxonomy.entry(taxonomy.entries[place].counts_as) for _, place in pairs]
-    params |= {
+    params: dict[str, Value] = {
+        **operands.params,
         "pair_events": [event for event, _ in pairs],
         "pair_entries": [place for _, place in pairs],
         "counts_as": [entry.id for entry in counted],
@@ -195,8 +194,17 @@ def micro_conversions(taxonomy: Taxonomy, moved: Span) -> Query:
         "staging/micro_conversions",
         params=params,
         structure={
-            "carried": [asdict(column) for column in carried_columns(taxonomy)],
+            **rules.structure,
+            "properties": [each.column for each in rules.carried],
             "conditions": conditions,
             "merges": any(entry.counts_as != entry.id for entry in taxonomy.entries),
         },
     )
+
+
+def _criterion(condition: Condition, operands: Operands) -> Criterion:
+    """Return a condition of the taxonomy as the template takes it: without a column it looks at the page."""
+    if condition.parameter is None:
+        return operands.add(condition, None)
+    looked_at = properties.parameter(condition.parameter, as_number=condition.is_numeric)
+    return operands.add(condition, looked_at.column, is_number=looked_at.is_number)

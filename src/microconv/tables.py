@@ -166,12 +166,14 @@ SHARDS = _table(
     source_rows INT64 rows read from the shard
     schema_fingerprint STRING fingerprint of the shard's schema
     staging_fingerprint STRING fingerprint of the taxonomy and of all else that decides the staged rows
+    carried_columns STRING extra columns of mc_micro_conversions that the day has, with commas between
     events INT64 rows staged
     duplicates_removed INT64 exact duplicates left out
     consentless_events INT64 rows without a client
     run_id STRING the run that staged it
     staged_at TIMESTAMP when (UTC)
     """,
+    version=2,
 )
 
 RUNS = _table(

@@ -61,11 +61,11 @@ def shard(emulator: Emulator, client: bigquery.Client) -> Shard:
 def test_values_travel_as_parameters_and_names_beside_the_text(
     engine: BigQueryEngine, shard: Shard, taxonomy: Taxonomy, proxy: FaultyProxy, dataset: str
 ):
+    rules = staging.Rules(taxonomy)
     engine.begin("r1", owner=ODD[0])
     for table in tables.TABLES.values():
-        extra = [column.column for column in staging.carried_columns(taxonomy)] if table is tables.EVENTS else []
-        engine.ensure(table, extra)
-    stage(engine, (OpenShard(shard, shard.table.schema),), taxonomy, Stamp("r1", datetime(2024, 3, 5, tzinfo=UTC)))
+        engine.ensure(table, rules.extra_columns(table))
+    stage(engine, (OpenShard(shard, shard.table.schema),), rules, Stamp("r1", datetime(2024, 3, 5, tzinfo=UTC)))
     engine.apply([PutRow(tables.RUNS, {"run_id": "r1", "owner": ODD[0], "error": ODD[1]})])
     text = "SELECT property, micro_conversion, COUNT(*) AS n FROM mc_micro_conversions GROUP BY 1, 2 ORDER BY 2"
     found = engine.query(Query("tests/query", text, {})).to_pylist()

@@ -13,7 +13,7 @@ import pytest
 import ga4
 from microconv.errors import SourceError
 from microconv.exports import (
-    RAW_LEAVES,
+    BASIC_LEAVES,
     REQUIRED_LEAVES,
     Shard,
     ShardName,
@@ -208,8 +208,8 @@ def test_schema_of_parquet_lists_the_leaves_it_has_and_counts_the_rows_of_all_pa
 
     schema = read_schema(shard(*parts))
 
-    absent = {leaf for leaf in RAW_LEAVES if leaf.startswith(("collected_", "session_traffic"))} | {"batch_page_id"}
-    assert schema.leaves == RAW_LEAVES - absent
+    absent = {leaf for leaf in BASIC_LEAVES if leaf.startswith(("collected_", "session_traffic"))} | {"batch_page_id"}
+    assert schema.leaves == BASIC_LEAVES - absent
     assert schema.rows == 3
 
 
@@ -236,7 +236,7 @@ def test_shard_without_what_nothing_works_without_is_refused(tmp_path: Path, nam
 
 
 def test_required_leaves_are_among_those_read():
-    assert set(REQUIRED_LEAVES) <= RAW_LEAVES
+    assert set(REQUIRED_LEAVES) <= BASIC_LEAVES
 
 
 def test_flattened_parameters_are_refused(tmp_path: Path):
@@ -281,7 +281,7 @@ def test_file_that_is_no_parquet_is_named_with_its_property(tmp_path: Path, cont
 def test_ndjson_may_hold_every_leaf_and_does_not_tell_its_rows(tmp_path: Path):
     schema = read_schema(shard(ga4.write_ndjson(tmp_path / "events_20210102.ndjson", [EVENT])))
 
-    assert (schema.leaves, schema.rows) == (RAW_LEAVES, None)
+    assert (schema.leaves, schema.rows) == (BASIC_LEAVES, None)
 
 
 def test_empty_ndjson_part_is_refused(tmp_path: Path):
@@ -299,7 +299,7 @@ def test_days_of_the_real_sample_share_one_schema_of_their_era(sample: Path):
     assert len(schemas) == 32
     assert {each.fingerprint for each in schemas} == {schemas[0].fingerprint}
     assert sum(each.rows or 0 for each in schemas) == 1_111_755
-    assert {leaf.split(".")[0] for leaf in RAW_LEAVES - schemas[0].leaves} == {
+    assert {leaf.split(".")[0] for leaf in BASIC_LEAVES - schemas[0].leaves} == {
         "batch_event_index",
         "batch_ordering_id",
         "batch_page_id",

@@ -23,7 +23,7 @@ from microconv import staging
 from microconv.bigquery.connection import Connection
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import EngineError, SourceError, VanishedError
-from microconv.exports import FileSource, OpenShard, Shard, Source, pull
+from microconv.exports import BASIC_LEAVES, FileSource, OpenShard, Shard, Source, pull
 from microconv.exports.pull import PulledSource
 from microconv.exports.tables import TableSource
 from microconv.taxonomy import load_taxonomy
@@ -73,7 +73,8 @@ def files_below(folder: Path) -> list[str]:
 
 def staged_events(*opened: OpenShard) -> list[dict[str, Any]]:
     """What staging makes of shards that one query can read."""
-    query = staging.events("p1", opened[0].schema, load_taxonomy(preset="ecommerce", file=None), is_provisional=False)
+    rules = staging.Rules(load_taxonomy(preset="ecommerce", file=None))
+    query = staging.events("p1", opened[0].schema, rules, is_provisional=False)
     with DuckDBEngine(Path(":memory:")) as engine:
         engine.read_shards([each.shard for each in opened], opened[0].schema)
         return sorted(engine.query(query).to_pylist(), key=str)
@@ -121,6 +122,20 @@ def test_only_what_staging_reads_is_asked_for_and_kept(export: Any, storage: Sto
     assert "app" not in schema.names
     assert [field.name for field in schema.field("device").type] == ["category"]
     assert staged_events(opened)[0]["device_category"] == "tablet"
+
+
+def test_fields_of_items_are_pulled_when_they_are_asked_for(export: Any, storage: StorageServer, tmp_path: Path):
+    export.put(NAME, [{**EVENTS[0], "items": [{"item_id": "A", "item_name": "Shirt"}]}])
+    usual = PulledSource(export.source(storage=storage.url), tmp_path / "cache")
+    asking = replace(usual, source=replace(usual.source, leaves=BASIC_LEAVES | {"items.item_id"}))
+    assert "items" not in pq.read_schema(usual.open(only(usual)).shard.files[0]).names
+
+    opened = asking.open(only(asking))
+
+    assert opened.schema.leaves & {"items.item_id", "items.item_name"} == {"items.item_id"}
+    assert pq.read_table(opened.shard.files[0])["items"].to_pylist() == [[{"item_id": "A"}]]
+    asked = [set(each.read_session.read_options.selected_fields) for each in storage.sessions]
+    assert [{leaf for leaf in leaves if leaf.startswith("items")} for leaves in asked] == [set(), {"items.item_id"}]
 
 
 def test_days_before_and_after_a_column_was_added_in_the_middle_are_staged(

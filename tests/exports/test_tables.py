@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date
 from typing import Any
 
@@ -12,7 +13,7 @@ from google.cloud import bigquery
 import ga4
 from faulty_proxy import Edit, FaultyProxy, Refuse
 from microconv.errors import MicroconvError, SourceError, VanishedError
-from microconv.exports import RAW_LEAVES, REQUIRED_LEAVES, Shard, tables
+from microconv.exports import BASIC_LEAVES, REQUIRED_LEAVES, Shard, tables
 
 EVENT = ga4.event("2024-03-01 10:00:00", "page_view")
 NAME = "events_20240301"
@@ -88,7 +89,7 @@ def test_schema_lists_the_leaves_the_table_has(export: Any):
     opened = export.source().open(shard)
 
     assert opened.shard == shard
-    assert opened.schema.leaves == {leaf for leaf in RAW_LEAVES if not leaf.startswith("session_traffic")}
+    assert opened.schema.leaves == {leaf for leaf in BASIC_LEAVES if not leaf.startswith("session_traffic")}
 
 
 def test_fingerprint_follows_whole_columns_that_are_read_and_no_others(export: Any):
@@ -107,6 +108,20 @@ def test_fingerprint_follows_whole_columns_that_are_read_and_no_others(export: A
 
     assert unknown_column == first
     assert len({first, *others}) == 4
+
+
+def test_fields_of_items_are_read_and_told_apart_when_they_are_asked_for_and_only_then(export: Any):
+    without_items = pa.schema([field for field in ga4.SCHEMA if field.name != "items"])
+    export.put("events_20240301", [EVENT], without_items)
+    export.put("events_20240302", [EVENT])
+    usual = [shard.table.schema for shard in export.source().shards()]
+    asking = replace(export.source(), leaves=BASIC_LEAVES | {"items.item_id", "items.item_brand"})
+
+    old, new = [shard.table.schema for shard in asking.shards()]
+
+    assert usual[0].fingerprint == usual[1].fingerprint == old.fingerprint != new.fingerprint
+    assert new.leaves - usual[1].leaves == {"items.item_id"}
+    assert old.leaves == usual[0].leaves == usual[1].leaves
 
 
 def test_rows_of_a_table_that_is_still_written_are_unknown(export: Any, emulator: Any):

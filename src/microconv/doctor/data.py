@@ -104,7 +104,7 @@ def versions(patient: Patient) -> Verdict:
 def waiting(patient: Patient) -> Verdict:
     """Compare the shards with what is staged."""
     rows = patient.staged if patient.is_staged else ()
-    plan = compare(rows, patient.shards, patient.project.taxonomy, Scope())
+    plan = compare(rows, patient.shards, patient.project.rules, Scope())
     reasons = ", ".join(f"{count} {reason}" for reason, count in plan.reasons().items())
     said = f"{plan.skipped} of {plan.seen} days are up to date"
     if any(not day.shard.is_provisional for day in plan.days):

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from microconv import runs, tables, templates
+from microconv import runs, staging, tables
 from microconv.bigquery.connection import ONE_TRY
 from microconv.bigquery.wording import in_our_words
 from microconv.errors import EngineError
@@ -180,12 +180,15 @@ class Patient:
     def staged(self) -> list[Mapping[str, Any]]:
         """The staged days, with the columns of `sql/staging/staged_shards.sql`."""
         if not self.is_bigquery:
-            found: list[Mapping[str, Any]] = self.project.engine.query(
-                templates.query("staging/staged_shards")
-            ).to_pylist()
+            version = self.versions["mc_shards"] or 1
+            found: list[Mapping[str, Any]] = self.project.engine.query(staging.staged_shards(version)).to_pylist()
             return found
         taxonomies = {row["run_id"]: row["taxonomy_fingerprint"] for row in self.rows("mc_runs") or ()}
-        return [{**row, "taxonomy_fingerprint": taxonomies.get(row["run_id"])} for row in self.rows("mc_shards") or ()]
+        absent = {"carried_columns": None}  # by an older version
+        return [
+            {**absent, **row, "taxonomy_fingerprint": taxonomies.get(row["run_id"])}
+            for row in self.rows("mc_shards") or ()
+        ]
 
     @cached_property
     def runs(self) -> tuple[runs.Run, ...]:

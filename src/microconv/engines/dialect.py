@@ -55,6 +55,7 @@ def to_duckdb(sql: str, params: tuple[tuple[str, str], ...] = (), *, pretty: boo
     try:
         tree = sqlglot.parse_one(sql, read="bigquery")
         _read_keys_once(tree)
+        _keep_to_lists(tree)
         _count_offsets_from_zero(tree)
         _type_literals(tree)
         if params:
@@ -117,6 +118,56 @@ def _key_lookup(select: exp.Select) -> tuple[str, exp.Expr, str, exp.Expr] | Non
 def _roots(expression: exp.Expr) -> set[str]:
     """First parts of all column paths."""
     return {column.parts[0].name for column in expression.find_all(exp.Column)}
+
+
+def _keep_to_lists(tree: exp.Expr) -> None:
+    """Rewrite two questions to a row's own array as functions of lists; as correlated subqueries they take minutes.
+
+    They are `ARRAY_TO_STRING(ARRAY(SELECT DISTINCT <expr of i> AS x FROM UNNEST(<array>) AS i ORDER BY x), <text>)` and
+    `EXISTS(SELECT 1 FROM UNNEST(<array>) AS i WHERE <condition on i>)`. A NULL array counts as empty in both.
+    """
+    for call in list(tree.find_all(exp.ArrayToString)):
+        select = call.this.expressions[0] if isinstance(call.this, exp.Array) and call.this.expressions else None
+        found = _own_array(select, "distinct", "order")
+        if found is None or select is None or call.args.get("null"):
+            continue
+        alias, array = found
+        value, orders = select.expressions[0], select.args["order"].expressions
+        if len(orders) == 1 and orders[0].this == exp.column(value.alias) and not orders[0].args.get("desc"):
+            texts = _list_call("LIST_TRANSFORM", array, alias, value.unalias())
+            for name in ("LIST_DISTINCT", "LIST_SORT"):
+                texts = exp.Anonymous(this=name, expressions=[texts])
+            call.set("this", exp.Coalesce(this=texts, expressions=[exp.Array()]))
+    for question in list(tree.find_all(exp.Exists)):
+        select = question.this
+        found = _own_array(select, "where")
+        if found is not None:
+            alias, array = found
+            matches = exp.Anonymous(
+                this="LEN", expressions=[_list_call("LIST_FILTER", array, alias, select.args["where"].this)]
+            )
+            some = exp.GT(this=matches, expression=exp.Literal.number(0))
+            question.replace(exp.Paren(this=exp.Coalesce(this=some, expressions=[exp.false()])))
+
+
+def _own_array(select: exp.Expr | None, *clauses: str) -> tuple[str, exp.Expr] | None:
+    """Return (alias, array) of a select of one expression from one UNNEST, with these other clauses and no more."""
+    if not isinstance(select, exp.Select) or len(select.expressions) != 1:
+        return None
+    used = {name for name, value in select.args.items() if value}
+    unnest = select.args["from_"].this if "from_" in used else None
+    if used != {"expressions", "from_", *clauses} or not isinstance(unnest, exp.Unnest) or unnest.args.get("offset"):
+        return None
+    names = unnest.alias_column_names
+    is_plain = not any(found is not select for found in select.find_all(exp.AggFunc, exp.Query, exp.Window))
+    return (names[0], unnest.expressions[0]) if len(names) == 1 and is_plain else None
+
+
+def _list_call(function: str, array: exp.Expr, alias: str, body: exp.Expr) -> exp.Expr:
+    """Call a function of lists with a lambda, whose variable is the alias of the elements."""
+    variable = exp.to_identifier(alias)
+    each = exp.Lambda(this=_replace_root(body.copy(), alias, variable), expressions=[variable.copy()])
+    return exp.Anonymous(this=function, expressions=[array.copy(), each])
 
 
 def _replace_root(expression: exp.Expr, alias: str, element: exp.Expr) -> exp.Expr:

@@ -88,6 +88,7 @@ class DuckDBEngine:
     batch_rows = 1_200_000
     """Enough to use all cores, little enough to stay in memory."""
     is_billed = False
+    has_asof_join = True
     bytes_billed = 0
 
     def begin(self, run_id: str, owner: str) -> None:

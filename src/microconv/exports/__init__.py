@@ -5,6 +5,8 @@ What BigQuery needs is imported from `tables` and `pull` where it is used: expor
 
 from microconv.exports.files import FileSource, ShardName, classify_shard, list_shards, read_schema
 from microconv.exports.model import (
+    BASIC_LEAVES,
+    ITEM_FIELDS,
     PRECEDENCE,
     RAW_COLUMNS,
     RAW_LEAVES,
@@ -15,12 +17,15 @@ from microconv.exports.model import (
     ShardSchema,
     Source,
     choose,
+    columns_of,
     fingerprint_of,
     parse_day,
     struct_fields,
 )
 
 __all__ = [
+    "BASIC_LEAVES",
+    "ITEM_FIELDS",
     "PRECEDENCE",
     "RAW_COLUMNS",
     "RAW_LEAVES",
@@ -34,6 +39,7 @@ __all__ = [
     "Source",
     "choose",
     "classify_shard",
+    "columns_of",
     "fingerprint_of",
     "list_shards",
     "parse_day",

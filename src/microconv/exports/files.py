@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING
 
 from microconv.errors import SourceError
 from microconv.exports.model import (
+    BASIC_LEAVES,
     PRECEDENCE,
-    RAW_LEAVES,
     REQUIRED_LEAVES,
     TABLE_NAME,
     Format,
@@ -58,11 +58,12 @@ def classify_shard(name: str) -> ShardName | None:
 
 @dataclass(frozen=True)
 class FileSource:
-    """The export of one property as files that a glob matches."""
+    """The export of one property as files that a glob matches; `leaves` are read of it."""
 
     property_id: str
     pattern: str
     daily_cap: int = 0
+    leaves: frozenset[str] = BASIC_LEAVES
 
     def shards(self, since: date | None = None, until: date | None = None) -> tuple[Shard, ...]:
         """List the shards of the days asked for; see `list_shards`."""
@@ -75,7 +76,7 @@ class FileSource:
 
     def open(self, shard: Shard) -> OpenShard:
         """Read what a shard holds; see `read_schema`."""
-        return OpenShard(shard, read_schema(shard))
+        return OpenShard(shard, read_schema(shard, self.leaves))
 
 
 def list_shards(pattern: str, property_id: str) -> tuple[Shard, ...]:
@@ -135,8 +136,8 @@ def _shard(property_id: str, kind: Kind, day: date, found: list[tuple[ShardName,
     )
 
 
-def read_schema(shard: Shard) -> ShardSchema:
-    """Read what a shard holds from the footers of its files; NDJSON has none and may hold every leaf.
+def read_schema(shard: Shard, wanted: frozenset[str] = BASIC_LEAVES) -> ShardSchema:
+    """Read which leaves a shard holds from the footers of its files; NDJSON has none and may hold all that are wanted.
 
     Raises:
         SourceError: a file is truncated or no Parquet, parts disagree, or a column nothing works without is missing.
@@ -149,7 +150,7 @@ def read_schema(shard: Shard) -> ShardSchema:
                 raise _unreadable(path, error) from error
             if size == 0:
                 raise SourceError(f"{path} is empty.", hint="Export the day again.")
-        return ShardSchema(RAW_LEAVES, "ndjson", None)
+        return ShardSchema(wanted, "ndjson", None)
     import pyarrow.parquet as pq  # noqa: PLC0415 - only a sync reads footers
 
     schemas: list[pa.Schema] = []
@@ -171,7 +172,7 @@ def read_schema(shard: Shard) -> ShardSchema:
     if any(schema != schemas[0] for schema in schemas[1:]):
         raise SourceError(f"The parts of {shard.name} have different schemas.", hint="Export the day again, in one go.")
     types = {leaf: kind for field in schemas[0] for leaf, kind in _leaves(field.name, field.type)}
-    leaves = RAW_LEAVES & frozenset(types)
+    leaves = wanted & frozenset(types)
     missing = [leaf for leaf in REQUIRED_LEAVES if leaf not in leaves]
     if missing:
         raise SourceError(

@@ -18,6 +18,14 @@ PRECEDENCE: dict[Kind, int] = {"daily": 0, "fresh": 1, "intraday": 2}
 """Which shard serves a day that has several: the daily table is authoritative, intraday only stands in."""
 
 _PARAM_VALUE = "STRUCT<string_value STRING, int_value INT64, float_value FLOAT64, double_value FLOAT64>"
+ITEM_FIELDS = (
+    *("item_id", "item_name", "item_brand", "item_variant"),
+    *("item_category", "item_category2", "item_category3", "item_category4", "item_category5"),
+    *("item_list_id", "item_list_name", "item_list_index", "promotion_id", "promotion_name"),
+    *("creative_name", "creative_slot", "affiliation", "coupon", "location_id"),
+)
+"""The fields of an event's items that staging can read, all of them text."""
+
 RAW_COLUMNS: dict[str, str] = {
     "event_date": "STRING",
     "event_timestamp": "INT64",
@@ -40,8 +48,9 @@ RAW_COLUMNS: dict[str, str] = {
         "STRUCT<cross_channel_campaign STRUCT<source STRING, medium STRING, campaign_name STRING, "
         "default_channel_group STRING>>"
     ),
+    "items": f"ARRAY<STRUCT<{', '.join(f'{field} STRING' for field in ITEM_FIELDS)}>>",
 }
-"""What staging reads of the nested export, as GoogleSQL types: a leaf a shard lacks is NULL, all else is ignored."""
+"""What staging can read of the nested export, as GoogleSQL types: a leaf a shard lacks is NULL, all else is ignored."""
 
 TABLE_NAME = r"events_(?:(?P<kind>intraday|fresh)_)?(?P<day>\d{8})"
 """The names of shards, as a regular expression: a daily one has no `kind`, and `day` may be no day of the calendar."""
@@ -207,4 +216,11 @@ def struct_fields(kind: str) -> Iterator[tuple[str, str]]:
 
 
 RAW_LEAVES = frozenset(leaf for name, kind in RAW_COLUMNS.items() for leaf in _leaves_of_type(name, kind))
-"""The dotted paths of everything staging reads."""
+"""The dotted paths of everything staging can read."""
+BASIC_LEAVES = frozenset(leaf for leaf in RAW_LEAVES if not leaf.startswith("items."))
+"""Those that it always reads; fields of the items cost, where bytes are billed, so a source reads those asked for."""
+
+
+def columns_of(leaves: Iterable[str]) -> frozenset[str]:
+    """Return the columns of the export that hold these leaves."""
+    return frozenset(leaf.partition(".")[0] for leaf in leaves)

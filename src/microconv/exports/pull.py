@@ -99,7 +99,7 @@ class PulledSource:
                 )
             current, pulls = self._pull(current, path), pulls + 1
         copy = replace(current, format="parquet", files=(path,))
-        return OpenShard(copy, read_schema(copy))
+        return OpenShard(copy, read_schema(copy, self.source.leaves))
 
     def path(self, shard: Shard) -> Path:
         """Where the copy of a shard lies, or would lie."""

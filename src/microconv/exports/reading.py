@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from microconv.bigquery.connection import ONE_TRY
 from microconv.errors import SourceError
+from microconv.exports.model import columns_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -53,7 +54,7 @@ class TableReader:
 
     @property
     def _columns(self) -> frozenset[str]:
-        return frozenset(leaf.partition(".")[0] for leaf in self.leaves)
+        return columns_of(self.leaves)
 
     def estimate(self) -> int | None:
         """Return how many bytes BigQuery would scan, which costs nothing to ask; None where only REST answers.

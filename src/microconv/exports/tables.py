@@ -13,9 +13,8 @@ from typing import TYPE_CHECKING
 from microconv.bigquery.connection import ONE_TRY
 from microconv.errors import SourceError, VanishedError
 from microconv.exports.model import (
+    BASIC_LEAVES,
     PRECEDENCE,
-    RAW_COLUMNS,
-    RAW_LEAVES,
     REQUIRED_LEAVES,
     TABLE_NAME,
     ExportTable,
@@ -23,6 +22,7 @@ from microconv.exports.model import (
     OpenShard,
     Shard,
     ShardSchema,
+    columns_of,
     fingerprint_of,
     parse_day,
 )
@@ -41,13 +41,17 @@ _CALLS_AT_ONCE = 8
 
 @dataclass(frozen=True)
 class TableSource:
-    """The export of one property as a dataset of BigQuery; `project` is the one that holds it, whoever pays."""
+    """The export of one property as a dataset of BigQuery; `project` is the one that holds it, whoever pays.
+
+    Of its tables, `leaves` are read.
+    """
 
     property_id: str
     connection: Connection
     project: str
     dataset: str
     daily_cap: int = DAILY_CAP
+    leaves: frozenset[str] = BASIC_LEAVES
 
     def shards(self, since: date | None = None, until: date | None = None) -> tuple[Shard, ...]:
         """List the shards of these days, both included, sorted by day and kind; views and other tables are none.
@@ -151,7 +155,7 @@ class TableSource:
             files=(),
             modified_at=table.modified,
             bytes=table.num_bytes or 0,
-            table=ExportTable(self.project, self.dataset, _schema(table, is_provisional=kind != "daily")),
+            table=ExportTable(self.project, self.dataset, _schema(table, self.leaves, is_provisional=kind != "daily")),
         )
 
 
@@ -180,14 +184,14 @@ def vanished(shard: Shard) -> VanishedError:
     )
 
 
-def _schema(table: Table, *, is_provisional: bool) -> ShardSchema:
-    """Read what a table holds; its rows are unknown while they are streamed in, since the count lags."""
-    leaves = frozenset(leaf for field in table.schema for leaf in _leaves(field)) & RAW_LEAVES
+def _schema(table: Table, wanted: frozenset[str], *, is_provisional: bool) -> ShardSchema:
+    """Read which leaves a table holds; its rows are unknown while they are streamed in, since the count lags."""
+    leaves = frozenset(leaf for field in table.schema for leaf in _leaves(field)) & wanted
     # Of shards of one fingerprint whole columns are put together, so that what else is in them counts too.
     types = {
         field.name: json.dumps(field.to_standard_sql().to_api_repr()["type"])
         for field in table.schema
-        if field.name in RAW_COLUMNS
+        if field.name in columns_of(wanted)
     }
     is_growing = is_provisional or table.streaming_buffer is not None
     return ShardSchema(leaves, fingerprint_of(types), None if is_growing else table.num_rows)

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
     from microconv.engines.base import Engine
     from microconv.exports import OpenShard
-    from microconv.taxonomy import Taxonomy
+    from microconv.staging import Rules
 
 Batch = tuple["OpenShard", ...]
 
@@ -55,7 +55,7 @@ def batches(shards: Iterable[OpenShard], most_rows: int) -> Iterator[Batch]:
             yield tuple(batch)
 
 
-def stage(engine: Engine, batch: Batch, taxonomy: Taxonomy, stamp: Stamp) -> list[dict[str, Any]]:
+def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict[str, Any]]:
     """Read a batch of days and replace them, with every session and occurrence they touch, in one transaction.
 
     Returns:
@@ -69,7 +69,7 @@ def stage(engine: Engine, batch: Batch, taxonomy: Taxonomy, stamp: Stamp) -> lis
     dates = tuple(day.shard.day for day in batch)
     engine.read_shards([day.shard for day in batch], batch[0].schema)
     engine.materialise(
-        staging.events(first.property_id, batch[0].schema, taxonomy, is_provisional=first.is_provisional),
+        staging.events(first.property_id, batch[0].schema, rules, is_provisional=first.is_provisional),
         staging.CHANGED_EVENTS,
     )
     days: list[dict[str, Any]] = engine.query(staging.staged_days()).to_pylist()
@@ -77,11 +77,11 @@ def stage(engine: Engine, batch: Batch, taxonomy: Taxonomy, stamp: Stamp) -> lis
     _refuse_incomplete_events(batch, days)
     engine.materialise(staging.touched_sessions(first.property_id, dates), staging.TOUCHED_SESSIONS)
     touched = _span(engine, first.property_id, staging.TOUCHED_SESSIONS)
-    engine.materialise(staging.neighbour_events(first.property_id, dates, touched, taxonomy), staging.NEIGHBOUR_EVENTS)
-    engine.materialise(staging.sessions(taxonomy), staging.SESSIONS)
+    engine.materialise(staging.neighbour_events(first.property_id, dates, touched, rules), staging.NEIGHBOUR_EVENTS)
+    engine.materialise(staging.sessions(rules.taxonomy), staging.SESSIONS)
     engine.materialise(staging.moved_sessions(), staging.MOVED_SESSIONS)
     moved = _span(engine, first.property_id, staging.MOVED_SESSIONS)
-    engine.materialise(staging.micro_conversions(taxonomy, moved), staging.MICRO_CONVERSIONS)
+    engine.materialise(staging.micro_conversions(rules, moved), staging.MICRO_CONVERSIONS)
     by_date = {day["event_date"]: day for day in days}
     changes: list[Change] = [
         DeleteDays(tables.EVENTS, first.property_id, dates),
@@ -93,7 +93,6 @@ def stage(engine: Engine, batch: Batch, taxonomy: Taxonomy, stamp: Stamp) -> lis
         DeleteKeys(tables.MICRO_CONVERSIONS, "session_key", staging.MOVED_SESSIONS),
         InsertScratch(tables.MICRO_CONVERSIONS, staging.MICRO_CONVERSIONS),
     ]
-    fingerprint = staging.fingerprint(taxonomy)
     for day in batch:
         counts = by_date.get(day.shard.day, {"events": 0, "duplicates_removed": 0, "consentless_events": 0})
         state = {
@@ -105,7 +104,8 @@ def stage(engine: Engine, batch: Batch, taxonomy: Taxonomy, stamp: Stamp) -> lis
             "bytes": day.shard.bytes,
             "source_rows": counts["events"] + counts["duplicates_removed"],
             "schema_fingerprint": (day.shard.table.schema if day.shard.table else day.schema).fingerprint,
-            "staging_fingerprint": fingerprint,
+            "staging_fingerprint": rules.fingerprint,
+            "carried_columns": rules.carried_columns,
             "events": counts["events"],
             "duplicates_removed": counts["duplicates_removed"],
             "consentless_events": counts["consentless_events"],

@@ -12,8 +12,8 @@ from microconv.sync.batches import batches, describe
 if TYPE_CHECKING:
     from microconv.engines.base import Engine
     from microconv.exports import OpenShard, Shard, Source
+    from microconv.staging import Rules
     from microconv.sync.plan import Plan
-    from microconv.taxonomy import Taxonomy
 
 BYTES_PER_EVENT = 1_000
 """Bytes billed per event for all that follows its reading: sessions, micro-conversions and the transaction.
@@ -49,7 +49,7 @@ class Estimate:
         return sum(step.bytes for step in self.steps)
 
 
-def estimate(engine: Engine | None, planned: Plan, shards: Mapping[Shard, Source], taxonomy: Taxonomy) -> Estimate:
+def estimate(engine: Engine | None, planned: Plan, shards: Mapping[Shard, Source], rules: Rules) -> Estimate:
     """Estimate what staging these days would be billed. Reads metadata and makes dry runs, which are free.
 
     Without an engine (there is no database yet) only what it takes to get at the shards counts.
@@ -61,18 +61,16 @@ def estimate(engine: Engine | None, planned: Plan, shards: Mapping[Shard, Source
     to_open = [(shard, shards[shard].bytes_to_open(shard)) for shard in days]
     steps = [Step(f"pull {shard.name}", size, "metadata") for shard, size in to_open if size]
     if engine is not None and engine.is_billed:
-        steps += _staging(engine, [shards[shard].open(shard) for shard in days], taxonomy)
+        steps += _staging(engine, [shards[shard].open(shard) for shard in days], rules)
     return Estimate(tuple(steps))
 
 
-def _staging(engine: Engine, opened: Sequence[OpenShard], taxonomy: Taxonomy) -> Iterator[Step]:
+def _staging(engine: Engine, opened: Sequence[OpenShard], rules: Rules) -> Iterator[Step]:
     standing = _standing(engine)
     for batch in batches(opened, engine.batch_rows):
         first = batch[0]
         engine.read_shards([one.shard for one in batch], first.schema)
-        query = staging.events(
-            first.shard.property_id, first.schema, taxonomy, is_provisional=first.shard.is_provisional
-        )
+        query = staging.events(first.shard.property_id, first.schema, rules, is_provisional=first.shard.is_provisional)
         yield Step(f"read {describe(batch)}", engine.estimate(query) or 0, "dry run")
         events = sum(one.rows for one in batch)
         yield Step(f"stage {describe(batch)}", events * BYTES_PER_EVENT + standing, "reckoned")

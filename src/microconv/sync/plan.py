@@ -7,16 +7,16 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
-from microconv import exports, staging, templates
+from microconv import exports, staging
 
 if TYPE_CHECKING:
     from datetime import date
 
     from microconv.engines.base import Engine
     from microconv.exports import Shard, Source
-    from microconv.taxonomy import Taxonomy
+    from microconv.staging import Rules
 
-Reason = Literal["new", "changed", "replaced", "taxonomy", "upgrade", "full refresh"]
+Reason = Literal["new", "changed", "replaced", "taxonomy", "upgrade", "properties", "full refresh"]
 
 REASONS: Mapping[Reason, str] = {
     "new": "not staged yet",
@@ -24,6 +24,7 @@ REASONS: Mapping[Reason, str] = {
     "replaced": "another shard serves the day now: daily after intraday or fresh",
     "taxonomy": "the taxonomy changed",
     "upgrade": "this version of microconv stages the day differently",
+    "properties": "funnels or `carry` name other properties than the day carries",
     "full refresh": "--full-refresh asks for it",
 }
 
@@ -114,29 +115,28 @@ def find_shards(sources: Sequence[Source], scope: Scope) -> dict[Shard, Source]:
     return {shard: source for source in sources for shard in source.shards(scope.since, scope.until)}
 
 
-def plan(engine: Engine | None, shards: Iterable[Shard], taxonomy: Taxonomy, scope: Scope) -> Plan:
+def plan(engine: Engine | None, shards: Iterable[Shard], rules: Rules, scope: Scope) -> Plan:
     """Compare the shards with what the engine holds; without one (there is no database yet) nothing is staged."""
     rows: list[Mapping[str, Any]] = []
-    if engine is not None and engine.version("mc_shards") is not None:
-        rows = engine.query(templates.query("staging/staged_shards")).to_pylist()
-    return compare(rows, shards, taxonomy, scope)
+    if engine is not None and (version := engine.version("mc_shards")) is not None:
+        rows = engine.query(staging.staged_shards(version)).to_pylist()
+    return compare(rows, shards, rules, scope)
 
 
-def compare(rows: Iterable[Mapping[str, Any]], shards: Iterable[Shard], taxonomy: Taxonomy, scope: Scope) -> Plan:
+def compare(rows: Iterable[Mapping[str, Any]], shards: Iterable[Shard], rules: Rules, scope: Scope) -> Plan:
     """Compare the shards with the staged days: one is planned when its shard or what decides its rows changed.
 
     A shard changed when its name, modified time, size or schema did. A daily shard is never replaced by a lesser kind:
     a day whose daily shard is gone is kept. `rows` have the columns of `sql/staging/staged_shards.sql`.
     """
     staged = {(row["property"], row["event_date"]): row for row in rows}
-    fingerprint = staging.fingerprint(taxonomy)
     chosen = [shard for shard in exports.choose(shards) if scope.holds(shard.day)]
     days, kept = [], []
     for shard in chosen:
         before = staged.pop((shard.property_id, shard.day), None)
         if before and exports.PRECEDENCE[before["kind"]] < exports.PRECEDENCE[shard.kind]:
             kept.append(KeptDay(shard.property_id, shard.day, before["shard"]))
-        elif reason := _reason(shard, before, scope, taxonomy, fingerprint):
+        elif reason := _reason(shard, before, scope, rules):
             days.append(PlannedDay(shard, reason))
     properties = {shard.property_id for shard in chosen}
     kept += [
@@ -149,17 +149,22 @@ def compare(rows: Iterable[Mapping[str, Any]], shards: Iterable[Shard], taxonomy
     return Plan(len(chosen), tuple(days), tuple(sorted(kept, key=lambda each: (each.property_id, each.day))))
 
 
-def _reason(
-    shard: Shard, before: Mapping[str, Any] | None, scope: Scope, taxonomy: Taxonomy, fingerprint: str
-) -> Reason | None:
+def _reason(shard: Shard, before: Mapping[str, Any] | None, scope: Scope, rules: Rules) -> Reason | None:
     if before is None:
         return "new"
     if before["shard"] != shard.name:
         return "replaced"
     if (before["modified_at"], before["bytes"]) != (shard.modified_at, shard.bytes):
         return "changed"
+    if reason := _reason_of_rules(before, rules):
+        return reason
+    # After the rules, since a schema is what they read of a shard.
     if shard.table and before["schema_fingerprint"] != shard.table.schema.fingerprint:
         return "changed"
-    if before["staging_fingerprint"] != fingerprint:
-        return "upgrade" if before["taxonomy_fingerprint"] == taxonomy.fingerprint else "taxonomy"
     return "full refresh" if scope.full_refresh else None
+
+
+def _reason_of_rules(before: Mapping[str, Any], rules: Rules) -> Reason | None:
+    if before["staging_fingerprint"] != rules.fingerprint:
+        return "upgrade" if before["taxonomy_fingerprint"] == rules.taxonomy.fingerprint else "taxonomy"
+    return "properties" if (before["carried_columns"] or "") != rules.carried_columns else None

@@ -16,8 +16,8 @@ from microconv.sync.plan import Plan, PlannedDay, Scope, find_shards, plan
 if TYPE_CHECKING:
     from microconv.engines.base import Engine
     from microconv.exports import OpenShard, Shard, Source
+    from microconv.staging import Rules
     from microconv.sync.record import RunRecord
-    from microconv.taxonomy import Taxonomy
 
 MOST_ROUNDS = 3
 """How often a run looks for days that changed while it staged them; what changes even then waits for the next run."""
@@ -41,7 +41,7 @@ class Rounds:
 
     engine: Engine
     sources: Sequence[Source]
-    taxonomy: Taxonomy
+    rules: Rules
     run: RunRecord
     zone: ZoneInfo
     now: Callable[[], datetime]
@@ -97,7 +97,7 @@ class Rounds:
     def _stage_or_split(self, batch: Batch) -> None:
         """Stage a batch; when a shard in it is damaged, stage its days one by one, so that only this one fails."""
         try:
-            staged = stage(self.engine, batch, self.taxonomy, Stamp(self.run.run_id, self.now()))
+            staged = stage(self.engine, batch, self.rules, Stamp(self.run.run_id, self.now()))
         except SourceError as error:
             if len(batch) == 1:
                 self._fail(batch[0].shard, error)
@@ -125,7 +125,7 @@ class Rounds:
         looked_at = [day.shard.day for day in days]
         shards = find_shards(self.sources, Scope(since=min(looked_at), until=max(looked_at)))
         tried = {(day.shard.property_id, day.shard.day) for day in days}
-        again = plan(self.engine, shards, self.taxonomy, Scope())
+        again = plan(self.engine, shards, self.rules, Scope())
         present = {(shard.property_id, shard.day) for shard in shards}
         for key, (shard, error) in list(self._failures.items()):
             if isinstance(error, VanishedError) and key not in present:

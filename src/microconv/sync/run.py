@@ -8,9 +8,10 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 from zoneinfo import ZoneInfo
 
-from microconv import staging, tables
+from microconv import tables
 from microconv.cost import human_bytes
 from microconv.errors import BudgetError, MicroconvError
+from microconv.staging import Rules
 from microconv.sync.estimate import Estimate, estimate
 from microconv.sync.plan import Plan, Scope, find_shards, plan
 from microconv.sync.record import RunRecord
@@ -76,22 +77,23 @@ def sync(
         EngineError: the engine failed; batches that were committed stay, the next run does the rest.
     """
     shards = find_shards(sources, scope)
+    rules = Rules.of(config, taxonomy)
     run = RunRecord(engine, config, taxonomy, now)
     engine.begin(run.run_id, run.owner)
     try:
         for notice in upgrades(engine):
             on_notice(notice, run.run_id)
-        _ensure_tables(engine, taxonomy)
+        _ensure_tables(engine, rules)
         run.close_killed_runs()
-        rounds = Rounds(engine, sources, taxonomy, run, ZoneInfo(config.project.timezone), now, on_progress)
-        planned = plan(engine, shards, taxonomy, scope)
+        rounds = Rounds(engine, sources, rules, run, ZoneInfo(config.project.timezone), now, on_progress)
+        planned = plan(engine, shards, rules, scope)
         for notice in _notices(planned, shards):
             on_notice(notice, run.run_id)
         run.row |= {"shards_seen": planned.seen, "shards_skipped": planned.skipped}
         run.begin()
 
         def work() -> dict[str, int]:
-            _refuse_over_budget(config, lambda: estimate(engine, planned, shards, taxonomy))
+            _refuse_over_budget(config, lambda: estimate(engine, planned, shards, rules))
             return rounds.stage(planned, shards)
 
         rows = _recorded(run, work)
@@ -121,11 +123,10 @@ def _end(engine: Engine) -> list[str]:
     return []
 
 
-def _ensure_tables(engine: Engine, taxonomy: Taxonomy) -> None:
-    """Create the tables that are missing, and the columns that the taxonomy's conditions read."""
+def _ensure_tables(engine: Engine, rules: Rules) -> None:
+    """Create the tables that are missing, and the columns that taxonomy and properties ask for."""
     for table in tables.TABLES.values():
-        extra = [column.column for column in staging.carried_columns(taxonomy)] if table is tables.EVENTS else []
-        engine.ensure(table, extra)
+        engine.ensure(table, rules.extra_columns(table))
 
 
 def _refuse_over_budget(config: Config, estimated: Callable[[], Estimate]) -> None:
@@ -163,6 +164,8 @@ def _notices(planned: Plan, shards: Mapping[Shard, Source]) -> Iterator[str]:
         yield f"The taxonomy changed: {count} days are staged again."
     if count := reasons.get("upgrade"):
         yield f"This version of microconv stages differently: {count} days are staged again."
+    if count := reasons.get("properties"):
+        yield f"Funnels or `carry` name other properties than before: {count} days are staged again."
     if planned.kept:
         names = ", ".join(kept.shard for kept in planned.kept[:3]) + (", …" if len(planned.kept) > 3 else "")  # noqa: PLR2004 - a few names tell enough
         yield f"{len(planned.kept)} staged days have no shard any more ({names}); they stay as they are."

@@ -14,6 +14,7 @@ from microconv.engines.bigquery.dataset import WorkingDataset, version_of
 from microconv.engines.bigquery.jobs import Jobs, MissingTableError, Statement
 from microconv.engines.bigquery.lock import Holder, Lock
 from microconv.errors import EngineError, SourceError, VanishedError
+from microconv.exports import columns_of
 from microconv.templates import Union
 
 if TYPE_CHECKING:
@@ -34,6 +35,7 @@ class BigQueryEngine:
     """Runs templates as BigQuery jobs; tables live in one dataset, the working dataset."""
 
     is_billed = True
+    has_asof_join = False
     batch_rows = 5_000_000
     """Enough that the seconds a job takes to start do not count, little enough for the lease."""
 
@@ -143,7 +145,7 @@ class BigQueryEngine:
         Raises:
             EngineError: the export lies elsewhere than the working dataset.
         """
-        columns = tuple(sorted({leaf.partition(".")[0] for leaf in schema.leaves}))
+        columns = tuple(sorted(columns_of(schema.leaves)))
         self._reading = tuple(shards)
         self._dataset.check_location(self._export())
         self._places[RAW_EVENTS] = Union(tuple(shard.name for shard in shards), columns)

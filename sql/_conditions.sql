@@ -1,0 +1,30 @@
+{# Whether a value meets a condition. `subject` is an SQL expression; `test`, as `conditions.Operands` makes it, has the
+   `operator`, the `number` of its operand among the query parameters (text_<n>, texts_<n>, number_<n>), and how the
+   subject is read: `is_list` (a text a line, of which any will do), `cast_to` (FLOAT64, STRING or none). #}
+{% macro holds(subject, test) -%}
+  {% if test.operator == 'exists' %}{{ subject }} IS NOT NULL
+  {%- elif test.operator == 'is_absent' %}{{ subject }} IS NULL
+  {%- elif test.is_list %}EXISTS(
+    SELECT 1 FROM UNNEST(SPLIT({{ subject }}, '\n')) AS one WHERE {{ compares(read('one' | identifier, test), test) }}
+  )
+  {%- else %}{{ compares(read(subject, test), test) }}
+  {%- endif %}
+{%- endmacro %}
+
+{% macro read(subject, test) -%}
+  {% if test.cast_to == 'FLOAT64' %}SAFE_CAST({{ subject }} AS FLOAT64)
+  {%- elif test.cast_to == 'STRING' %}CAST({{ subject }} AS STRING)
+  {%- else %}{{ subject }}
+  {%- endif %}
+{%- endmacro %}
+
+{% macro compares(value, test) -%}
+  {% if test.operator == 'equals' %}{{ value }} = {{ parameter('text_', test.number) }}
+  {%- elif test.operator == 'any_of' %}{{ value }} IN UNNEST({{ parameter('texts_', test.number) }})
+  {%- elif test.operator == 'contains' %}STRPOS({{ value }}, {{ parameter('text_', test.number) }}) > 0
+  {%- elif test.operator == 'starts_with' %}STARTS_WITH({{ value }}, {{ parameter('text_', test.number) }})
+  {%- elif test.operator == 'matches' %}REGEXP_CONTAINS({{ value }}, {{ parameter('text_', test.number) }})
+  {%- elif test.operator == 'at_least' %}{{ value }} >= {{ parameter('number_', test.number) }}
+  {%- elif test.operator == 'at_most' %}{{ value }} <= {{ parameter('number_', test.number) }}
+  {%- endif %}
+{%- endmacro %}
