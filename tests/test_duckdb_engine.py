@@ -16,7 +16,7 @@ import ga4
 from microconv.engines.base import AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
 from microconv.engines.duckdb import DuckDBEngine, duckdb_type
 from microconv.errors import EngineError, LockedError, MicroconvError, SourceError
-from microconv.exports import RAW_COLUMNS, Shard, list_shards, read_schema
+from microconv.exports import RAW_COLUMNS, RAW_LEAVES, Shard, list_shards, read_schema
 from microconv.tables import Column, Table
 from microconv.templates import Query
 
@@ -320,7 +320,7 @@ def test_shards_of_every_era_have_the_columns_that_are_read(tmp_path: Path, engi
         '{"event_name": "page_view", "new": {"a": 1}, "event_params": [{"key": "k", "value": {"x_value": 1}}]}\n'
     )
     shards = list_shards(str(path), "p1")
-    engine.read_shards(shards, read_schema(shards[0]))
+    engine.read_shards(shards, read_schema(shards[0], RAW_LEAVES))
 
     columns = ", ".join(f"e.{name}" for name in RAW_COLUMNS)
     (row,) = engine.query(sql(f"SELECT {columns} FROM raw_events AS e")).to_pylist()

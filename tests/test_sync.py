@@ -32,7 +32,8 @@ def shard_path(folder: Path, day: date, kind: str = "daily", suffix: str = ".par
 
 def rows(project: Project, table: str) -> list[tuple[Any, ...]]:
     """All rows of a table, in an order of their own."""
-    names = ", ".join(tables.TABLES[table].column_names)
+    extra = project.rules.extra_columns(tables.TABLES[table]) if table in FULL_TABLES else []
+    names = ", ".join([*tables.TABLES[table].column_names, *(column.name for column in extra)])
     found = project.engine._connection.sql(f"SELECT {names} FROM {table}").to_arrow_table().to_pylist()
     return sorted((tuple(row.values()) for row in found), key=repr)
 
@@ -42,15 +43,17 @@ def staged(project: Project) -> dict[str, list[tuple[Any, ...]]]:
 
 
 @contextmanager
-def fresh_project(folder: Path, database: str) -> Iterator[Project]:
+def fresh_project(folder: Path, database: str, carry: str = "") -> Iterator[Project]:
     """A project over the same shards with a database of its own."""
-    path = load_config(write_config(folder), {"MICROCONV_ENGINE__PATH": str(folder / database)})
+    path = load_config(
+        write_config(folder), {"MICROCONV_ENGINE__PATH": str(folder / database), "MICROCONV_TAXONOMY__CARRY": carry}
+    )
     with Project(path) as project:
         yield project
 
 
-def rebuilt(folder: Path) -> dict[str, list[tuple[Any, ...]]]:
-    with fresh_project(folder, "rebuilt.duckdb") as project:
+def rebuilt(folder: Path, carry: str = "") -> dict[str, list[tuple[Any, ...]]]:
+    with fresh_project(folder, "rebuilt.duckdb", carry) as project:
         project.sync()
         result = staged(project)
     (folder / "rebuilt.duckdb").unlink()
@@ -323,6 +326,7 @@ def test_earlier_sessions_move_to_the_one_user_of_their_client_and_back(tmp_path
     assert shared["2024-03-02"] == signed_in["2024-03-02"]
 
 
+CARRY = "item_id,page_title"
 CLIENTS = ("1.5", "2.5", "3.5")
 DAYS = [FIRST_DAY + timedelta(days=offset) for offset in range(3)]
 
@@ -350,8 +354,10 @@ def histories(draw: st.DrawFn) -> list[tuple[date, str, list[dict[str, Any]]]]:
                     user_id=draw(st.sampled_from([None, None, "u1", "u2"])),
                     params={
                         "page_location": draw(st.sampled_from(["https://a.example/x", "https://a.example/y?q"])),
+                        "page_title": draw(st.sampled_from(["X", "Y", None])),
                         **source,
                     },
+                    items=[{"item_id": item} for item in draw(st.sampled_from(["", "A", "B", "BA"]))],
                 )
             )
         arrivals.append((day, kind, events))
@@ -366,13 +372,13 @@ def test_incremental_equals_full_rebuild(
     shutil.rmtree(tmp_path, ignore_errors=True)
     tmp_path.mkdir()
     results: list[SyncResult] = []
-    with fresh_project(tmp_path, "incremental.duckdb") as project:
+    with fresh_project(tmp_path, "incremental.duckdb", CARRY) as project:
         for day, kind, events in arrivals:
             ga4.write_parquet(shard_path(tmp_path, day, kind), events)
             results.append(project.sync())
         incremental = staged(project)
     assert all(result.shards["staged"] <= 1 for result in results)
-    assert incremental == rebuilt(tmp_path)
+    assert incremental == rebuilt(tmp_path, CARRY)
 
 
 @pytest.mark.parametrize("table", FULL_TABLES)

@@ -1,80 +1,60 @@
--- Ordered funnel, any start: how many actors or sessions reach each step, and the median time since the first step.
--- Of the starts from which a step can be reached within the window, the latest counts: one running maximum per step
--- carries it along, so that the cost is linear in the rows that match a step.
+-- How many actors, sessions or attempts take each step of a funnel. `continued` are those who take it on the way from an
+-- earlier step, and the median is of the time since that way began, where they first take it.
 -- grain: step_index
--- params: step_<n> STRING, window_us INT64
--- structure: steps, unit_column
-WITH steps AS (
-  {% for n in range(1, steps + 1) %}
-  SELECT {{ n }} AS step_index, {{ parameter('step_', n) }} AS micro_conversion
-  {% if not loop.last %}
-  UNION ALL
-  {% endif %}
-  {% endfor %}
-),
+-- params: micro_conversions ARRAY<STRING>, places ARRAY<INT64>, window_us INT64, text_<n> STRING, texts_<n> ARRAY<STRING>,
+--   number_<n> FLOAT64, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
+--   at_least INT64, within_us INT64, as_of TIMESTAMP
+-- structure: funnel
+{% from 'analyses/_funnel_unit.sql' import unit, is_continued with context %}
+WITH
+{% include 'analyses/_funnel.sql' %}
+,
 
-reached_1 AS (
-  SELECT
-    m.{{ unit_column | identifier }} AS unit_key,
-    m.client_key,
-    m.event_order,
-    s.step_index,
-    UNIX_MICROS(m.event_at) AS event_us,
-    IF(s.step_index = 1, UNIX_MICROS(m.event_at), NULL) AS start_us
-  FROM {{ relation('mc_micro_conversions') }} AS m
-  INNER JOIN steps AS s ON s.micro_conversion = m.micro_conversion
-  WHERE m.{{ unit_column | identifier }} IS NOT NULL
-),
-
-{# Strictly earlier rows of the unit. The steps of one event come in falling order, so that it never serves two of them. #}
-{% for n in range(2, steps + 1) %}
-reached_{{ n }} AS (
-  SELECT
-    p.unit_key,
-    p.client_key,
-    p.event_order,
-    p.step_index,
-    p.event_us,
-    IF(p.step_index = {{ n }} AND p.event_us - p.latest_us <= @window_us, p.latest_us, p.start_us) AS start_us
+{# Others than these came in on the way from an earlier step, and are in `first_reached`. #}
+units AS (
+  SELECT r.step_index, COUNT(*) AS units
   FROM (
-    SELECT
-      r.*,
-      MAX(IF(r.step_index = {{ n - 1 }}, r.start_us, NULL)) OVER (
-        PARTITION BY r.unit_key
-        ORDER BY r.event_order, r.client_key, r.step_index DESC
-        ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-      ) AS latest_us
-    FROM reached_{{ n - 1 }} AS r
-  ) AS p
+    SELECT r.step_index, {{ unit }}
+    FROM reached AS r
+    {% if not funnel.is_open %}
+    WHERE r.step_index = 1
+    {% endif %}
+    GROUP BY r.step_index, {{ unit }}
+  ) AS r
+  GROUP BY r.step_index
 ),
 
-{% endfor %}
 first_reached AS (
-  SELECT r.step_index, r.event_us - r.start_us AS elapsed_us
-  FROM reached_{{ steps }} AS r
-  WHERE r.start_us IS NOT NULL
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY r.unit_key, r.step_index ORDER BY r.event_order, r.client_key) = 1
+  SELECT
+    r.step_index,
+    DIV((MIN(r.event_order)), 1000) - DIV((ANY_VALUE(r.start_order HAVING MIN r.event_order)), 1000) AS elapsed_us
+  {% if funnel.hold and funnel.unit_columns == ['unit_key'] %}
+  {# Two held values may lead to a step at one moment: the way that began last counts. #}
+  FROM (
+    SELECT r.step_index, {{ unit }}, r.event_order, MAX(r.start_order) AS start_order
+    FROM reached AS r
+    WHERE {{ is_continued }}
+    GROUP BY r.step_index, {{ unit }}, r.event_order
+  ) AS r
+  {% else %}
+  FROM reached AS r
+  WHERE {{ is_continued }}
+  {% endif %}
+  GROUP BY r.step_index, {{ unit }}
 ),
 
-placed AS (
-  SELECT
-    f.step_index,
-    f.elapsed_us,
-    ROW_NUMBER() OVER (PARTITION BY f.step_index ORDER BY f.elapsed_us) AS place,
-    COUNT(*) OVER (PARTITION BY f.step_index) AS places
-  FROM first_reached AS f
-),
+{% include 'analyses/_medians.sql' %}
 
-medians AS (
-  SELECT
-    p.step_index,
-    MAX(p.places) AS units,
-    AVG(IF(p.place IN (DIV((p.places + 1), 2), DIV((p.places + 2), 2)), p.elapsed_us, NULL)) / 1e6 AS seconds_median
-  FROM placed AS p
-  GROUP BY p.step_index
-)
-
-SELECT s.step_index, s.micro_conversion, COALESCE(m.units, 0) AS units, m.seconds_median
-FROM steps AS s
-LEFT JOIN medians AS m ON m.step_index = s.step_index
-ORDER BY s.step_index
+{% if funnel.is_open %}
+SELECT u.step_index, u.units, COALESCE(m.units, 0) AS continued, m.seconds_median
+FROM units AS u
+LEFT JOIN medians AS m ON m.step_index = u.step_index
+ORDER BY u.step_index
+{% else %}
+SELECT u.step_index, u.units, 0 AS continued, 0.0 AS seconds_median
+FROM units AS u
+UNION ALL
+SELECT m.step_index, m.units, m.units AS continued, m.seconds_median
+FROM medians AS m
+ORDER BY step_index
+{% endif %}

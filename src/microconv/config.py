@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Protocol, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -46,7 +46,7 @@ from microconv.config_values import (
     unique,
     unique_names,
 )
-from microconv.errors import ConfigError
+from microconv.errors import ConfigError, UsageError
 
 __all__ = [
     "DEFAULT_FILE",
@@ -68,6 +68,7 @@ __all__ = [
     "check_currency",
     "check_label",
     "check_timezone",
+    "find_named",
     "load_config",
 ]
 
@@ -274,6 +275,25 @@ class Config(_Sections):
     """The whole configuration; paths are absolute, and `file` is where it was read from."""
 
     file: Path
+
+
+class _Named(Protocol):
+    @property
+    def name(self) -> str: ...
+
+
+NamedT = TypeVar("NamedT", bound=_Named)
+
+
+def find_named(items: Sequence[NamedT], name: str, what: str) -> NamedT:
+    """Return the entry of that name; UsageError says which there are. `what` is the singular of their section."""
+    for item in items:
+        if item.name == name:
+            return item
+    known = ", ".join(item.name for item in items) or "none"
+    raise UsageError(
+        f"The configuration has no {what} named {name!r}.", hint=f"It has: {known}. Add one under [[{what}s]]."
+    )
 
 
 def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Protocol, TypeVar
 
-from pydantic import AfterValidator, Field, PlainValidator, ValidationInfo
+from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
 
 from microconv.config_errors import ItemError
 from microconv.errors import UsageError
@@ -230,7 +230,7 @@ FileStem = Annotated[str, AfterValidator(_check_file_stem)]
 TableName = Annotated[str, AfterValidator(_check_table_name)]
 TimeZone = Annotated[str, AfterValidator(check_timezone)]
 Currency = Annotated[str, AfterValidator(check_currency)]
-Length = Annotated[Duration, PlainValidator(_duration)]
+Length = Annotated[Duration, PlainValidator(_duration), PlainSerializer(str, return_type=str)]
 SHORTEST_LEASE = Duration.parse("1m")
 Lease = Annotated[Length, AfterValidator(_check_lease)]
 Memory = Annotated[str, AfterValidator(_check_memory)]

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, Self, TypeVar
+from typing import TYPE_CHECKING, Any, Self
 
 from microconv import __version__
-from microconv.config import Config, load_config
-from microconv.errors import SourceError, UsageError
+from microconv.config import Config, find_named, load_config
+from microconv.errors import SourceError
 from microconv.taxonomy import Taxonomy, load_taxonomy
 
 if TYPE_CHECKING:
@@ -19,26 +19,25 @@ if TYPE_CHECKING:
 
     from microconv.activation.destinations.file import ExportResult
     from microconv.analyses.attribution.results import AttributionResult
+    from microconv.analyses.attribution.stability import StabilityResult
+    from microconv.analyses.discovery import DiscoveryResult
+    from microconv.analyses.funnels import Selection
+    from microconv.analyses.funnels.asking import Funnels
     from microconv.analyses.funnels.results import FunnelResult
-    from microconv.analyses.results import ChannelResult, CoverageResult, StagedSummary
+    from microconv.analyses.paths import PathsQuestion
+    from microconv.analyses.paths.results import PathsResult
+    from microconv.analyses.results import ChannelResult, CoverageResult, Result, StagedSummary
     from microconv.bigquery.connection import Connection
-    from microconv.config import DestinationConfig, SegmentConfig, SourceConfig
+    from microconv.config import AttributionConfig, DestinationConfig, FunnelConfig, SegmentConfig, SourceConfig
     from microconv.engines.base import Engine
     from microconv.exports import Source
     from microconv.questions import Question
     from microconv.report.data import ReportData
     from microconv.runs import Run, RunDetails
     from microconv.segments import Member
+    from microconv.staging import Rules
     from microconv.sync import Estimate, Plan, Progress, Scope, SyncResult
     from microconv.templates import Query
-
-
-class _Named(Protocol):
-    @property
-    def name(self) -> str: ...
-
-
-NamedT = TypeVar("NamedT", bound=_Named)
 
 
 class Project:
@@ -73,6 +72,13 @@ class Project:
     def taxonomy(self) -> Taxonomy:
         """The taxonomy: preset and file of the configuration."""
         return load_taxonomy(preset=self.config.taxonomy.preset, file=self.config.taxonomy.file)
+
+    @cached_property
+    def rules(self) -> Rules:
+        """What decides staged rows beside the shards: the taxonomy, and the properties carried."""
+        from microconv.staging import Rules  # noqa: PLC0415 - analyses need none of it
+
+        return Rules.of(self.config, self.taxonomy)
 
     @cached_property
     def connection(self) -> Connection:
@@ -121,14 +127,21 @@ class Project:
 
     def _source(self, settings: SourceConfig) -> Source:
         from microconv.exports import FileSource  # noqa: PLC0415 - analyses need none of it
+        from microconv.properties import carried, leaves  # noqa: PLC0415 - see above
 
+        wanted = leaves(carried(self.config))
         if settings.kind == "files":
-            return FileSource(settings.property, settings.path or "", settings.daily_cap)
+            return FileSource(settings.property, settings.path or "", settings.daily_cap, wanted)
         from microconv.exports.pull import PulledSource  # noqa: PLC0415 - see above
         from microconv.exports.tables import TableSource  # noqa: PLC0415 - see above
 
         source = TableSource(
-            settings.property, self.connection, settings.project or "", settings.dataset or "", settings.daily_cap
+            settings.property,
+            self.connection,
+            settings.project or "",
+            settings.dataset or "",
+            settings.daily_cap,
+            wanted,
         )
         return PulledSource(source, settings.cache) if self.config.engine.kind == "duckdb" else source
 
@@ -167,7 +180,7 @@ class Project:
         from microconv.sync import Scope, find_shards, plan  # noqa: PLC0415 - analyses need none of it
 
         asked = scope or Scope()
-        return plan(self._engine_if_there, find_shards(self.sources, asked), self.taxonomy, asked)
+        return plan(self._engine_if_there, find_shards(self.sources, asked), self.rules, asked)
 
     def estimate(self, scope: Scope | None = None) -> Estimate:
         """Say what a sync would be billed; nothing is written or billed."""
@@ -176,7 +189,7 @@ class Project:
         asked = scope or Scope()
         shards = find_shards(self.sources, asked)
         engine = self._engine_if_there
-        return estimate(engine, plan(engine, shards, self.taxonomy, asked), shards, self.taxonomy)
+        return estimate(engine, plan(engine, shards, self.rules, asked), shards, self.rules)
 
     @property
     def _engine_if_there(self) -> Engine | None:
@@ -190,23 +203,71 @@ class Project:
 
         return summary(self._staged)
 
-    def funnel(self, name: str) -> FunnelResult:
-        """Count a funnel of the configuration.
+    @property
+    def funnels(self) -> Funnels:
+        """Every question about funnels: `project.funnels.times("checkout")`; see `Funnels`."""
+        from microconv.analyses.funnels.asking import Funnels  # noqa: PLC0415 - each analysis loads its own
+
+        return Funnels(lambda: self._staged, self.config, self.taxonomy)
+
+    def funnel(self, funnel: str | FunnelConfig, selection: Selection | None = None) -> FunnelResult:
+        """Count a funnel of the configuration, by its name, or one made on the spot; see `Funnels.count`."""
+        from microconv.analyses.funnels import Selection  # noqa: PLC0415 - each analysis loads its own
+
+        return self.funnels.count(funnel, selection or Selection())
+
+    def segment_config(self, name: str) -> SegmentConfig:
+        """Return a segment of the configuration; UsageError when there is none of that name."""
+        return find_named(self.config.segments, name, "segment")
+
+    def paths(self, question: PathsQuestion | None = None) -> PathsResult:
+        """Show the ways to or from a point; see `microconv.analyses.paths.paths`.
 
         Raises:
-            UsageError: the configuration has no funnel of that name.
-            TaxonomyError: a step is no micro-conversion of the taxonomy.
+            TaxonomyError: the question names no micro-conversion of the taxonomy.
         """
-        from microconv.analyses.funnels import funnel  # noqa: PLC0415 - each analysis loads its own
+        from microconv.analyses.paths import PathsQuestion, paths  # noqa: PLC0415 - each analysis loads its own
 
-        chosen = _named(self.config.funnels, name, "funnel")
-        return funnel(self._staged, chosen, self.taxonomy)
+        return paths(self._staged, question or PathsQuestion(), self.taxonomy)
 
-    def attribution(self) -> AttributionResult:
-        """Credit channels for the conversion of the configuration, by each model and lookback window."""
+    def discover(self, goal: str | None = None, **how: Any) -> DiscoveryResult:  # noqa: ANN401 - as `discover` takes them
+        """Propose a funnel that leads to a goal; see `microconv.analyses.discovery.discover`.
+
+        Raises:
+            TaxonomyError: the goal is no micro-conversion of the taxonomy.
+        """
+        from microconv.analyses.discovery import discover  # noqa: PLC0415 - each analysis loads its own
+
+        return discover(self._staged, self.taxonomy, goal, **how)
+
+    def save(self, result: Result, question: Mapping[str, object]) -> str:
+        """Keep a result in the engine, with what was asked; see `microconv.analyses.saving.save`."""
+        from microconv.analyses.saving import save  # noqa: PLC0415 - each analysis loads its own
+
+        return save(self._staged, result, question)
+
+    def attribution(
+        self, config: AttributionConfig | None = None, *, since: date | None = None, until: date | None = None
+    ) -> AttributionResult:
+        """Credit touchpoints for a conversion, by each model and lookback window; see `microconv.analyses.attribution`.
+
+        Args:
+            config: What to ask instead of what the configuration says.
+            since: The first of the property's days whose conversions are credited.
+            until: The last.
+        """
         from microconv.analyses.attribution import attribution  # noqa: PLC0415 - each analysis loads its own
 
-        return attribution(self._staged, self.config.attribution, self.taxonomy)
+        asked = config or self.config.attribution
+        return attribution(self._staged, asked, self.taxonomy, since=since, until=until)
+
+    def compare_attribution(
+        self, config: AttributionConfig | None = None, *, since: date | None = None, until: date | None = None
+    ) -> StabilityResult:
+        """Say how far the shares of touchpoints move between models, windows and weeks, and by chance."""
+        from microconv.analyses.attribution.comparison import compare  # noqa: PLC0415 - each analysis loads its own
+
+        return compare(self._staged, config or self.config.attribution, self.taxonomy, since=since, until=until)
 
     def channels(self) -> ChannelResult:
         """Count sessions by default channel group."""
@@ -226,7 +287,7 @@ class Project:
         Raises:
             UsageError: the configuration has no segment of that name.
         """
-        segment = _named(self.config.segments, segment_name, "segment")
+        segment = self.segment_config(segment_name)
         return self._members(segment, as_of or self.default_as_of())
 
     def default_as_of(self) -> datetime:
@@ -263,8 +324,8 @@ class Project:
         from microconv.activation.destinations.file import export_audience  # noqa: PLC0415 - only exports need it
         from microconv.activation.first_party import read_consent, read_identity  # noqa: PLC0415 - only exports need it
 
-        segment = _named(self.config.segments, segment_name, "segment")
-        destination: DestinationConfig = _named(self.config.destinations, destination_name, "destination")
+        segment = self.segment_config(segment_name)
+        destination: DestinationConfig = find_named(self.config.destinations, destination_name, "destination")
         people = read_identity(self.config.identity, self._staged, self.config.file)
         consents = read_consent(self.config.consent, self._staged, self.config.file)
         moment = as_of or self.default_as_of()
@@ -362,13 +423,3 @@ class Project:
     ) -> None:
         """Close the engine."""
         self.close()
-
-
-def _named(items: Sequence[NamedT], name: str, what: str) -> NamedT:
-    for item in items:
-        if item.name == name:
-            return item
-    known = ", ".join(item.name for item in items) or "none"
-    raise UsageError(
-        f"The configuration has no {what} named {name!r}.", hint=f"It has: {known}. Add one under [[{what}s]]."
-    )

@@ -8,15 +8,19 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Literal
 
 from microconv import audit, segments, staging, templates
-from microconv.analyses.attribution import attribution_query
-from microconv.analyses.funnels import funnel_query
+from microconv.analyses import funnels
+from microconv.analyses.attribution import attribution_query, paths_query, spend_query, touchpoints_query
+from microconv.analyses.discovery import discovery_query
+from microconv.analyses.paths import PathsQuestion, links_query, sequences_query, transitions_query
 from microconv.config_errors import nearest
 from microconv.engines.base import RAW_EVENTS
 from microconv.errors import UsageError
 from microconv.exports import RAW_LEAVES, ShardSchema
+from microconv.staging import Rules
 
 if TYPE_CHECKING:
-    from microconv.config import Config, PeopleTable
+    from microconv.config import Config, FunnelConfig, PeopleTable
+    from microconv.config_analyses import Order
     from microconv.taxonomy import Taxonomy
     from microconv.templates import Query
 
@@ -25,6 +29,7 @@ _EXAMPLE_SCHEMA = ShardSchema(RAW_LEAVES, "", None)
 _EXAMPLE_MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
 _EXAMPLE_SPAN = (_EXAMPLE_MOMENT.date(), _EXAMPLE_MOMENT.date())
 _EXAMPLE_RUN = f"{_EXAMPLE_MOMENT:%Y%m%dT%H%M%SZ}-000000"
+_EXAMPLE_BREAKDOWN = funnels.Breakdown.parse("channel_group")
 _OF_A_SYNC = (
     *(RAW_EVENTS, staging.CHANGED_EVENTS, staging.TOUCHED_SESSIONS, staging.NEIGHBOUR_EVENTS),
     *(staging.SESSIONS, staging.MOVED_SESSIONS, staging.MICRO_CONVERSIONS),
@@ -73,9 +78,9 @@ def _once(ask: Callable[[Config, Taxonomy], Query]) -> Asked:
     return lambda config, taxonomy: [Question(None, ask(config, taxonomy))]
 
 
-def _by_property(ask: Callable[[str, Taxonomy], Query]) -> Asked:
+def _by_property(ask: Callable[[str, Rules], Query]) -> Asked:
     return lambda config, taxonomy: [
-        Question(f"property {label}", ask(label, taxonomy))
+        Question(f"property {label}", ask(label, Rules.of(config, taxonomy)))
         for label in dict.fromkeys(source.property for source in config.sources)
     ]
 
@@ -91,11 +96,39 @@ def _people(section: Literal["identity", "consent"]) -> Asked:
     return asked
 
 
+def _to_the_macro(ask: Callable[[PathsQuestion, Taxonomy], Query]) -> Asked:
+    return _once(lambda _, taxonomy: ask(PathsQuestion(to=taxonomy.macros[0]), taxonomy))
+
+
+def _funnels(ask: Callable[[FunnelConfig, Taxonomy], Query], *orders: Order) -> Asked:
+    return lambda config, taxonomy: [
+        Question(f"funnel {funnel.name}", ask(funnel, taxonomy)) for funnel in config.funnels if funnel.order in orders
+    ]
+
+
 _ASKED: Mapping[str, Asked] = {
     "analyses/attribution": _once(lambda config, taxonomy: attribution_query(config.attribution, taxonomy)),
-    "analyses/funnel": lambda config, taxonomy: [
-        Question(f"funnel {funnel.name}", funnel_query(funnel, taxonomy)) for funnel in config.funnels
+    "analyses/attribution_paths": _once(lambda config, taxonomy: paths_query(config.attribution, taxonomy)),
+    "analyses/attribution_spend": lambda config, _: [
+        Question(None, spend_query(table)) for table in (config.attribution.spend_table,) if table is not None
     ],
+    "analyses/attribution_touchpoints": lambda config, _: [
+        Question(None, touchpoints_query(asked))
+        for asked in (config.attribution,)
+        if asked.touchpoint != "micro_conversion"
+    ],
+    "analyses/discover": _once(lambda _, taxonomy: discovery_query(taxonomy)),
+    "analyses/funnel": _funnels(funnels.funnel_query, "ordered", "strict"),
+    "analyses/funnel_breakdown": _funnels(
+        lambda funnel, taxonomy: funnels.breakdown_query(funnel, taxonomy, _EXAMPLE_BREAKDOWN), "ordered", "strict"
+    ),
+    "analyses/funnel_drop_off": _funnels(funnels.drop_off_query, "ordered", "strict"),
+    "analyses/funnel_times": _funnels(funnels.times_query, "ordered", "strict"),
+    "analyses/funnel_trend": _funnels(funnels.trend_query, "ordered", "strict"),
+    "analyses/funnel_unordered": _funnels(funnels.funnel_query, "unordered"),
+    "analyses/path_links": _to_the_macro(links_query),
+    "analyses/path_sequences": _to_the_macro(sequences_query),
+    "analyses/transitions": _to_the_macro(transitions_query),
     "audit/coverage": _once(lambda _, taxonomy: audit.coverage_query(taxonomy)),
     "operations/run_days": _once(lambda *_: templates.query("operations/run_days", params={"run_id": _EXAMPLE_RUN})),
     "operations/runs": _once(
@@ -108,14 +141,17 @@ _ASKED: Mapping[str, Asked] = {
         for segment in config.segments
     ],
     "staging/events": _by_property(
-        lambda label, taxonomy: staging.events(label, _EXAMPLE_SCHEMA, taxonomy, is_provisional=False)
+        lambda label, rules: staging.events(label, _EXAMPLE_SCHEMA, rules, is_provisional=False)
     ),
-    "staging/micro_conversions": _once(lambda _, taxonomy: staging.micro_conversions(taxonomy, _EXAMPLE_SPAN)),
+    "staging/micro_conversions": _once(
+        lambda config, taxonomy: staging.micro_conversions(Rules.of(config, taxonomy), _EXAMPLE_SPAN)
+    ),
     "staging/neighbour_events": _by_property(
-        lambda label, taxonomy: staging.neighbour_events(label, [_EXAMPLE_MOMENT.date()], _EXAMPLE_SPAN, taxonomy)
+        lambda label, rules: staging.neighbour_events(label, [_EXAMPLE_MOMENT.date()], _EXAMPLE_SPAN, rules)
     ),
     "staging/session_span": _by_property(lambda label, _: staging.session_span(label, staging.TOUCHED_SESSIONS)),
     "staging/sessions": _once(lambda _, taxonomy: staging.sessions(taxonomy)),
+    "staging/staged_shards": _once(lambda *_: staging.staged_shards()),
     "staging/touched_sessions": _by_property(
         lambda label, _: staging.touched_sessions(label, [_EXAMPLE_MOMENT.date()])
     ),

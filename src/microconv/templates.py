@@ -9,7 +9,7 @@ from datetime import date, datetime
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
-from typing import Any
+from typing import Any, Literal
 
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound, meta
 from jinja2 import Template as CompiledTemplate
@@ -23,6 +23,7 @@ _HEADER_LINE = re.compile(r"^-- ?(.*)$")
 _PARAM = re.compile(rf"^([a-z][a-z0-9_]*(?:<[a-z]+>)?)\s+({_TYPES}|ARRAY<{_TYPES}>)$")
 _QUERY_PARAM = re.compile(r"@([A-Za-z_][A-Za-z0-9_]*)")
 _LITERALS_AND_COMMENTS = re.compile(r"--[^\n]*|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`")
+_OF_EVERY_TEMPLATE = frozenset({"relation", "dialect"})
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 Value = (
@@ -73,7 +74,8 @@ Place = str | Union
 class Query:
     """A rendered template with its values: GoogleSQL text, and for each parameter a (GoogleSQL type, value) pair.
 
-    `structure` and `relations` are what `sql` was rendered with.
+    `structure` and `relations` are what `sql` was rendered with. `duckdb_form` is what DuckDB runs instead where the
+    template asks for the `dialect`: GoogleSQL but for what only DuckDB can do, with the same rows.
     """
 
     name: str
@@ -81,6 +83,7 @@ class Query:
     params: Mapping[str, tuple[str, Value]]
     structure: Mapping[str, object] = field(default_factory=dict, repr=False)
     relations: Mapping[str, Place] = field(default_factory=dict, repr=False)
+    duckdb_form: str | None = field(default=None, repr=False)
 
     def placed(self, relations: Mapping[str, Place]) -> str:
         """Render the template again, with relations that live elsewhere."""
@@ -243,7 +246,7 @@ def structure_used(template: Template) -> frozenset[str]:
     environment = _environment()
     trees = (environment.parse(text) for text in sources(template.name))
     undeclared = {variable for tree in trees for variable in meta.find_undeclared_variables(tree)}
-    return frozenset(undeclared - set(environment.globals) - {"relation"})
+    return frozenset(undeclared - set(environment.globals) - _OF_EVERY_TEMPLATE)
 
 
 def params_used(sql: str) -> frozenset[str]:
@@ -252,7 +255,11 @@ def params_used(sql: str) -> frozenset[str]:
 
 
 def render(
-    name: str, *, structure: Mapping[str, object] | None = None, relations: Mapping[str, Place] | None = None
+    name: str,
+    *,
+    structure: Mapping[str, object] | None = None,
+    relations: Mapping[str, Place] | None = None,
+    dialect: Literal["googlesql", "duckdb"] = "googlesql",
 ) -> str:
     """Render a template to GoogleSQL.
 
@@ -261,6 +268,7 @@ def render(
         structure: a value for each Jinja variable of the header's `structure:`.
         relations: where a relation of the template really lives (`{"mc_events": "project.dataset.mc_events"}`); without
             an entry a relation keeps its own name.
+        dialect: what the text is for; few templates ask.
 
     Raises:
         TemplateError: the structure is not what the header declares, or a value would have been written into the SQL.
@@ -279,7 +287,9 @@ def render(
         return _union(place) if isinstance(place, Union) else _path(place)
 
     try:
-        return _compiled(_environment(), template.text).render(**given, relation=relation).strip() + "\n"
+        return (
+            _compiled(_environment(), template.text).render(**given, relation=relation, dialect=dialect).strip() + "\n"
+        )
     except TemplateNotFound as error:
         raise TemplateError(
             f"Template {name} imports {error.name}, which is not there.", hint="Check the name."
@@ -318,4 +328,13 @@ def query(
         params={key: (template.param_type(key), value) for key, value in given.items()},
         structure=dict(structure or {}),
         relations=dict(relations or {}),
+        duckdb_form=(
+            render(name, structure=structure, relations=relations, dialect="duckdb") if _has_duckdb_form(name) else None
+        ),
     )
+
+
+@cache
+def _has_duckdb_form(name: str) -> bool:
+    trees = (_environment().parse(text) for text in sources(name))
+    return any("dialect" in meta.find_undeclared_variables(tree) for tree in trees)

@@ -10,7 +10,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from microconv.cli import cli
-from microconv.cli.funnel import duration
+from microconv.cli.output import duration
 from microconv.errors import FindingsError, UsageError
 from projects import write_config
 from staged_rows import DAY, SECOND, day, occurrence, session, shard, staged
@@ -38,19 +38,21 @@ def run(tmp_path: Path) -> Callable[..., Result]:
 
 def test_funnel_as_json_has_the_documented_keys(run):
     document = json.loads(run("funnel", "buying", "--format", "json").stdout)
-    assert (document["funnel"], document["unit"]) == ("buying", "actor")
+    assert (document["funnel"], document["count"], document["entry"]) == ("buying", "actors", "closed")
     assert document["steps"][2] == {
         "step": "purchase",
         "count": 1,
         "from_previous": 1.0,
         "from_first": 1.0,
         "seconds_median": 299.0,
+        "entered": None,
+        "continued": None,
     }
 
 
 def test_funnel_as_table_shows_counts_shares_and_times(run):
     shown = run("funnel", "buying").stdout
-    assert "Funnel buying, by actor, within 1 d of the first step" in shown
+    assert "Funnel buying, ordered, closed, by actor, within 1 d of the first step" in shown
     assert "100.0%" in shown
     assert "2 min 5 s" in shown
 

@@ -2,26 +2,24 @@
 
 from __future__ import annotations
 
-from itertools import combinations, count
-from statistics import median
+from datetime import date
+from typing import Any
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from microconv import templates
-from microconv.analyses.funnels import funnel
-from microconv.config import Duration, FunnelConfig
-from microconv.errors import TaxonomyError
+from microconv.analyses.funnels import Selection, funnel
+from microconv.config import FunnelConfig, SegmentConfig
+from microconv.errors import ConfigError, TaxonomyError, UsageError
 from microconv.taxonomy import Taxonomy, load_taxonomy
-from staged_rows import IN_MEMORY, SECOND, Row, entry, occurrence, staged
+from staged_rows import DAY, IN_MEMORY, SECOND, entry, occurrence, staged
 
 TAXONOMY = load_taxonomy(preset="ecommerce", file=None)
 JOURNEY = ("view_item", "add_to_cart", "purchase")
 
 
-def config(*steps: str, window: str = "1d", unit: str = "actor") -> FunnelConfig:
-    return FunnelConfig(name="journey", steps=steps, window=Duration.parse(window), unit=unit)
+def config(*steps: Any, **rules: Any) -> FunnelConfig:
+    window = {} if "step_window" in rules else {"window": "1d"}
+    return FunnelConfig.model_validate({"name": "journey", "steps": steps} | window | rules)
 
 
 def test_shares_are_of_the_step_before_and_of_the_first():
@@ -34,25 +32,38 @@ def test_shares_are_of_the_step_before_and_of_the_first():
     assert [step.from_previous for step in result.steps] == [None, 0.5, 0.5]
     assert [step.from_first for step in result.steps] == [1.0, 0.5, 0.25]
     assert [step.seconds_median for step in result.steps] == [0.0, 3.0, 9.0]
-    assert (result.funnel, result.unit, result.window_seconds) == ("journey", "actor", 86_400)
+    assert (result.funnel, result.count, result.window_seconds) == ("journey", "actors", 86_400)
 
 
-def test_empty_tables_give_zeros_and_none():
+@pytest.mark.parametrize(
+    "rules",
+    [
+        {},
+        {"order": "strict"},
+        {"order": "unordered"},
+        {"entry": "open"},
+        {"count": "attempts"},
+        {"step_window": "1d"},
+        {"exclude": ["search"]},
+    ],
+)
+def test_empty_tables_give_zeros_and_a_sentence(rules: dict[str, Any]):
     with staged(IN_MEMORY) as engine:
-        result = funnel(engine, config(*JOURNEY), TAXONOMY)
+        result = funnel(engine, config(*JOURNEY, **rules), TAXONOMY)
     assert [(step.count, step.from_previous, step.from_first, step.seconds_median) for step in result.steps] == [
         (0, None, None, None)
     ] * 3
+    assert result.sentence.startswith("No ")
 
 
-def test_unit_session_counts_sessions():
+def test_sessions_are_counted_by_themselves():
     rows = [
         occurrence(0, "view_item", session_key=1),
         occurrence(SECOND, "view_item", session_key=2),
         occurrence(2 * SECOND, "add_to_cart", session_key=2),
     ]
     with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
-        by_session = funnel(engine, config("view_item", "add_to_cart", unit="session"), TAXONOMY)
+        by_session = funnel(engine, config("view_item", "add_to_cart", count="sessions"), TAXONOMY)
         by_actor = funnel(engine, config("view_item", "add_to_cart"), TAXONOMY)
     assert [step.count for step in by_session.steps] == [2, 1]
     assert [step.count for step in by_actor.steps] == [1, 1]
@@ -74,63 +85,95 @@ def test_unknown_step_names_the_funnel_and_the_nearest_id():
     assert "did you mean add_to_cart" in caught.value.message
 
 
-# Few instants, so that ties, repeats and windows hit exactly are common; an event may be two things at once.
-EVENTS = st.lists(
-    st.tuples(
-        st.integers(0, 5),  # microseconds
-        st.integers(1, 4),  # client: two to an actor
-        st.sets(st.sampled_from("abc"), min_size=1, max_size=2),
-    ),
-    max_size=16,
-)
+def test_a_share_is_of_the_last_step_that_nobody_may_leave_out():
+    rows = [occurrence(0, "view_item", client=client) for client in range(4)]
+    rows += [occurrence(SECOND, "add_to_cart", client=0)]
+    rows += [occurrence(2 * SECOND, "purchase", client=client) for client in range(3)]
+    steps = ("view_item", {"did": "add_to_cart", "optional": True}, "purchase")
+    with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
+        closed = funnel(engine, config(*steps), TAXONOMY)
+        opened = funnel(engine, config(*steps, entry="open"), TAXONOMY)
+    assert [(step.count, step.from_previous) for step in closed.steps] == [(4, None), (1, 0.25), (3, 0.75)]
+    # Some may have come in at the optional step: there is no whole to be a share of.
+    assert [(step.count, step.from_previous) for step in opened.steps] == [(4, None), (1, 0.25), (3, None)]
 
 
-def rows_of(events: list[tuple[int, int, set[str]]]) -> list[list[Row]]:
-    """The rows of each event; places are unique within a client, so that clients of one actor do tie."""
-    places = {client: count() for client in range(1, 5)}
-    return [
-        [
-            occurrence(us, what, client=client, place=place, actor_key=-(-client // 2))
-            for what in sorted(micro_conversions)
-        ]
-        for us, client, micro_conversions in events
-        for place in [next(places[client])]
+def test_an_open_funnel_tells_who_came_in_from_who_went_on():
+    rows = [occurrence(0, "view_item", client=1), occurrence(SECOND, "add_to_cart", client=1)]
+    rows += [occurrence(0, "add_to_cart", client=2), occurrence(0, "add_to_cart", client=3)]
+    with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
+        steps = funnel(engine, config("view_item", "add_to_cart", entry="open"), TAXONOMY).steps
+    assert [(step.count, step.entered, step.continued) for step in steps] == [(1, 1, 0), (3, 2, 1)]
+    assert [step.from_previous for step in steps] == [None, 1.0]
+    assert [step.seconds_median for step in steps] == [None, 1.0]
+
+
+def test_an_unordered_funnel_counts_any_steps():
+    rows = [occurrence(0, "purchase"), occurrence(SECOND, "view_item")]
+    with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
+        result = funnel(engine, config(*JOURNEY, order="unordered"), TAXONOMY)
+    assert [(step.step, step.count) for step in result.steps] == [
+        ("any 1 of 3", 1),
+        ("any 2 of 3", 1),
+        ("any 3 of 3", 0),
     ]
 
 
-def by_trying_all(events: list[list[Row]], steps: list[str], window_us: int) -> list[tuple[int, float | None]]:
-    """Try every subsequence of every actor's events: (actors, median seconds) of each step."""
-    elapsed: list[list[int]] = [[] for _ in steps]
-    for actor in {event[0]["actor_key"] for event in events}:
-        own = [event for event in events if event[0]["actor_key"] == actor]
-        own.sort(key=lambda event: (event[0]["event_order"], event[0]["client_key"]))
-        instants = [event[0]["event_order"] // 1_000 for event in own]
-        kinds = [{row["micro_conversion"] for row in event} for event in own]
-        for length in range(1, len(steps) + 1):
-            # Each chain as (where it ends, how long it took): the smallest is the first reach with its latest start.
-            chains = [
-                (chain[-1], instants[chain[-1]] - instants[chain[0]])
-                for chain in combinations(range(len(own)), length)
-                if all(step in kinds[index] for index, step in zip(chain, steps, strict=False))
-            ]
-            within = [(last, took) for last, took in chains if took <= window_us]
-            if within:
-                elapsed[length - 1].append(min(within)[1])
-    return [(len(times), median(times) / SECOND if times else None) for times in elapsed]
+def test_attempts_in_any_order_are_refused():
+    with staged(IN_MEMORY) as engine, pytest.raises(ConfigError) as caught:
+        funnel(engine, config(*JOURNEY, order="unordered", count="attempts"), TAXONOMY)
+    assert "nothing says which occurrence begins an attempt" in caught.value.message
 
 
-@settings(max_examples=40, deadline=None)
-@given(events=EVENTS, steps=st.lists(st.sampled_from("abc"), min_size=2, max_size=4), window_us=st.integers(0, 5))
-def test_funnel_equals_trying_all_subsequences(events, steps, window_us):
-    by_event = rows_of(events)
-    query = templates.query(
-        "analyses/funnel",
-        structure={"steps": len(steps), "unit_column": "actor_key"},
-        params={"window_us": window_us, **{f"step_{number}": step for number, step in enumerate(steps, start=1)}},
-    )
-    with staged(IN_MEMORY, mc_micro_conversions=[row for event in by_event for row in event]) as engine:
-        rows = engine.query(query).to_pylist()
-    assert [row["units"] for row in rows] == [units for units, _ in by_trying_all(by_event, steps, window_us)]
-    assert [row["seconds_median"] for row in rows] == pytest.approx(
-        [seconds for _, seconds in by_trying_all(by_event, steps, window_us)], abs=1e-12
-    )
+def test_too_many_steps_of_one_event_in_any_order_are_refused():
+    taxonomy = Taxonomy("pages", "1.0", tuple(entry(letter, events=("page_view",)) for letter in "abcdef"))
+    with staged(IN_MEMORY) as engine:
+        funnel(engine, config(*"abcde", order="unordered"), taxonomy)
+        with pytest.raises(ConfigError, match="6 steps may be met by one event"):
+            funnel(engine, config(*"abcdef", order="unordered"), taxonomy)
+
+
+def test_starts_may_be_limited_to_days():
+    rows = [occurrence(number * DAY, "view_item", client=number) for number in range(4)]
+    with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
+
+        def starts(since: date | None, until: date | None) -> int:
+            return funnel(engine, config(*JOURNEY), TAXONOMY, Selection(since, until)).steps[0].count
+
+        assert starts(date(2024, 3, 2), date(2024, 3, 3)) == 2
+        assert starts(date(2024, 3, 2), None) == 3
+        assert starts(None, date(2024, 3, 2)) == 2
+
+
+def test_a_period_that_ends_before_it_begins_is_refused():
+    with pytest.raises(UsageError, match="before it begins"):
+        Selection(date(2024, 3, 2), date(2024, 3, 1))
+
+
+def test_only_actors_of_the_segment_count_as_of_the_latest_event():
+    buyers = SegmentConfig.model_validate({"name": "buyers", "rule": {"did": "purchase", "within": "1d"}})
+    rows = [occurrence(0, "view_item", client=1), occurrence(SECOND, "purchase", client=1)]
+    rows += [occurrence(0, "view_item", client=2)]
+    late = {"property": "p", "event_date": date(2024, 3, 1), "event_at": rows[1]["event_at"], "event_order": 1}
+    with staged(IN_MEMORY, mc_micro_conversions=rows, mc_events=[late]) as engine:
+        result = funnel(engine, config(*JOURNEY), TAXONOMY, Selection(segment=buyers))
+    assert [step.count for step in result.steps] == [1, 0, 0]
+    assert "Only actors of the segment buyers as of 2024-03-01 00:00 UTC count." in result.assumptions
+
+
+def test_steps_bear_their_names():
+    steps = ({"did": "view_item", "name": "Looked"}, {"did": ["add_to_cart", "add_to_wishlist"]}, "purchase")
+    with staged(IN_MEMORY) as engine:
+        result = funnel(engine, config(*steps), TAXONOMY)
+    assert [step.step for step in result.steps] == ["Looked", "add_to_cart or add_to_wishlist", "purchase"]
+
+
+def test_results_become_documents_and_frames():
+    with staged(IN_MEMORY, mc_micro_conversions=[occurrence(0, "view_item")]) as engine:
+        result = funnel(engine, config(*JOURNEY), TAXONOMY)
+    assert set(result.document()) == {
+        *("funnel", "count", "order", "entry", "window_seconds", "step_window_seconds"),
+        *("steps", "sentence", "assumptions"),
+    }
+    assert list(result.to_pandas()["count"]) == [1, 0, 0]
+    assert result.sentence == "0 of 1 actor (0.0%) went from view_item to purchase within 1d."

@@ -41,7 +41,9 @@ def report_data() -> ReportData:
                 "purchase_journey",
                 {"view_item": 20_400, "add_to_cart": 3_719, "begin_checkout": 1_204, "purchase": CONVERSIONS},
             ),
-            funnel("checkout", {"begin_checkout": 1_420, "add_shipping_info": 1_010, "purchase": 402}, unit="session"),
+            funnel(
+                "checkout", {"begin_checkout": 1_420, "add_shipping_info": 1_010, "purchase": 402}, count="sessions"
+            ),
         ),
         attribution=attribution(),
         coverage=coverage(),

@@ -7,6 +7,7 @@ from datetime import date, timedelta
 from microconv.analyses.attribution.results import AttributionCredit, AttributionResult, Untouched
 from microconv.analyses.funnels.results import FunnelResult, FunnelStep
 from microconv.analyses.results import CoverageDay, CoverageResult, Outage
+from microconv.config_analyses import Count
 
 FIRST_DATE = date(2026, 10, 20)
 LAST_DATE = date(2026, 11, 18)
@@ -39,22 +40,32 @@ UNTOUCHED = {"1d": 100, "7d": 40, "30d": 12}
 ENTRIES = {"view_item": 800, "add_to_cart": 130, "begin_checkout": 45, "purchase": 14, "sign_up": 1, "search": 60}
 
 
-def funnel(name: str, counts: dict[str, int], *, unit: str = "actor") -> FunnelResult:
+def funnel(name: str, counts: dict[str, int], *, count: Count = "actors") -> FunnelResult:
     steps = []
     first = next(iter(counts.values()))
     previous = None
-    for index, (step, count) in enumerate(counts.items()):
+    for index, (step, reached) in enumerate(counts.items()):
         steps.append(
             FunnelStep(
                 step=step,
-                count=count,
-                from_previous=count / previous if previous else None,
-                from_first=count / first if first else None,
-                seconds_median=float(index * 4_000) if count else None,
+                count=reached,
+                from_previous=reached / previous if previous else None,
+                from_first=reached / first if first else None,
+                seconds_median=float(index * 4_000) if reached else None,
             )
         )
-        previous = count
-    return FunnelResult(funnel=name, unit=unit, window_seconds=604_800, steps=tuple(steps))
+        previous = reached
+    return FunnelResult(
+        funnel=name,
+        count=count,
+        order="ordered",
+        entry="closed",
+        window_seconds=604_800,
+        step_window_seconds=None,
+        steps=tuple(steps),
+        sentence="",
+        assumptions=(),
+    )
 
 
 def attribution() -> AttributionResult:

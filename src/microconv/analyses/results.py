@@ -22,7 +22,7 @@ def frame(rows: tuple[Any, ...], row_type: Any) -> pd.DataFrame:  # noqa: ANN401
 
 
 class Result(ABC):
-    """What an analysis returns: rows of one class, and the assumptions that they rest on. Subclasses are dataclasses."""
+    """What an analysis returns: rows of one class, and the assumptions they rest on; subclasses are dataclasses."""
 
     analysis: ClassVar[str]
     """Name of the analysis, as in `mc_result_<analysis>`."""

@@ -27,6 +27,8 @@ COMMANDS = {
     "taxonomy": "taxonomy:taxonomy",
     "coverage": "coverage:coverage",
     "funnel": "funnel:funnel",
+    "paths": "paths:paths",
+    "discover": "paths:discover",
     "attribution": "attribution:attribution",
     "channels": "channels:channels",
     "segment": "segment:segment",

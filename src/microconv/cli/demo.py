@@ -12,7 +12,7 @@ import click
 from microconv.cli import output
 from microconv.cli.attribution import credit_tables
 from microconv.cli.export import sentence as export_sentence
-from microconv.cli.funnel import steps_table
+from microconv.cli.funnel_views import StepsView
 from microconv.cli.sync import summary as sync_summary
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ def demo(context: Context, *, folder: Path, events: int, seed: int, output_forma
                 shutil.copy2(shard, folder / "exports" / shard.name)
         log.info("Coverage, funnels, attribution …")
         data = project.report_data()
-        said += [steps_table(funnel) for funnel in data.funnels]
+        said += [table for funnel in data.funnels for table in StepsView(funnel).tables()]
         said += credit_tables(data.attribution) if data.attribution else []
         log.info("Segments and audiences …")
         exported = [

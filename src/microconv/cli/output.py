@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 FORMATS = ("table", "json")
 
+NOTHING = "–"  # noqa: RUF001 - a dash for people
+"""What is written where there is no figure."""
+
 
 class Verbatim(str):
     """Text that is copied, such as SQL: on a narrow terminal too, its lines stay whole."""
@@ -44,9 +47,26 @@ def emit(output_format: str, *, document: Mapping[str, Any], tables: Callable[[]
     Raises:
         EngineError: stdout takes no more, usually because its disk is full.
     """
-    try:
+    with _writing():
         # JSON in ASCII, with escapes: whole in every encoding.
         click.echo(json.dumps(document, allow_nan=False) if output_format == "json" else _render(tables()))
+
+
+def write(text: str) -> None:
+    """Write a text on stdout.
+
+    Raises:
+        EngineError: stdout takes no more, usually because its disk is full.
+    """
+    with _writing():
+        click.echo(text)
+
+
+@contextmanager
+def _writing() -> Iterator[None]:
+    """Say in our own words that stdout takes no more; rendering a table writes as well."""
+    try:
+        yield
     except BrokenPipeError:
         raise
     except OSError as error:
@@ -84,6 +104,24 @@ def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequenc
     for row in rows:
         made.add_row(*(Text(cell) for cell in row))
     return made
+
+
+def percent(share: float | None) -> str:
+    """Write a share (0 to 1)."""
+    return NOTHING if share is None else f"{share:.1%}"
+
+
+def duration(seconds: float) -> str:
+    """Write a length of time with its two largest units: `2 d 4 h`, `5 min 37 s`, `6.4 s`."""
+    if seconds < 60:  # noqa: PLR2004 - a minute
+        return f"{seconds:.1f} s" if seconds % 1 else f"{seconds:.0f} s"
+    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
+    left, parts = round(seconds), []
+    for name, size in units:
+        count, left = divmod(left, size)
+        parts.append(f"{count} {name}" if count else "")
+    first = next(index for index, part in enumerate(parts) if part)
+    return " ".join(part for part in parts[first : first + 2] if part)
 
 
 class Show(Protocol):

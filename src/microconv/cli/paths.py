@@ -9,7 +9,7 @@ import click
 
 from microconv.cli import output
 from microconv.cli.answers import Bar, Wanted, answer, answer_options, assumptions
-from microconv.cli.funnel import duration
+from microconv.cli.output import duration
 from microconv.errors import UsageError
 
 if TYPE_CHECKING:

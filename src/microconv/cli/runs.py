@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import click
 
 from microconv.cli import output
-from microconv.cli.funnel import duration
+from microconv.cli.output import duration
 from microconv.cost import human_bytes
 
 if TYPE_CHECKING:

@@ -116,7 +116,8 @@ def _translated(query: Query, dialect: str) -> str:
         return query.sql
     from microconv.engines.dialect import to_duckdb  # noqa: PLC0415 - sqlglot, for those who ask for a translation
 
-    return to_duckdb(query.sql, tuple((name, kind) for name, (kind, _) in query.params.items()), pretty=True) + "\n"
+    params = tuple((name, kind) for name, (kind, _) in query.params.items())
+    return to_duckdb(query.duckdb_form or query.sql, params, pretty=True) + "\n"
 
 
 def _document(question: Question, dialect: str) -> dict[str, Any]:

@@ -44,7 +44,7 @@ def sync(
 ) -> None:
     """Read the export and stage the days that changed.
 
-    A day is staged when its shard is new, changed or replaced (daily after intraday), or when taxonomy or properties changed.
+    A day is staged when its shard is new, changed or replaced (daily after intraday), or taxonomy or properties did.
     Sessions that touch such a day are rebuilt whole. A damaged shard stops its own day only; the exit code is then 3.
     Interrupted or killed, the next run stages the rest. `rows` are what the tables hold afterwards.
 

@@ -95,11 +95,6 @@ class Engine(Protocol):
         ...
 
     @property
-    def has_asof_join(self) -> bool:
-        """Whether a template may join each row to the latest one before it (`ASOF JOIN`), which GoogleSQL cannot."""
-        ...
-
-    @property
     def bytes_billed(self) -> int:
         """Bytes billed for all that this engine object has run; 0 where nothing is billed."""
         ...

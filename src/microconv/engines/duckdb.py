@@ -88,7 +88,6 @@ class DuckDBEngine:
     batch_rows = 1_200_000
     """Enough to use all cores, little enough to stay in memory."""
     is_billed = False
-    has_asof_join = True
     bytes_billed = 0
 
     def begin(self, run_id: str, owner: str) -> None:
@@ -247,7 +246,7 @@ class DuckDBEngine:
 
 
 def _translated(query: Query) -> str:
-    return to_duckdb(query.sql, tuple((name, kind) for name, (kind, _) in query.params.items()))
+    return to_duckdb(query.duckdb_form or query.sql, tuple((name, kind) for name, (kind, _) in query.params.items()))
 
 
 def _values(query: Query) -> dict[str, Value]:

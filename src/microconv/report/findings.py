@@ -118,7 +118,7 @@ def _unassigned(data: ReportData) -> Iterator[Finding]:
 
 def _funnels(data: ReportData) -> Iterator[Finding]:
     for funnel in data.funnels:
-        if funnel.steps and funnel.steps[0].count == 0:
+        if funnel.steps and not any(step.count for step in funnel.steps):
             yield Finding(
                 "empty_funnel",
                 "warning",

@@ -132,15 +132,16 @@ def sections(data: ReportData) -> tuple[Section, ...]:
 
 def _funnel(index: int, result: FunnelResult) -> FunnelView:
     title, steps = result.funnel.replace("_", " ").capitalize(), result.steps
-    if not steps or steps[0].count == 0:
+    if not any(step.count for step in steps):
         why = f" {steps[0].step}, its first step, was never reached." if steps else ""
         return FunnelView(title, f"No {result.unit} entered this funnel.{why}", None, None)
     first, last = steps[0], steps[-1]
-    summary = (
-        f"{wording.count(last.count)} of {wording.plural(first.count, result.unit)} "
-        f"({wording.share(last.count / first.count)}) went from {first.step} to {last.step} "
-        f"within {wording.span(result.window_seconds)}."
-    )
+    summary = result.sentence
+    if result.entry == "closed" and result.order != "unordered" and first.count:
+        summary = (
+            f"{wording.count(last.count)} of {wording.plural(first.count, result.unit)} "
+            f"({wording.share(last.count / first.count)}) went from {first.step} to {last.step} {_within(result)}."
+        )
     losses = [(before.count - step.count, before, step) for before, step in pairwise(steps)]
     lost, before, after = max(losses, key=lambda loss: loss[0], default=(0, first, last))
     if lost > 0:
@@ -164,6 +165,12 @@ def _funnel(index: int, result: FunnelResult) -> FunnelView:
     )
     label = f"Funnel chart of {title}. {summary} The table after it has the same numbers."
     return FunnelView(title, summary, Chart(f"funnel-{index}", label, funnel_figure(result)), table)
+
+
+def _within(result: FunnelResult) -> str:
+    if result.window_seconds is not None:
+        return f"within {wording.span(result.window_seconds)}"
+    return f"with at most {wording.span(result.step_window_seconds or 0)} from step to step"
 
 
 def _attribution(result: AttributionResult | None, currency: str) -> AttributionView:

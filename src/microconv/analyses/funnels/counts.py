@@ -1,60 +1,94 @@
-"""Funnels: how many actors or sessions take the steps in order, and how long that takes."""
+"""Funnels: how many actors, sessions or attempts take each step, and how long that takes."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from microconv import templates
-from microconv.analyses.entries import counted_id
+from microconv.analyses.funnels.machine import EVERYTHING, Machine, Selection, machine, settled
 from microconv.analyses.funnels.results import FunnelResult, FunnelStep
+from microconv.analyses.funnels.wording import assumptions, sentence
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import Any
+
     from microconv.config import FunnelConfig
     from microconv.engines.base import Engine
     from microconv.taxonomy import Taxonomy
-    from microconv.templates import Query, Value
-
-_UNIT_COLUMNS = {"actors": "actor_key", "sessions": "session_key"}
+    from microconv.templates import Query
 
 
-def funnel(engine: Engine, config: FunnelConfig, taxonomy: Taxonomy) -> FunnelResult:
-    """Count an ordered funnel (`sql/analyses/funnel.sql`).
+def funnel(engine: Engine, config: FunnelConfig, taxonomy: Taxonomy, selection: Selection = EVERYTHING) -> FunnelResult:
+    """Count a funnel (`sql/analyses/funnel.sql`, or `funnel_unordered.sql` where steps come in any order).
 
-    Any occurrence of the first step may start it; a step counts when it follows the step before it, at most one window
-    after the start (inclusive). Steps come back under the ids they are staged with.
+    Any occurrence of the first step may start it. Steps come back under their names, or the ids they are staged with.
 
     Raises:
         TaxonomyError: A step is no micro-conversion of the taxonomy.
+        ConfigError: The funnel cannot be counted as it is configured; the message says why.
         EngineError: The engine failed.
     """
-    rows = engine.query(funnel_query(config, taxonomy)).to_pylist()
-    counts = [row["units"] for row in rows]
+    selection = settled(engine, selection)
+    asked = machine(config, taxonomy, selection)
+    steps = steps_of(config, asked.labels, engine.query(_query(config, asked)).to_pylist())
     return FunnelResult(
         funnel=config.name,
-        unit=config.count.removesuffix("s"),
-        window_seconds=config.window.seconds,
-        steps=tuple(
-            FunnelStep(
-                step=row["micro_conversion"],
-                count=row["units"],
-                from_previous=_share(row["units"], counts[index - 1]) if index else None,
-                from_first=_share(row["units"], counts[0]),
-                seconds_median=row["seconds_median"],
-            )
-            for index, row in enumerate(rows)
-        ),
+        count=config.count,
+        order=config.order,
+        entry=config.entry,
+        window_seconds=config.whole_window.seconds if config.whole_window else None,
+        step_window_seconds=config.step_window.seconds if config.step_window else None,
+        steps=steps,
+        sentence=sentence(config, steps),
+        assumptions=assumptions(config, selection),
     )
 
 
-def funnel_query(config: FunnelConfig, taxonomy: Taxonomy) -> Query:
-    """Return the query of a funnel; TaxonomyError when a step is no micro-conversion of the taxonomy."""
-    steps = [counted_id(taxonomy, step.did[0], named_by=f'funnel "{config.name}"') for step in config.steps]
-    params: dict[str, Value] = {f"step_{number}": step for number, step in enumerate(steps, start=1)}
-    return templates.query(
-        "analyses/funnel",
-        params={**params, "window_us": config.window.microseconds},
-        structure={"steps": len(steps), "unit_column": _UNIT_COLUMNS[config.count]},
+def funnel_query(config: FunnelConfig, taxonomy: Taxonomy, selection: Selection = EVERYTHING) -> Query:
+    """Return the query of a funnel.
+
+    Raises:
+        TaxonomyError: A step is no micro-conversion of the taxonomy.
+        ConfigError: The funnel cannot be counted as it is configured.
+    """
+    return _query(config, machine(config, taxonomy, selection))
+
+
+def _query(config: FunnelConfig, asked: Machine) -> Query:
+    name = "analyses/funnel_unordered" if config.order == "unordered" else "analyses/funnel"
+    return templates.query(name, params=asked.params, structure={"funnel": asked.structure})
+
+
+_NOBODY = {"units": 0, "continued": 0}
+
+
+def steps_of(config: FunnelConfig, labels: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> tuple[FunnelStep, ...]:
+    """Return all steps of a funnel from rows of those that were taken: step_index, units, continued, seconds_median."""
+    found = {row["step_index"]: row for row in rows}
+    steps = [found.get(number, _NOBODY) for number in range(1, len(labels) + 1)]
+    counts = [row["units"] for row in steps]
+    is_open = config.entry == "open"
+    return tuple(
+        FunnelStep(
+            step=label,
+            count=row["units"],
+            from_previous=_share(row["continued"] if is_open else row["units"], _of_previous(config, counts, index)),
+            from_first=_share(row["units"], counts[0]),
+            seconds_median=row.get("seconds_median"),
+            entered=row["units"] - row["continued"] if is_open else None,
+            continued=row["continued"] if is_open else None,
+        )
+        for index, (label, row) in enumerate(zip(labels, steps, strict=True))
     )
+
+
+def _of_previous(config: FunnelConfig, counts: Sequence[int], index: int) -> int:
+    """Return how many took the last step before that all must take; 0, for a share of None, where that is no whole."""
+    before = next((other for other in reversed(range(index)) if not config.steps[other].optional), None)
+    if before is None or (config.entry == "open" and before != index - 1):
+        return 0
+    return counts[before]
 
 
 def _share(part: int, whole: int) -> float | None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar
 
-from microconv.analyses.results import frame
+from microconv.analyses.results import Result
 
 if TYPE_CHECKING:
-    import pandas as pd
+    from microconv.config_analyses import Count, Entry, Order
 
 
 @dataclass(frozen=True)
 class FunnelStep:
     """One step of a funnel.
 
-    `count` is actors or sessions that reached the step; `from_previous` and `from_first` are shares (0 to 1, None when
-    the step compared with is empty); `seconds_median` is the median time from the first step to this one, over those
-    counted here.
+    `count` is the actors, sessions or attempts that took the step. `from_previous` is its share of the last step before
+    that is not optional (in an open funnel, the share of those who went on from there), `from_first` that of the first;
+    None where there is no such step or nobody took it. `seconds_median` is the median time from the start to this step,
+    over those who took it on their way. In an open funnel `count` is `entered` (who came in here) + `continued` (who
+    came from an earlier step); in a closed one both are None. Where steps come in any order, `step` is "any k of n".
     """
 
     step: str
@@ -25,21 +27,37 @@ class FunnelStep:
     from_previous: float | None
     from_first: float | None
     seconds_median: float | None
+    entered: int | None = None
+    continued: int | None = None
 
 
 @dataclass(frozen=True)
-class FunnelResult:
-    """A funnel by actor or by session."""
+class FunnelResult(Result):
+    """A funnel, counted by actors, sessions or attempts.
+
+    One of `window_seconds` (from the first step to any other) and `step_window_seconds` (from step to step) is None.
+    `sentence` says it in words; `assumptions` are what the figures rest on.
+    """
+
+    analysis: ClassVar[str] = "funnel"
+    row_type: ClassVar[type] = FunnelStep
 
     funnel: str
-    unit: str
-    window_seconds: int
+    count: Count
+    order: Order
+    entry: Entry
+    window_seconds: int | None
+    step_window_seconds: int | None
     steps: tuple[FunnelStep, ...]
+    sentence: str
+    assumptions: tuple[str, ...]
 
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document: `funnel`, `unit`, `window_seconds` and the list `steps`."""
-        return asdict(self)
+    @property
+    def unit(self) -> str:
+        """What is counted, in the singular: `actor`, `session` or `attempt`."""
+        return self.count.removesuffix("s")
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row per step, with the columns of `FunnelStep`."""
-        return frame(self.steps, FunnelStep)
+    @property
+    def rows(self) -> tuple[FunnelStep, ...]:
+        """The steps."""
+        return self.steps

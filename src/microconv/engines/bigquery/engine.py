@@ -35,7 +35,6 @@ class BigQueryEngine:
     """Runs templates as BigQuery jobs; tables live in one dataset, the working dataset."""
 
     is_billed = True
-    has_asof_join = False
     batch_rows = 5_000_000
     """Enough that the seconds a job takes to start do not count, little enough for the lease."""
 
