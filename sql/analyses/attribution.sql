@@ -1,43 +1,42 @@
--- Credit of six rule models for each touchpoint and lookback window; the touchpoint NULL holds the conversions that no
--- session touched. Touches are paired with conversions, but for actors with more than `heavy_pairs` possible pairs: their
--- conversions read running figures per touchpoint instead, so that no actor costs more than its rows.
--- Credits come in units of 1e-10 and values in units of 1e-6: whole numbers, whose sums do not depend on their order.
--- grain: touchpoint
--- params: conversion STRING, window_us_<n> INT64, half_life_us INT64, heavy_pairs INT64
--- structure: windows
-{# Windows ascend. #}
-{% set longest_us = parameter('window_us_', windows) %}
+-- Credit of six rule models for each touchpoint and lookback window; the touchpoint NULL holds the conversions that
+-- nothing touched. Credits come in units of 1e-10 and values in units of 1e-6, rounded touch by touch: sums of whole numbers
+-- do not depend on their order.
+-- grain: touchpoint, week, actor_group
+-- params: conversion STRING, first_date DATE, last_date DATE, touchpoints ARRAY<STRING>, window_us_<n> INT64,
+--   half_life_us INT64, first_weight FLOAT64, middle_weight FLOAT64, last_weight FLOAT64, heavy_pairs INT64,
+--   actor_groups INT64
+-- structure: windows, touchpoint, listed, count, since, grouped
+{% from 'analyses/_attribution_touches.sql' import latest_first, touches with context %}
+{% from 'analyses/_attribution_conversions.sql' import conversions, groups with context %}
+{% from 'analyses/_attribution_windows.sql' import longest_us, pairs, same_actor, timeline with context %}
+{% set models = ['first', 'last', 'last_non_direct', 'linear', 'time_decay', 'position'] %}
+{% set even_models = ['linear', 'time_decay', 'position'] %}
 {% macro comma(loop) %}{% if not loop.last %},{% endif %}{% endmacro %}
-WITH occurrences AS (
-  SELECT
-    m.actor_key,
-    m.client_key,
-    m.event_order,
-    UNIX_MICROS(m.event_at) AS conversion_us,
-    COALESCE(m.value, 0) AS value,
-    ROW_NUMBER() OVER (
-      PARTITION BY
-        m.property,
-        m.transaction_id,
-        IF(m.transaction_id IS NULL, m.client_key, NULL),
-        IF(m.transaction_id IS NULL, m.event_order, NULL)
-      ORDER BY m.event_order, m.client_key
-    ) AS copy_number
-  FROM {{ relation('mc_micro_conversions') }} AS m
-  WHERE m.micro_conversion = @conversion
-),
-
-conversions AS (
-  SELECT
-    o.actor_key,
-    o.client_key,
-    o.event_order,
-    o.conversion_us,
-    o.value,
-    DIV(o.conversion_us, {{ longest_us }}) AS block
-  FROM occurrences AS o
-  WHERE o.copy_number = 1
-),
+{# The first one's share of two. #}
+{% set first_of_two %}COALESCE(SAFE_DIVIDE(@first_weight, @first_weight + @last_weight), 0.5){% endset %}
+{% macro column(unit, model, n) %}{{ (unit ~ '_' ~ model ~ '_' ~ n) | identifier }}{% endmacro %}
+{% macro group_columns(row) -%}
+{% if grouped %}, {{ row | identifier }}.week, {{ row | identifier }}.actor_group{% endif %}
+{%- endmacro %}
+{% macro so_far() -%}
+OVER (
+      PARTITION BY p.actor_key, p.block, p.window_number
+      ORDER BY p.place
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    )
+{%- endmacro %}
+{% macro following() -%}
+OVER (
+      PARTITION BY e.actor_key, e.block, e.window_number
+      ORDER BY e.number DESC
+      ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
+    )
+{%- endmacro %}
+{% macro in_reach(model, column) -%}
+{% if model == 'time_decay' %}w.weight * {% endif -%}
+(COALESCE(a.{{ column | identifier }}, 0) - COALESCE(b.{{ column | identifier }}, 0)) AS {{ column | identifier }}
+{%- endmacro %}
+WITH {{ conversions() }},
 
 converting_actors AS (
   SELECT c.actor_key, COUNT(*) AS conversions
@@ -45,200 +44,265 @@ converting_actors AS (
   GROUP BY c.actor_key
 ),
 
-touches AS (
-  SELECT
-    s.actor_key,
-    -- A session that took its source over from an earlier one was itself direct.
-    IF(s.source_rule = 'last_non_direct', 'Direct', COALESCE(s.channel_group, 'Unassigned')) AS touchpoint,
-    UNIX_MICROS(s.started_at) AS touch_us,
-    ROW_NUMBER() OVER (PARTITION BY s.actor_key ORDER BY s.started_at, s.session_key) AS place,
-    a.conversions * COUNT(*) OVER (PARTITION BY s.actor_key) > @heavy_pairs AS is_heavy
-  FROM {{ relation('mc_sessions') }} AS s
-  INNER JOIN converting_actors AS a ON a.actor_key = s.actor_key
-),
+{{ touches('converting_actors', listed, false) }},
 
-paired AS (
-  SELECT
-    t.touchpoint,
-    t.touch_us,
-    t.place,
-    c.client_key,
-    c.event_order,
-    c.value,
-    c.conversion_us - t.touch_us AS age_us
-  FROM conversions AS c
-  INNER JOIN touches AS t ON t.actor_key = c.actor_key
-  WHERE NOT t.is_heavy AND t.touch_us <= c.conversion_us AND c.conversion_us - t.touch_us <= {{ longest_us }}
-),
+{{ pairs() }},
 
-looking_back_by_pairs AS (
+-- A step counts back from the conversion.
+steps AS (
   SELECT
     p.touchpoint,
+    p.is_direct,
     p.client_key,
     p.event_order,
-    ANY_VALUE(p.value) AS value,
-    {% for n in range(1, windows + 1) %}
-    {% set window_us = parameter('window_us_', n) %}
-    COUNTIF(p.age_us <= {{ window_us }}) AS touches_{{ n }},
-    MIN(IF(p.age_us <= {{ window_us }}, p.place, NULL)) AS first_{{ n }},
-    MAX(IF(p.age_us <= {{ window_us }}, p.place, NULL)) AS last_{{ n }},
-    SUM(IF(p.age_us <= {{ window_us }}, POW(2, -p.age_us / @half_life_us), NULL)) AS weight_{{ n }}{{ comma(loop) }}
-    {% endfor %}
-  FROM paired AS p
-  GROUP BY p.client_key, p.event_order, p.touchpoint
+    p.age_us,
+    FIRST_VALUE(p.age_us) OVER (
+      PARTITION BY p.client_key, p.event_order ORDER BY {{ latest_first('p' | identifier) }}
+    ) AS last_age_us,
+    ROW_NUMBER() OVER (PARTITION BY p.client_key, p.event_order ORDER BY {{ latest_first('p' | identifier) }}) AS step
+  FROM pairs AS p
 ),
 
--- From here to looking_back_by_frames: heavy actors. No window reaches beyond the block before, so a touch is seen from
--- its own block and from the next; weights count from the start of the block, which keeps their exponents small.
-touches_in_blocks AS (
-  SELECT
-    t.actor_key,
-    t.touchpoint,
-    t.touch_us,
-    t.place,
-    DIV(t.touch_us, {{ longest_us }}) + later AS block,
-    POW(2, (t.touch_us - (DIV(t.touch_us, {{ longest_us }}) + later) * {{ longest_us }}) / @half_life_us) AS weight
-  FROM touches AS t
-  CROSS JOIN UNNEST([0, 1]) AS later
-  WHERE t.is_heavy
-),
-
-touchpoints_in_blocks AS (
-  SELECT t.actor_key, t.block, t.touchpoint
-  FROM touches_in_blocks AS t
-  GROUP BY t.actor_key, t.block, t.touchpoint
-),
-
-timeline AS (
-  SELECT
-    t.actor_key,
-    t.block,
-    t.touchpoint,
-    t.touch_us AS at_us,
-    t.place,
-    t.weight,
-    CAST(NULL AS INT64) AS client_key,
-    CAST(NULL AS INT64) AS event_order,
-    CAST(NULL AS FLOAT64) AS value
-  FROM touches_in_blocks AS t
-  UNION ALL
-  SELECT t.actor_key, t.block, t.touchpoint, c.conversion_us, NULL, NULL, c.client_key, c.event_order, c.value
-  FROM touchpoints_in_blocks AS t
-  INNER JOIN conversions AS c ON c.actor_key = t.actor_key AND c.block = t.block
-),
-
-looking_back_by_frames AS (
-  SELECT
-    t.touchpoint,
-    t.client_key,
-    t.event_order,
-    t.value,
-    {% for n in range(1, windows + 1) %}
-    {% set lookback %}
-OVER (
-      PARTITION BY t.actor_key, t.block, t.touchpoint
-      ORDER BY t.at_us
-      RANGE BETWEEN {{ parameter('window_us_', n) }} PRECEDING AND CURRENT ROW
-    )
-    {%- endset %}
-    COUNT(t.place) {{ lookback }} AS touches_{{ n }},
-    MIN(t.place) {{ lookback }} AS first_{{ n }},
-    MAX(t.place) {{ lookback }} AS last_{{ n }},
-    SUM(t.weight) {{ lookback }} AS weight_{{ n }}{{ comma(loop) }}
-    {% endfor %}
-  FROM timeline AS t
-),
-
-looking_back AS (
-  SELECT p.*
-  FROM looking_back_by_pairs AS p
-  UNION ALL
-  SELECT f.*
-  FROM looking_back_by_frames AS f
-  WHERE f.event_order IS NOT NULL
-  UNION ALL
-  -- No touchpoint: it takes the whole credit where nothing else can.
-  SELECT
-    NULL,
-    c.client_key,
-    c.event_order,
-    c.value,
-    {% for n in range(1, windows + 1) %}
-    0, NULL, NULL, NULL{{ comma(loop) }}
-    {% endfor %}
-  FROM conversions AS c
+-- Weights are whole numbers: that of the last touch is 2^40.
+weighted AS (
+  SELECT s.*, CAST(ROUND(POW(2, 40 - (s.age_us - s.last_age_us) / @half_life_us)) AS INT64) AS weight
+  FROM steps AS s
 ),
 
 totals AS (
   SELECT
-    l.*,
+    w.client_key,
+    w.event_order,
     {% for n in range(1, windows + 1) %}
-    {% set of_conversion %}OVER (PARTITION BY l.client_key, l.event_order){% endset %}
-    SUM(l.touches_{{ n }}) {{ of_conversion }} AS all_touches_{{ n }},
-    MIN(l.first_{{ n }}) {{ of_conversion }} AS very_first_{{ n }},
-    MAX(l.last_{{ n }}) {{ of_conversion }} AS very_last_{{ n }},
-    MAX(IF(l.touchpoint = 'Direct', NULL, l.last_{{ n }})) {{ of_conversion }} AS last_other_{{ n }},
-    SUM(l.weight_{{ n }}) {{ of_conversion }} AS all_weight_{{ n }}{{ comma(loop) }}
+    {% set window_us = parameter('window_us_', n) %}
+    COUNTIF(w.age_us <= {{ window_us }}) AS touches_{{ n }},
+    SUM(IF(w.age_us <= {{ window_us }}, w.weight, 0)) AS weight_{{ n }},
     {% endfor %}
-  FROM looking_back AS l
+    MIN(IF(w.is_direct, NULL, w.age_us)) AS other_age_us,
+    MIN(IF(w.is_direct, NULL, w.step)) AS other_step
+  FROM weighted AS w
+  GROUP BY w.client_key, w.event_order
 ),
 
--- A conversion without any touch counts as one touch of the touchpoint NULL.
-ends AS (
+looking_back AS (
   SELECT
-    t.*,
-    {% for n in range(1, windows + 1) %}
-    {% set untouched %}t.touchpoint IS NULL AND t.all_touches_{{ n }} = 0{% endset %}
-    IF({{ untouched }} OR t.first_{{ n }} = t.very_first_{{ n }}, 1, 0) AS is_first_{{ n }},
-    IF({{ untouched }} OR t.last_{{ n }} = t.very_last_{{ n }}, 1, 0) AS is_last_{{ n }},
-    IF(
-      {{ untouched }} OR t.last_{{ n }} = COALESCE(t.last_other_{{ n }}, t.very_last_{{ n }}), 1, 0
-    ) AS is_last_non_direct_{{ n }}{{ comma(loop) }}
-    {% endfor %}
+    {{ groups('c' | identifier) }}
+    c.value,
+    CAST(ROUND(c.value * 1e6) AS INT64) AS value_micros,
+    t.*
   FROM totals AS t
+  INNER JOIN conversions AS c ON c.client_key = t.client_key AND c.event_order = t.event_order
 ),
 
 shares AS (
   SELECT
-    e.touchpoint,
-    e.value,
+    w.touchpoint,
+    {{ groups('l' | identifier) }}
+    l.value,
+    l.value_micros,
     {% for n in range(1, windows + 1) %}
-    e.is_first_{{ n }} AS first_{{ n }},
-    e.is_last_{{ n }} AS last_{{ n }},
-    e.is_last_non_direct_{{ n }} AS last_non_direct_{{ n }},
+    {% set inside %}w.age_us <= {{ parameter('window_us_', n) }}{% endset %}
+    {% set is_first %}w.step = l.touches_{{ n }}{% endset %}
+    {{ is_first }} AS first_{{ n }},
+    {{ inside }} AND w.step = 1 AS last_{{ n }},
+    {{ inside }} AND w.step = IF(
+      l.other_age_us <= {{ parameter('window_us_', n) }}, l.other_step, 1
+    ) AS last_non_direct_{{ n }},
+    IF({{ inside }}, 1 / l.touches_{{ n }}, 0) AS linear_{{ n }},
+    IF({{ inside }}, w.weight / l.weight_{{ n }}, 0) AS time_decay_{{ n }},
     CASE
-      WHEN e.all_touches_{{ n }} <= 1 THEN e.is_first_{{ n }}
-      ELSE e.touches_{{ n }} / e.all_touches_{{ n }}
-    END AS linear_{{ n }},
-    CASE
-      WHEN e.all_touches_{{ n }} <= 1 THEN e.is_first_{{ n }}
-      ELSE COALESCE(e.weight_{{ n }}, 0) / e.all_weight_{{ n }}
-    END AS time_decay_{{ n }},
-    CASE
-      WHEN e.all_touches_{{ n }} <= 1 THEN e.is_first_{{ n }}
-      WHEN e.all_touches_{{ n }} = 2 THEN 0.5 * (e.is_first_{{ n }} + e.is_last_{{ n }})
-      ELSE
-        0.4 * (e.is_first_{{ n }} + e.is_last_{{ n }})
-        + 0.2 * (e.touches_{{ n }} - e.is_first_{{ n }} - e.is_last_{{ n }}) / (e.all_touches_{{ n }} - 2)
+      WHEN NOT {{ inside }} THEN 0
+      WHEN l.touches_{{ n }} = 1 THEN 1
+      WHEN l.touches_{{ n }} = 2 THEN IF({{ is_first }}, {{ first_of_two }}, 1 - {{ first_of_two }})
+      WHEN {{ is_first }} THEN @first_weight
+      WHEN w.step = 1 THEN @last_weight
+      ELSE @middle_weight / (l.touches_{{ n }} - 2)
     END AS position_{{ n }}{{ comma(loop) }}
     {% endfor %}
-  FROM ends AS e
+  FROM weighted AS w
+  INNER JOIN looking_back AS l ON l.client_key = w.client_key AND l.event_order = w.event_order
+),
+
+-- From here to heavy_sums: heavy actors. Weights are powers of two, which FLOAT64 holds from 2^-1022 to 2^1023, so they
+-- count from the first conversion of a block of 250 half-lives, half a window off.
+heavy_conversions AS (
+  SELECT
+    {% if grouped %}
+    UNIX_DATE(c.week) * 10000000000000 + DIV(DIV(c.conversion_us, @half_life_us), 250) AS block,
+    {% else %}
+    DIV(DIV(c.conversion_us, @half_life_us), 250) AS block,
+    {% endif %}
+    c.*
+  FROM conversions AS c
+  INNER JOIN heavy_actors AS h ON h.actor_key = c.actor_key
+),
+
+{{ timeline() }},
+
+weighed AS (
+  SELECT
+    p.*,
+    POW(2, (p.since_start_us + {{ longest_us }} / 2) / @half_life_us) AS weight,
+    SUM(POW(2, (p.since_start_us + {{ longest_us }} / 2) / @half_life_us)) {{ so_far() }} AS weight_so_far,
+    MAX(IF(p.is_direct, NULL, p.place)) {{ so_far() }} AS other_place
+  FROM placed AS p
+),
+
+heavy_totals AS (
+  SELECT
+    {{ groups('h' | identifier) }}
+    h.value,
+    s.*,
+    s.up_to - s.before AS touches,
+    l.weight_so_far - f.weight_so_far + f.weight AS weight,
+    f.touchpoint AS first_touchpoint,
+    l.touchpoint AS last_touchpoint,
+    IF(l.other_place > s.before, o.touchpoint, l.touchpoint) AS last_non_direct_touchpoint
+  FROM seen AS s
+  INNER JOIN heavy_conversions AS h ON h.client_key = s.client_key AND h.event_order = s.event_order
+  LEFT JOIN weighed AS l ON {{ same_actor('l', 's') }} AND l.place = s.up_to
+  LEFT JOIN weighed AS o ON {{ same_actor('o', 's') }} AND o.place = l.other_place
+  LEFT JOIN weighed AS f ON {{ same_actor('f', 's') }} AND f.place = s.before + 1
+),
+
+-- What every touch in the window gets, whatever its place.
+evenly AS (
+  SELECT
+    t.*,
+    IF(t.touches > 0, 1 / t.touches, 0) AS linear,
+    IF(t.touches > 0, 1 / t.weight, 0) AS time_decay,
+    IF(t.touches > 2, @middle_weight / (t.touches - 2), 0) AS position
+  FROM heavy_totals AS t
+),
+
+-- Sums over a conversion and all that follow. A touch takes those from the first after it, less those that its window
+-- does not reach; these are later and weigh little beside it, so that nothing is lost in the difference.
+from_here AS (
+  SELECT
+    e.actor_key,
+    e.block,
+    e.window_number,
+    e.number{% for model in even_models %},
+    SUM(e.{{ model | identifier }}) {{ following() }} AS {{ model | identifier }},
+    SUM(e.{{ model | identifier }} * e.value) {{ following() }} AS {{ ('value_' ~ model) | identifier }}{% endfor %}
+
+  FROM evenly AS e
+),
+
+heavy_credits AS (
+  SELECT
+    w.touchpoint,
+    {% if grouped %}
+    DATE_FROM_UNIX_DATE(DIV(w.block, 10000000000000)) AS week,
+    MOD(w.actor_key, @actor_groups) AS actor_group,
+    {% endif %}
+    w.window_number{% for model in models %},
+    {% if model in even_models %}
+    {{ in_reach(model, model) }},
+    {{ in_reach(model, 'value_' ~ model) }}{% else %}
+
+    0 AS {{ model | identifier }},
+    0 AS {{ ('value_' ~ model) | identifier }}{% endif %}{% endfor %}
+
+  FROM weighed AS w
+  LEFT JOIN from_here AS a ON {{ same_actor('a', 'w') }} AND a.number = w.conversions + 1
+  LEFT JOIN from_here AS b ON {{ same_actor('b', 'w') }} AND b.number = w.edges + 1
+  {% for end in ['first', 'last', 'last_non_direct'] %}
+  UNION ALL
+  SELECT
+    e.{{ (end ~ '_touchpoint') | identifier }},
+    {{ groups('e' | identifier) }}
+    e.window_number{% for model in models %}{% set credit %}
+{% if model == end %}1{% elif model != 'position' or end == 'last_non_direct' %}0{% elif end == 'first' %}
+CASE e.touches WHEN 1 THEN 1 WHEN 2 THEN {{ first_of_two }} ELSE @first_weight - e.position END{% else %}
+CASE e.touches WHEN 1 THEN 0 WHEN 2 THEN 1 - {{ first_of_two }} ELSE @last_weight - e.position END{% endif %}
+{% endset %},
+    {{ credit }},
+    {{ credit }} * e.value{% endfor %}
+
+  FROM evenly AS e
+  WHERE e.touches > 0
+  {% endfor %}
+),
+
+heavy_sums AS (
+  SELECT
+    h.touchpoint,
+    {{ groups('h' | identifier) }}
+    h.window_number{% for model in models %},
+    {% set value = ('value_' ~ model) | identifier %}
+    SUM(CAST(ROUND(h.{{ model | identifier }} * 1e10) AS INT64)) AS {{ ('credit_' ~ model) | identifier }},
+    SUM(CAST(ROUND(h.{{ value }} * 1e6) AS INT64)) AS {{ value }}{% endfor %}
+
+  FROM heavy_credits AS h
+  GROUP BY h.touchpoint, {{ groups('h' | identifier) }}h.window_number
+  HAVING SUM(h.linear) > 0
+),
+
+touched AS (
+  SELECT l.client_key, l.event_order{% for n in range(1, windows + 1) %}, l.touches_{{ n }}{% endfor %}
+
+  FROM looking_back AS l
+  UNION ALL
+  SELECT
+    t.client_key,
+    t.event_order{% for n in range(1, windows + 1) %},
+    MAX(IF(t.window_number = {{ n }}, t.touches, NULL)){% endfor %}
+
+  FROM heavy_totals AS t
+  GROUP BY t.client_key, t.event_order
+),
+
+untouched AS (
+  SELECT
+    {{ groups('c' | identifier) }}
+    {% for n in range(1, windows + 1) %}
+    {% set nothing %}COALESCE(t.touches_{{ n }}, 0) = 0{% endset %}
+    IF({{ nothing }}, 10000000000, 0) AS credit_{{ n }},
+    IF({{ nothing }}, CAST(ROUND(c.value * 1e6) AS INT64), 0) AS value_{{ n }}{{ comma(loop) }}
+    {% endfor %}
+  FROM conversions AS c
+  LEFT JOIN touched AS t ON t.client_key = c.client_key AND t.event_order = c.event_order
+),
+
+credits AS (
+  SELECT
+    s.touchpoint{{ group_columns('s') }}{% for n in range(1, windows + 1) %}{% for model in models %},
+    {% set share = ('s.' ~ model ~ '_' ~ n) | identifier %}
+    {% if model in even_models %}
+    CAST(ROUND({{ share }} * 1e10) AS INT64) AS {{ column('credit', model, n) }},
+    CAST(ROUND({{ share }} * s.value * 1e6) AS INT64) AS {{ column('value', model, n) }}{% else %}
+
+    IF({{ share }}, 10000000000, 0) AS {{ column('credit', model, n) }},
+    IF({{ share }}, s.value_micros, 0) AS {{ column('value', model, n) }}{% endif %}{% endfor %}{% endfor %}
+
+  FROM shares AS s
+  UNION ALL
+  SELECT
+    h.touchpoint{{ group_columns('h') }}{% for n in range(1, windows + 1) %}{% for model in models %},
+    IF(h.window_number = {{ n }}, h.{{ ('credit_' ~ model) | identifier }}, 0),
+    IF(h.window_number = {{ n }}, h.{{ ('value_' ~ model) | identifier }}, 0){% endfor %}{% endfor %}
+
+  FROM heavy_sums AS h
+  UNION ALL
+  SELECT
+    NULL{{ group_columns('u') }}{% for n in range(1, windows + 1) %}{% for model in models %},
+    u.credit_{{ n }},
+    u.value_{{ n }}{% endfor %}{% endfor %}
+
+  FROM untouched AS u
 )
 
 SELECT
-  s.touchpoint,
-  {% for n in range(1, windows + 1) %}
-  {% for model in ['first', 'last', 'last_non_direct', 'linear', 'time_decay', 'position'] %}
-  {% set column = (model ~ '_' ~ n) %}
-  {% set share = ('s.' ~ column) | identifier %}
-  CAST(SUM(CAST(ROUND({{ share }} * 1e10) AS INT64)) AS INT64) AS {{ ('credit_' ~ column) | identifier }},
-  CAST(SUM(CAST(ROUND({{ share }} * s.value * 1e6) AS INT64)) AS INT64) AS {{ ('value_' ~ column) | identifier }}
-  {%- if not loop.last %},{% endif %}
+  c.touchpoint,
+  {% if grouped %}
+  c.week,
+  c.actor_group{% else %}
+  CAST(NULL AS DATE) AS week,
+  CAST(NULL AS INT64) AS actor_group{% endif %}{% for n in range(1, windows + 1) %}{% for model in models %},
+  CAST(SUM(c.{{ column('credit', model, n) }}) AS INT64) AS {{ column('credit', model, n) }},
+  CAST(SUM(c.{{ column('value', model, n) }}) AS INT64) AS {{ column('value', model, n) }}{% endfor %}{% endfor %}
 
-  {% endfor %}
-  {%- if not loop.last %},{% endif %}
-
-  {% endfor %}
-FROM shares AS s
-GROUP BY s.touchpoint
-ORDER BY s.touchpoint
+FROM credits AS c
+GROUP BY c.touchpoint{{ group_columns('c') }}
+ORDER BY c.touchpoint{{ group_columns('c') }}

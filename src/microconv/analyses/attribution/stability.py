@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from operator import itemgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
 from microconv.analyses.intervals import percentile_interval
-from microconv.analyses.results import frame
+from microconv.analyses.results import Result
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    import pandas as pd
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]
@@ -123,8 +122,11 @@ class TouchpointStability:
 
 
 @dataclass(frozen=True)
-class StabilityResult:
+class StabilityResult(Result):
     """How far shares of credit move; `window` is the one under scrutiny."""
+
+    analysis: ClassVar[str] = "attribution_shares"
+    row_type: ClassVar[type] = Share
 
     window: str
     shares: tuple[Share, ...]
@@ -133,13 +135,10 @@ class StabilityResult:
     sentence: str
     assumptions: tuple[str, ...]
 
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document, with the fields of this class."""
-        return asdict(self)
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row per touchpoint, model and window, with the columns of `Share`."""
-        return frame(self.shares, Share)
+    @property
+    def rows(self) -> tuple[Share, ...]:
+        """The shares by touchpoint, model and window."""
+        return self.shares
 
 
 def stability(
@@ -285,6 +284,8 @@ def _correlations(cells: _Cells) -> tuple[RankCorrelation, ...]:
 
 
 def _correlation(a: Array, b: Array) -> float | None:
+    if not a.size:
+        return None
     a, b = a - a.mean(), b - b.mean()
     spread = math.sqrt((a @ a) * (b @ b))
     # NaN where there was no credit, 0 where all ranks are equal.
