@@ -11,7 +11,9 @@ from click.testing import CliRunner, Result
 
 from microconv.cli import cli
 from microconv.cli.output import duration
+from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import FindingsError, UsageError
+from microconv.templates import Query
 from projects import write_config
 from staged_rows import DAY, SECOND, day, occurrence, session, shard, staged
 
@@ -55,6 +57,102 @@ def test_funnel_as_table_shows_counts_shares_and_times(run):
     assert "Funnel buying, ordered, closed, by actor, within 1 d of the first step" in shown
     assert "100.0%" in shown
     assert "2 min 5 s" in shown
+
+
+def test_csv_has_the_rows_and_nothing_else(run):
+    assert run("funnel", "buying", "--format", "csv").stdout.splitlines() == [
+        "step,count,from_previous,from_first,seconds_median,entered,continued",
+        "view_item,1,,1.0,0.0,,",
+        "add_to_cart,1,1.0,1.0,125.0,,",
+        "purchase,1,1.0,1.0,299.0,,",
+    ]
+
+
+def test_chart_draws_the_longest_bar_for_the_largest_count(run):
+    lines = run("funnel", "--steps", "search,view_item", "--entry", "open", "--chart").stdout.splitlines()
+    bars = {line.split()[0]: line.count("\u2588") for line in lines if "\u2588" in line}
+    assert bars == {"search": 50, "view_item": 50}
+
+
+def test_chart_beside_json_is_a_usage_error(run):
+    result = run("funnel", "buying", "--chart", "--format", "json")
+    assert (result.exit_code, result.stdout) == (UsageError.exit_code, "")
+
+
+def test_saved_result_holds_what_was_asked_and_what_it_rests_on(run, tmp_path):
+    result = run("funnel", "buying", "--window", "2h", "--save")
+    assert result.exit_code == 0
+    (saved,) = [line.split()[2] for line in result.stderr.splitlines() if line.startswith("Saved as")]
+    with DuckDBEngine(tmp_path / "microconv.duckdb") as engine:
+        rows = engine.query(
+            Query("saved", "SELECT * FROM `mc_result_funnel` AS f ORDER BY f.row_number", {})
+        ).to_pylist()
+    assert [(row["result_id"], row["step"], row["count"]) for row in rows] == [
+        (saved, step, 1) for step in ("view_item", "add_to_cart", "purchase")
+    ]
+    question = json.loads(rows[0]["question"])
+    assert (question["name"], question["window"], question["segment"]) == ("buying", "2h", None)
+    assert "The last step of a path lies within 2h of the first, inclusive." in json.loads(rows[0]["assumptions"])
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("funnel", "buying"),
+        ("funnel", "buying", "--by", "device_category"),
+        ("funnel", "buying", "--trend", "week"),
+        ("funnel", "buying", "--times"),
+        ("funnel", "buying", "--drop-off"),
+        ("funnel", "buying", "--against", "2024-03-02..2024-03-03"),
+        ("paths", "--to", "purchase"),
+        ("paths", "--show", "links"),
+        ("discover",),
+        ("attribution",),
+        ("attribution", "--compare"),
+    ],
+)
+@pytest.mark.parametrize("look", [("--format", "json"), ("--format", "csv"), ("--chart",)])
+@pytest.mark.parametrize("is_empty", [False, True])
+def test_every_question_has_an_answer_of_every_form(run, tmp_path, arguments, look, is_empty):
+    if is_empty:
+        with DuckDBEngine(tmp_path / "microconv.duckdb") as engine:
+            for table in ROWS:
+                engine._connection.execute(f"DELETE FROM {table}")
+    result = run(*arguments, *look)
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert "nan" not in result.stdout.lower().replace("financ", "")
+    if "json" in look:
+        document = json.loads(result.stdout)
+        assert document["sentence"]
+        assert document["assumptions"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("funnel",), "by its name, or by its steps"),
+        (("funnel", "buying", "--steps", "a,b"), "by its name, or by its steps"),
+        (("funnel", "--steps", "view_item"), "steps needs at least 2 entries"),
+        (("funnel", "buying", "--window", "1x"), 'window = "1x" is not a length of time'),
+        (("funnel", "buying", "--window", "1d", "--step-window", "1d"), "cannot be given beside window"),
+        (("funnel", "buying", "--times", "--drop-off"), "--times and --drop-off are different questions"),
+        (("funnel", "buying", "--top", "3"), "--top goes with --by or --drop-off"),
+        (("funnel", "buying", "--against", "x..y"), "neither two days nor a segment"),
+        (("funnel", "buying", "--segment", "nobody"), "no segment named 'nobody'"),
+        (("funnel", "buying", "--hold", "item_id"), 'Add "item_id" to `carry` under [taxonomy]'),
+        (("funnel", "buying", "--by", "nothing"), "nothing that a funnel can be broken down by"),
+        (("funnel", "buying", "--since", "2024-03-02", "--until", "2024-03-01"), "before it begins"),
+        (("paths", "--to", "purchase", "--from", "view_item"), "not both"),
+        (("discover", "--goal", "nothing"), 'no micro-conversion "nothing"'),
+        (("attribution", "--model", "best"), 'models[0] = "best" is not "first"'),
+        (("attribution", "--window", "0d"), "is not a length of time"),
+        (("attribution", "--conversion", "nothing"), 'no micro-conversion "nothing"'),
+    ],
+)
+def test_question_that_cannot_be_asked_is_told_without_an_answer(run, arguments, said):
+    result = run(*arguments)
+    assert (result.exit_code, result.stdout) == (UsageError.exit_code, "")
+    assert said in result.stderr
 
 
 def test_unknown_funnel_is_a_usage_error(run):

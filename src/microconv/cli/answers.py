@@ -108,7 +108,7 @@ def changed_section(section: SectionT, changed: Mapping[str, Any], *, drop: Coll
     Raises:
         UsageError: The section cannot be as asked; the message names the key.
     """
-    given = {key: value for key, value in changed.items() if value}
+    given = {key: list(value) if isinstance(value, tuple) else value for key, value in changed.items() if value}
     kept = section.model_dump(exclude_unset=True)
     if any(key in drop for key in given):
         kept = {key: value for key, value in kept.items() if key not in drop}
