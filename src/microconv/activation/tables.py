@@ -6,7 +6,6 @@ so even the names of unexpected columns are not repeated.
 
 from __future__ import annotations
 
-import csv
 import math
 from datetime import date, time
 from decimal import Decimal
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microconv.activation.people import ConsentRecord, Person
+from microconv.csv_files import read_csv, readable
 from microconv.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -148,41 +148,13 @@ def _read(path: Path, source: str) -> tuple[Sequence[str], Iterable[Sequence[obj
     reader = readers.get(path.suffix.lower())
     if reader is None:
         raise ConfigError(f"{source} is neither .csv nor .parquet.", hint="Write it in one of the two formats.")
-    try:
+    with readable(source):
         return reader(path, source)
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{source} does not exist.", hint="Correct the path; it is relative to the configuration."
-        ) from None
-    except OSError as error:
-        raise ConfigError(
-            f"{source} cannot be read: {error.strerror}.", hint="Correct the path or its permissions."
-        ) from error
 
 
 def _read_csv(path: Path, source: str) -> tuple[list[str], list[list[str]]]:
-    rows: list[list[str]] = []
-    # utf-8-sig: spreadsheets put a byte order mark in front, which would become part of the first column's name.
-    with path.open(encoding="utf-8-sig", newline="") as file:
-        lines = csv.reader(file, strict=True)
-        try:
-            columns = [name.strip() for name in next(lines, [])]
-            for row in lines:
-                if row and len(row) != len(columns):
-                    raise ConfigError(
-                        f"{source}, line {lines.line_num}: {len(row)} fields where the first line has {len(columns)}.",
-                        hint="Put values that hold a comma in double quotes; a short last line is a file cut off.",
-                    )
-                if row:
-                    rows.append(row)
-        except UnicodeDecodeError:
-            # The decoder's own message and context quote the file.
-            raise ConfigError(f"{source} is not UTF-8.", hint="Save it as UTF-8.") from None
-        except csv.Error as error:
-            raise ConfigError(
-                f"{source}, line {lines.line_num}: {error}.", hint="Check the double quotes on this line and before it."
-            ) from None
-    return columns, rows
+    columns, rows = read_csv(path, source)
+    return columns, [row for _, row in rows]
 
 
 def _read_parquet(path: Path, source: str) -> tuple[list[str], Iterator[Sequence[object]]]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import re
 from dataclasses import asdict, dataclass
 from datetime import date
@@ -11,6 +10,7 @@ from itertools import product
 from typing import TYPE_CHECKING, Any
 
 from microconv.analyses.results import frame
+from microconv.csv_files import read_csv, readable
 from microconv.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -182,35 +182,12 @@ def _return(model: str, window: str, touchpoint: str, credit: AttributionCredit 
 
 def _lines(file: Path, source: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the number of each line that is not blank, and its values by column, trimmed."""
-    try:
-        # utf-8-sig: spreadsheets put a byte order mark in front, which would become part of the first column's name.
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            lines = csv.reader(opened, strict=True)
-            columns = [name.strip().lower() for name in next(lines, [])]
-            places = {column: _place(columns, names, source) for column, names in _COLUMNS.items()}
-            for row in lines:
-                if not any(value.strip() for value in row):
-                    continue
-                if len(row) != len(columns):
-                    raise ConfigError(
-                        f"{source}, line {lines.line_num}: {len(row)} fields where the first line has {len(columns)}.",
-                        hint="Write costs like 1234.50, and values that hold a comma in double quotes.",
-                    )
-                yield lines.line_num, {column: row[place].strip() for column, place in places.items()}
-    except FileNotFoundError:
-        raise ConfigError(
-            f"{source} does not exist.", hint="Correct the path; it is relative to the configuration."
-        ) from None
-    except OSError as error:
-        raise ConfigError(
-            f"{source} cannot be read: {error.strerror}.", hint="Correct the path or its permissions."
-        ) from error
-    except UnicodeDecodeError:
-        raise ConfigError(f"{source} is not UTF-8.", hint="Save it as UTF-8.") from None
-    except csv.Error as error:
-        raise ConfigError(
-            f"{source}, line {lines.line_num}: {error}.", hint="Check the double quotes on this line and before it."
-        ) from None
+    with readable(source):
+        columns, rows = read_csv(file, source)
+    places = {column: _place([name.lower() for name in columns], names, source) for column, names in _COLUMNS.items()}
+    for line, row in rows:
+        if any(value.strip() for value in row):
+            yield line, {column: row[place].strip() for column, place in places.items()}
 
 
 def _place(columns: Sequence[str], names: Sequence[str], source: str) -> int:
