@@ -51,4 +51,4 @@ $(EMULATOR)/.made: .ci/emulator-requirements.txt .ci/make-emulator
 	@sh .ci/make-emulator $(EMULATOR)
 
 clean:
-	rm -rf $(VENV) $(EMULATOR) $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist benchmarks/results
+	rm -rf $(VENV) $(EMULATOR) .others $(DEMO) .pytest_cache .mypy_cache .ruff_cache .hypothesis dist benchmarks/results

@@ -16,8 +16,12 @@ import click
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks import suites
+from benchmarks.beside import beside
 from benchmarks.inputs import Input, prepare
-from benchmarks.suites import SUITES, Figure, Row, Setting
+from benchmarks.suites import Figure, Row, Setting
+
+SUITES = {**suites.SUITES, "beside": beside}
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = (200_000, 1_000_000)
@@ -28,7 +32,7 @@ LARGE = 10_000_000
 @click.option("--rounds", type=click.IntRange(min=1), default=3, show_default=True, help="Medians are over so many.")
 @click.option("--only", type=click.Choice(list(SUITES)), multiple=True, help="Run this suite alone; may be repeated.")
 @click.option("--events", type=click.IntRange(min=20_000), help="Use a demo export of this size, not the real export.")
-@click.option("--large", is_flag=True, help=f"Let the growth suite go on to {LARGE:,} events.")
+@click.option("--large", is_flag=True, help=f"Let growth and beside go on to {LARGE:,} events.")
 def main(*, rounds: int, only: tuple[str, ...], events: int | None, large: bool) -> None:
     """Measure what the product costs. CPU seconds are medians of rounds that take turns."""
     console = Console(stderr=True)
@@ -78,7 +82,7 @@ def _table(rows: list[Row], data: Input, rounds: int) -> Table:
         table.add_row(
             row.suite if row.suite != last else "",
             row.name,
-            f"{row.cpu:.2f}",
+            "" if row.cpu is None else f"{row.cpu:.2f}",
             "" if row.wall is None else f"{row.wall:.2f}",
             "" if row.peak_mb is None else f"{row.peak_mb:,.0f}",
             *_shown(row.figure),

@@ -4,11 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -27,13 +31,50 @@ class Reading:
     facts: Mapping[str, Any] = field(default_factory=dict)
 
 
+class Meter:
+    """Adds up the CPU seconds of named parts, and of everything while it runs."""
+
+    def __init__(self) -> None:
+        self.parts: dict[str, float] = defaultdict(float)
+        self.cpu = self.wall = 0.0
+
+    @contextmanager
+    def running(self, part: str | None = None) -> Iterator[None]:
+        cpu, wall = cpu_seconds(), time.monotonic()
+        yield
+        if part is None:
+            self.cpu, self.wall = cpu_seconds() - cpu, time.monotonic() - wall
+        else:
+            self.parts[part] += cpu_seconds() - cpu
+
+    def reading(self, **facts: object) -> Reading:
+        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT / 1e6
+        return Reading(self.cpu, self.wall, peak, dict(self.parts), facts)
+
+
+def cpu_seconds() -> float:
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+
+
 def run_step(step: str, /, **arguments: object) -> Reading:
-    """Run a function of `benchmarks.steps` in a new interpreter; loading libraries is not part of what it measures.
+    """Run a function of `benchmarks.steps` in a new interpreter; loading libraries is not part of what it measures."""
+    return run_in(sys.executable, "benchmarks.steps", step, arguments)
+
+
+def run_in(
+    python: Path | str,
+    module: str,
+    step: str,
+    arguments: Mapping[str, object],
+    environ: Mapping[str, str] | None = None,
+) -> Reading:
+    """Run a step of a module with an interpreter, and read what it prints last.
 
     The caller must stay small: a child's peak memory starts at that of the process that forked it.
     """
-    command = [sys.executable, "-m", "benchmarks.steps", step, json.dumps(arguments, default=str)]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+    command = [str(python), "-m", module, step, json.dumps(arguments, default=str)]
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True, env=os.environ | dict(environ or {}))
     return Reading(**json.loads(done.stdout.splitlines()[-1]))
 
 

@@ -3,52 +3,34 @@
 from __future__ import annotations
 
 import json
-import resource
 import sys
-import time
-from collections import defaultdict
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import duckdb
+import pyarrow.parquet as pq
 
-from benchmarks.measure import RSS_UNIT, Reading
-from microconv import sync
+from benchmarks import synthetic
+from benchmarks.measure import Meter, Reading
+from microconv import sync, tables
+from microconv.analyses.attribution.markov import markov
+from microconv.analyses.attribution.paths import Paths
+from microconv.analyses.attribution.shapley import Game, shapley
 from microconv.config import Config, load_config
 from microconv.demo import write_demo
 from microconv.engines.dialect import to_duckdb
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.project import Project
 
+T = TypeVar("T")
+
 THREADS = 2
 SIX_KEYS = {
     "int_value": ("ga_session_id", "ga_session_number", "engagement_time_msec"),
     "string_value": ("page_location", "page_referrer", "currency"),
 }
-
-
-class Meter:
-    """Adds up the CPU seconds of named parts, and of everything while it runs."""
-
-    def __init__(self) -> None:
-        self.parts: dict[str, float] = defaultdict(float)
-        self.cpu = self.wall = 0.0
-
-    @contextmanager
-    def running(self, part: str | None = None) -> Iterator[None]:
-        cpu, wall = cpu_seconds(), time.monotonic()
-        yield
-        if part is None:
-            self.cpu, self.wall = cpu_seconds() - cpu, time.monotonic() - wall
-        else:
-            self.parts[part] += cpu_seconds() - cpu
-
-    def reading(self, **facts: object) -> Reading:
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * RSS_UNIT / 1e6
-        return Reading(self.cpu, self.wall, peak, dict(self.parts), facts)
 
 
 class MeteredEngine(DuckDBEngine):
@@ -73,11 +55,6 @@ def part_of(template: str) -> str:
     """Name the stage of a template: the three that make tables, and the bookkeeping around them."""
     stage = template.removeprefix("staging/")
     return stage if stage in ("events", "sessions", "micro_conversions") else "bookkeeping"
-
-
-def cpu_seconds() -> float:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
 
 
 def demo(folder: str, events: int) -> Reading:
@@ -179,18 +156,86 @@ def analyse(config: str, database: str, name: str) -> Reading:
         run = {
             "funnel": lambda: project.funnel(project.config.funnels[0].name),
             "attribution": project.attribution,
+            "paths": project.paths,
+            "discover": project.discover,
             "coverage": project.coverage,
             "members": lambda: project.members(project.config.segments[0].name),
             "report_data": project.report_data,
         }[name]
-        with meter.running("first call"):
-            run()
-        with meter.running():
-            run()
+        _twice(meter, run)
     return meter.reading()
 
 
-STEPS = {step.__name__: step for step in (demo, with_more_events, decode, parameters, stage, sync_bigquery, analyse)}
+def _twice(meter: Meter, run: Callable[[], T]) -> T:
+    """Run it once to warm up, as a part, and once more as the reading."""
+    with meter.running("first call"):
+        run()
+    with meter.running():
+        return run()
+
+
+def make_up(folder: str, events: int) -> Reading:
+    """Write staged rows and narrow files for the suite `beside`."""
+    config = synthetic.config(Path(folder))
+    database = config.with_suffix(".duckdb")
+    with DuckDBEngine(database) as engine:
+        for table in tables.TABLES.values():
+            engine.ensure(table)
+    with duckdb.connect(str(database)) as connection:
+        return Meter().reading(rows=synthetic.fill(connection, config.parent, events))
+
+
+def funnel(config: str, database: str, name: str) -> Reading:
+    """Count a funnel; tell how many reached each step."""
+    meter = Meter()
+    with Project(_config(config, database)) as project:
+        project.summary()
+        found = _twice(meter, lambda: project.funnel(name))
+    return meter.reading(reached=[step.count for step in found.steps])
+
+
+def rules(config: str, database: str) -> Reading:
+    """Credit channels by the rule models of a configuration; tell each credit."""
+    meter = Meter()
+    with Project(_config(config, database)) as project:
+        project.summary()
+        found = _twice(meter, project.attribution)
+    return meter.reading(credits=[asdict(credit) for credit in found.results])
+
+
+def markov_and_shapley(folder: str, game: Game) -> Reading:
+    """Credit channels by a Markov chain and a Shapley game, from paths as the engine returns them."""
+    table = pq.read_table(f"{folder}/journeys.parquet", columns=["path", "conversions", "value_micros", "others"])
+    meter = Meter()
+    for metered in (Meter(), meter):
+        with metered.running():
+            with metered.running("reading paths"):
+                paths = Paths.read(table, synthetic.CHANNELS)
+            with metered.running("markov"):
+                chain = markov(paths)
+            with metered.running("shapley"):
+                shares = shapley(paths, game=game)
+    return meter.reading(
+        conversions=dict(zip(synthetic.CHANNELS, chain.conversions.tolist(), strict=True)),
+        removal_effects=dict(zip(synthetic.CHANNELS, chain.removal_effects.tolist(), strict=True)),
+        shapley=dict(zip(synthetic.CHANNELS, shares.conversions.tolist(), strict=True)),
+    )
+
+
+_ALL = (
+    demo,
+    with_more_events,
+    decode,
+    parameters,
+    stage,
+    sync_bigquery,
+    analyse,
+    make_up,
+    funnel,
+    rules,
+    markov_and_shapley,
+)
+STEPS = {step.__name__: step for step in _ALL}
 
 
 def main(name: str, arguments: str) -> None:

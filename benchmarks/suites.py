@@ -14,7 +14,7 @@ from benchmarks import cloud as clouds
 from benchmarks.inputs import Input
 from benchmarks.measure import Reading, in_turn, run_command, run_step
 
-ANALYSES = ("funnel", "attribution", "coverage", "members", "report_data")
+ANALYSES = ("funnel", "attribution", "paths", "discover", "coverage", "members", "report_data")
 
 
 @dataclass(frozen=True)
@@ -36,11 +36,11 @@ class Figure:
 
 @dataclass(frozen=True)
 class Row:
-    """One line of the table; a part of another row (a stage of a sync) has CPU seconds alone."""
+    """One line of the table; a part of another row (a stage of a sync) has CPU seconds alone, a check a figure."""
 
     suite: str
     name: str
-    cpu: float
+    cpu: float | None = None
     wall: float | None = None
     peak_mb: float | None = None
     figure: Figure | None = None
@@ -74,7 +74,7 @@ class Setting:
         return run_step("stage", config=config, database=self.database(base))
 
 
-def _row(suite: str, name: str, reading: Reading, figure: Figure | None = None) -> Row:
+def row(suite: str, name: str, reading: Reading, figure: Figure | None = None) -> Row:
     return Row(suite, name, reading.cpu, reading.wall, reading.peak_mb, figure)
 
 
@@ -90,15 +90,15 @@ def reading(setting: Setting) -> Iterator[Row]:
         setting.rounds,
     )
     decode, parameters, sync = found.values()
-    yield _row("reading", "decode event_params", decode)
-    yield _row("reading", "read 6 parameters", parameters, Figure(parameters.cpu / decode.cpu, "x decode", 1.3))
-    yield _row("reading", "sync, all days", sync, Figure(sync.cpu / decode.cpu, "x decode", 2.8))
+    yield row("reading", "decode event_params", decode)
+    yield row("reading", "read 6 parameters", parameters, Figure(parameters.cpu / decode.cpu, "x decode", 1.3))
+    yield row("reading", "sync, all days", sync, Figure(sync.cpu / decode.cpu, "x decode", 2.8))
     for part, cpu in sync.parts.items():
         yield Row("reading", f"  of it {part}", cpu, figure=Figure(cpu / decode.cpu, "x decode"))
     thousands = sync.facts["events"] / 1000
     # Wall time also counts what else the machine does; CPU time tells what a quiet machine could reach on each core.
-    yield _row("reading", "sync, by the wall", sync, Figure(thousands / sync.wall, "k events/s", 300, at_least=True))
-    yield _row("reading", "sync, by the CPU", sync, Figure(thousands / sync.cpu, "k events/CPU s"))
+    yield row("reading", "sync, by the wall", sync, Figure(thousands / sync.wall, "k events/s", 300, at_least=True))
+    yield row("reading", "sync, by the CPU", sync, Figure(thousands / sync.cpu, "k events/CPU s"))
 
 
 def incremental(setting: Setting) -> Iterator[Row]:
@@ -116,7 +116,7 @@ def incremental(setting: Setting) -> Iterator[Row]:
     for name, (_, goal) in cases.items():
         share = 100 * found[name].cpu / found["full sync"].cpu
         figure = None if name == "full sync" else Figure(share, "% of full sync", goal)
-        yield _row("incremental", name, found[name], figure)
+        yield row("incremental", name, found[name], figure)
 
 
 def analyses(setting: Setting) -> Iterator[Row]:
@@ -125,7 +125,7 @@ def analyses(setting: Setting) -> Iterator[Row]:
     database = setting.staged(config)
     cases = {name: partial(run_step, "analyse", config=config, database=database, name=name) for name in ANALYSES}
     for name, found in in_turn(cases, setting.rounds).items():
-        yield _row("analyses", name, found, Figure(found.parts["first call"], "s CPU, first call"))
+        yield row("analyses", name, found, Figure(found.parts["first call"], "s CPU, first call"))
 
 
 def heavy_actor(setting: Setting) -> Iterator[Row]:
@@ -141,8 +141,8 @@ def heavy_actor(setting: Setting) -> Iterator[Row]:
         }
         found = in_turn(cases, setting.rounds)
         one = found["one"]
-        yield _row("heavy_actor", name, one, Figure(one.cpu / found["without"].cpu, "x without it", 1.3))
-        yield _row("heavy_actor", f"{name}, spread", found["spread"], Figure(one.cpu / found["spread"].cpu, "x spread"))
+        yield row("heavy_actor", name, one, Figure(one.cpu / found["without"].cpu, "x without it", 1.3))
+        yield row("heavy_actor", f"{name}, spread", found["spread"], Figure(one.cpu / found["spread"].cpu, "x spread"))
 
 
 def growth(setting: Setting) -> Iterator[Row]:
@@ -161,7 +161,7 @@ def growth(setting: Setting) -> Iterator[Row]:
         events = found["sync"].facts["events"]
         for name, seen in found.items():
             figure = _exponent(before[name].cpu, seen.cpu, size_before, events) if before else None
-            yield _row("growth", f"{name}, {size:,} events", seen, figure)
+            yield row("growth", f"{name}, {size:,} events", seen, figure)
             for part, cpu in seen.parts.items() if name == "sync" else ():
                 figure = _exponent(before[name].parts[part], cpu, size_before, events) if before else None
                 yield Row("growth", f"  of it {part}", cpu, figure=figure)
@@ -185,7 +185,7 @@ def startup(setting: Setting) -> Iterator[Row]:
         max(10, setting.rounds),
     )
     for name, seen in found.items():
-        yield _row("startup", name, seen, Figure(seen.wall * 1000, "ms", 250 if "help" in name else None))
+        yield row("startup", name, seen, Figure(seen.wall * 1000, "ms", 250 if "help" in name else None))
 
 
 def cloud(setting: Setting) -> Iterator[Row]:
@@ -200,7 +200,7 @@ def cloud(setting: Setting) -> Iterator[Row]:
                     there.load(day)
                 before = there.calls
                 found = run_step("sync_bigquery", config=there.configured(engine))
-                yield _row("cloud", f"{mode}, {name}", found, Figure(there.calls - before, "API calls"))
+                yield row("cloud", f"{mode}, {name}", found, Figure(there.calls - before, "API calls"))
 
 
 SUITES = {suite.__name__: suite for suite in (startup, reading, incremental, analyses, heavy_actor, growth, cloud)}

@@ -45,7 +45,8 @@ def read_csv(path: Path, source: str) -> tuple[list[str], list[tuple[int, list[s
                 if row and len(row) != len(columns):
                     raise ConfigError(
                         f"{source}, line {lines.line_num}: {len(row)} fields where the first line has {len(columns)}.",
-                        hint="Write numbers like 1234.50, and other values with a comma in double quotes; a short last line is a file cut off.",
+                        hint="Write numbers like 1234.50, and other values that hold a comma in double quotes; "
+                        "a short last line is a file cut off.",
                     )
                 if row:
                     rows.append((lines.line_num, row))
