@@ -19,6 +19,7 @@ from microconv.analyses.attribution.markov import markov
 from microconv.analyses.attribution.paths import Paths
 from microconv.analyses.attribution.shapley import Game, shapley
 from microconv.config import Config, load_config
+from microconv.config_analyses import RULE_MODELS
 from microconv.demo import write_demo
 from microconv.engines.dialect import to_duckdb
 from microconv.engines.duckdb import DuckDBEngine
@@ -120,8 +121,9 @@ def _scan(files: str, sql: str) -> Reading:
     return meter.reading()
 
 
-def _config(config: str, database: str) -> Config:
-    return load_config(Path(config), {"MICROCONV_ENGINE__PATH": database, "MICROCONV_ENGINE__THREADS": str(THREADS)})
+def _config(config: str, database: str, **overrides: str) -> Config:
+    overrides |= {"MICROCONV_ENGINE__PATH": database, "MICROCONV_ENGINE__THREADS": str(THREADS)}
+    return load_config(Path(config), overrides)
 
 
 def stage(config: str, database: str) -> Reading:
@@ -151,10 +153,12 @@ def sync_bigquery(config: str) -> Reading:
 def analyse(config: str, database: str, name: str) -> Reading:
     """Run one analysis twice: the first call also translates its SQL and is a part; the second is the reading."""
     meter = Meter()
-    with Project(_config(config, database)) as project:
+    overrides = {"MICROCONV_ATTRIBUTION__MODELS": ",".join(RULE_MODELS)} if name == "rules" else {}
+    with Project(_config(config, database, **overrides)) as project:
         project.summary()
         run = {
             "funnel": lambda: project.funnel(project.config.funnels[0].name),
+            "rules": project.attribution,
             "attribution": project.attribution,
             "paths": project.paths,
             "discover": project.discover,

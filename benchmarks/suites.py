@@ -14,7 +14,7 @@ from benchmarks import cloud as clouds
 from benchmarks.inputs import Input
 from benchmarks.measure import Reading, in_turn, run_command, run_step
 
-ANALYSES = ("funnel", "attribution", "paths", "discover", "coverage", "members", "report_data")
+ANALYSES = ("funnel", "rules", "attribution", "paths", "discover", "coverage", "members", "report_data")
 
 
 @dataclass(frozen=True)
@@ -132,7 +132,7 @@ def heavy_actor(setting: Setting) -> Iterator[Row]:
     """One actor with 32,000 events, against the data without these events, and with them spread over 3,200 actors."""
     data = setting.input
     configs = {"without": data.config, "one": data.with_more_events(1), "spread": data.with_more_events(3_200)}
-    for name in ("sync", "funnel", "attribution"):
+    for name in ("sync", "funnel", "rules", "attribution"):
         cases = {
             which: partial(setting.stage, config)
             if name == "sync"

@@ -25,7 +25,7 @@
 {% macro touches(actors, listed, dated) -%}
 {% if listed %}
 touchpoints AS (
-  SELECT name, place
+  SELECT name, CAST(place AS STRING) AS number
   FROM UNNEST(@touchpoints) AS name WITH OFFSET AS place
 ),
 
@@ -36,10 +36,10 @@ touches AS (
     s.actor_key,
     {% if listed %}
     COALESCE(n.name, '(other)') AS touchpoint,
-    COALESCE(n.place, ARRAY_LENGTH(@touchpoints) - 1) AS number,
+    COALESCE(n.number, CAST(ARRAY_LENGTH(@touchpoints) - 1 AS STRING)) AS number,
     {% else %}
     {{ name_of('s' | identifier) }} AS touchpoint,
-    CAST(NULL AS INT64) AS number,
+    CAST(NULL AS STRING) AS number,
     {% endif %}
     COALESCE(s.source_rule = 'last_non_direct' OR s.channel_group = 'Direct', FALSE) AS is_direct,
     UNIX_MICROS(s.started_at) AS touch_us,
@@ -57,7 +57,7 @@ touches AS (
     {% else %}
     m.actor_key,
     m.micro_conversion AS touchpoint,
-    n.place AS number,
+    n.number,
     FALSE AS is_direct,
     UNIX_MICROS(m.event_at) AS touch_us,
     m.event_order AS touch_order,

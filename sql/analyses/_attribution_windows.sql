@@ -88,7 +88,7 @@ timeline AS (
   FROM blocks AS b
   INNER JOIN touches AS t ON t.actor_key = b.actor_key
   CROSS JOIN grid AS g
-  WHERE t.touch_us BETWEEN b.starts_us - g.window_us AND b.ends_us
+  WHERE t.touch_us BETWEEN b.starts_us - {{ longest_us }} AND b.ends_us
   UNION ALL
   SELECT
     h.actor_key,

@@ -7,17 +7,17 @@
 -- structure: windows, touchpoint, count, since, grouped
 {% from 'analyses/_attribution_touches.sql' import latest_first, touches with context %}
 {% from 'analyses/_attribution_conversions.sql' import after, conversions, groups with context %}
-{% from 'analyses/_attribution_windows.sql' import longest_us, pairs, same_actor, timeline with context %}
+{% from 'analyses/_attribution_windows.sql' import longest_us, pairs, timeline with context %}
 {# The path within the longest window, and of it how many letters those within each window take, as they end it. #}
 {% macro paths_of(row) -%}
 STRING_AGG(
-      IF({{ row }}.step <= @most_steps, CAST({{ row }}.number AS STRING), NULL), '>'
+      IF({{ row }}.step <= @most_steps, {{ row }}.number, NULL), '>'
       ORDER BY {{ row }}.step DESC
     ) AS path,
     {% for n in range(1, windows + 1) %}
     {% set inside %}{{ row }}.age_us <= {{ parameter('window_us_', n) }}{% endset %}
     SUM(
-      IF({{ inside }} AND {{ row }}.step <= @most_steps, LENGTH(CAST({{ row }}.number AS STRING)) + 1, 0)
+      IF({{ inside }} AND {{ row }}.step <= @most_steps, LENGTH({{ row }}.number) + 1, 0)
     ) AS letters_{{ n }},
     MAX(IF({{ inside }} AND {{ row }}.step > @most_steps, 1, 0)) AS shortened_{{ n }}{% if not loop.last %},{% endif %}
 
@@ -65,19 +65,31 @@ heavy_conversions AS (
 
 {{ timeline() }},
 
+-- A robot converts many times over the same touches: the path of each stretch of touches is made once.
+stretches AS (
+  SELECT s.actor_key, s.block, GREATEST(s.before, s.up_to - @most_steps) AS before, s.up_to
+  FROM seen AS s
+  GROUP BY s.actor_key, s.block, GREATEST(s.before, s.up_to - @most_steps), s.up_to
+),
+
 heavy_steps AS (
+  SELECT s.actor_key, s.block, s.before, s.up_to, s.up_to - back AS place
+  FROM stretches AS s
+  CROSS JOIN UNNEST(GENERATE_ARRAY(0, @most_steps - 1)) AS back
+  WHERE s.up_to - back > s.before
+),
+
+stretch_paths AS (
   SELECT
     s.actor_key,
     s.block,
-    s.window_number,
-    s.client_key,
-    s.event_order,
-    IF(s.up_to - s.before > @most_steps, 1, 0) AS shortened,
-    place
-  FROM seen AS s
-  CROSS JOIN UNNEST(
-    GENERATE_ARRAY(CAST(GREATEST(s.before, s.up_to - @most_steps) + 1 AS INT64), CAST(s.up_to AS INT64))
-  ) AS place
+    s.before,
+    s.up_to,
+    STRING_AGG(p.number, '>' ORDER BY p.place) AS path
+  FROM heavy_steps AS s
+  INNER JOIN placed AS p
+    ON p.actor_key = s.actor_key AND p.block = s.block AND p.window_number = {{ windows }} AND p.place = s.place
+  GROUP BY s.actor_key, s.block, s.before, s.up_to
 ),
 
 heavy_paths AS (
@@ -85,11 +97,15 @@ heavy_paths AS (
     s.window_number,
     s.client_key,
     s.event_order,
-    STRING_AGG(CAST(p.number AS STRING), '>' ORDER BY p.place) AS path,
-    MAX(s.shortened) AS shortened
-  FROM heavy_steps AS s
-  INNER JOIN placed AS p ON {{ same_actor('p', 's') }} AND p.place = s.place
-  GROUP BY s.window_number, s.client_key, s.event_order
+    p.path,
+    IF(s.up_to - s.before > @most_steps, 1, 0) AS shortened
+  FROM seen AS s
+  INNER JOIN stretch_paths AS p
+    ON
+      p.actor_key = s.actor_key
+      AND p.block = s.block
+      AND p.before = GREATEST(s.before, s.up_to - @most_steps)
+      AND p.up_to = s.up_to
 ),
 
 -- Where an actor's journey that has not converted begins. Who counts once has none after the conversion.
