@@ -79,6 +79,7 @@ def compare_funnels(
         f"Intervals are {LEVEL:.0%} (Newcombe), p is of the two-sided test that both shares are equal.",
         "Each step is tested by itself: of twenty tests, one is below 0.05 by chance alone.",
         f"The test takes {a.count} of the two sides to be independent; who is on both sides makes it less sure.",
+        "Who began less than a window before the latest staged event had less time; a trend says how many they are.",
         "A difference between groups that were not drawn by lot shows no cause.",
     ]
     if a.count != "actors":
