@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from dataclasses import dataclass, field
 from typing import Annotated, Literal, TypedDict
 
@@ -47,9 +48,9 @@ class Comparison(BaseModel):
         return self
 
     @property
+    @abstractmethod
     def subject(self) -> str:
         """What it looks at, by name."""
-        raise NotImplementedError
 
     @property
     def _given(self) -> tuple[str, ...]:

@@ -16,7 +16,7 @@ from journey_logs import EVENTS, PAGES, QUESTIONS, TAXONOMY, Event, Walked, stag
 from judges import JUDGES
 from judges.types import to_json
 from microconv.analyses.paths import PathsQuestion, links_query, sequences_query, transitions_query
-from microconv.analyses.paths.results import EXIT, START
+from microconv.analyses.results import EXIT, START
 from microconv.tables import TABLES
 from microconv.templates import Query
 from staged_rows import IN_MEMORY, staged

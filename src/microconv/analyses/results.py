@@ -11,6 +11,9 @@ if TYPE_CHECKING:
 
     import pandas as pd
 
+START, EXIT, OTHER = "(start)", "(exit)", "(other)"
+"""What stands where a journey begins, where nothing follows, and for all but the most frequent; so in the templates."""
+
 CoverageStatus = Literal["ok", "low", "missing"]
 
 

@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 from microconv.analyses.attribution.assumptions import assumptions_of
 from microconv.analyses.attribution.query import (
     HEAVY_PAIRS,
-    OTHER,
     PATH_MODELS,
     Selection,
     attribution_query,
@@ -20,6 +19,7 @@ from microconv.analyses.attribution.query import (
 )
 from microconv.analyses.attribution.results import AttributionCredit, AttributionResult, RemovalEffect, Untouched
 from microconv.analyses.channels import summary
+from microconv.analyses.results import OTHER
 from microconv.errors import ConfigError
 
 if TYPE_CHECKING:

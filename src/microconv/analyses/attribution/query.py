@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from microconv import templates
 from microconv.analyses.entries import counted_id
+from microconv.analyses.results import OTHER
 from microconv.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -25,9 +26,6 @@ MOST_STEPS = 200
 
 MOST_TOUCHPOINTS = 50
 """Sources, campaigns or landing pages that are told apart, those with most sessions; the others are one."""
-
-OTHER = "(other)"
-"""All touchpoints that are not told apart."""
 
 ACTOR_GROUPS = 64
 """Groups of actors, by their key, that resampling draws from."""

@@ -9,7 +9,7 @@ from microconv import properties, templates
 from microconv.analyses.funnels.counts import steps_of
 from microconv.analyses.funnels.machine import EVERYTHING, Carried, Selection, in_order, machine, settled
 from microconv.analyses.funnels.wording import assumptions, counted
-from microconv.analyses.results import Result
+from microconv.analyses.results import OTHER, Result
 from microconv.config_errors import nearest
 from microconv.errors import UsageError
 
@@ -27,7 +27,6 @@ SESSION_PROPERTIES = (
     *("channel_group", "source", "medium", "campaign", "landing_page"),
     *("device_category", "country", "is_new"),
 )
-OTHER = "(other)"
 _MOST_VALUES = 1_000
 
 

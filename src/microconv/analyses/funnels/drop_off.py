@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, ClassVar
 
 from microconv import templates
-from microconv.analyses.funnels.machine import EVERYTHING, Selection, machine, settled
+from microconv.analyses.funnels.machine import EVERYTHING, Selection, in_order, machine, settled
 from microconv.analyses.funnels.wording import assumptions, counted
-from microconv.analyses.results import Result
+from microconv.analyses.results import EXIT, OTHER, Result
 from microconv.errors import UsageError
 
 if TYPE_CHECKING:
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from microconv.engines.base import Engine
     from microconv.taxonomy import Taxonomy
     from microconv.templates import Query
-
-EXIT = "(exit)"
-OTHER = "(other)"
 
 _MOST_NEXT = 10
 
@@ -131,11 +128,7 @@ def drop_off_query(
     config: FunnelConfig, taxonomy: Taxonomy, selection: Selection = EVERYTHING, *, most_next: int = 3
 ) -> Query:
     """Return the query of a funnel's losses; UsageError where steps have no order."""
-    if config.order == "unordered":
-        raise UsageError(
-            f'The funnel "{config.name}" has no order of steps, so nobody is lost after one.',
-            hint='Ask with order = "ordered".',
-        )
+    in_order(config, "a furthest one")
     if not 1 <= most_next <= _MOST_NEXT:
         raise UsageError(
             f"{most_next} micro-conversions cannot be followed.", hint=f"Choose a number from 1 to {_MOST_NEXT}."

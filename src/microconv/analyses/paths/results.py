@@ -14,9 +14,6 @@ if TYPE_CHECKING:
 
 Kind = Literal["sequences", "transitions", "links"]
 
-START, EXIT, OTHER = "(start)", "(exit)", "(other)"
-"""Nodes of transitions and links where a journey begins, where it ends, and for all nodes beyond the most frequent."""
-
 ARROW = " > "
 """What stands between the nodes of a sequence in text."""
 
