@@ -74,6 +74,11 @@ def test_chart_draws_the_longest_bar_for_the_largest_count(run):
     assert bars == {"search": 50, "view_item": 50}
 
 
+def test_a_window_of_the_other_kind_takes_the_place_of_the_configured_one(run):
+    document = json.loads(run("funnel", "buying", "--step-window", "2h", "--format", "json").stdout)
+    assert (document["window_seconds"], document["step_window_seconds"]) == (None, 7_200)
+
+
 def test_chart_beside_json_is_a_usage_error(run):
     result = run("funnel", "buying", "--chart", "--format", "json")
     assert (result.exit_code, result.stdout) == (UsageError.exit_code, "")

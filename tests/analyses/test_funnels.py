@@ -177,3 +177,19 @@ def test_results_become_documents_and_frames():
     }
     assert list(result.to_pandas()["count"]) == [1, 0, 0]
     assert result.sentence == "0 of 1 actor (0.0%) went from view_item to purchase within 1d."
+
+
+def test_strict_passes_over_a_repeat_that_takes_no_step_itself():
+    strict = FunnelConfig.model_validate(
+        {
+            "name": "f",
+            "steps": ["view_item", "add_to_cart", "purchase"],
+            "order": "strict",
+            "exclude": [{"did": "search", "between": (1, 2)}],
+        }
+    )
+    names = ("view_item", "add_to_cart", "search", "add_to_cart", "purchase")
+    rows = [occurrence(place * SECOND, name) for place, name in enumerate(names)]
+    taxonomy = Taxonomy("shop", "1.0", tuple(entry(name) for name in dict.fromkeys(names)))
+    with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
+        assert [step.count for step in funnel(engine, strict, taxonomy).steps] == [1, 1, 1]

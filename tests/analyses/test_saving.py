@@ -78,6 +78,7 @@ def test_rows_of_two_results_are_kept_apart_with_question_and_assumptions(
 
     assert [row["result_id"] for row in rows] == [ids[0], ids[0], ids[1], ids[1]]
     assert len(set(ids)) == 2
+    assert [row["row_number"] for row in rows] == [1, 2, 1, 2]
     first, second = rows[:2]
     assert (first["step"], first["day"], first["count"], first["share"], first["complete"], first["model"]) == (
         *(ODD, date(2024, 2, 29), 2**62, 1 / 3, True, "first"),
