@@ -14,16 +14,17 @@ import pyarrow.parquet as pq
 
 from benchmarks import synthetic
 from benchmarks.measure import Meter, Reading
-from microconv import sync, tables
+from microconv import staging
 from microconv.analyses.attribution.markov import markov
 from microconv.analyses.attribution.paths import Paths
 from microconv.analyses.attribution.shapley import Game, shapley
-from microconv.config import Config, load_config
-from microconv.config_analyses import RULE_MODELS
+from microconv.config.load import load_config
+from microconv.config.sections import RULE_MODELS, Config
 from microconv.demo import write_demo
 from microconv.engines.dialect import to_duckdb
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.project import Project
+from microconv.staging import mc_tables
 
 T = TypeVar("T")
 
@@ -138,7 +139,7 @@ def stage(config: str, database: str) -> Reading:
     ):
         engine.meter = meter
         with meter.running():
-            result = sync.sync(engine, project.sources, settings, project.taxonomy)
+            result = staging.sync(engine, project.sources, settings, project.taxonomy)
     return meter.reading(events=result.rows["mc_events"], staged=result.shards["staged"])
 
 
@@ -183,7 +184,7 @@ def make_up(folder: str, events: int) -> Reading:
     config = synthetic.config(Path(folder))
     database = config.with_suffix(".duckdb")
     with DuckDBEngine(database) as engine:
-        for table in tables.TABLES.values():
+        for table in mc_tables.TABLES.values():
             engine.ensure(table)
     with duckdb.connect(str(database)) as connection:
         return Meter().reading(rows=synthetic.fill(connection, config.parent, events))

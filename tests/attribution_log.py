@@ -10,7 +10,7 @@ import pyarrow as pa
 from hypothesis import strategies as st
 
 from judges.types import to_json
-from microconv import tables
+from microconv.staging import mc_tables
 from staged_rows import Row, at, occurrence, session
 
 if TYPE_CHECKING:
@@ -158,7 +158,7 @@ def judged(rows: dict[str, list[Row]]) -> dict[str, Any]:
     """The rows as judges take tables."""
     return {
         name: (
-            {column.name: column.type for column in tables.TABLES[name].columns},
+            {column.name: column.type for column in mc_tables.TABLES[name].columns},
             [{column: to_json(value) for column, value in row.items()} for row in given],
         )
         for name, given in rows.items()

@@ -11,9 +11,9 @@ from google.cloud import bigquery
 
 import ga4
 from emulator import Emulator
-from microconv.bigquery import retries
-from microconv.bigquery.connection import Connection, Endpoints
-from microconv.exports.tables import TableSource
+from microconv.clients import retries
+from microconv.clients.bigquery import Connection, Endpoints
+from microconv.exports.table_source import TableSource
 
 
 class Export:

@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 import ga4
-from microconv.config import load_config
+from microconv.config.load import load_config
 from microconv.project import Project
 
 COMMAND = Path(sys.executable).with_name("microconv")

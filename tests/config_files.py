@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from microconv.config import load_config
+from microconv.config.load import load_config
 from microconv.errors import ConfigError
 
 MINIMAL = """\

@@ -10,7 +10,8 @@ import pytest
 
 import emulator as emulators
 from bigquery_export import Export
-from microconv.config import Config, load_config
+from microconv.config.load import load_config
+from microconv.config.sections import Config
 from microconv.project import Project
 from projects import write_config
 

@@ -10,7 +10,7 @@ from google.cloud import bigquery
 
 import ga4
 from microconv.exports import RAW_COLUMNS, RAW_LEAVES, ExportTable, Shard, ShardSchema, struct_fields
-from microconv.exports.model import Kind
+from microconv.exports.shards import Kind
 
 
 def load_shard(

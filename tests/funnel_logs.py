@@ -11,7 +11,7 @@ from random import Random
 from statistics import median
 from typing import Any
 
-from microconv.config import FunnelConfig
+from microconv.config.sections import FunnelConfig
 from staged_rows import DAY, SECOND, Row, at, occurrence
 
 ITEMS = "items_item_id"

@@ -6,9 +6,9 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from microconv import tables
 from microconv.engines.base import PutRow
 from microconv.engines.duckdb import DuckDBEngine
+from microconv.staging import mc_tables
 from microconv.taxonomy import MicroConversion
 
 START = datetime(2024, 3, 1, tzinfo=UTC)
@@ -71,10 +71,10 @@ def staged(path: Path, **rows: list[Row]) -> DuckDBEngine:
 
 def fill(engine: DuckDBEngine, **rows: list[Row]) -> None:
     """Create what is missing of the tables and put rows into them."""
-    for table in tables.TABLES.values():
+    for table in mc_tables.TABLES.values():
         engine.ensure(table)
     for name, given in rows.items():
-        table = tables.TABLES[name]
+        table = mc_tables.TABLES[name]
         engine.apply([PutRow(table, dict.fromkeys(table.grain) | row) for row in given])
 
 

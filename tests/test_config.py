@@ -14,10 +14,11 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from config_files import BIGQUERY, MINIMAL, PULLED, problem, write
-from microconv.conditions import Comparison
-from microconv.config import Config, Duration, load_config
-from microconv.config_analyses import RULE_MODELS
+from microconv.config.load import load_config
+from microconv.config.sections import RULE_MODELS, Config
+from microconv.config.values import Duration
 from microconv.errors import ConfigError, UsageError
+from microconv.queries.conditions import Comparison
 
 ROOT = Path(__file__).parent.parent
 

@@ -7,7 +7,7 @@ import re
 import pytest
 
 from config_files import BIGQUERY, MINIMAL, PULLED, problem
-from microconv.config_errors import line_of
+from microconv.config.problems import line_of
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from microconv.cost import amount, human_bytes, money
+from microconv.wording import amount, human_bytes, money
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ import pytest
 from email_validator import EmailNotValidError, validate_email
 
 from demo_files import read_csv, read_shard, shards
-from microconv.config import load_config
+from microconv.config.load import load_config
 from microconv.demo import write_demo
 from microconv.errors import EngineError, UsageError
 from microconv.exports import list_shards

@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from microconv.config import load_config
+from microconv.config.load import load_config
 from microconv.project import Project
 
 MICROCONV = Path(sys.executable).with_name("microconv")

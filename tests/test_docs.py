@@ -21,14 +21,15 @@ import click
 import pytest
 from markdown_it import MarkdownIt
 
-from microconv import templates
 from microconv.analyses.attribution import results as attribution_results
 from microconv.analyses.funnels import results as funnel_results
 from microconv.cli import INTERRUPTED, cli
-from microconv.config import load_config
+from microconv.config.load import load_config
+from microconv.engines.tables import Table
 from microconv.errors import MicroconvError
-from microconv.sync import SyncResult
-from microconv.tables import TABLES, Table
+from microconv.queries import templates
+from microconv.staging import SyncResult
+from microconv.staging.mc_tables import TABLES
 from microconv.taxonomy import load_taxonomy
 
 ROOT = Path(__file__).parent.parent
@@ -313,7 +314,7 @@ def table_section(table: Table) -> str:
 
 
 def with_tables(page: str) -> str:
-    """Return the page with its sections on tables as `microconv.tables` has them; they are its last part."""
+    """Return the page with its sections on tables as `microconv.staging.mc_tables` has them; they are its last part."""
     introduction = page.partition("\n## mc_")[0].rstrip()
     return "\n\n".join([introduction, *(table_section(table) for table in TABLES.values())]).replace("\n\n\n", "\n\n")
 

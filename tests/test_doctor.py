@@ -13,12 +13,13 @@ import pytest
 
 import ga4
 from commands import FIRST_DAY, microconv, shard, unprivileged, write_days
-from microconv import doctor, tables
-from microconv.config import load_config
+from microconv import doctor
+from microconv.config.load import load_config
 from microconv.doctor import CHECKS, Finding, diagnose
 from microconv.engines.base import PutRow
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.project import Project
+from microconv.staging import mc_tables
 from projects import write_config
 
 NOW = datetime(2024, 3, 4, 12, tzinfo=UTC)  # the day after the third of `write_days`
@@ -51,7 +52,7 @@ def examine(folder: Path, *, now: datetime = NOW) -> dict[str, Finding]:
 def put_run(folder: Path, run_id: str, status: str, ended_at: datetime, error: str | None = None) -> None:
     row = {"run_id": run_id, "status": status, "started_at": ended_at, "ended_at": ended_at, "error": error}
     with DuckDBEngine(folder / "microconv.duckdb") as engine:
-        engine.apply([PutRow(tables.RUNS, row)])
+        engine.apply([PutRow(mc_tables.RUNS, row)])
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -289,8 +290,8 @@ def test_a_day_exported_again_waits_for_a_sync(staged):
 
 
 def test_a_table_of_a_newer_version_is_a_failure_and_of_an_older_one_a_warning(staged, monkeypatch):
-    newer = tables.Table("mc_runs", "", ("run_id",), tables.RUNS.columns, version=tables.RUNS.version + 1)
-    monkeypatch.setitem(tables.TABLES, "mc_runs", newer)
+    newer = mc_tables.Table("mc_runs", "", ("run_id",), mc_tables.RUNS.columns, version=mc_tables.RUNS.version + 1)
+    monkeypatch.setitem(mc_tables.TABLES, "mc_runs", newer)
     older = examine(staged)["tables"]
     with DuckDBEngine(staged / "microconv.duckdb") as engine:
         engine.ensure(newer)
@@ -345,7 +346,7 @@ def test_how_the_last_runs_ended(tmp_path, runs, status, said):
     write_config(tmp_path)
     write_days(tmp_path, 1)
     with DuckDBEngine(tmp_path / "microconv.duckdb") as engine:
-        for table in tables.TABLES.values():
+        for table in mc_tables.TABLES.values():
             engine.ensure(table)
     for run_status, hours_ago in runs:
         put_run(

@@ -15,10 +15,10 @@ import pytest
 import ga4
 from microconv.engines.base import AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
 from microconv.engines.duckdb import DuckDBEngine, duckdb_type
+from microconv.engines.tables import Column, Table
 from microconv.errors import EngineError, LockedError, MicroconvError, SourceError
 from microconv.exports import RAW_COLUMNS, RAW_LEAVES, Shard, list_shards, read_schema
-from microconv.tables import Column, Table
-from microconv.templates import Query
+from microconv.queries.templates import Query
 
 VISITS = Table(
     "visits",

@@ -20,9 +20,10 @@ from click.testing import CliRunner, Result
 
 from microconv.cli.context import Context
 from microconv.cli.init import init
-from microconv.config import load_config
+from microconv.config.load import load_config
+from microconv.config.starter import STARTERS, write_config
 from microconv.errors import ConfigError, MicroconvError, SourceError, UsageError
-from microconv.setup import STARTERS, look_into, write_config
+from microconv.exports.survey import look_into
 from microconv.taxonomy import PRESETS, load_taxonomy
 
 ROOT = Path(__file__).parent.parent
@@ -352,7 +353,7 @@ def test_failed_write_leaves_the_old_file_and_no_other(tmp_path, mocker):
     target = tmp_path / "microconv.toml"
     target.write_text("old")
     # A full disk cannot be had portably: the system call that reports it is made to.
-    mocker.patch("microconv.atomic.os.fsync", side_effect=OSError(28, "No space left on device"))
+    mocker.patch("microconv.files.os.fsync", side_effect=OSError(28, "No space left on device"))
 
     with pytest.raises(ConfigError, match="No space left on device"):
         write_config("new", target, force=True)

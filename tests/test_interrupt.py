@@ -22,9 +22,9 @@ from commands import (
     write_days,
     write_many_batches,
 )
-from microconv.config import load_config
+from microconv.config.load import load_config
 from microconv.project import Project
-from microconv.sync import Progress
+from microconv.staging import Progress
 from projects import write_config
 
 DAYS = 8

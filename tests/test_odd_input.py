@@ -16,12 +16,11 @@ from hypothesis import strategies as st
 
 import ga4
 from commands import FIRST_DAY, shard
-from microconv import staging
-from microconv.config import load_config
+from microconv.config.load import load_config
 from microconv.errors import SourceError
 from microconv.exports import RAW_LEAVES, ShardSchema
 from microconv.project import Project
-from microconv.sync import SyncResult
+from microconv.staging import SyncResult, batch_queries
 from projects import write_config
 
 NOON = ga4.microseconds("2024-03-01 12:00:00")
@@ -109,12 +108,12 @@ def test_values_that_look_like_sql_are_only_values(tmp_path):
         sources = project.engine._connection.execute("SELECT source FROM mc_sessions WHERE user_id IS NULL").fetchall()
         assert sources == [(ODD,)]
         queries = (
-            staging.events(ODD, ShardSchema(RAW_LEAVES, "", None), project.rules, is_provisional=False),
-            staging.micro_conversions(project.rules, (None, None)),
-            staging.sessions(project.taxonomy),
-            staging.touched_sessions(ODD, [FIRST_DAY]),
-            staging.neighbour_events(ODD, [FIRST_DAY], (FIRST_DAY, FIRST_DAY), project.rules),
-            staging.session_span(ODD, staging.TOUCHED_SESSIONS),
+            batch_queries.events(ODD, ShardSchema(RAW_LEAVES, "", None), project.rules, is_provisional=False),
+            batch_queries.micro_conversions(project.rules, (None, None)),
+            batch_queries.sessions(project.taxonomy),
+            batch_queries.touched_sessions(ODD, [FIRST_DAY]),
+            batch_queries.neighbour_events(ODD, [FIRST_DAY], (FIRST_DAY, FIRST_DAY), project.rules),
+            batch_queries.session_span(ODD, batch_queries.TOUCHED_SESSIONS),
         )
     for query in queries:
         assert "a'b" not in query.sql

@@ -13,17 +13,16 @@ import pytest
 import ga4
 from bigquery_export import Export
 from emulator import Emulator
-from microconv import properties
-from microconv.conditions import Operands
-from microconv.config import Config, load_config
-from microconv.config_analyses import PropertyCondition
+from microconv.config.load import load_config
+from microconv.config.sections import Config, PropertyCondition
 from microconv.errors import ConfigError, SourceError
 from microconv.exports import BASIC_LEAVES, ITEM_FIELDS
 from microconv.project import Project
-from microconv.properties import Property, resolve
-from microconv.sync import Scope
-from microconv.tables import MICRO_CONVERSIONS, TABLES
-from microconv.templates import Query
+from microconv.queries.conditions import Operands
+from microconv.queries.templates import Query
+from microconv.staging import Scope, properties
+from microconv.staging.mc_tables import MICRO_CONVERSIONS, TABLES
+from microconv.staging.properties import Property, resolve
 from projects import write_bigquery_config, write_config
 
 DAYS = [date(2024, 3, 1) + timedelta(days=offset) for offset in range(3)]

@@ -11,10 +11,11 @@ import pytest
 from sqlglot import exp, parse_one
 
 from judges.cases import discover
-from microconv import staging, templates
 from microconv.exports import BASIC_LEAVES, RAW_LEAVES, ShardSchema
-from microconv.properties import leaves, resolve
-from microconv.staging import Rules
+from microconv.queries import templates
+from microconv.staging import batch_queries
+from microconv.staging.properties import leaves, resolve
+from microconv.staging.rules import Rules
 from microconv.taxonomy import load_taxonomy
 
 GOLDEN = Path(__file__).parent / "golden" / "raw_leaves.txt"
@@ -49,7 +50,7 @@ def leaves_read(sql: str) -> set[str]:
 
 def leaves_of_events(rules: Rules) -> set[str]:
     schema = ShardSchema(RAW_LEAVES, "all", None)
-    return leaves_read(staging.events("p", schema, rules, is_provisional=False).sql)
+    return leaves_read(batch_queries.events("p", schema, rules, is_provisional=False).sql)
 
 
 def raw_leaves() -> str:

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from microconv.config import load_config
+from microconv.config.load import load_config
 from microconv.project import Project
-from microconv.sync import SyncResult
+from microconv.staging import SyncResult
 from projects import write_config
 
 STEPS = '["view_item", "add_to_cart", "begin_checkout", "purchase"]'

@@ -11,10 +11,10 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from microconv import runs, tables
 from microconv.cli import cli
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import EngineError, SourceError, UsageError
+from microconv.staging import mc_tables, runs
 from projects import write_config
 from staged_rows import IN_MEMORY, day, shard, staged
 
@@ -53,7 +53,7 @@ def command(tmp_path: Path) -> Callable[..., Result]:
 
 
 def test_a_run_has_the_columns_of_its_table():
-    assert tuple(field.name for field in fields(runs.Run)) == tables.RUNS.column_names
+    assert tuple(field.name for field in fields(runs.Run)) == mc_tables.RUNS.column_names
 
 
 def test_runs_come_latest_first_and_no_more_than_asked_for(engine):
@@ -105,7 +105,7 @@ def test_without_any_run_the_next_step_is_a_sync():
 
 
 def test_a_table_of_an_older_version_is_named_before_a_column_is_missed():
-    older = tables.Table("mc_runs", "", ("run_id",), tables.RUNS.columns[:3], version=1)
+    older = mc_tables.Table("mc_runs", "", ("run_id",), mc_tables.RUNS.columns[:3], version=1)
     with DuckDBEngine(IN_MEMORY) as engine:
         engine.ensure(older)
         with pytest.raises(EngineError, match="older version") as caught:
@@ -117,7 +117,7 @@ def test_list_as_json_has_every_column(command):
     document = json.loads(command("runs", "list", "--format", "json").stdout)
 
     assert [run["run_id"] for run in document["runs"]] == [THIRD, SECOND, FIRST]
-    assert set(document["runs"][0]) == set(tables.RUNS.column_names)
+    assert set(document["runs"][0]) == set(mc_tables.RUNS.column_names)
     assert document["runs"][0]["started_at"] == "2024-03-02T03:00:00+00:00"
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from judges import ALL_JUDGES, assert_same_rows
 from judges.cases import FOLDER, TemplateCase, discover
-from microconv import templates
+from microconv.queries import templates
 
 CASES = discover()
 

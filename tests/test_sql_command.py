@@ -13,15 +13,15 @@ from click.testing import CliRunner, Result
 
 from config_files import BIGQUERY
 from faulty_proxy import Call, Edit, FaultyProxy
-from microconv import templates
 from microconv.cli import cli
 from microconv.cli.output import Verbatim, emit
-from microconv.config import load_config
+from microconv.config.load import load_config
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import UsageError
 from microconv.project import Project
-from microconv.tables import TABLES
-from microconv.templates import Query
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.staging.mc_tables import TABLES
 from projects import write_config
 from staged_rows import occurrence, session, shard, staged
 
@@ -72,7 +72,7 @@ def test_every_template_is_listed_with_its_sentence(command):
 def test_every_template_can_be_asked(command, name):
     queries = json.loads(command("sql", name, "--format", "json").stdout)["queries"]
 
-    assert bool(queries) == (name not in ("analyses/attribution_spend", "segments/identity"))
+    assert bool(queries) == (name not in ("analyses/attribution/spend", "segments/identity"))
     for query in queries:
         assert {each["name"] for each in query["params"]} == templates.params_used(query["sql"])
 
@@ -134,12 +134,12 @@ def test_what_is_shown_is_what_the_commands_ask(folder):
 
 
 def test_values_stand_in_comments_and_nowhere_else(command):
-    lines = command("sql", "analyses/funnel").stdout.splitlines()
+    lines = command("sql", "analyses/funnels/counts").stdout.splitlines()
 
-    assert lines[0] == "-- analyses/funnel, funnel buying"
+    assert lines[0] == "-- analyses/funnels/counts, funnel buying"
     assert '-- @micro_conversions ARRAY<STRING> = ["view_item", "purchase"]' in lines
     assert "-- @window_us INT64 = 604800000000" in lines
-    assert "-- analyses/funnel, funnel looking" in lines
+    assert "-- analyses/funnels/counts, funnel looking" in lines
     assert not any("'search'" in line or "604800" in line for line in lines if not line.startswith("--"))
 
 
@@ -172,7 +172,7 @@ def test_a_first_party_table_stands_under_its_own_name(command):
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [
-        (("sql", "analyses/funel"), 'did you mean "analyses/funnel"?'),
+        (("sql", "analyses/funel"), 'did you mean "analyses/funnels/counts"?'),
         (("sql", "--estimate"), "--estimate needs a template"),
     ],
 )

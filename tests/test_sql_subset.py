@@ -9,7 +9,7 @@ import pytest
 from judges import JUDGES, allowlist, assert_same_rows
 from judges.cases import TemplateCase, discover
 from judges.subset import violations
-from microconv import templates
+from microconv.queries import templates
 
 LISTED = allowlist.cases()
 FUNCTIONS = ("scalars", "aggregates", "windows")

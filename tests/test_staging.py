@@ -15,16 +15,18 @@ import pytest
 from judges import reference_judge
 from judges.cases import KNOWN
 from judges.types import Columns
-from microconv import properties, staging, templates
 from microconv.exports import RAW_LEAVES, REQUIRED_LEAVES, ShardSchema
-from microconv.staging import Rules
-from microconv.tables import TABLES
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.staging import batch_queries, properties
+from microconv.staging import rules as staging_rules
+from microconv.staging.mc_tables import TABLES
+from microconv.staging.rules import Rules
+from microconv.staging.traffic import ChannelRules, load_channel_rules
 from microconv.taxonomy import PRESETS, load_taxonomy
-from microconv.templates import Query
-from microconv.traffic import ChannelRules, load_channel_rules
 from taxonomy_files import GOAL, entry, write_file
 
-NOWHEN: staging.Span = (None, None)
+NOWHEN: batch_queries.Span = (None, None)
 PROPERTIES = tuple(sorted(properties.resolve(name) for name in ("item_id", "coupon", "page_title")))
 CONDITION = 'where = [{{ parameter = "{}", {} }}]'
 
@@ -83,7 +85,7 @@ def test_events_read_the_carried_parameters_and_rank_events_by_stage(taxonomy_of
         entry("early_too", stage="awareness", event="an_event"),
     )
 
-    query = staging.events("p1", ShardSchema(RAW_LEAVES, "", None), Rules(taxonomy), is_provisional=True)
+    query = batch_queries.events("p1", ShardSchema(RAW_LEAVES, "", None), Rules(taxonomy), is_provisional=True)
 
     assert values(query) == {
         "property": "p1",
@@ -111,7 +113,7 @@ def test_events_read_the_carried_parameters_and_rank_events_by_stage(taxonomy_of
 def test_operand_of_every_operator_is_a_parameter(taxonomy_of: Any, operation: str, params: dict[str, Any], sql: str):
     taxonomy = taxonomy_of(entry("a", CONDITION.format("form.id", operation)))
 
-    query = staging.micro_conversions(Rules(taxonomy), NOWHEN)
+    query = batch_queries.micro_conversions(Rules(taxonomy), NOWHEN)
 
     given = {name: value for name, value in values(query).items() if name.startswith(("text_", "texts_", "number_"))}
     assert given == params
@@ -130,7 +132,7 @@ def test_operands_of_several_conditions_keep_apart(taxonomy_of: Any):
         entry("x", f"where = [{', '.join(where)}]"), entry("y", CONDITION.format("a", 'equals = "4"'))
     )
 
-    query = staging.micro_conversions(Rules(taxonomy), NOWHEN)
+    query = batch_queries.micro_conversions(Rules(taxonomy), NOWHEN)
 
     given = values(query)
     assert {name: given[name] for name in ("text_0", "number_1", "texts_2", "text_3")} == {
@@ -149,7 +151,7 @@ def test_replaced_entry_counts_as_its_replacement_in_all_that_is_staged(taxonomy
         entry("own", 'value = "event"', stage="awareness"),
     )
 
-    query = staging.micro_conversions(Rules(taxonomy), NOWHEN)
+    query = batch_queries.micro_conversions(Rules(taxonomy), NOWHEN)
 
     as_new = ("new", "secondary", "consideration", "fixed", 5.0)
     assert pairs(query) == {
@@ -160,13 +162,13 @@ def test_replaced_entry_counts_as_its_replacement_in_all_that_is_staged(taxonomy
         ("goal", 3): ("goal", "macro", "decision", "none", 0.0),
     }
     assert "QUALIFY" in query.sql
-    assert "QUALIFY" not in staging.micro_conversions(Rules(taxonomy_of()), NOWHEN).sql
+    assert "QUALIFY" not in batch_queries.micro_conversions(Rules(taxonomy_of()), NOWHEN).sql
 
 
 def test_event_named_twice_by_an_entry_is_one_pair(taxonomy_of: Any):
     twice = '[[micro_conversions]]\nid = "a"\nkind = "secondary"\nstage = "awareness"\nevents = ["x", "x"]\n'
 
-    assert values(staging.micro_conversions(Rules(taxonomy_of(twice)), NOWHEN))["pair_events"] == ["x", "goal"]
+    assert values(batch_queries.micro_conversions(Rules(taxonomy_of(twice)), NOWHEN))["pair_events"] == ["x", "goal"]
 
 
 def test_key_events_are_those_of_macro_conversions_without_conditions(taxonomy_of: Any):
@@ -178,7 +180,7 @@ def test_key_events_are_those_of_macro_conversions_without_conditions(taxonomy_o
         entry("joined", 'deprecated = "1.0"', 'replaced_by = "sign_up"'),
     )
 
-    assert values(staging.sessions(taxonomy))["key_events"] == ["goal", "joined", "sign_up"]
+    assert values(batch_queries.sessions(taxonomy))["key_events"] == ["goal", "joined", "sign_up"]
 
 
 def test_fingerprint_follows_the_meaning_of_the_taxonomy_and_not_its_words(taxonomy_of: Any):
@@ -217,7 +219,7 @@ def sql(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         ("_conditions.sql", "{% set more = 1 %}", True),
         ("staging/events.sql", "  -- a comment\n\n{# another,\nlonger one #}", False),
         ("staging/staged_shards.sql", "LIMIT 1", False),
-        ("analyses/funnel.sql", "LIMIT 1", False),
+        ("analyses/funnels/counts.sql", "LIMIT 1", False),
     ],
 )
 def test_fingerprint_follows_what_the_templates_of_staging_mean(
@@ -263,7 +265,7 @@ def test_fingerprint_follows_every_rule_of_the_channels(
 ):
     before = Rules(taxonomy_of()).fingerprint
     changed = change(load_channel_rules())
-    monkeypatch.setattr(staging, "load_channel_rules", lambda: changed)
+    monkeypatch.setattr(staging_rules, "load_channel_rules", lambda: changed)
 
     assert Rules(taxonomy_of()).fingerprint != before
 
@@ -321,7 +323,7 @@ def test_events_of_an_export_have_the_types_of_their_table(export: dict[str, dic
     }
     held = RAW_LEAVES & {leaf for field in fields.values() for leaf in leaves(field)}
     rules = Rules(load_taxonomy(preset=preset, file=None), PROPERTIES)
-    query = staging.events("p1", ShardSchema(held, "", None), rules, is_provisional=False)
+    query = batch_queries.events("p1", ShardSchema(held, "", None), rules, is_provisional=False)
 
     result = resulting(query, {"raw_events": {name: googlesql_type(field) for name, field in fields.items()}})
 
@@ -342,6 +344,6 @@ def test_queries_of_staging_have_the_types_of_their_tables(preset: str):
     }
     dates = [date(2021, 1, 2)]
 
-    assert resulting(staging.neighbour_events("p1", dates, NOWHEN, rules), tables) == events
-    assert resulting(staging.sessions(rules.taxonomy), tables) == columns_of("mc_sessions", rules)
-    assert resulting(staging.micro_conversions(rules, NOWHEN), tables) == occurrences
+    assert resulting(batch_queries.neighbour_events("p1", dates, NOWHEN, rules), tables) == events
+    assert resulting(batch_queries.sessions(rules.taxonomy), tables) == columns_of("mc_sessions", rules)
+    assert resulting(batch_queries.micro_conversions(rules, NOWHEN), tables) == occurrences

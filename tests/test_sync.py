@@ -15,11 +15,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 import ga4
-from microconv import tables
-from microconv.config import load_config
+from microconv.config.load import load_config
 from microconv.errors import SourceError
 from microconv.project import Project
-from microconv.sync import SyncResult
+from microconv.staging import SyncResult, mc_tables
 from projects import write_config
 
 FIRST_DAY = date(2024, 3, 1)
@@ -32,8 +31,8 @@ def shard_path(folder: Path, day: date, kind: str = "daily", suffix: str = ".par
 
 def rows(project: Project, table: str) -> list[tuple[Any, ...]]:
     """All rows of a table, in an order of their own."""
-    extra = project.rules.extra_columns(tables.TABLES[table]) if table in FULL_TABLES else []
-    names = ", ".join([*tables.TABLES[table].column_names, *(column.name for column in extra)])
+    extra = project.rules.extra_columns(mc_tables.TABLES[table]) if table in FULL_TABLES else []
+    names = ", ".join([*mc_tables.TABLES[table].column_names, *(column.name for column in extra)])
     found = project.engine._connection.sql(f"SELECT {names} FROM {table}").to_arrow_table().to_pylist()
     return sorted((tuple(row.values()) for row in found), key=repr)
 
@@ -107,11 +106,13 @@ def test_rows_without_consent_stay_in_events_with_null_keys_and_nowhere_else(tmp
     nobody = ga4.event("2024-03-01 10:00:00", "add_to_cart", client=None, session=None)
     ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), [nobody, *ga4.simple_day(FIRST_DAY, clients=1)])
     project.sync()
-    keyless = [row for row in rows(project, "mc_events") if row[tables.EVENTS.column_names.index("client_key")] is None]
+    keyless = [
+        row for row in rows(project, "mc_events") if row[mc_tables.EVENTS.column_names.index("client_key")] is None
+    ]
     assert len(keyless) == 1
-    assert keyless[0][tables.EVENTS.column_names.index("session_key")] is None
+    assert keyless[0][mc_tables.EVENTS.column_names.index("session_key")] is None
     assert len(rows(project, "mc_sessions")) == 1
-    micro_conversion = tables.MICRO_CONVERSIONS.column_names.index("micro_conversion")
+    micro_conversion = mc_tables.MICRO_CONVERSIONS.column_names.index("micro_conversion")
     seen = [row[micro_conversion] for row in rows(project, "mc_micro_conversions")]
     assert sorted(seen) == ["add_to_cart", "view_item"]
 
@@ -120,7 +121,7 @@ def test_product_view_precedes_cart_at_the_same_microsecond(tmp_path: Path, proj
     at = ga4.microseconds("2024-03-01 10:00:00")
     ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), [ga4.event(at, "add_to_cart"), ga4.event(at, "view_item")])
     project.sync()
-    order = tables.EVENTS.column_names.index("event_order"), tables.EVENTS.column_names.index("event_name")
+    order = mc_tables.EVENTS.column_names.index("event_order"), mc_tables.EVENTS.column_names.index("event_name")
     assert sorted((row[order[0]] - at * 1000, row[order[1]]) for row in rows(project, "mc_events")) == [
         (0, "view_item"),
         (1, "add_to_cart"),
@@ -134,7 +135,7 @@ def test_session_over_midnight_is_one_session(tmp_path: Path, project: Project) 
     ga4.write_parquet(shard_path(tmp_path, next_day), [ga4.event("2024-03-02 00:01:00", "page_view")])
     result = project.sync()
     assert result.shards["staged"] == 1
-    (session,) = (dict(zip(tables.SESSIONS.column_names, row, strict=True)) for row in rows(project, "mc_sessions"))
+    (session,) = (dict(zip(mc_tables.SESSIONS.column_names, row, strict=True)) for row in rows(project, "mc_sessions"))
     assert (session["session_date"], session["last_event_date"]) == (FIRST_DAY, next_day)
     assert (session["events"], session["page_views"], session["is_engaged"]) == (2, 2, True)
 
@@ -189,7 +190,7 @@ def test_unknown_columns_are_ignored_whatever_they_are_called(tmp_path: Path, pr
     found = staged(project)
     pa.parquet.write_table(plain, path)
     assert found == rebuilt(tmp_path)
-    assert len({row[tables.EVENTS.column_names.index("client_key")] for row in found["mc_events"]}) == 3
+    assert len({row[mc_tables.EVENTS.column_names.index("client_key")] for row in found["mc_events"]}) == 3
 
 
 def test_numeric_client_ids_are_refused(tmp_path: Path, project: Project) -> None:
@@ -272,7 +273,7 @@ def test_changed_taxonomy_restages_every_day(tmp_path: Path) -> None:
     with Project(load_config(config, {"MICROCONV_ENGINE__PATH": str(tmp_path / "one.duckdb")})) as project:
         assert project.sync().shards["staged"] == 1
         seen = [
-            dict(zip(tables.MICRO_CONVERSIONS.column_names, row, strict=True))
+            dict(zip(mc_tables.MICRO_CONVERSIONS.column_names, row, strict=True))
             for row in rows(project, "mc_micro_conversions")
         ]
     assert [(row["value"], row["page"]) for row in seen if row["micro_conversion"] == "shop_seen"] == [
@@ -300,7 +301,7 @@ def test_run_is_recorded_and_a_killed_one_is_closed(tmp_path: Path, project: Pro
 
 def actors(project: Project, table: str) -> dict[str, list[int]]:
     """Actors of a table by day."""
-    index = tables.TABLES[table].column_names.index
+    index = mc_tables.TABLES[table].column_names.index
     day, actor = index("session_date" if table == "mc_sessions" else "event_date"), index("actor_key")
     found: dict[str, set[int]] = {}
     for row in rows(project, table):
@@ -387,7 +388,7 @@ def test_staged_rows_are_unique_on_the_declared_grain(tmp_path: Path, project: P
     tied = [ga4.event(at, name, client=client) for name in ("purchase", "view_item") for client in CLIENTS]
     ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), [*tied, *tied, *ga4.simple_day(FIRST_DAY)])
     project.sync()
-    grain = [tables.TABLES[table].column_names.index(name) for name in tables.TABLES[table].grain]
+    grain = [mc_tables.TABLES[table].column_names.index(name) for name in mc_tables.TABLES[table].grain]
     keys = [tuple(row[index] for index in grain) for row in rows(project, table)]
     assert keys
     assert len(keys) == len(set(keys))

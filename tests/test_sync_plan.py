@@ -13,13 +13,12 @@ import pytest
 
 import ga4
 from commands import microconv
-from microconv import staging, tables
-from microconv.config import load_config
+from microconv.config.load import load_config
 from microconv.errors import BudgetError, EngineError, SourceError, VanishedError
 from microconv.exports import ExportTable, FileSource, OpenShard, Shard, ShardSchema, Source
 from microconv.project import Project
-from microconv.sync import Scope, estimate, find_shards, is_at_cap, plan, sync
-from microconv.sync.batches import batches
+from microconv.staging import Scope, batch_queries, estimate, find_shards, is_at_cap, mc_tables, plan, sync
+from microconv.staging.batches import batches
 from projects import write_config
 
 DAYS = [date(2024, 3, 1) + timedelta(days=offset) for offset in range(4)]
@@ -99,7 +98,7 @@ def test_new_taxonomy_and_new_version_are_told_apart(tmp_path: Path, project: Pr
     config = write_config(tmp_path, extra='[taxonomy]\npreset = "saas"\n')
     with Project(load_config(config, {})) as other:
         assert set(reasons(other).values()) == {"taxonomy"}
-    monkeypatch.setattr(staging.Rules, "fingerprint", "of another version")
+    monkeypatch.setattr(batch_queries.Rules, "fingerprint", "of another version")
     notices: list[str] = []
 
     project.sync(on_notice=lambda message, _: notices.append(message))
@@ -327,7 +326,7 @@ def test_tables_of_an_older_version_are_brought_up_to_date_and_it_is_said_first(
 
     project.sync(on_notice=lambda message, _: notices.append(message))
 
-    assert notices == [f"mc_runs has schema version 1; it is brought to {tables.RUNS.version}."]
+    assert notices == [f"mc_runs has schema version 1; it is brought to {mc_tables.RUNS.version}."]
     assert connection.execute("SELECT count(*), count(owner) FROM mc_runs").fetchall() == [(2, 1)]
 
 

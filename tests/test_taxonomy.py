@@ -15,8 +15,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from microconv.conditions import OPERATORS
 from microconv.errors import TaxonomyError
+from microconv.queries.conditions import OPERATORS
 from microconv.taxonomy import PRESETS, CarriedParameter, MicroConversion, find_problems, load_taxonomy
 from taxonomy_files import GOAL, entry, write_file
 

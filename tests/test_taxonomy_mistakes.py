@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from microconv.errors import TaxonomyError
-from microconv.patterns import problem_in_pattern
+from microconv.queries.patterns import problem_in_pattern
 from microconv.taxonomy import PRESETS, find_problems, load_taxonomy
 from taxonomy_files import GOAL, entry, write_file
 

@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from judges.cases import discover
-from microconv import templates
 from microconv.errors import TemplateError
+from microconv.queries import templates
 
 HEADER = "-- A sentence.\n-- grain: none\n-- params: none\n"
 

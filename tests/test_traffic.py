@@ -11,9 +11,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from microconv import tables, templates
 from microconv.engines.dialect import to_duckdb
-from microconv.traffic import channel_params, load_channel_rules, session_params, session_structure
+from microconv.queries import templates
+from microconv.staging import mc_tables
+from microconv.staging.traffic import channel_params, load_channel_rules, session_params, session_structure
 
 RULES = load_channel_rules()
 ORDER = (
@@ -181,7 +182,7 @@ def session_query() -> tuple[str, dict[str, Any]]:
 
 
 def columns_of(table: str) -> str:
-    return ", ".join(f"{column.name} {TYPES[column.type]}" for column in tables.TABLES[table].columns)
+    return ", ".join(f"{column.name} {TYPES[column.type]}" for column in mc_tables.TABLES[table].columns)
 
 
 class Staging:
@@ -283,7 +284,7 @@ def test_sessions_do_not_depend_on_the_order_in_which_days_arrive(seed):
 
     assert by_day.sessions() == at_once.sessions()
     assert len(at_once.sessions()) == len({event["session_key"] for event in events})
-    rules = {row[tables.SESSIONS.column_names.index("source_rule")] for row in at_once.sessions()}
+    rules = {row[mc_tables.SESSIONS.column_names.index("source_rule")] for row in at_once.sessions()}
     assert len(rules) >= 3, "the events must exercise the rules"
 
 
@@ -292,6 +293,6 @@ def test_a_session_is_output_once_and_in_the_columns_of_the_table():
     staging.stage([FIRST_DAY], random_events(random.Random(1), days=3))
     names = [row[0] for row in staging.connection.execute("DESCRIBE rebuilt").fetchall()]
     keys = [row[0] for row in staging.connection.execute("SELECT session_key FROM rebuilt ORDER BY 1").fetchall()]
-    assert tuple(names) == tables.SESSIONS.column_names
+    assert tuple(names) == mc_tables.SESSIONS.column_names
     assert keys
     assert all(one < other for one, other in pairwise(keys))

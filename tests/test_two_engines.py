@@ -17,13 +17,14 @@ import pyarrow.compute as pc
 import ga4
 from bigquery_export import Export
 from emulator import Emulator
-from microconv import tables
 from microconv.analyses.funnels import Selection
 from microconv.analyses.funnels.breakdown import Breakdown
 from microconv.analyses.paths import PathsQuestion
-from microconv.config import AttributionConfig, load_config
+from microconv.config.load import load_config
+from microconv.config.sections import AttributionConfig
 from microconv.project import Project
-from microconv.templates import Query
+from microconv.queries.templates import Query
+from microconv.staging import mc_tables
 from projects import write_bigquery_config, write_config
 
 STAGED = ("mc_events", "mc_sessions", "mc_micro_conversions")
@@ -80,8 +81,8 @@ class Both:
 
     def rows(self, name: str) -> list[pa.Table]:
         """A table on both engines, in one order."""
-        extra = self.duckdb.rules.extra_columns(tables.TABLES[name])
-        columns = (*tables.TABLES[name].column_names, *(column.name for column in extra))
+        extra = self.duckdb.rules.extra_columns(mc_tables.TABLES[name])
+        columns = (*mc_tables.TABLES[name].column_names, *(column.name for column in extra))
         query = Query(name, f"SELECT {', '.join(f't.{column}' for column in columns)} FROM `{name}` AS t", {})
         order = [(column, "ascending") for column in columns]
         return [project.engine.query(query).sort_by(order) for project in (self.duckdb, self.bigquery)]

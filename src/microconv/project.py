@@ -7,43 +7,52 @@ from collections.abc import Callable, Mapping
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
-from microconv import __version__
-from microconv.config import Config, find_named, load_config
+from microconv.config.load import find_named, load_config
+from microconv.config.sections import (
+    AttributionConfig,
+    Config,
+    DestinationConfig,
+    FunnelConfig,
+    SegmentConfig,
+    SourceConfig,
+)
 from microconv.errors import SourceError
 from microconv.taxonomy import Taxonomy, load_taxonomy
+from microconv.version import __version__
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     from microconv.activation.destinations.file import ExportResult
     from microconv.analyses.attribution.results import AttributionResult
     from microconv.analyses.attribution.stability import StabilityResult
-    from microconv.analyses.discovery import DiscoveryResult
+    from microconv.analyses.channels import ChannelResult
     from microconv.analyses.funnels import Selection
     from microconv.analyses.funnels.asking import Funnels
     from microconv.analyses.funnels.results import FunnelResult
     from microconv.analyses.paths import PathsQuestion
+    from microconv.analyses.paths.discovery import DiscoveryResult
     from microconv.analyses.paths.results import PathsResult
-    from microconv.analyses.results import ChannelResult, CoverageResult, Result, StagedSummary
-    from microconv.bigquery.connection import Connection
-    from microconv.config import AttributionConfig, DestinationConfig, FunnelConfig, SegmentConfig, SourceConfig
+    from microconv.audit.coverage import CoverageResult
+    from microconv.clients.bigquery import Connection
     from microconv.engines.base import Engine
     from microconv.exports import Source
+    from microconv.queries.templates import Query
     from microconv.questions import Question
     from microconv.report.data import ReportData
-    from microconv.runs import Run, RunDetails
-    from microconv.segments import Member
-    from microconv.staging import Rules
-    from microconv.sync import Estimate, Plan, Progress, Scope, SyncResult
-    from microconv.templates import Query
+    from microconv.result import Result
+    from microconv.segments.members import Member
+    from microconv.staging import Estimate, Plan, Progress, Scope, SyncResult
+    from microconv.staging.rules import Rules
+    from microconv.staging.runs import Run, RunDetails
+    from microconv.staging.summary import StagedSummary
 
 
 class Project:
     """A configuration with its taxonomy and engine. Use it as a context manager: an open engine holds a lock.
 
-    Results are the frozen classes of `microconv.analyses.results`; each has `document()` and `to_pandas()`.
+    Results are the frozen classes of `microconv.analyses.result`; each has `document()` and `to_pandas()`.
 
     Examples:
         >>> with Project.load(Path("microconv.toml")) as project:  # doctest: +SKIP
@@ -76,15 +85,15 @@ class Project:
     @cached_property
     def rules(self) -> Rules:
         """What decides staged rows beside the shards: the taxonomy, and the properties carried."""
-        from microconv.staging import Rules  # noqa: PLC0415 - analyses need none of it
+        from microconv.staging.rules import Rules
 
         return Rules.of(self.config, self.taxonomy)
 
     @cached_property
     def connection(self) -> Connection:
         """The way to BigQuery, for an engine or a source there; nothing is asked before it is used."""
-        from microconv.bigquery import retries  # noqa: PLC0415 - DuckDB needs none of it
-        from microconv.bigquery.connection import Connection, Endpoints  # noqa: PLC0415 - see above
+        from microconv.clients import retries
+        from microconv.clients.bigquery import Connection, Endpoints
 
         settings = self.config.engine
         endpoints = Endpoints.choose(
@@ -106,10 +115,10 @@ class Project:
         """
         settings = self.config.engine
         if settings.kind == "duckdb":
-            from microconv.engines.duckdb import DuckDBEngine  # noqa: PLC0415 - opened only when something runs
+            from microconv.engines.duckdb import DuckDBEngine
 
             return DuckDBEngine(settings.path, memory_limit=settings.memory_limit, threads=settings.threads)
-        from microconv.engines.bigquery import BigQueryEngine  # noqa: PLC0415 - opened only when something runs
+        from microconv.engines.bigquery import BigQueryEngine
 
         return BigQueryEngine(
             self.connection,
@@ -126,14 +135,14 @@ class Project:
         return tuple(self._source(each) for each in self.config.sources)
 
     def _source(self, settings: SourceConfig) -> Source:
-        from microconv.exports import FileSource  # noqa: PLC0415 - analyses need none of it
-        from microconv.properties import carried, leaves  # noqa: PLC0415 - see above
+        from microconv.exports import FileSource
+        from microconv.staging.properties import carried, leaves
 
         wanted = leaves(carried(self.config))
         if settings.kind == "files":
             return FileSource(settings.property, settings.path or "", settings.daily_cap, wanted)
-        from microconv.exports.pull import PulledSource  # noqa: PLC0415 - see above
-        from microconv.exports.tables import TableSource  # noqa: PLC0415 - see above
+        from microconv.exports.pull import PulledSource
+        from microconv.exports.table_source import TableSource
 
         source = TableSource(
             settings.property,
@@ -162,8 +171,8 @@ class Project:
         on_progress: Callable[[Progress], None] = lambda _: None,
         on_notice: Callable[[str, str], None] = lambda _message, _run_id: None,
     ) -> SyncResult:
-        """Stage what changed, of all days or of those in the scope; see `microconv.sync.sync`."""
-        from microconv.sync import Scope, sync  # noqa: PLC0415 - analyses need none of it
+        """Stage what changed, of all days or of those in the scope; see `microconv.staging.sync`."""
+        from microconv.staging import Scope, sync
 
         return sync(
             self.engine,
@@ -177,14 +186,14 @@ class Project:
 
     def plan(self, scope: Scope | None = None) -> Plan:
         """Say which days a sync would stage, and why; nothing is written, and nothing but metadata is read."""
-        from microconv.sync import Scope, find_shards, plan  # noqa: PLC0415 - analyses need none of it
+        from microconv.staging import Scope, find_shards, plan
 
         asked = scope or Scope()
         return plan(self._engine_if_there, find_shards(self.sources, asked), self.rules, asked)
 
     def estimate(self, scope: Scope | None = None) -> Estimate:
         """Say what a sync would be billed; nothing is written or billed."""
-        from microconv.sync import Scope, estimate, find_shards, plan  # noqa: PLC0415 - analyses need none of it
+        from microconv.staging import Scope, estimate, find_shards, plan
 
         asked = scope or Scope()
         shards = find_shards(self.sources, asked)
@@ -199,20 +208,20 @@ class Project:
 
     def summary(self) -> StagedSummary:
         """Count what is staged."""
-        from microconv.analyses.channels import summary  # noqa: PLC0415 - each analysis loads its own
+        from microconv.staging.summary import summary
 
         return summary(self._staged)
 
     @property
     def funnels(self) -> Funnels:
         """Every question about funnels: `project.funnels.times("checkout")`; see `Funnels`."""
-        from microconv.analyses.funnels.asking import Funnels  # noqa: PLC0415 - each analysis loads its own
+        from microconv.analyses.funnels.asking import Funnels
 
         return Funnels(lambda: self._staged, self.config, self.taxonomy)
 
     def funnel(self, funnel: str | FunnelConfig, selection: Selection | None = None) -> FunnelResult:
         """Count a funnel of the configuration, by its name, or one made on the spot; see `Funnels.count`."""
-        from microconv.analyses.funnels import Selection  # noqa: PLC0415 - each analysis loads its own
+        from microconv.analyses.funnels import Selection
 
         return self.funnels.count(funnel, selection or Selection())
 
@@ -226,23 +235,23 @@ class Project:
         Raises:
             TaxonomyError: the question names no micro-conversion of the taxonomy.
         """
-        from microconv.analyses.paths import PathsQuestion, paths  # noqa: PLC0415 - each analysis loads its own
+        from microconv.analyses.paths import PathsQuestion, paths
 
         return paths(self._staged, question or PathsQuestion(), self.taxonomy)
 
     def discover(self, goal: str | None = None, **how: Any) -> DiscoveryResult:  # noqa: ANN401 - as `discover` takes them
-        """Propose a funnel that leads to a goal; see `microconv.analyses.discovery.discover`.
+        """Propose a funnel that leads to a goal; see `microconv.analyses.paths.discovery.discover`.
 
         Raises:
             TaxonomyError: the goal is no micro-conversion of the taxonomy.
         """
-        from microconv.analyses.discovery import discover  # noqa: PLC0415 - each analysis loads its own
+        from microconv.analyses.paths.discovery import discover
 
         return discover(self._staged, self.taxonomy, goal, **how)
 
     def save(self, result: Result, question: Mapping[str, object]) -> str:
         """Keep a result in the engine, with what was asked; see `microconv.analyses.saving.save`."""
-        from microconv.analyses.saving import save  # noqa: PLC0415 - each analysis loads its own
+        from microconv.analyses.saving import save
 
         return save(self._staged, result, question)
 
@@ -256,7 +265,7 @@ class Project:
             since: The first of the property's days whose conversions are credited.
             until: The last.
         """
-        from microconv.analyses.attribution import attribution  # noqa: PLC0415 - each analysis loads its own
+        from microconv.analyses.attribution import attribution
 
         asked = config or self.config.attribution
         return attribution(self._staged, asked, self.taxonomy, since=since, until=until)
@@ -265,19 +274,19 @@ class Project:
         self, config: AttributionConfig | None = None, *, since: date | None = None, until: date | None = None
     ) -> StabilityResult:
         """Say how far the shares of touchpoints move between models, windows and weeks, and by chance."""
-        from microconv.analyses.attribution.comparison import compare  # noqa: PLC0415 - each analysis loads its own
+        from microconv.analyses.attribution.comparison import compare
 
         return compare(self._staged, config or self.config.attribution, self.taxonomy, since=since, until=until)
 
     def channels(self) -> ChannelResult:
         """Count sessions by default channel group."""
-        from microconv.analyses.channels import channels  # noqa: PLC0415 - each analysis loads its own
+        from microconv.analyses.channels import channels
 
         return channels(self._staged)
 
     def coverage(self) -> CoverageResult:
         """Count every micro-conversion of the taxonomy by day, and find outages."""
-        from microconv.audit import coverage  # noqa: PLC0415 - each analysis loads its own
+        from microconv.audit.coverage import coverage
 
         return coverage(self._staged, self.taxonomy)
 
@@ -292,17 +301,17 @@ class Project:
 
     def default_as_of(self) -> datetime:
         """Return the moment of the latest staged event (UTC)."""
-        from microconv import segments  # noqa: PLC0415 - each analysis loads its own
+        from microconv.segments import members
 
-        latest = segments.default_as_of(self._staged)
+        latest = members.default_as_of(self._staged)
         if latest is None:
             raise SourceError("No events are staged, so no segment can be built.", hint="Run `microconv sync` first.")
         return latest
 
     def _members(self, segment: SegmentConfig, as_of: datetime) -> tuple[Member, ...]:
-        from microconv import segments  # noqa: PLC0415 - each analysis loads its own
+        from microconv.segments import members
 
-        return segments.members(self._staged, segment, self.taxonomy, as_of)
+        return members.members(self._staged, segment, self.taxonomy, as_of)
 
     def export(
         self,
@@ -321,8 +330,8 @@ class Project:
             FindingsError: a guard stopped the export.
             DestinationError: the files could not be written.
         """
-        from microconv.activation.destinations.file import export_audience  # noqa: PLC0415 - only exports need it
-        from microconv.activation.first_party import read_consent, read_identity  # noqa: PLC0415 - only exports need it
+        from microconv.activation.audience.first_party import read_consent, read_identity
+        from microconv.activation.destinations.file import export_audience
 
         segment = self.segment_config(segment_name)
         destination: DestinationConfig = find_named(self.config.destinations, destination_name, "destination")
@@ -357,7 +366,7 @@ class Project:
 
     def report_data(self) -> ReportData:
         """Compute everything the report shows."""
-        from microconv.report.data import ReportData  # noqa: PLC0415 - plotly comes with it
+        from microconv.report.data import ReportData
 
         counted = self.taxonomy.ids
         return ReportData(
@@ -379,25 +388,25 @@ class Project:
         Raises:
             DestinationError: the page could not be written.
         """
-        from microconv.report import write_report  # noqa: PLC0415 - plotly comes with it
+        from microconv.report import write_report
 
         return write_report(self.report_data(), path)
 
     def runs(self, *, limit: int = 20, status: str | None = None) -> tuple[Run, ...]:
-        """List runs, the latest first; see `microconv.runs.list_runs`."""
-        from microconv.runs import list_runs  # noqa: PLC0415 - analyses need none of it
+        """List runs, the latest first; see `microconv.staging.runs.list_runs`."""
+        from microconv.staging.runs import list_runs
 
         return list_runs(self._staged, limit=limit, status=status)
 
     def run(self, run_id: str) -> RunDetails:
-        """Return a run by its id, its beginning or `latest`; see `microconv.runs.find_run`."""
-        from microconv.runs import find_run  # noqa: PLC0415 - analyses need none of it
+        """Return a run by its id, its beginning or `latest`; see `microconv.staging.runs.find_run`."""
+        from microconv.staging.runs import find_run
 
         return find_run(self._staged, run_id)
 
     def questions(self, template: str) -> tuple[Question, ...]:
         """Return the queries that this configuration makes of a template; see `microconv.questions.questions`."""
-        from microconv.questions import questions  # noqa: PLC0415 - only who looks at SQL needs it
+        from microconv.questions import questions
 
         return questions(template, self.config, self.taxonomy)
 

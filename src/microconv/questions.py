@@ -5,24 +5,24 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
-from microconv import audit, segments, staging, templates
 from microconv.analyses import funnels
 from microconv.analyses.attribution import attribution_query, paths_query, spend_query, touchpoints_query
-from microconv.analyses.discovery import discovery_query
 from microconv.analyses.paths import PathsQuestion, links_query, sequences_query, transitions_query
-from microconv.config_errors import nearest
+from microconv.analyses.paths.discovery import discovery_query
+from microconv.audit import coverage
+from microconv.config.problems import nearest
+from microconv.config.sections import Config, FunnelConfig, Order, PeopleTable
 from microconv.engines.base import RAW_EVENTS
 from microconv.errors import UsageError
 from microconv.exports import RAW_LEAVES, ShardSchema
-from microconv.staging import Rules
-
-if TYPE_CHECKING:
-    from microconv.config import Config, FunnelConfig, PeopleTable
-    from microconv.config_analyses import Order
-    from microconv.taxonomy import Taxonomy
-    from microconv.templates import Query
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.segments import members
+from microconv.staging import batch_queries
+from microconv.staging.rules import Rules
+from microconv.taxonomy import Taxonomy
 
 # What is known only when a query runs.
 _EXAMPLE_SCHEMA = ShardSchema(RAW_LEAVES, "", None)
@@ -31,8 +31,8 @@ _EXAMPLE_SPAN = (_EXAMPLE_MOMENT.date(), _EXAMPLE_MOMENT.date())
 _EXAMPLE_RUN = f"{_EXAMPLE_MOMENT:%Y%m%dT%H%M%SZ}-000000"
 _EXAMPLE_BREAKDOWN = funnels.Breakdown.parse("channel_group")
 _OF_A_SYNC = (
-    *(RAW_EVENTS, staging.CHANGED_EVENTS, staging.TOUCHED_SESSIONS, staging.NEIGHBOUR_EVENTS),
-    *(staging.SESSIONS, staging.MOVED_SESSIONS, staging.MICRO_CONVERSIONS),
+    *(RAW_EVENTS, batch_queries.CHANGED_EVENTS, batch_queries.TOUCHED_SESSIONS, batch_queries.NEIGHBOUR_EVENTS),
+    *(batch_queries.SESSIONS, batch_queries.MOVED_SESSIONS, batch_queries.MICRO_CONVERSIONS),
 )
 
 
@@ -107,29 +107,29 @@ def _funnels(ask: Callable[[FunnelConfig, Taxonomy], Query], *orders: Order) -> 
 
 
 _ASKED: Mapping[str, Asked] = {
-    "analyses/attribution": _once(lambda config, taxonomy: attribution_query(config.attribution, taxonomy)),
-    "analyses/attribution_paths": _once(lambda config, taxonomy: paths_query(config.attribution, taxonomy)),
-    "analyses/attribution_spend": lambda config, _: [
+    "analyses/attribution/credits": _once(lambda config, taxonomy: attribution_query(config.attribution, taxonomy)),
+    "analyses/attribution/paths": _once(lambda config, taxonomy: paths_query(config.attribution, taxonomy)),
+    "analyses/attribution/spend": lambda config, _: [
         Question(None, spend_query(table)) for table in (config.attribution.spend_table,) if table is not None
     ],
-    "analyses/attribution_touchpoints": lambda config, _: [
+    "analyses/attribution/touchpoints": lambda config, _: [
         Question(None, touchpoints_query(asked))
         for asked in (config.attribution,)
         if asked.touchpoint != "micro_conversion"
     ],
-    "analyses/discover": _once(lambda _, taxonomy: discovery_query(taxonomy)),
-    "analyses/funnel": _funnels(funnels.funnel_query, "ordered", "strict"),
-    "analyses/funnel_breakdown": _funnels(
+    "analyses/paths/discover": _once(lambda _, taxonomy: discovery_query(taxonomy)),
+    "analyses/funnels/counts": _funnels(funnels.funnel_query, "ordered", "strict"),
+    "analyses/funnels/breakdown": _funnels(
         lambda funnel, taxonomy: funnels.breakdown_query(funnel, taxonomy, _EXAMPLE_BREAKDOWN), "ordered", "strict"
     ),
-    "analyses/funnel_drop_off": _funnels(funnels.drop_off_query, "ordered", "strict"),
-    "analyses/funnel_times": _funnels(funnels.times_query, "ordered", "strict"),
-    "analyses/funnel_trend": _funnels(funnels.trend_query, "ordered", "strict"),
-    "analyses/funnel_unordered": _funnels(funnels.funnel_query, "unordered"),
-    "analyses/path_links": _to_the_macro(links_query),
-    "analyses/path_sequences": _to_the_macro(sequences_query),
-    "analyses/transitions": _to_the_macro(transitions_query),
-    "audit/coverage": _once(lambda _, taxonomy: audit.coverage_query(taxonomy)),
+    "analyses/funnels/drop_off": _funnels(funnels.drop_off_query, "ordered", "strict"),
+    "analyses/funnels/times": _funnels(funnels.times_query, "ordered", "strict"),
+    "analyses/funnels/trend": _funnels(funnels.trend_query, "ordered", "strict"),
+    "analyses/funnels/unordered": _funnels(funnels.funnel_query, "unordered"),
+    "analyses/paths/links": _to_the_macro(links_query),
+    "analyses/paths/sequences": _to_the_macro(sequences_query),
+    "analyses/paths/transitions": _to_the_macro(transitions_query),
+    "audit/coverage": _once(lambda _, taxonomy: coverage.coverage_query(taxonomy)),
     "operations/run_days": _once(lambda *_: templates.query("operations/run_days", params={"run_id": _EXAMPLE_RUN})),
     "operations/runs": _once(
         lambda *_: templates.query("operations/runs", params={"status": None, "prefix": "", "most": 20})
@@ -137,23 +137,25 @@ _ASKED: Mapping[str, Asked] = {
     "segments/consent": _people("consent"),
     "segments/identity": _people("identity"),
     "segments/members": lambda config, taxonomy: [
-        Question(f"segment {segment.name}", segments.members_query(segment, taxonomy, _EXAMPLE_MOMENT))
+        Question(f"segment {segment.name}", members.members_query(segment, taxonomy, _EXAMPLE_MOMENT))
         for segment in config.segments
     ],
     "staging/events": _by_property(
-        lambda label, rules: staging.events(label, _EXAMPLE_SCHEMA, rules, is_provisional=False)
+        lambda label, rules: batch_queries.events(label, _EXAMPLE_SCHEMA, rules, is_provisional=False)
     ),
     "staging/micro_conversions": _once(
-        lambda config, taxonomy: staging.micro_conversions(Rules.of(config, taxonomy), _EXAMPLE_SPAN)
+        lambda config, taxonomy: batch_queries.micro_conversions(Rules.of(config, taxonomy), _EXAMPLE_SPAN)
     ),
     "staging/neighbour_events": _by_property(
-        lambda label, rules: staging.neighbour_events(label, [_EXAMPLE_MOMENT.date()], _EXAMPLE_SPAN, rules)
+        lambda label, rules: batch_queries.neighbour_events(label, [_EXAMPLE_MOMENT.date()], _EXAMPLE_SPAN, rules)
     ),
-    "staging/session_span": _by_property(lambda label, _: staging.session_span(label, staging.TOUCHED_SESSIONS)),
-    "staging/sessions": _once(lambda _, taxonomy: staging.sessions(taxonomy)),
-    "staging/staged_shards": _once(lambda *_: staging.staged_shards()),
+    "staging/session_span": _by_property(
+        lambda label, _: batch_queries.session_span(label, batch_queries.TOUCHED_SESSIONS)
+    ),
+    "staging/sessions": _once(lambda _, taxonomy: batch_queries.sessions(taxonomy)),
+    "staging/staged_shards": _once(lambda *_: batch_queries.staged_shards()),
     "staging/touched_sessions": _by_property(
-        lambda label, _: staging.touched_sessions(label, [_EXAMPLE_MOMENT.date()])
+        lambda label, _: batch_queries.touched_sessions(label, [_EXAMPLE_MOMENT.date()])
     ),
 }
 """How a template is asked that has parameters or variables; the others are asked as they are."""

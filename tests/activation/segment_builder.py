@@ -14,9 +14,9 @@ from datetime import UTC, date, datetime
 from pathlib import Path
 from typing import Any
 
+from microconv.activation.audience.people import ConsentRecord, Person
 from microconv.activation.destinations.file import ExportResult, export_audience
-from microconv.activation.people import ConsentRecord, Person
-from microconv.segments import Member
+from microconv.segments.members import Member
 
 NOBODY = 65534
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)

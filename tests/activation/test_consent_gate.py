@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.activation.people import Consent, ConsentRecord, consent_by_user
+from microconv.activation.audience.people import Consent, ConsentRecord, consent_by_user
 
 DAY_1, DAY_2 = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 

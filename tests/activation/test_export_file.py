@@ -14,10 +14,10 @@ import pytest
 from pytest_mock import MockerFixture
 from segment_builder import NOW, Segment, read_rows, unprivileged
 
+from microconv.activation.audience.people import Person
 from microconv.activation.destinations.file import FORMATS
-from microconv.activation.people import Person
 from microconv.errors import DestinationError, UsageError
-from microconv.segments import Member
+from microconv.segments.members import Member
 
 
 def sha(text: str) -> str:

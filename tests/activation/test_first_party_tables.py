@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from microconv.activation.first_party import read_consent, read_identity
-from microconv.activation.people import ConsentRecord, Person
-from microconv.config import ConsentConfig, IdentityConfig
+from microconv.activation.audience.first_party import read_consent, read_identity
+from microconv.activation.audience.people import ConsentRecord, Person
+from microconv.config.sections import ConsentConfig, IdentityConfig
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import ConfigError
 

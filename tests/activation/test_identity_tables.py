@@ -10,8 +10,8 @@ import pyarrow.parquet as pq
 import pytest
 from segment_builder import unprivileged
 
-from microconv.activation.people import ConsentRecord, Directory, Person
-from microconv.activation.tables import consents_from_rows, people_from_rows, read_consents, read_people
+from microconv.activation.audience.people import ConsentRecord, Directory, Person
+from microconv.activation.audience.people_tables import consents_from_rows, people_from_rows, read_consents, read_people
 from microconv.errors import ConfigError
 
 HEADER = "user_id,email,phone,first_name,last_name,country,postal_code\n"

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.activation import normalise
-from microconv.activation.normalise import (
+from microconv.activation.audience import normalise
+from microconv.activation.audience.normalise import (
     country_code,
     e164,
     google_email,
@@ -15,7 +15,7 @@ from microconv.activation.normalise import (
     postal_code,
     sha256_hex,
 )
-from microconv.activation.reasons import Reason
+from microconv.activation.audience.reasons import Reason
 
 
 def test_published_vectors_of_google_match() -> None:

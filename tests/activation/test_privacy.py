@@ -17,13 +17,13 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from segment_builder import NOW, Segment, read_rows
 
+from microconv.activation.audience.normalise import google_email
+from microconv.activation.audience.people import ConsentRecord, Person
+from microconv.activation.audience.people_tables import read_people
+from microconv.activation.audience.reasons import Reason
 from microconv.activation.destinations.file import FORMATS
-from microconv.activation.normalise import google_email
-from microconv.activation.people import ConsentRecord, Person
-from microconv.activation.reasons import Reason
-from microconv.activation.tables import read_people
 from microconv.errors import FindingsError, MicroconvError
-from microconv.segments import Member
+from microconv.segments.members import Member
 
 USERS = ["u1", "u2", "u3", "u4"]
 # Few values, so that people share them; some are invalid, and the Gmail ones are one person to Google.

@@ -13,7 +13,7 @@ from microconv.cli import cli
 from microconv.cli.output import duration
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import FindingsError, UsageError
-from microconv.templates import Query
+from microconv.queries.templates import Query
 from projects import write_config
 from staged_rows import DAY, SECOND, day, occurrence, session, shard, staged
 

@@ -10,7 +10,8 @@ import pytest
 
 from microconv.analyses.attribution import attribution
 from microconv.analyses.attribution.results import AttributionResult
-from microconv.config import AttributionConfig, Duration
+from microconv.config.sections import AttributionConfig
+from microconv.config.values import Duration
 from microconv.errors import ConfigError, TaxonomyError, UsageError
 from microconv.taxonomy import load_taxonomy
 from staged_rows import DAY, IN_MEMORY, SECOND, Row, at, day, occurrence, session, shard, staged

@@ -9,7 +9,8 @@ import pytest
 
 from microconv.analyses.attribution import attribution, comparison
 from microconv.analyses.attribution.comparison import compare
-from microconv.config import AttributionConfig, Duration
+from microconv.config.sections import AttributionConfig
+from microconv.config.values import Duration
 from microconv.taxonomy import load_taxonomy
 from staged_rows import DAY, IN_MEMORY, SECOND, Row, at, occurrence, session, staged
 

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, Phase, example, given, settings
 import attribution_log as log
 from attribution_log import ASKED, EVENTS, MODELS, VISITS, WINDOWS_US, Asked, Event, Visit
 from judges import JUDGES
-from microconv import templates
 from microconv.engines.duckdb import DuckDBEngine
-from microconv.templates import Query
+from microconv.queries import templates
+from microconv.queries.templates import Query
 from staged_rows import IN_MEMORY, Row, staged
 
 ON_DUCKDB = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -42,7 +42,7 @@ def question(template: str, asked: Asked, *, grouped: bool = False) -> Query:
     }
     if grouped:
         params["actor_groups"] = 3
-    if template == "analyses/attribution_paths":
+    if template == "analyses/attribution/paths":
         params |= {"touchpoints": list(asked.names), "most_steps": asked.most_steps}
     else:
         listed = asked.touchpoint != "channel_group"
@@ -63,7 +63,7 @@ def answer(engine: DuckDBEngine | None, query: Query, visits: list[Visit], event
 
 
 def check_credits(engine: DuckDBEngine | None, visits: list[Visit], events: list[Event], asked: Asked) -> None:
-    rows = answer(engine, question("analyses/attribution", asked), visits, events)
+    rows = answer(engine, question("analyses/attribution/credits", asked), visits, events)
     found = {row.pop("touchpoint"): row for row in rows}
     expected = log.credits_of(visits, events, asked)
     columns = [f"{model}_{number}" for model in MODELS for number in range(1, len(WINDOWS_US) + 1)]
@@ -85,7 +85,7 @@ def check_credits(engine: DuckDBEngine | None, visits: list[Visit], events: list
 
 
 def check_paths(engine: DuckDBEngine | None, visits: list[Visit], events: list[Event], asked: Asked) -> None:
-    rows = answer(engine, question("analyses/attribution_paths", asked), visits, events)
+    rows = answer(engine, question("analyses/attribution/paths", asked), visits, events)
     found = {
         (row["window_number"], row["path"]): [
             row["conversions"],
@@ -129,7 +129,7 @@ def test_paths_equal_plain_python_on_the_reference_implementation(visits, events
 
 @settings(parent=ON_DUCKDB, max_examples=30)
 @given(visits=VISITS, events=EVENTS, asked=ASKED)
-@pytest.mark.parametrize("template", ["analyses/attribution", "analyses/attribution_paths"])
+@pytest.mark.parametrize("template", ["analyses/attribution/credits", "analyses/attribution/paths"])
 def test_figures_by_group_of_actors_add_up(engine, template, visits, events, asked):
     keys = [key for key in templates.load(template).grain if key not in ("week", "actor_group")]
     whole = answer(engine, question(template, asked), visits, events)

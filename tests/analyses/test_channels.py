@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from microconv.analyses.channels import channels, summary
-from microconv.analyses.results import ChannelSessions, StagedSummary
+from microconv.analyses.channels import ChannelSessions, channels
+from microconv.staging.summary import StagedSummary, summary
 from staged_rows import IN_MEMORY, day, occurrence, session, shard, staged
 
 

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from microconv.analyses.results import CoverageResult, Outage
-from microconv.audit import coverage
+from microconv.audit.coverage import CoverageResult, Outage, coverage
 from microconv.taxonomy import Taxonomy
 from staged_rows import DAY, IN_MEMORY, Row, day, entry, occurrence, shard, staged
 

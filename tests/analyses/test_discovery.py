@@ -17,12 +17,13 @@ from hypothesis import strategies as st
 
 from judges import JUDGES
 from judges.types import to_json
-from microconv.analyses.discovery import discover, discovery_query
+from microconv.analyses.paths.discovery import discover, discovery_query
 from microconv.analyses.saving import result_table
 from microconv.cli import cli
-from microconv.config import Duration, load_config
+from microconv.config.load import load_config
+from microconv.config.values import Duration
 from microconv.errors import TaxonomyError, UsageError
-from microconv.tables import MICRO_CONVERSIONS
+from microconv.staging.mc_tables import MICRO_CONVERSIONS
 from microconv.taxonomy import Taxonomy, load_taxonomy
 from projects import write_config
 from staged_rows import IN_MEMORY, SECOND, Row, entry, occurrence, staged

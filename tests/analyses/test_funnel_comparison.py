@@ -6,7 +6,7 @@ import pytest
 
 from microconv.analyses.funnels.comparison import FunnelComparison, compare_funnels
 from microconv.analyses.funnels.results import FunnelResult, FunnelStep
-from microconv.config import FunnelConfig
+from microconv.config.sections import FunnelConfig
 
 
 def config(*steps: object, **keys: object) -> FunnelConfig:

@@ -14,13 +14,14 @@ from hypothesis import strategies as st
 
 from funnel_logs import ITEMS, Log, Rules, random_log, random_rules, rows_of, takings
 from judges import JUDGES
-from microconv import templates
 from microconv.analyses.funnels.drop_off import drop_off
 from microconv.analyses.funnels.machine import Selection, machine
-from microconv.config import FunnelConfig
+from microconv.config.sections import FunnelConfig
 from microconv.engines.duckdb import DuckDBEngine
+from microconv.engines.tables import Column
 from microconv.errors import UsageError
-from microconv.tables import MICRO_CONVERSIONS, SESSIONS, Column
+from microconv.queries import templates
+from microconv.staging.mc_tables import MICRO_CONVERSIONS, SESSIONS
 from microconv.taxonomy import Taxonomy
 from staged_rows import IN_MEMORY, START_US, Row, at, entry, occurrence, staged
 
@@ -57,7 +58,7 @@ def query(rules: Rules) -> templates.Query:
         rules.config, TAXONOMY, Selection(rules.since, rules.until), attributes=("actor_key", "session_key")
     )
     return templates.query(
-        "analyses/funnel_drop_off",
+        "analyses/funnels/drop_off",
         params={**asked.params, "window_us": rules.window_us, "most_next": MOST_NEXT},
         structure={"funnel": asked.structure},
     )

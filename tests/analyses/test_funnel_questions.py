@@ -10,10 +10,10 @@ from typing import Any
 import pytest
 
 from microconv.analyses.funnels import Breakdown, breakdown, times, trend
-from microconv.analyses.results import Result
-from microconv.config import FunnelConfig
+from microconv.config.sections import FunnelConfig
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import UsageError
+from microconv.result import Result
 from microconv.taxonomy import load_taxonomy
 from staged_rows import DAY, IN_MEMORY, SECOND, Row, at, occurrence, session, staged
 

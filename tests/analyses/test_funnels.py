@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from microconv.analyses.funnels import Selection, funnel
-from microconv.config import FunnelConfig, SegmentConfig
+from microconv.config.sections import FunnelConfig, SegmentConfig
 from microconv.errors import ConfigError, TaxonomyError, UsageError
 from microconv.taxonomy import Taxonomy, load_taxonomy
 from staged_rows import DAY, IN_MEMORY, SECOND, entry, occurrence, staged

@@ -15,10 +15,11 @@ from hypothesis import strategies as st
 from funnel_logs import ITEMS, Log, Rules, counted, counted_unordered, random_log, random_rules, rows_of
 from judges import JUDGES, assert_same_rows
 from judges.cases import TemplateCase, discover
-from microconv import templates
 from microconv.analyses.funnels.machine import Selection, machine
 from microconv.engines.duckdb import DuckDBEngine
-from microconv.tables import MICRO_CONVERSIONS, Column
+from microconv.engines.tables import Column
+from microconv.queries import templates
+from microconv.staging.mc_tables import MICRO_CONVERSIONS
 from microconv.taxonomy import Taxonomy
 from staged_rows import IN_MEMORY, Row, entry
 
@@ -39,7 +40,7 @@ def engine() -> Iterator[DuckDBEngine]:
 def query(rules: Rules) -> templates.Query:
     asked = machine(rules.config, TAXONOMY, Selection(rules.since, rules.until))
     return templates.query(
-        "analyses/funnel_unordered" if rules.config.order == "unordered" else "analyses/funnel",
+        "analyses/funnels/unordered" if rules.config.order == "unordered" else "analyses/funnels/counts",
         params={**asked.params, "window_us": rules.window_us},
         structure={"funnel": asked.structure},
     )
@@ -86,7 +87,7 @@ def test_duckdb_counts_as_trying_all_paths_does(
     check(on_duckdb(engine, rules, rows_of(logs), as_googlesql=as_googlesql), rules, logs)
 
 
-CASES = [case for case in discover() if case.template == "analyses/funnel"]
+CASES = [case for case in discover() if case.template == "analyses/funnels/counts"]
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)

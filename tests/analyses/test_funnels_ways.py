@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from funnel_logs import ITEMS, Log, Rules, Taking, random_log, random_rules, rows_of, takings
 from judges import JUDGES
-from microconv import templates
 from microconv.analyses.funnels.breakdown import Breakdown, breakdown_query
 from microconv.analyses.funnels.machine import Selection
 from microconv.analyses.funnels.times import EDGES, times_query
 from microconv.analyses.funnels.trend import trend_query
 from microconv.engines.duckdb import DuckDBEngine
-from microconv.tables import MICRO_CONVERSIONS, SESSIONS, Column
+from microconv.engines.tables import Column
+from microconv.queries import templates
+from microconv.staging.mc_tables import MICRO_CONVERSIONS, SESSIONS
 from microconv.taxonomy import Taxonomy
 from staged_rows import DAY, IN_MEMORY, SECOND, Row, at, entry, session
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.analyses.intervals import newcombe, percentile_interval, two_proportion_test, wilson
+from microconv.stats.intervals import newcombe, percentile_interval, two_proportion_test, wilson
 
 
 @pytest.mark.parametrize(

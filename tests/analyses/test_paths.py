@@ -14,11 +14,11 @@ from microconv.analyses.paths.results import Kind
 from microconv.analyses.paths.ways import MOST_STATES
 from microconv.analyses.saving import result_table
 from microconv.cli import cli
-from microconv.config import Duration
+from microconv.config.values import Duration
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import TaxonomyError, UsageError
+from microconv.queries.templates import Query
 from microconv.taxonomy import Taxonomy, load_taxonomy
-from microconv.templates import Query
 from projects import write_config
 from staged_rows import IN_MEMORY, SECOND, START_US, Row, at, entry, occurrence, staged
 

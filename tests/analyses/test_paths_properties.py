@@ -16,9 +16,9 @@ from journey_logs import EVENTS, PAGES, QUESTIONS, TAXONOMY, Event, Walked, stag
 from judges import JUDGES
 from judges.types import to_json
 from microconv.analyses.paths import PathsQuestion, links_query, sequences_query, transitions_query
-from microconv.analyses.results import EXIT, START
-from microconv.tables import TABLES
-from microconv.templates import Query
+from microconv.queries.templates import Query
+from microconv.result import EXIT, START
+from microconv.staging.mc_tables import TABLES
 from staged_rows import IN_MEMORY, staged
 
 STATES = 2

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from microconv.analyses.paths import PathsQuestion
-from microconv.config import load_config
+from microconv.config.load import load_config
 from microconv.project import Project
 from projects import write_config
 

@@ -13,14 +13,14 @@ from typing import Literal
 import pytest
 
 from emulator import Emulator
-from microconv.analyses.results import Result
 from microconv.analyses.saving import save
-from microconv.bigquery.connection import Connection, Endpoints
+from microconv.clients.bigquery import Connection, Endpoints
 from microconv.engines.base import Engine
 from microconv.engines.bigquery import BigQueryEngine
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import UsageError
-from microconv.templates import Query
+from microconv.queries.templates import Query
+from microconv.result import Result
 
 ODD = "a \"b\" 'c' \\ \n\t$.x {} \U0001f600 é"
 

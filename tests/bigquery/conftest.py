@@ -13,8 +13,8 @@ from tenacity import Retrying, stop_after_attempt, wait_none
 
 from emulator import Emulator
 from faulty_proxy import FaultyProxy
-from microconv.bigquery import retries
-from microconv.bigquery.connection import Connection, Endpoints
+from microconv.clients import retries
+from microconv.clients.bigquery import Connection, Endpoints
 from microconv.engines.bigquery import BigQueryEngine
 
 Open = Callable[..., BigQueryEngine]

@@ -17,17 +17,18 @@ import ga4
 from emulator import Emulator
 from export_tables import load_shard
 from faulty_proxy import FaultyProxy
-from microconv import staging
-from microconv.bigquery.connection import Connection
+from microconv.clients.bigquery import Connection
 from microconv.engines.base import Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
 from microconv.engines.bigquery import BigQueryEngine
 from microconv.engines.bigquery.jobs import PAGE_ROWS
 from microconv.engines.duckdb import DuckDBEngine
+from microconv.engines.tables import Column, Table
 from microconv.errors import EngineError, LockedError, SourceError, VanishedError
 from microconv.exports import RAW_COLUMNS, RAW_LEAVES, ShardSchema, list_shards, read_schema
-from microconv.tables import EVENTS, Column, Table
+from microconv.queries.templates import Query
+from microconv.staging import batch_queries
+from microconv.staging.mc_tables import EVENTS
 from microconv.taxonomy import load_taxonomy
-from microconv.templates import Query
 
 VISITS = Table(
     "visits",
@@ -43,7 +44,7 @@ VISITS = Table(
     cluster=("property", "visit"),
 )
 FIRST, SECOND = date(2024, 3, 1), date(2024, 3, 2)
-RULES = staging.Rules(load_taxonomy(preset="ecommerce", file=None))
+RULES = batch_queries.Rules(load_taxonomy(preset="ecommerce", file=None))
 NEW_ROWS = (
     "SELECT 'p1' AS property, DATE '2024-03-01' AS event_date, n AS visit, n * 10 AS events, 'x' AS unknown "
     "FROM UNNEST([1, 2]) AS n"
@@ -236,8 +237,8 @@ def test_staged_events_are_those_that_duckdb_stages_from_the_same_shards(
     found, expected = [], []
 
     run.read_shards(shards, shards[0].table.schema)
-    run.materialise(staging.events("p1", shards[0].table.schema, RULES, is_provisional=False), "changed_events")
-    found = run.query(staging.staged_days())
+    run.materialise(batch_queries.events("p1", shards[0].table.schema, RULES, is_provisional=False), "changed_events")
+    found = run.query(batch_queries.staged_days())
     run.ensure(EVENTS, RULES.extra_columns(EVENTS))
     run.apply([InsertScratch(EVENTS, "changed_events")])
     rows = sql("SELECT * FROM mc_events ORDER BY client_key, event_order")
@@ -247,8 +248,8 @@ def test_staged_events_are_those_that_duckdb_stages_from_the_same_shards(
         local = list_shards(str(tmp_path / "*.parquet"), "p1")
         schema = read_schema(local[0])
         embedded.read_shards(local, schema)
-        embedded.materialise(staging.events("p1", schema, RULES, is_provisional=False), "changed_events")
-        expected = embedded.query(staging.staged_days())
+        embedded.materialise(batch_queries.events("p1", schema, RULES, is_provisional=False), "changed_events")
+        expected = embedded.query(batch_queries.staged_days())
         embedded.ensure(EVENTS, RULES.extra_columns(EVENTS))
         embedded.apply([InsertScratch(EVENTS, "changed_events")])
         expected_events = embedded.query(rows)
@@ -267,7 +268,7 @@ def test_raw_events_have_the_columns_of_the_schema_and_no_others(
     schema = ShardSchema(RAW_LEAVES - {"geo.country", "batch_page_id"}, "fewer", 12)
     engine.read_shards([shard], schema)
 
-    engine.estimate(staging.events("p1", schema, RULES, is_provisional=False))
+    engine.estimate(batch_queries.events("p1", schema, RULES, is_provisional=False))
 
     text = proxy.calls_to("POST", "/jobs")[-1].json()["configuration"]["query"]["query"]
     (columns,) = set(re.findall(r"\(SELECT (.+) FROM `events_20240301`\)", text))
@@ -279,7 +280,7 @@ def test_a_shard_that_vanished_is_named(run: BigQueryEngine, client: bigquery.Cl
     schema = shards[0].table.schema
     run.read_shards(shards, schema)
     client.delete_table(f"{export}.events_20240302")
-    query = staging.events("p1", schema, RULES, is_provisional=False)
+    query = batch_queries.events("p1", schema, RULES, is_provisional=False)
 
     with pytest.raises(VanishedError, match=rf"{export}\.events_20240302 is no longer there"):
         run.materialise(query, "changed_events")

@@ -19,10 +19,10 @@ from commands import microconv
 from emulator import Emulator
 from export_tables import load_shard
 from faulty_proxy import Call, Edit, Fault, FaultyProxy, Refuse
-from microconv import tables
-from microconv.config import load_config
+from microconv.config.load import load_config
 from microconv.doctor import CHECKS, Finding, diagnose
 from microconv.project import Project
+from microconv.staging import mc_tables
 
 DENIED = Refuse(403, "accessDenied", "Access Denied: someone@example.com may not do that")
 
@@ -70,7 +70,7 @@ def pull(folder: Path) -> None:
     (folder / "microconv.toml").write_text(re.sub(r'^ *dataset = "w_.*$', "", text, flags=re.MULTILINE))
 
 
-def working_dataset(folder: Path, made: Iterable[tables.Table] = ()) -> str:
+def working_dataset(folder: Path, made: Iterable[mc_tables.Table] = ()) -> str:
     """Make the working dataset with some empty tables, as a sync would."""
     with Project(load_config(folder / "microconv.toml", {})) as project:
         project.connection.client.create_dataset(project.config.engine.dataset, exists_ok=True)
@@ -118,7 +118,7 @@ def test_before_the_first_sync_only_the_working_dataset_and_the_days_are_missing
 
 
 def test_nothing_is_written_and_no_query_runs(folder, proxy):
-    working_dataset(folder, tables.TABLES.values())
+    working_dataset(folder, mc_tables.TABLES.values())
     proxy.calls.clear()
 
     examine(folder)
@@ -130,7 +130,7 @@ def test_nothing_is_written_and_no_query_runs(folder, proxy):
 
 
 def test_what_a_sync_left_is_looked_at(folder, client):
-    dataset = working_dataset(folder, tables.TABLES.values())
+    dataset = working_dataset(folder, mc_tables.TABLES.values())
     put(client, dataset, "mc_runs", {"run_id": "r", "status": "done", "started_at": datetime.now(tz=UTC)})
 
     found = examine(folder)
@@ -142,7 +142,7 @@ def test_what_a_sync_left_is_looked_at(folder, client):
 
 
 def test_a_failed_run_is_a_failure(folder, client):
-    dataset = working_dataset(folder, tables.TABLES.values())
+    dataset = working_dataset(folder, mc_tables.TABLES.values())
     moment = datetime.now(tz=UTC)
     put(client, dataset, "mc_runs", {"run_id": "r", "status": "failed", "started_at": moment, "error": "no quota"})
 

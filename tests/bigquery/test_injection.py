@@ -14,13 +14,13 @@ import ga4
 from emulator import Emulator
 from export_tables import load_shard
 from faulty_proxy import FaultyProxy
-from microconv import staging, tables
 from microconv.engines.base import PutRow
 from microconv.engines.bigquery import BigQueryEngine
 from microconv.exports import OpenShard, Shard
-from microconv.sync.batches import Stamp, stage
+from microconv.queries.templates import Query
+from microconv.staging import batch_queries, mc_tables
+from microconv.staging.batches import Stamp, stage
 from microconv.taxonomy import Taxonomy, load_taxonomy
-from microconv.templates import Query
 from taxonomy_files import GOAL, entry, write_file
 
 DAY = date(2024, 3, 1)
@@ -61,12 +61,12 @@ def shard(emulator: Emulator, client: bigquery.Client) -> Shard:
 def test_values_travel_as_parameters_and_names_beside_the_text(
     engine: BigQueryEngine, shard: Shard, taxonomy: Taxonomy, proxy: FaultyProxy, dataset: str
 ):
-    rules = staging.Rules(taxonomy)
+    rules = batch_queries.Rules(taxonomy)
     engine.begin("r1", owner=ODD[0])
-    for table in tables.TABLES.values():
+    for table in mc_tables.TABLES.values():
         engine.ensure(table, rules.extra_columns(table))
     stage(engine, (OpenShard(shard, shard.table.schema),), rules, Stamp("r1", datetime(2024, 3, 5, tzinfo=UTC)))
-    engine.apply([PutRow(tables.RUNS, {"run_id": "r1", "owner": ODD[0], "error": ODD[1]})])
+    engine.apply([PutRow(mc_tables.RUNS, {"run_id": "r1", "owner": ODD[0], "error": ODD[1]})])
     text = "SELECT property, micro_conversion, COUNT(*) AS n FROM mc_micro_conversions GROUP BY 1, 2 ORDER BY 2"
     found = engine.query(Query("tests/query", text, {})).to_pylist()
     engine.end()

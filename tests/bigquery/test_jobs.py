@@ -11,12 +11,12 @@ import pytest
 from google.cloud import bigquery
 
 from faulty_proxy import Call, CutOff, Drop, Edit, Fault, FaultyProxy, Garble, Refuse
-from microconv.bigquery.connection import Connection
+from microconv.clients.bigquery import Connection
 from microconv.engines.base import PutRow
 from microconv.engines.bigquery import BigQueryEngine
 from microconv.errors import BudgetError, EngineError
-from microconv.tables import RUNS
-from microconv.templates import Query
+from microconv.queries.templates import Query
+from microconv.staging.mc_tables import RUNS
 
 MIB = 2**20
 

@@ -13,8 +13,8 @@ from faulty_proxy import Call, Drop, Fault, FaultyProxy
 from microconv.engines.base import PutRow
 from microconv.engines.bigquery import BigQueryEngine
 from microconv.errors import LockedError, MicroconvError
-from microconv.tables import RUNS
-from microconv.templates import Query
+from microconv.queries.templates import Query
+from microconv.staging.mc_tables import RUNS
 
 Open = Callable[..., BigQueryEngine]
 

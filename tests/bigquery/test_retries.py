@@ -9,7 +9,7 @@ import requests.exceptions as http
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 
-from microconv.bigquery.retries import is_transient, policy
+from microconv.clients.retries import is_transient, policy
 from microconv.errors import EngineError
 
 

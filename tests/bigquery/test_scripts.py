@@ -13,8 +13,8 @@ from faulty_proxy import FaultyProxy
 from judges.reference_judge import service
 from microconv.engines.base import DeleteDays, DeleteKeys, InsertScratch, PutRow
 from microconv.engines.bigquery import BigQueryEngine
-from microconv.tables import EVENTS, RUNS, SESSIONS
-from microconv.templates import Query
+from microconv.queries.templates import Query
+from microconv.staging.mc_tables import EVENTS, RUNS, SESSIONS
 
 
 def parse(sql: str) -> None:

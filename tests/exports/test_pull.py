@@ -19,13 +19,13 @@ import pytest
 import ga4
 from emulator import Emulator
 from faulty_proxy import Edit, FaultyProxy
-from microconv import staging
-from microconv.bigquery.connection import Connection
+from microconv.clients.bigquery import Connection
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import EngineError, SourceError, VanishedError
 from microconv.exports import BASIC_LEAVES, FileSource, OpenShard, Shard, Source, pull
 from microconv.exports.pull import PulledSource
-from microconv.exports.tables import TableSource
+from microconv.exports.table_source import TableSource
+from microconv.staging import batch_queries
 from microconv.taxonomy import load_taxonomy
 from storage_server import StorageServer
 
@@ -73,8 +73,8 @@ def files_below(folder: Path) -> list[str]:
 
 def staged_events(*opened: OpenShard) -> list[dict[str, Any]]:
     """What staging makes of shards that one query can read."""
-    rules = staging.Rules(load_taxonomy(preset="ecommerce", file=None))
-    query = staging.events("p1", opened[0].schema, rules, is_provisional=False)
+    rules = batch_queries.Rules(load_taxonomy(preset="ecommerce", file=None))
+    query = batch_queries.events("p1", opened[0].schema, rules, is_provisional=False)
     with DuckDBEngine(Path(":memory:")) as engine:
         engine.read_shards([each.shard for each in opened], opened[0].schema)
         return sorted(engine.query(query).to_pylist(), key=str)

@@ -13,13 +13,13 @@ from google.cloud import bigquery
 import ga4
 from faulty_proxy import Edit, FaultyProxy, Refuse
 from microconv.errors import MicroconvError, SourceError, VanishedError
-from microconv.exports import BASIC_LEAVES, REQUIRED_LEAVES, Shard, tables
+from microconv.exports import BASIC_LEAVES, REQUIRED_LEAVES, Shard, table_source
 
 EVENT = ga4.event("2024-03-01 10:00:00", "page_view")
 NAME = "events_20240301"
 
 
-def only(source: tables.TableSource) -> Shard:
+def only(source: table_source.TableSource) -> Shard:
     (shard,) = source.shards()
     return shard
 
@@ -61,7 +61,7 @@ def test_metadata_are_read_for_the_days_asked_only(export: Any, emulator: Any):
 
 
 def test_every_page_of_the_list_is_read(export: Any, emulator: Any, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(tables, "_PAGE_TABLES", 2)
+    monkeypatch.setattr(table_source, "_PAGE_TABLES", 2)
     for day in range(1, 6):
         export.client.create_table(bigquery.Table(export.place(f"events_2024030{day}")))
     with FaultyProxy(emulator.rest_url) as proxy:

@@ -19,10 +19,10 @@ import sqlglot
 from sqlglot import exp
 
 from judges.types import Columns, Params, Row, Tables
-from microconv import templates
 from microconv.exports import RAW_COLUMNS
-from microconv.tables import TABLES
-from microconv.traffic import load_channel_rules, session_params, session_structure
+from microconv.queries import templates
+from microconv.staging.mc_tables import TABLES
+from microconv.staging.traffic import load_channel_rules, session_params, session_structure
 
 FOLDER = Path(__file__).parents[1] / "sql"
 _KEYS = {"description", "structure", "params", "columns", "traffic"}

@@ -11,8 +11,10 @@ from playwright.sync_api import sync_playwright
 from report_sample import CONVERSIONS, FIRST_DATE, LAST_DATE, attribution, coverage, funnel
 
 from microconv.analyses.attribution.results import AttributionResult
-from microconv.analyses.results import ChannelResult, ChannelSessions, CoverageResult, StagedSummary
+from microconv.analyses.channels import ChannelResult, ChannelSessions
+from microconv.audit.coverage import CoverageResult
 from microconv.report import ReportData
+from microconv.staging.summary import StagedSummary
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from datetime import date, timedelta
 
 from microconv.analyses.attribution.results import AttributionCredit, AttributionResult, Untouched
 from microconv.analyses.funnels.results import FunnelResult, FunnelStep
-from microconv.analyses.results import CoverageDay, CoverageResult, Outage
-from microconv.config_analyses import Count
+from microconv.audit.coverage import CoverageDay, CoverageResult, Outage
+from microconv.config.sections import Count
 
 FIRST_DATE = date(2026, 10, 20)
 LAST_DATE = date(2026, 11, 18)

@@ -10,7 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from report_sample import funnel
 
-from microconv.analyses.results import ChannelResult, ChannelSessions
+from microconv.analyses.channels import ChannelResult, ChannelSessions
 from microconv.report import write_report
 
 DESK, PHONE = 1280, 390

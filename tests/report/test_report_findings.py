@@ -8,7 +8,8 @@ from datetime import date
 from report_sample import funnel
 
 from microconv.analyses.attribution.results import Untouched
-from microconv.analyses.results import ChannelResult, ChannelSessions, CoverageResult, Outage
+from microconv.analyses.channels import ChannelResult, ChannelSessions
+from microconv.audit.coverage import CoverageResult, Outage
 from microconv.report import findings
 
 THIN = "\u202f"

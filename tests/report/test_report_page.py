@@ -16,7 +16,8 @@ from html.parser import HTMLParser
 import pytest
 from report_sample import CREDITS, ENTRIES, MODELS, funnel
 
-from microconv.analyses.results import ChannelResult, ChannelSessions, CoverageDay, CoverageResult
+from microconv.analyses.channels import ChannelResult, ChannelSessions
+from microconv.audit.coverage import CoverageDay, CoverageResult
 from microconv.errors import DestinationError, UsageError
 from microconv.report import findings, render_report, write_report
 

@@ -9,7 +9,7 @@ from random import Random
 from places import Event, Place
 
 from ga4 import event, microseconds
-from microconv.exports.model import Kind
+from microconv.exports.shards import Kind
 
 FIRST_DAY = date(2024, 3, 1)
 BEFORE_THE_SCHEMA_GROWS = ("batch_event_index", "batch_page_id", "batch_ordering_id", "collected_traffic_source")

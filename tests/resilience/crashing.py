@@ -16,7 +16,7 @@ import microconv.engines.bigquery
 from microconv.engines.base import Change, Engine
 from microconv.engines.dialect import to_duckdb
 from microconv.errors import MicroconvError
-from microconv.templates import Query
+from microconv.queries.templates import Query
 
 STEPS = frozenset({"begin", "version", "ensure", "query", "estimate", "read_shards", "materialise", "apply", "end"})
 """Every method of an engine that reads, writes or locks."""

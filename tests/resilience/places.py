@@ -22,18 +22,17 @@ from tenacity import stop_after_attempt, wait_none
 
 import ga4
 from export_tables import load_shard
-from microconv import tables
-from microconv.bigquery import retries
-from microconv.bigquery.connection import Connection, Endpoints
-from microconv.config import load_config
+from microconv.clients import retries
+from microconv.clients.bigquery import Connection, Endpoints
+from microconv.config.load import load_config
 from microconv.engines.base import Engine
 from microconv.engines.bigquery import BigQueryEngine
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.exports import FileSource, Source
-from microconv.exports.model import RAW_COLUMNS, Kind
 from microconv.exports.pull import PulledSource
-from microconv.exports.tables import TableSource
-from microconv.sync import Scope, SyncResult, sync
+from microconv.exports.shards import RAW_COLUMNS, Kind
+from microconv.exports.table_source import TableSource
+from microconv.staging import Scope, SyncResult, mc_tables, sync
 from microconv.taxonomy import Taxonomy, load_taxonomy
 from projects import write_config
 
@@ -109,7 +108,7 @@ class LocalPlace:
         ]
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
-        found: dict[str, list[dict[str, Any]]] = {name: [] for name in tables.TABLES}
+        found: dict[str, list[dict[str, Any]]] = {name: [] for name in mc_tables.TABLES}
         if (self.folder / self.database).exists():
             with duckdb.connect(str(self.folder / self.database), read_only=True) as connection:
                 connection.execute("SET TimeZone = 'UTC'")
@@ -175,7 +174,7 @@ class EmulatedPlace:
 
     def tables(self) -> dict[str, list[dict[str, Any]]]:
         with self.client() as client:
-            return {name: self._rows(client, name) for name in tables.TABLES}
+            return {name: self._rows(client, name) for name in mc_tables.TABLES}
 
     def _rows(self, client: bigquery.Client, name: str) -> list[dict[str, Any]]:
         try:
@@ -259,7 +258,7 @@ def assert_consistent(staged: Staged) -> None:
     """Each staged day is there whole, from one shard; no row is there twice; sessions and events agree."""
     found = {name: [dict(row) for row in rows] for name, rows in staged.items()}
     for name, rows in found.items():
-        keys = [tuple(row[column] for column in tables.TABLES[name].grain) for row in rows]
+        keys = [tuple(row[column] for column in mc_tables.TABLES[name].grain) for row in rows]
         assert len(keys) == len(set(keys)), f"rows of {name} are there twice"
     events = Counter(row["event_date"] for row in found["mc_events"])
     assert events == {row["event_date"]: row["events"] for row in found["mc_shards"]}

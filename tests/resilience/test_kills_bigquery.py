@@ -29,7 +29,7 @@ from places import (
 
 from faulty_proxy import Call, Drop, Fault, FaultyProxy
 from microconv.errors import LockedError
-from microconv.sync import Scope
+from microconv.staging import Scope
 
 RUNNING, DONE = ("running", None), ("done", None)
 KILLED = ("interrupted", "the process ended without a word")

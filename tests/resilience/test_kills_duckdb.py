@@ -18,7 +18,7 @@ from crashing import CrashingEngine, DieAt, Moment, Victims, When
 from places import STAGED, Contents, LocalPlace, Staged, assert_consistent, contents, run, write_project
 
 from microconv.engines.base import DeleteDays
-from microconv.sync import Scope
+from microconv.staging import Scope
 
 KILLED = ("interrupted", "the process ended without a word")
 HOSTS = 2

@@ -18,7 +18,7 @@ from commands import runs as runs_in
 from emulator import Emulator
 from faulty_proxy import Call, FaultyProxy
 from microconv.errors import LockedError
-from microconv.sync import SyncResult
+from microconv.staging import SyncResult
 from projects import write_bigquery_config, write_config
 
 DAYS = 6

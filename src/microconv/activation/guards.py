@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
 
+from microconv.activation.audience.build import Audience
 from microconv.errors import FindingsError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from pathlib import Path
-
-    from microconv.activation.audience import Audience
 
 _IF_INTENDED = "If this is intended, run again with --allow-shrink."
 

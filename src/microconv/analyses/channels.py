@@ -1,14 +1,42 @@
-"""Where sessions came from, and what the staged tables hold in all."""
+"""Where sessions came from."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
 
-from microconv import templates
-from microconv.analyses.results import ChannelResult, ChannelSessions, StagedSummary
+from microconv.engines.base import Engine
+from microconv.queries import templates
+from microconv.result import frame
 
 if TYPE_CHECKING:
-    from microconv.engines.base import Engine
+    import pandas as pd
+
+
+@dataclass(frozen=True)
+class ChannelSessions:
+    """Sessions of one default channel group."""
+
+    channel_group: str
+    sessions: int
+    engaged_sessions: int
+    actors: int
+    page_views: int
+
+
+@dataclass(frozen=True)
+class ChannelResult:
+    """Sessions by default channel group, largest first."""
+
+    channels: tuple[ChannelSessions, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document: the list `channels`."""
+        return asdict(self)
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row per channel group, with the columns of `ChannelSessions`."""
+        return frame(self.channels, ChannelSessions)
 
 
 def channels(engine: Engine) -> ChannelResult:
@@ -19,13 +47,3 @@ def channels(engine: Engine) -> ChannelResult:
     """
     rows = engine.query(templates.query("analyses/channels")).to_pylist()
     return ChannelResult(channels=tuple(ChannelSessions(**row) for row in rows))
-
-
-def summary(engine: Engine) -> StagedSummary:
-    """Say what the staged tables hold (`sql/analyses/summary.sql`); zeros and None when nothing is staged.
-
-    Raises:
-        EngineError: The engine failed.
-    """
-    (row,) = engine.query(templates.query("analyses/summary")).to_pylist()
-    return StagedSummary(**row)

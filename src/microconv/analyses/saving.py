@@ -4,21 +4,17 @@ from __future__ import annotations
 
 import json
 import uuid
+from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from types import NoneType
-from typing import TYPE_CHECKING, Any, get_args, get_type_hints
+from typing import Any, get_args, get_type_hints
 
-from microconv.engines.base import AddRows
+from microconv.engines.base import AddRows, Engine
+from microconv.engines.tables import Column, Table
 from microconv.errors import UsageError
-from microconv.tables import Column, Table
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from microconv.analyses.results import Result
-    from microconv.engines.base import Engine
-    from microconv.templates import Value
+from microconv.queries.templates import Value
+from microconv.result import Result
 
 _TYPES: dict[Any, str] = {int: "INT64", float: "FLOAT64", str: "STRING", bool: "BOOL", date: "DATE"}
 _COMMON = (

@@ -13,10 +13,10 @@ from typing import Any
 
 import click
 
-from microconv import __version__
 from microconv.cli import output
 from microconv.cli.context import Context
 from microconv.errors import EngineError, MicroconvError
+from microconv.version import __version__
 
 INTERRUPTED = 130
 

@@ -12,15 +12,15 @@ from typing import TYPE_CHECKING, Any, TypeVar
 import click
 
 from microconv.cli import output
+from microconv.cli.context import Context
 from microconv.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from microconv.analyses.results import Result
-    from microconv.cli.context import Context
-    from microconv.config_analyses import Section
+    from microconv.config.sections import Section
     from microconv.project import Project
+    from microconv.result import Result
 
 SectionT = TypeVar("SectionT", bound="Section")
 
@@ -117,9 +117,9 @@ def changed_section(section: SectionT, changed: Mapping[str, Any], *, drop: Coll
 
 def section_of(kind: type[SectionT], document: Mapping[str, Any]) -> SectionT:
     """Make a section of the configuration; UsageError names what is wrong with it."""
-    from pydantic import ValidationError  # noqa: PLC0415 - `microconv --help` must not wait for pydantic
+    from pydantic import ValidationError
 
-    from microconv.config_errors import explain  # noqa: PLC0415 - see above
+    from microconv.config.problems import explain
 
     try:
         return kind.model_validate(document)
@@ -147,10 +147,10 @@ def _csv(result: Result) -> str:
 
 def chart(bars: Sequence[Bar]) -> Table:
     """Draw one bar a line, the longest as wide as the chart."""
-    from rich import box  # noqa: PLC0415 - only charts need it, and it takes a tenth of a second
-    from rich.bar import Bar as Drawn  # noqa: PLC0415 - see above
-    from rich.table import Table  # noqa: PLC0415 - see above
-    from rich.text import Text  # noqa: PLC0415 - see above
+    from rich import box
+    from rich.bar import Bar as Drawn
+    from rich.table import Table
+    from rich.text import Text
 
     longest = max((bar.value for bar in bars), default=0)
     made = Table(box=box.SIMPLE, show_header=False)

@@ -2,24 +2,22 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from microconv.cli import output
 from microconv.cli.answers import Bar, Wanted, answer, answer_options, assumptions, changed_section
+from microconv.cli.context import Context
 from microconv.cli.output import NOTHING, percent
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-    from datetime import datetime
-
     from rich.table import Table
 
-    from microconv.analyses.attribution.results import AttributionResult
-    from microconv.analyses.attribution.spend import ReturnResult
+    from microconv.analyses.attribution.results import AttributionResult, ReturnResult
     from microconv.analyses.attribution.stability import StabilityResult
-    from microconv.cli.context import Context
 
 
 @click.command("attribution", short_help="Credit touchpoints for the conversion, by model and lookback window.")

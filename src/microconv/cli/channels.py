@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from microconv.cli import output
-
-if TYPE_CHECKING:
-    from microconv.cli.context import Context
+from microconv.cli.context import Context
 
 
 @click.command("channels", short_help="Count sessions by default channel group.")

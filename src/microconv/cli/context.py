@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from microconv.config import Config
+    from microconv.config.sections import Config
     from microconv.project import Project
 
 
@@ -22,12 +22,12 @@ class Context:
 
     def config(self) -> Config:
         """Load the configuration; ConfigError says what is wrong and where it was looked for."""
-        from microconv.config import load_config  # noqa: PLC0415 - `microconv --help` must not wait for pydantic
+        from microconv.config.load import load_config
 
         return load_config(self.config_path, self.environ)
 
     def project(self) -> Project:
         """Open the project: configuration, taxonomy and engine. Use it as a context manager."""
-        from microconv.project import Project  # noqa: PLC0415 - `microconv --help` must not wait for DuckDB
+        from microconv.project import Project
 
         return Project(self.config())

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import groupby
 from typing import TYPE_CHECKING
 
 import click
 
 from microconv.cli import output
+from microconv.cli.context import Context
 from microconv.errors import FindingsError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.table import Table
 
-    from microconv.analyses.results import CoverageResult
-    from microconv.cli.context import Context
+    from microconv.audit.coverage import CoverageResult
 
 
 @click.command("coverage", short_help="Find micro-conversions that went missing, by day.")

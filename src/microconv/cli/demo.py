@@ -5,18 +5,16 @@ from __future__ import annotations
 import shutil
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import click
 
 from microconv.cli import output
 from microconv.cli.attribution import credit_tables
+from microconv.cli.context import Context
 from microconv.cli.export import sentence as export_sentence
 from microconv.cli.funnel_views import StepsView
 from microconv.cli.sync import summary as sync_summary
-
-if TYPE_CHECKING:
-    from microconv.cli.context import Context
 
 DEFAULT_EVENTS = 200_000
 
@@ -38,10 +36,10 @@ def demo(context: Context, *, folder: Path, events: int, seed: int, output_forma
       microconv demo
       microconv demo shop --events 1000000
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    from microconv.config import load_config  # noqa: PLC0415 - `--help` must not wait for it
-    from microconv.demo import write_demo  # noqa: PLC0415 - `--help` must not wait for it
-    from microconv.project import Project  # noqa: PLC0415 - `--help` must not wait for it
-    from microconv.report import findings, write_report  # noqa: PLC0415 - `--help` must not wait for it
+    from microconv.config.load import load_config
+    from microconv.demo import write_demo
+    from microconv.project import Project
+    from microconv.report import findings, write_report
 
     started = time.monotonic()
     log = output.Log(context.log_format)

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from microconv.cli import output
+from microconv.cli.context import Context
 from microconv.errors import FindingsError
-
-if TYPE_CHECKING:
-    from microconv.cli.context import Context
 
 _SIGNS = {"ok": "ok", "warning": "WARNING", "failure": "FAILURE", "skipped": "–"}  # noqa: RUF001 - a dash for people
 
@@ -29,7 +25,7 @@ def doctor(context: Context, *, output_format: str) -> None:
       microconv doctor
       microconv -c shop.toml doctor --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    from microconv.doctor import diagnose  # noqa: PLC0415 - `microconv --help` must not wait for it
+    from microconv.doctor import diagnose
 
     findings = diagnose(context.config)
     failed = [finding.check for finding in findings if finding.status == "failure"]

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING
 import click
 
 from microconv.cli import output
+from microconv.cli.context import Context
 from microconv.cli.segment import as_of_option, moment
 from microconv.errors import UsageError
 
 if TYPE_CHECKING:
     from microconv.activation.destinations.file import ExportResult
-    from microconv.cli.context import Context
 
 
 @click.command("export", short_help="Write a segment's audience to a destination.")

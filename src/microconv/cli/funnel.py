@@ -2,25 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
-from datetime import date
+from datetime import date, datetime
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from microconv.cli.answers import Wanted, answer, answer_options, assumptions, changed_section, section_of
+from microconv.cli.context import Context
+from microconv.cli.funnel_views import View
 from microconv.errors import UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-    from datetime import datetime
-
     from microconv.analyses.funnels import Selection
     from microconv.analyses.funnels.trend import Grain
-    from microconv.cli.context import Context
-    from microconv.cli.funnel_views import View
-    from microconv.config import FunnelConfig
+    from microconv.config.sections import FunnelConfig
     from microconv.project import Project
+
 
 AD_HOC = "ad_hoc"
 """What a funnel made on the spot is called."""
@@ -80,7 +79,7 @@ def funnel(
       microconv funnel purchase_journey --since 2024-03-01 --until 2024-03-31 --against 2024-02-01..2024-02-29
       microconv funnel purchase_journey --drop-off --format csv
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    from microconv.analyses.funnels import Selection  # noqa: PLC0415 - `microconv --help` must not wait for pydantic
+    from microconv.analyses.funnels import Selection
 
     asked = _Question(by, trend, times, drop_off, against, top)
     with context.project() as project:
@@ -129,8 +128,8 @@ class _Question:
 
 def _asked(project: Project, config: FunnelConfig, selection: Selection, question: _Question) -> View:
     """Ask, and return the view of the result."""
-    from microconv.analyses.funnels.breakdown import Breakdown  # noqa: PLC0415 - see the command
-    from microconv.cli import funnel_views as views  # noqa: PLC0415 - see the command
+    from microconv.analyses.funnels.breakdown import Breakdown
+    from microconv.cli import funnel_views as views
 
     funnels, top = project.funnels, question.top or _TOP
     if question.by:
@@ -172,7 +171,7 @@ def _named(selection: Selection) -> str:
 
 def _config(project: Project, name: str | None, steps: str | None, changed: Mapping[str, Any]) -> FunnelConfig:
     """Return the funnel that is asked: one of the configuration or one of these steps, with some keys changed."""
-    from microconv.config import FunnelConfig  # noqa: PLC0415 - `microconv --help` must not wait for pydantic
+    from microconv.config.sections import FunnelConfig
 
     if (name is None) == (steps is None):
         known = ", ".join(each.name for each in project.config.funnels) or "none"

@@ -6,16 +6,13 @@ import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from microconv.cli import output
+from microconv.cli.context import Context
+from microconv.config.starter import STARTERS
 from microconv.errors import UsageError
-from microconv.setup import STARTERS
-
-if TYPE_CHECKING:
-    from microconv.cli.context import Context
 
 
 @click.command("init", short_help="Write a commented configuration for a folder of shards.")
@@ -65,8 +62,10 @@ def init(
       microconv init --exports exports --property app --timezone UTC --preset saas --output saas.toml
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
     # pydantic and pyarrow are loaded by these; `microconv --help` must not wait for them.
-    from microconv.config import check_currency, check_label, check_timezone, load_config  # noqa: PLC0415
-    from microconv.setup import Answers, check_writable, look_into, render_config, write_config  # noqa: PLC0415
+    from microconv.config.load import load_config
+    from microconv.config.starter import Answers, check_writable, render_config, write_config
+    from microconv.config.values import check_currency, check_label, check_timezone
+    from microconv.exports.survey import look_into
 
     required = {"--exports": exports, "--property": property_id, "--timezone": timezone}
     missing = [flag for flag, value in required.items() if value is None]
@@ -91,7 +90,7 @@ def init(
         currency=_answer("--currency", currency, "Currency", check_currency, default="USD"),
         preset=_answer("--preset", preset, f"Kind of business ({', '.join(STARTERS)})", _preset, default="ecommerce"),
     )
-    write_config(render_config(answers, export, target.parent), target, force=force)
+    write_config(render_config(answers, export.folder, Path(export.pattern).name, target.parent), target, force=force)
     # What was written is read back: a configuration that does not load would be found by the next command only.
     config = load_config(target, {})
     output.emit(

@@ -77,7 +77,7 @@ def _writing() -> Iterator[None]:
 
 
 def _render(items: Sequence[Table | str]) -> str:
-    from rich.console import Console  # noqa: PLC0415 - only tables need it, and it takes a tenth of a second
+    from rich.console import Console
 
     # Piped output keeps its full width: a table cut at 80 columns would lose numbers.
     console = Console(
@@ -94,9 +94,9 @@ def _render(items: Sequence[Table | str]) -> str:
 
 def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> Table:
     """Make a table; a column is a heading and `left` or `right`."""
-    from rich import box  # noqa: PLC0415 - see emit
-    from rich.table import Table  # noqa: PLC0415 - see emit
-    from rich.text import Text  # noqa: PLC0415 - see emit
+    from rich import box
+    from rich.table import Table
+    from rich.text import Text
 
     made = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
     for heading, justify in columns:
@@ -169,8 +169,8 @@ class Log:
         if not sys.stderr.isatty():
             yield lambda _done, _total, _step, /, **_: None
             return
-        from rich.console import Console  # noqa: PLC0415 - only a terminal needs it
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn  # noqa: PLC0415
+        from rich.console import Console
+        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
         columns = (
             TextColumn("{task.description}"),

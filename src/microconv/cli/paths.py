@@ -9,24 +9,24 @@ import click
 
 from microconv.cli import output
 from microconv.cli.answers import Bar, Wanted, answer, answer_options, assumptions
+from microconv.cli.context import Context
 from microconv.cli.output import duration
 from microconv.errors import UsageError
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from microconv.analyses.discovery import DiscoveryResult
+    from microconv.analyses.paths.discovery import DiscoveryResult
     from microconv.analyses.paths.question import By, Nodes
     from microconv.analyses.paths.results import Kind, PathsResult
-    from microconv.cli.context import Context
-    from microconv.config import Duration
+    from microconv.config.values import Duration
 
     Shown = tuple[list[tuple[str, str]], list[list[str]]]
     """Headings of a table, and its rows."""
 
 
 def _length_of_time(_context: click.Context, _option: click.Parameter, text: str) -> Duration:
-    from microconv.config import Duration  # noqa: PLC0415 - `microconv --help` must not wait for pydantic
+    from microconv.config.values import Duration
 
     try:
         return Duration.parse(text)
@@ -96,7 +96,7 @@ def paths(
       microconv paths --from page:/pricing --nodes page --by actor --within 7d
       microconv paths --to purchase --show transitions --format csv
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    from microconv.analyses.paths import PathsQuestion  # noqa: PLC0415 - `microconv --help` must not wait for pydantic
+    from microconv.analyses.paths import PathsQuestion
 
     question = PathsQuestion(
         to=to,

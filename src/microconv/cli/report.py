@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import click
 
 from microconv.cli import output
-
-if TYPE_CHECKING:
-    from microconv.cli.context import Context
+from microconv.cli.context import Context
 
 
 @click.command("report", short_help="Write the report, one self-contained HTML page.")
@@ -34,7 +31,7 @@ def report(context: Context, *, path: Path, output_format: str) -> None:
       microconv report
       microconv report --output reports/march.html --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    from microconv.report import findings, write_report  # noqa: PLC0415 - `--help` must not wait for it
+    from microconv.report import findings, write_report
 
     with context.project() as project:
         data = project.report_data()

@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 import click
 
 from microconv.cli import output
+from microconv.cli.context import Context
 from microconv.cli.output import duration
-from microconv.cost import human_bytes
+from microconv.wording import human_bytes
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from rich.table import Table
 
-    from microconv.cli.context import Context
-    from microconv.runs import Run, RunDetails
+    from microconv.staging.runs import Run, RunDetails
 
 _STATUSES = ("running", "done", "failed", "interrupted")
 

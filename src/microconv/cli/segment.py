@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
 import click
 
 from microconv.cli import output
+from microconv.cli.context import Context
 from microconv.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    from microconv.cli.context import Context
 
 
 def as_of_option(command: Callable[..., None]) -> Callable[..., None]:

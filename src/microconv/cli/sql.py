@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator, Sequence
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from microconv.cli import output
-from microconv.cost import amount, human_bytes, money
+from microconv.cli.context import Context
 from microconv.errors import UsageError
+from microconv.wording import amount, human_bytes, money
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
     from rich.table import Table
 
-    from microconv.cli.context import Context
+    from microconv.queries.templates import Query
     from microconv.questions import Question
-    from microconv.templates import Query
 
 DIALECTS = ("googlesql", "duckdb")
 
@@ -45,9 +44,9 @@ def sql(context: Context, *, name: str | None, dialect: str, estimate: bool, out
     \b
     Examples:
       microconv sql
-      microconv sql analyses/funnel
-      microconv sql analyses/attribution --dialect duckdb
-      microconv sql analyses/attribution --estimate --format json
+      microconv sql analyses/funnels/counts
+      microconv sql analyses/attribution/credits --dialect duckdb
+      microconv sql analyses/attribution/credits --estimate --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
     if name is None:
         if estimate:
@@ -85,7 +84,7 @@ def sql(context: Context, *, name: str | None, dialect: str, estimate: bool, out
 
 
 def _list(output_format: str) -> None:
-    from microconv import templates  # noqa: PLC0415 - `microconv sql --help` must not wait for Jinja
+    from microconv.queries import templates
 
     found = [templates.load(name) for name in templates.names()]
     output.emit(
@@ -114,7 +113,7 @@ def _list(output_format: str) -> None:
 def _translated(query: Query, dialect: str) -> str:
     if dialect == "googlesql":
         return query.sql
-    from microconv.engines.dialect import to_duckdb  # noqa: PLC0415 - sqlglot, for those who ask for a translation
+    from microconv.engines.dialect import to_duckdb
 
     params = tuple((name, kind) for name, (kind, _) in query.params.items())
     return to_duckdb(query.duckdb_form or query.sql, params, pretty=True) + "\n"

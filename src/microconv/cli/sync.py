@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TYPE_CHECKING
 
 import click
 
 from microconv.cli import output
-from microconv.cost import amount, human_bytes, money
+from microconv.cli.context import Context
 from microconv.errors import UsageError
+from microconv.wording import amount, human_bytes, money
 
 if TYPE_CHECKING:
-    from datetime import datetime
-
     from rich.table import Table
 
-    from microconv.cli.context import Context
     from microconv.project import Project
-    from microconv.sync import Estimate, Plan, Scope, SyncResult
+    from microconv.staging import Estimate, Plan, Scope, SyncResult
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 
@@ -60,7 +59,7 @@ def sync(
         raise UsageError("--since is after --until.", hint="Swap them, or leave one out.")
     if only_plan and dry_run:
         raise UsageError("--plan and --dry-run exclude each other.", hint="Ask for one at a time.")
-    from microconv.sync import Scope  # noqa: PLC0415 - `microconv sync --help` must not wait for it
+    from microconv.staging import Scope
 
     scope = Scope(
         since=since.date() if since else None,
@@ -111,7 +110,7 @@ def summary(result: SyncResult) -> str:
 
 
 def _plan(planned: Plan) -> list[Table | str]:
-    from microconv.sync import REASONS  # noqa: PLC0415 - loaded by then
+    from microconv.staging import REASONS
 
     days = [
         (shard.property_id, shard.day.isoformat(), shard.name, human_bytes(shard.bytes), REASONS[day.reason])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -9,15 +10,13 @@ from typing import TYPE_CHECKING
 import click
 
 from microconv.cli import output
+from microconv.cli.context import Context
 from microconv.errors import ConfigError, TaxonomyError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable
-
     from rich.table import Table
 
-    from microconv.cli.context import Context
-    from microconv.config import TaxonomyConfig
+    from microconv.config.sections import TaxonomyConfig
     from microconv.taxonomy import MicroConversion, Taxonomy
 
 _PRESET_HELP = "ecommerce, saas, publisher, lead_generation, or none; default: the configuration's."
@@ -48,7 +47,7 @@ def show(context: Context, *, preset: str | None, output_format: str) -> None:
       microconv -c shop.toml taxonomy show --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
     # pydantic is loaded by this; `microconv --help` must not wait for it.
-    from microconv.taxonomy import load_taxonomy  # noqa: PLC0415
+    from microconv.taxonomy import load_taxonomy
 
     if preset is None:
         configured = _configured(context)
@@ -75,7 +74,7 @@ def validate(context: Context, *, file: Path | None, preset: str | None, output_
       microconv taxonomy validate taxonomy.toml --preset ecommerce
       microconv taxonomy validate draft.toml --preset none --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    from microconv.taxonomy import find_problems, load_taxonomy  # noqa: PLC0415 - as in show
+    from microconv.taxonomy import find_problems, load_taxonomy
 
     # A preset without a file is a question about the preset alone.
     if preset is None:

@@ -7,8 +7,21 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from microconv.demo.calendar import OUTAGE_DAYS
-from microconv.demo.catalogue import (
+from microconv.demo.calendar import OUTAGE_DAYS, Calendar
+from microconv.demo.journeys import (
+    BOUGHT,
+    IN_CART,
+    PAYMENT,
+    SHIPPING,
+    Bools,
+    Integers,
+    Journeys,
+    chance,
+    product_of_view,
+    some,
+)
+from microconv.demo.journeys import CHECKOUT as CHECKOUT_STAGE
+from microconv.demo.shop import (
     CART,
     CHECKOUT,
     CODES,
@@ -24,14 +37,9 @@ from microconv.demo.catalogue import (
     THANKS,
     THANKS_AGAIN,
 )
-from microconv.demo.model import BOUGHT, IN_CART, PAYMENT, SHIPPING, chance, product_of_view, some
-from microconv.demo.model import CHECKOUT as CHECKOUT_STAGE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from microconv.demo.calendar import Calendar
-    from microconv.demo.model import Bools, Integers, Journeys
 
 EXACT_DUPLICATE_SHARE: Final = 0.004
 LATE_SHARE: Final = 0.03

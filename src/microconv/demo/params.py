@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pyarrow as pa
 
-from microconv.demo import schema
+from microconv.demo import eras
+from microconv.demo.journeys import Bools, Integers
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from microconv.demo.model import Bools, Integers
 
 
 class ParamColumns:
@@ -90,9 +89,9 @@ class ParamColumns:
                 pa.nulls(total, pa.float64()),
                 pa.array(doubles, mask=~has_double),
             ],
-            fields=list(schema.PARAM.field("value").type),
+            fields=list(eras.PARAM.field("value").type),
         )
         entries = pa.StructArray.from_arrays(
-            [pa.array(self._keys).take(pa.array(keys)), value], fields=list(schema.PARAM)
+            [pa.array(self._keys).take(pa.array(keys)), value], fields=list(eras.PARAM)
         )
         return pa.ListArray.from_arrays(pa.array(offsets), entries)

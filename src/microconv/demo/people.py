@@ -4,18 +4,13 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import numpy as np
 
-from microconv.demo.catalogue import PLACES
-from microconv.demo.model import some
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from microconv.demo.catalogue import Place
-    from microconv.demo.model import Bools, Integers
+from microconv.demo.journeys import Bools, Integers, some
+from microconv.demo.shop import PLACES, Place
 
 IDENTITY_COLUMNS: Final = ("user_id", "email", "phone", "first_name", "last_name", "country", "postal_code")
 CONSENT_COLUMNS: Final = ("user_id", "ad_user_data", "ad_personalization", "changed_at")

@@ -7,14 +7,18 @@ only the lists of parameters and items are put together anew, by scattering flat
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from microconv.demo import schema
-from microconv.demo.catalogue import (
+from microconv.demo import eras
+from microconv.demo.calendar import Calendar
+from microconv.demo.events import CART_EVENTS, Events, cart_products
+from microconv.demo.journeys import Bools, Integers, Journeys
+from microconv.demo.params import ParamColumns
+from microconv.demo.shop import (
     CATEGORIES,
     CHANNELS,
     CODES,
@@ -31,13 +35,6 @@ from microconv.demo.catalogue import (
     USD_PER_EUR,
     Channel,
 )
-from microconv.demo.events import CART_EVENTS, cart_products
-from microconv.demo.params import ParamColumns
-
-if TYPE_CHECKING:
-    from microconv.demo.calendar import Calendar
-    from microconv.demo.events import Events
-    from microconv.demo.model import Bools, Integers, Journeys
 
 _HOST = SITE.removeprefix("https://")
 _ARRIVAL = [CODES[name] for name in ("first_visit", "session_start", "page_view")]
@@ -55,11 +52,11 @@ class Era:
     @property
     def schema(self) -> pa.Schema:
         """The shard's columns in order."""
-        kept = [field for field in schema.SCHEMA if self.has_newer_columns or field.name not in schema.NEWER_COLUMNS]
+        kept = [field for field in eras.SCHEMA if self.has_newer_columns or field.name not in eras.NEWER_COLUMNS]
         if not self.has_last_click:
-            kept = [field for field in kept if field.name != schema.LAST_CLICK_COLUMN]
+            kept = [field for field in kept if field.name != eras.LAST_CLICK_COLUMN]
         if not self.has_newer_columns:
-            kept = [field.with_type(pa.list_(schema.OLD_ITEM)) if field.name == "items" else field for field in kept]
+            kept = [field.with_type(pa.list_(eras.OLD_ITEM)) if field.name == "items" else field for field in kept]
         return pa.schema(kept)
 
 
@@ -119,7 +116,7 @@ class RowBuilder:
                 "batch_ordering_id": events.batch_ordering_id,
             }
         if era.has_last_click:
-            columns[schema.LAST_CLICK_COLUMN] = words.last_clicks.take(pa.array(channel, mask=~has_consent))
+            columns[eras.LAST_CLICK_COLUMN] = words.last_clicks.take(pa.array(channel, mask=~has_consent))
         return pa.table([_typed(columns.get(field.name), field, count) for field in era.schema], schema=era.schema)
 
     def _params(self, events: Events, gclid: pa.Array, has_consent: Bools) -> pa.ListArray:
@@ -211,8 +208,8 @@ class RowBuilder:
             "tax_value": pa.array(np.round(events.value * 19 / 119, 2), mask=~buys),
             "transaction_id": _transaction_ids(np.where(buys, sessions.transaction[events.session], -1)),
         }
-        arrays = [_typed(fields.get(field.name), field, len(events)) for field in schema.ECOMMERCE]
-        return pa.StructArray.from_arrays(arrays, fields=list(schema.ECOMMERCE), mask=pa.array(events.value <= 0))
+        arrays = [_typed(fields.get(field.name), field, len(events)) for field in eras.ECOMMERCE]
+        return pa.StructArray.from_arrays(arrays, fields=list(eras.ECOMMERCE), mask=pa.array(events.value <= 0))
 
     def _items(self, events: Events, words: pa.Array) -> pa.ListArray:
         sessions = self._journeys.sessions
@@ -244,9 +241,9 @@ class RowBuilder:
         clicked = pa.array(arrives & self._words.has_gclid[channel])
         arrays = [
             pc.if_else(clicked, gclid, None) if field.name == "gclid" else words.field(field.name)
-            for field in schema.COLLECTED_TRAFFIC_SOURCE
+            for field in eras.COLLECTED_TRAFFIC_SOURCE
         ]
-        return pa.StructArray.from_arrays(arrays, fields=list(schema.COLLECTED_TRAFFIC_SOURCE), mask=pa.array(~arrives))
+        return pa.StructArray.from_arrays(arrays, fields=list(eras.COLLECTED_TRAFFIC_SOURCE), mask=pa.array(~arrives))
 
 
 class _Words:
@@ -270,10 +267,10 @@ class _Words:
                 {"analytics_storage": "No", "ads_storage": "No", "uses_transient_token": "Yes"},
                 {"analytics_storage": "Yes", "ads_storage": "Yes", "uses_transient_token": "No"},
             ],
-            schema.PRIVACY,
+            eras.PRIVACY,
         )
-        self.user_ltv = pa.array([{"revenue": 0.0, "currency": CURRENCY}], schema.USER_LTV)
-        self.dimensions = pa.array([{"hostname": _HOST}], schema.EVENT_DIMENSIONS)
+        self.user_ltv = pa.array([{"revenue": 0.0, "currency": CURRENCY}], eras.USER_LTV)
+        self.dimensions = pa.array([{"hostname": _HOST}], eras.EVENT_DIMENSIONS)
         self.devices = pa.array(
             [
                 {
@@ -292,18 +289,18 @@ class _Words:
                 for device in DEVICES
                 for place in PLACES
             ],
-            schema.DEVICE,
+            eras.DEVICE,
         )
-        self.places = pa.array([{**place._asdict(), "metro": "(not set)"} for place in PLACES], schema.GEO)
+        self.places = pa.array([{**place._asdict(), "metro": "(not set)"} for place in PLACES], eras.GEO)
         self.traffic_sources = pa.array(
             [
                 {"source": channel.source, "medium": channel.medium, "name": channel.campaign or _campaign(channel)}
                 for channel in CHANNELS
             ],
-            schema.TRAFFIC_SOURCE,
+            eras.TRAFFIC_SOURCE,
         )
-        self.collected = pa.array([_collected(channel) for channel in CHANNELS], schema.COLLECTED_TRAFFIC_SOURCE)
-        self.last_clicks = pa.array([_last_click(channel) for channel in CHANNELS], schema.LAST_CLICK)
+        self.collected = pa.array([_collected(channel) for channel in CHANNELS], eras.COLLECTED_TRAFFIC_SOURCE)
+        self.last_clicks = pa.array([_last_click(channel) for channel in CHANNELS], eras.LAST_CLICK)
         items = [
             _item(product, quantity, bought=bought, in_list=in_list)
             for product in range(len(PRODUCTS))
@@ -311,8 +308,8 @@ class _Words:
             for bought in (False, True)
             for in_list in (False, True)
         ]
-        self.items = pa.array([{**item, "item_params": []} for item in items], schema.ITEM)
-        self.old_items = pa.array(items, schema.OLD_ITEM)
+        self.items = pa.array([{**item, "item_params": []} for item in items], eras.ITEM)
+        self.old_items = pa.array(items, eras.OLD_ITEM)
 
 
 def _campaign(channel: Channel) -> str:
@@ -400,10 +397,10 @@ def _user_properties(known: Bools, at: Integers) -> pa.ListArray:
     count = int(known.sum())
     club = pa.repeat("club", count)
     values = {"string_value": club, "set_timestamp_micros": pa.array(at[known])}
-    fields = list(schema.PROPERTY.field("value").type)
+    fields = list(eras.PROPERTY.field("value").type)
     value = pa.StructArray.from_arrays(
         [_typed(values.get(field.name), field, count) for field in fields], fields=fields
     )
-    entries = pa.StructArray.from_arrays([pa.repeat("membership", count), value], fields=list(schema.PROPERTY))
+    entries = pa.StructArray.from_arrays([pa.repeat("membership", count), value], fields=list(eras.PROPERTY))
     offsets = np.concatenate([[0], np.cumsum(known)]).astype(np.int32)
     return pa.ListArray.from_arrays(pa.array(offsets), entries)

@@ -4,28 +4,26 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING, Any, Final
+from datetime import date
+from typing import Any, Final
 
 import numpy as np
 
-from microconv.demo.calendar import INTRADAY, NDJSON_DAY, NEW_COLUMNS_FROM, OUTAGE_DAYS
-from microconv.demo.catalogue import AI_ASSISTANT, CHANNELS, DEVICES, DIRECT, REFERRAL, THANKS_AGAIN, WRONG_UTM
-from microconv.demo.model import (
+from microconv.demo.calendar import INTRADAY, NDJSON_DAY, NEW_COLUMNS_FROM, OUTAGE_DAYS, Calendar
+from microconv.demo.events import Events
+from microconv.demo.journeys import (
     BUY_PROBABILITY,
     GUIDE_FACTOR,
     GUIDE_PROBABILITY,
     KNOWN_PATH,
     KNOWN_PATH_GAP_DAYS,
     VIDEO_PROBABILITY,
+    Bools,
+    Integers,
+    Journeys,
 )
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from microconv.demo.calendar import Calendar
-    from microconv.demo.events import Events
-    from microconv.demo.model import Bools, Integers, Journeys
-    from microconv.demo.people import PeopleTruth
+from microconv.demo.people import PeopleTruth
+from microconv.demo.shop import AI_ASSISTANT, CHANNELS, DEVICES, DIRECT, REFERRAL, THANKS_AGAIN, WRONG_UTM
 
 
 @dataclass(frozen=True)

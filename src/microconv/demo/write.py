@@ -3,39 +3,26 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from datetime import date
 from importlib import resources
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
-from microconv.demo.calendar import DAYS, INTRADAY, LATE_DAY, NDJSON_DAY, NEW_COLUMNS_FROM, demo_calendar
-from microconv.demo.events import (
-    Events,
-    events_of_day,
-    late_rows,
-    split_at,
-    with_exact_duplicates,
-    without_outage,
-)
-from microconv.demo.files import write_ndjson, write_parquet
-from microconv.demo.model import plan_journeys
-from microconv.demo.people import write_people
+from microconv.demo.calendar import DAYS, INTRADAY, LATE_DAY, NDJSON_DAY, NEW_COLUMNS_FROM, Calendar, demo_calendar
+from microconv.demo.events import Events, events_of_day, late_rows, split_at, with_exact_duplicates, without_outage
+from microconv.demo.formats import write_ndjson, write_parquet
+from microconv.demo.journeys import Integers, Journeys, plan_journeys
+from microconv.demo.people import PeopleTruth, write_people
 from microconv.demo.rows import Era, RowBuilder, user_ids
-from microconv.demo.truths import LateDay, Tally
+from microconv.demo.truths import LateDay, Tally, Truths
 from microconv.errors import EngineError, UsageError
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
-    from datetime import date
-    from pathlib import Path
-
     import pyarrow as pa
-
-    from microconv.demo.calendar import Calendar
-    from microconv.demo.model import Integers, Journeys
-    from microconv.demo.people import PeopleTruth
-    from microconv.demo.truths import Truths
 
 FEWEST_EVENTS: Final = 1_000
 MARKER: Final = ".microconv-demo"

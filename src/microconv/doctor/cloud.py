@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from datetime import timedelta
 from functools import partial
-from typing import TYPE_CHECKING
 
-from microconv import templates
-from microconv.bigquery.connection import ONE_TRY
+from microconv.clients.bigquery import ONE_TRY
 from microconv.doctor.findings import Verdict, failure, ok, skipped, to_do, warning
+from microconv.doctor.patient import Patient
 from microconv.errors import MicroconvError
-
-if TYPE_CHECKING:
-    from microconv.doctor.patient import Patient
-    from microconv.exports import Shard
+from microconv.exports import Shard
+from microconv.queries import templates
 
 _LARGEST_DRIFT = timedelta(minutes=5)
 _UNUSED = "Neither the engine nor a source is BigQuery."
@@ -63,7 +60,7 @@ def storage(patient: Patient) -> Verdict:
     client = patient.project.connection.storage
     if client is None:
         return skipped("engine.api_endpoint is set and engine.storage_endpoint is not: results come by REST, slowly.")
-    from google.cloud.bigquery_storage_v1 import types  # noqa: PLC0415 - `microconv --help` must not wait for it
+    from google.cloud.bigquery_storage_v1 import types
 
     payer = f"projects/{patient.project.connection.client.project}"
     for shard in patient.newest:

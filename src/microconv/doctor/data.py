@@ -4,16 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from datetime import date, timedelta
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
-from microconv import tables
 from microconv.doctor.findings import Verdict, failure, ok, skipped, to_do, warning
+from microconv.doctor.patient import Patient
 from microconv.errors import SourceError
-from microconv.sync import Scope, compare, is_at_cap
-
-if TYPE_CHECKING:
-    from microconv.doctor.patient import Patient
+from microconv.staging import Scope, compare, is_at_cap, mc_tables
 
 _OLDEST_DAYS = 2
 """GA4 delivers a daily table within a day, at times within two."""
@@ -90,12 +86,12 @@ def versions(patient: Patient) -> Verdict:
     known = {name: version for name, version in patient.versions.items() if version is not None}
     if not known:
         return skipped(_NOTHING_STAGED)
-    newer = [name for name, version in known.items() if version > tables.TABLES[name].version]
+    newer = [name for name, version in known.items() if version > mc_tables.TABLES[name].version]
     if newer:
         return failure(
             f"A newer microconv wrote {', '.join(newer)}.", "Upgrade this one, or set the engine to another place."
         )
-    older = [name for name, version in patient.versions.items() if (version or 0) < tables.TABLES[name].version]
+    older = [name for name, version in patient.versions.items() if (version or 0) < mc_tables.TABLES[name].version]
     if older:
         return warning(f"An older microconv wrote {', '.join(older)}.", "The next `microconv sync` brings them up.")
     return ok("All tables have the version of this microconv.")

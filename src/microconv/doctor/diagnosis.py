@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING
 
+from microconv.config.sections import Config
 from microconv.doctor import cloud, data, local
 from microconv.doctor.findings import Check, Finding, Verdict, failure, skipped, to_do
 from microconv.doctor.patient import Patient
 from microconv.errors import LockedError, MicroconvError
-
-if TYPE_CHECKING:
-    from microconv.config import Config
 
 _STAGED = ("configuration", "credentials", "jobs", "database")
 CHECKS = (

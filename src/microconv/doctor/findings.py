@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from microconv.doctor.patient import Patient
-    from microconv.errors import MicroconvError
+from microconv.doctor.patient import Patient
+from microconv.errors import MicroconvError
 
 Status = Literal["ok", "warning", "failure", "skipped"]
 

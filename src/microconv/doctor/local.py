@@ -6,17 +6,13 @@ import importlib.metadata
 import os
 import re
 import shutil
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from microconv.cost import human_bytes
 from microconv.doctor.findings import Verdict, failure, ok, skipped, warning
+from microconv.doctor.patient import Patient
 from microconv.errors import LockedError, TaxonomyError
 from microconv.questions import questions
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from microconv.doctor.patient import Patient
+from microconv.wording import human_bytes
 
 _ROOM_NEEDED = 2
 """Times the size of the database that a sync of everything may take beside it: the new tables, and what is spilled."""
@@ -43,7 +39,7 @@ def configuration(patient: Patient) -> Verdict:
 def taxonomy(patient: Patient) -> Verdict:
     """Load the taxonomy, and look for what the configuration names in it."""
     loaded = patient.project.taxonomy
-    for template in ("analyses/funnel", "segments/members", "analyses/attribution"):
+    for template in ("analyses/funnels/counts", "segments/members", "analyses/attribution/credits"):
         try:
             questions(template, patient.config, loaded)
         except TaxonomyError as error:

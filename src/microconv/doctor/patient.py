@@ -4,22 +4,20 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from microconv import runs, staging, tables
-from microconv.bigquery.connection import ONE_TRY
-from microconv.bigquery.wording import in_our_words
+from microconv.clients.bigquery import ONE_TRY
+from microconv.clients.failures import in_our_words
+from microconv.config.sections import Config
 from microconv.errors import EngineError
+from microconv.exports import Shard, Source
 from microconv.project import Project
+from microconv.staging import batch_queries, mc_tables, runs
 
 if TYPE_CHECKING:
-    from datetime import date, datetime
-
     from google.cloud import bigquery
-
-    from microconv.config import Config
-    from microconv.exports import Shard, Source
 
 AnswerT = TypeVar("AnswerT")
 
@@ -93,7 +91,7 @@ class Patient:
         Raises:
             EngineError: it failed, or what was asked for is not there.
         """
-        from google.api_core import exceptions as api  # noqa: PLC0415 - `microconv --help` must not wait for it
+        from google.api_core import exceptions as api
 
         try:
             return self.project.connection.call(what, function)
@@ -104,7 +102,7 @@ class Patient:
         self, sql: str, what: str, *, project: str | None = None, dataset: str | None = None
     ) -> bigquery.QueryJob:
         """Have BigQuery check a query, which is free and runs nothing."""
-        from google.cloud import bigquery  # noqa: PLC0415 - `microconv --help` must not wait for it
+        from google.cloud import bigquery
 
         settings = bigquery.QueryJobConfig(dry_run=True, use_query_cache=False)
         if project and dataset:
@@ -122,7 +120,7 @@ class Patient:
 
     def dataset(self, project: str, name: str) -> bigquery.Dataset | None:
         """Return a dataset's metadata; None when there is no such dataset."""
-        from google.cloud import bigquery  # noqa: PLC0415 - `microconv --help` must not wait for it
+        from google.cloud import bigquery
 
         client = self.project.connection.client
         reference = bigquery.DatasetReference(project, name)
@@ -136,7 +134,7 @@ class Patient:
 
     def rows(self, table: str) -> list[dict[str, Any]]:
         """Return all rows of a small table of the working dataset, not by a query: queries are billed."""
-        from google.cloud import bigquery  # noqa: PLC0415 - `microconv --help` must not wait for it
+        from google.cloud import bigquery
 
         client = self.project.connection.client
         engine = self.config.engine
@@ -152,7 +150,7 @@ class Patient:
         return self._if_there(f"reading {table}", read) or []
 
     def _if_there(self, what: str, function: Callable[[], AnswerT]) -> AnswerT | None:
-        from google.api_core import exceptions as api  # noqa: PLC0415 - `microconv --help` must not wait for it
+        from google.api_core import exceptions as api
 
         try:
             return self.project.connection.call(what, function)
@@ -168,8 +166,8 @@ class Patient:
     def versions(self) -> dict[str, int | None]:
         """The schema version of each staged table; None where it is missing."""
         if not self.has_database:
-            return dict.fromkeys(tables.TABLES)
-        return {name: self.project.engine.version(name) for name in tables.TABLES}
+            return dict.fromkeys(mc_tables.TABLES)
+        return {name: self.project.engine.version(name) for name in mc_tables.TABLES}
 
     @property
     def is_staged(self) -> bool:
@@ -181,7 +179,7 @@ class Patient:
         """The staged days, with the columns of `sql/staging/staged_shards.sql`."""
         if not self.is_bigquery:
             version = self.versions["mc_shards"] or 1
-            found: list[Mapping[str, Any]] = self.project.engine.query(staging.staged_shards(version)).to_pylist()
+            found: list[Mapping[str, Any]] = self.project.engine.query(batch_queries.staged_shards(version)).to_pylist()
             return found
         taxonomies = {row["run_id"]: row["taxonomy_fingerprint"] for row in self.rows("mc_runs") or ()}
         absent = {"carried_columns": None}  # by an older version
@@ -195,7 +193,7 @@ class Patient:
         """The latest runs, the latest first."""
         if not self.is_bigquery:
             return runs.list_runs(self.project.engine, limit=_RUNS)
-        absent: dict[str, Any] = dict.fromkeys(tables.RUNS.column_names)
+        absent: dict[str, Any] = dict.fromkeys(mc_tables.RUNS.column_names)
         found = [runs.Run(**{**absent, **row}) for row in self.rows("mc_runs")]
         return tuple(sorted(found, key=lambda run: (run.started_at, run.run_id), reverse=True))[:_RUNS]
 

@@ -4,19 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from datetime import date
+from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
+from microconv.engines.tables import Column, Table
 from microconv.errors import EngineError
+from microconv.exports import Shard, ShardSchema
+from microconv.queries.templates import Query, Value
 
 if TYPE_CHECKING:
-    from datetime import date
-    from types import TracebackType
-
     import pyarrow as pa
-
-    from microconv.exports import Shard, ShardSchema
-    from microconv.tables import Column, Table
-    from microconv.templates import Query, Value
 
 
 RAW_EVENTS = "raw_events"

@@ -6,8 +6,9 @@ implementation. What the subset leaves out may still translate, and mean somethi
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import sqlglot
 from sqlglot import exp
@@ -16,9 +17,6 @@ from sqlglot.errors import ErrorLevel, SqlglotError
 from sqlglot.generators.duckdb import DuckDBGenerator
 
 from microconv.errors import TemplateError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
 
 # Under these an integer literal stays as it is: it takes the type of what it is compared with, or must be a bare or a
 # 32-bit number. Everywhere else its own type reaches a result or a calculation.

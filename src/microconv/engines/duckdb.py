@@ -8,23 +8,20 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
 from microconv.engines.base import RAW_EVENTS, AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, check_version
 from microconv.engines.dialect import to_duckdb
+from microconv.engines.tables import Column, Table
 from microconv.errors import EngineError, LockedError, SourceError
-from microconv.exports import RAW_COLUMNS, columns_of, struct_fields
+from microconv.exports import RAW_COLUMNS, Shard, ShardSchema, columns_of, struct_fields
+from microconv.queries.templates import Query, Value
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import pyarrow as pa
-
-    from microconv.exports import Shard, ShardSchema
-    from microconv.tables import Column, Table
-    from microconv.templates import Query, Value
 
 _TYPES = {
     "STRING": "VARCHAR",
@@ -255,7 +252,7 @@ def _values(query: Query) -> dict[str, Value]:
 
 def _whole_numbers(table: pa.Table) -> pa.Table:
     """Give back sums of INT64 as INT64, as GoogleSQL does: DuckDB sums into 128 bits, decimals in Arrow."""
-    import pyarrow as pa  # noqa: PLC0415 - the caller has it loaded; here only its types are needed
+    import pyarrow as pa
 
     for index, column in enumerate(table.schema):
         if pa.types.is_decimal(column.type) and column.type.scale == 0:

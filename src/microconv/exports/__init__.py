@@ -3,8 +3,8 @@
 What BigQuery needs is imported from `tables` and `pull` where it is used: exports of files need none of its libraries.
 """
 
-from microconv.exports.files import FileSource, ShardName, classify_shard, list_shards, read_schema
-from microconv.exports.model import (
+from microconv.exports.file_source import FileSource, ShardName, classify_shard, list_shards, read_schema
+from microconv.exports.shards import (
     BASIC_LEAVES,
     ITEM_FIELDS,
     PRECEDENCE,

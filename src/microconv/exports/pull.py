@@ -13,12 +13,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from microconv.atomic import replacing
 from microconv.errors import EngineError, SourceError
-from microconv.exports.files import read_schema
-from microconv.exports.model import OpenShard, Shard
+from microconv.exports.file_source import read_schema
 from microconv.exports.reading import TableReader
-from microconv.exports.tables import TableSource, table_of, vanished
+from microconv.exports.shards import OpenShard, Shard
+from microconv.exports.table_source import TableSource, table_of, vanished
+from microconv.files import replacing
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -67,7 +67,7 @@ class PulledSource:
             VanishedError: the table is no longer there.
             SourceError: it cannot be read.
         """
-        from google.api_core import exceptions as api  # noqa: PLC0415 - `microconv --help` must not wait for it
+        from google.api_core import exceptions as api
 
         if _is_copy(self.path(shard), shard):
             return 0
@@ -111,7 +111,7 @@ class PulledSource:
 
     def _pull(self, shard: Shard, path: Path) -> Shard:
         """Copy a table to `path`, and return the shard as it is after that: of another one the file is no copy."""
-        from google.api_core import exceptions as api  # noqa: PLC0415 - `microconv --help` must not wait for it
+        from google.api_core import exceptions as api
 
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -140,7 +140,7 @@ class PulledSource:
 
     def _download(self, shard: Shard, path: Path) -> int:
         """Write the rows of a table into a Parquet file, and return how many there were."""
-        import pyarrow.parquet as pq  # noqa: PLC0415 - only a sync writes copies
+        import pyarrow.parquet as pq
 
         reader = self._reader(shard)
         reading = reader.open()
@@ -176,7 +176,7 @@ class _RowGroups:
 
     def flush(self) -> None:
         """Write what is held."""
-        import pyarrow as pa  # noqa: PLC0415 - the caller has it loaded
+        import pyarrow as pa
 
         if self._held:
             self.writer.write_table(pa.Table.from_batches(self._held, self.schema))
@@ -199,7 +199,7 @@ def _state(shard: Shard) -> bytes:
 
 def _is_copy(path: Path, shard: Shard) -> bool:
     """Whether a file is the whole copy of a table in this state."""
-    import pyarrow.parquet as pq  # noqa: PLC0415 - only a sync reads footers
+    import pyarrow.parquet as pq
 
     try:
         with path.open("rb") as file:

@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, TypeAlias
 
-from microconv.bigquery.connection import ONE_TRY
+from microconv.clients.bigquery import ONE_TRY, Connection
 from microconv.errors import SourceError
-from microconv.exports.model import columns_of
+from microconv.exports.shards import columns_of
 
 if TYPE_CHECKING:
     import pyarrow as pa
     from google.cloud.bigquery_storage import BigQueryReadClient
     from google.cloud.bigquery_storage_v1.types import ReadSession
-
-    from microconv.bigquery.connection import Connection
 
 Stream: TypeAlias = "Callable[[int], Iterator[pa.RecordBatch]]"
 """A part of the rows, in an order that does not change: given how many were read already, it reads the others."""
@@ -116,7 +114,7 @@ class TableReader:
             yield batch
 
     def _open_storage(self, storage: BigQueryReadClient) -> Reading:
-        import pyarrow as pa  # noqa: PLC0415 - only a sync reads rows
+        import pyarrow as pa
 
         session = self._session(storage, self.leaves)
         schema = pa.ipc.read_schema(pa.py_buffer(session.arrow_schema.serialized_schema))
@@ -137,7 +135,7 @@ class TableReader:
         return Reading(schema, tuple(stream(each.name) for each in session.streams))
 
     def _session(self, storage: BigQueryReadClient, fields: Iterable[str]) -> ReadSession:
-        from google.cloud.bigquery_storage_v1 import types  # noqa: PLC0415 - `microconv --help` must not wait for it
+        from google.cloud.bigquery_storage_v1 import types
 
         wanted = types.ReadSession(
             table=f"projects/{self.project}/datasets/{self.dataset}/tables/{self.table}",
@@ -157,7 +155,7 @@ class TableReader:
         )
 
     def _open_rest(self) -> Reading:
-        from google.cloud.bigquery import DatasetReference  # noqa: PLC0415 - `microconv --help` must not wait for it
+        from google.cloud.bigquery import DatasetReference
 
         client = self.connection.client
         reference = DatasetReference(self.project, self.dataset).table(self.table)

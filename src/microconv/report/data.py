@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from datetime import datetime
 
+from microconv.analyses.attribution.results import AttributionResult
+from microconv.analyses.channels import ChannelResult
+from microconv.analyses.funnels.results import FunnelResult
+from microconv.audit.coverage import CoverageResult
 from microconv.errors import UsageError
-
-if TYPE_CHECKING:
-    from datetime import datetime
-
-    from microconv.analyses.attribution.results import AttributionResult
-    from microconv.analyses.funnels.results import FunnelResult
-    from microconv.analyses.results import ChannelResult, CoverageResult, StagedSummary
+from microconv.staging.summary import StagedSummary
 
 
 @dataclass(frozen=True)

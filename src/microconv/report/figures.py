@@ -8,18 +8,15 @@ from __future__ import annotations
 
 import html
 import json
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from microconv.analyses.channels import ChannelSessions
+from microconv.analyses.funnels.results import FunnelResult
 from microconv.report import wording
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from microconv.analyses.funnels.results import FunnelResult
-    from microconv.analyses.results import ChannelSessions
 
 Figure = dict[str, Any]
 """A plotly figure as JSON data: `data` and `layout`, NaN as null."""

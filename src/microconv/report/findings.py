@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
+from microconv.analyses.attribution.results import AttributionResult
+from microconv.audit.coverage import Outage
 from microconv.report import wording
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from microconv.analyses.attribution.results import AttributionResult
-    from microconv.analyses.results import Outage
-    from microconv.report.data import ReportData
+from microconv.report.data import ReportData
 
 Severity = Literal["problem", "warning", "note"]
 

@@ -6,12 +6,9 @@ import calendar
 from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
-from typing import TYPE_CHECKING
 
+from microconv.audit.coverage import CoverageDay, CoverageResult
 from microconv.report import wording
-
-if TYPE_CHECKING:
-    from microconv.analyses.results import CoverageDay, CoverageResult
 
 MAX_DAYS = 180
 LEVELS = 4

@@ -4,24 +4,20 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from importlib.resources import files
-from typing import TYPE_CHECKING
 from zoneinfo import ZoneInfo
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from microconv.report import wording
+from microconv.report.data import ReportData
 from microconv.report.figures import plotly_script
 from microconv.report.findings import findings
 from microconv.report.sections import sections
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from microconv.analyses.results import StagedSummary
-    from microconv.report.data import ReportData
+from microconv.staging.summary import StagedSummary
 
 
 def page(data: ReportData) -> str:

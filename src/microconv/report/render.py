@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from pathlib import Path
 
-from microconv.atomic import replacing
 from microconv.errors import DestinationError
-
-if TYPE_CHECKING:
-    from pathlib import Path
-
-    from microconv.report.data import ReportData
+from microconv.files import replacing
+from microconv.report.data import ReportData
 
 
 def render_report(data: ReportData) -> str:
     """Return the whole page as HTML: styles, scripts and numbers inside, nothing to be fetched."""
-    from microconv.report.page import page  # noqa: PLC0415 - jinja2 and plotly are only for those who render
+    from microconv.report.page import page
 
     return page(data)
 

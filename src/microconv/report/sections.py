@@ -7,17 +7,15 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import TYPE_CHECKING
 
+from microconv.analyses.attribution.results import AttributionResult
+from microconv.analyses.channels import ChannelResult
+from microconv.analyses.funnels.results import FunnelResult
+from microconv.audit.coverage import CoverageResult
 from microconv.report import wording
+from microconv.report.data import ReportData
 from microconv.report.figures import SYMBOLS, Figure, channel_figure, credit_figure, funnel_figure
 from microconv.report.heat import HeatMap, heat_map
-
-if TYPE_CHECKING:
-    from microconv.analyses.attribution.results import AttributionResult
-    from microconv.analyses.funnels.results import FunnelResult
-    from microconv.analyses.results import ChannelResult, CoverageResult
-    from microconv.report.data import ReportData
 
 CHART_TOUCHPOINTS = 12
 AGREEMENT_SHARE = 0.02

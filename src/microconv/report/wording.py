@@ -5,10 +5,7 @@ from __future__ import annotations
 import calendar
 import math
 import re
-from typing import TYPE_CHECKING
-
-if TYPE_CHECKING:
-    from datetime import date
+from datetime import date
 
 THIN_SPACE = "\u202f"
 """Narrow no-break space: separates thousands, and never breaks a number over two lines."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from microconv.taxonomy.loading import PRESETS, find_problems, load_taxonomy
+from microconv.taxonomy.load import PRESETS, find_problems, load_taxonomy
 from microconv.taxonomy.model import CarriedParameter, Condition, MicroConversion, Taxonomy
 
 __all__ = [

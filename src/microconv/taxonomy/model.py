@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal, get_args
 
 from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
-from microconv.conditions import Comparison
 from microconv.errors import TaxonomyError
+from microconv.queries.conditions import Comparison
 
 Kind = Literal["milestone", "secondary", "macro"]
 Stage = Literal["awareness", "consideration", "decision", "post_sale"]
@@ -214,6 +214,21 @@ class Taxonomy:
                 hint=f"It has: {', '.join(self.ids)}.",
             )
         return self._by_id[entry_id]
+
+    def counted_id(self, entry_id: str, *, named_by: str) -> str:
+        """Return the id under which occurrences of `entry_id` are staged: a deprecated entry counts as its replacement.
+
+        Args:
+            entry_id: As the configuration writes it.
+            named_by: What names the entry (`funnel "checkout"`), for the message.
+
+        Raises:
+            TaxonomyError: The taxonomy has no such entry; the message says who named it and which ids come near.
+        """
+        try:
+            return self.entry(entry_id).counts_as
+        except TaxonomyError as error:
+            raise TaxonomyError(f"In {named_by}: {error.message}", hint=error.hint) from None
 
     def rank(self, entry_id: str) -> int:
         """Return the place of an entry in the journey, 1 to n: by stage, then by position in the file.

@@ -7,24 +7,19 @@ import errno
 import hashlib
 import json
 import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date
-from typing import TYPE_CHECKING, Any, cast, get_args
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any, cast, get_args
 
-from microconv.activation.audience import AudienceRow, IdentityKind, build_audience
-from microconv.activation.files import FileSet
+from microconv.activation.audience.build import Audience, AudienceRow, IdentityKind, build_audience
+from microconv.activation.audience.normalise import GOOGLE, PLAIN, Normalisation
+from microconv.activation.audience.people import ConsentRecord, Person
 from microconv.activation.guards import check_shrink
-from microconv.activation.normalise import GOOGLE, PLAIN, Normalisation
 from microconv.errors import DestinationError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-    from datetime import datetime
-    from pathlib import Path
-
-    from microconv.activation.audience import Audience
-    from microconv.activation.people import ConsentRecord, Person
-    from microconv.segments import Member
+from microconv.files import FileSet
+from microconv.segments.members import Member
 
 MANIFEST_VERSION = 1
 _SEGMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*")

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Iterator
 
 from microconv.analyses.attribution.query import MOST_STEPS, MOST_TOUCHPOINTS, PATH_MODELS, is_limited
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from microconv.config import AttributionConfig
+from microconv.config.sections import AttributionConfig
 
 _SESSIONS = {
     "channel_group": "its default channel group",

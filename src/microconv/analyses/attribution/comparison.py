@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,17 +16,13 @@ from microconv.analyses.attribution.paths import Paths, total_by
 from microconv.analyses.attribution.query import ACTOR_GROUPS, PATH_MODELS, attribution_query, paths_query
 from microconv.analyses.attribution.shapley import shapley
 from microconv.analyses.attribution.stability import FEWEST_GROUPS, Recalculated, StabilityResult, stability
+from microconv.config.sections import AttributionConfig
+from microconv.engines.base import Engine
+from microconv.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from datetime import date
-
     import pyarrow as pa
     from numpy.typing import NDArray
-
-    from microconv.config import AttributionConfig
-    from microconv.engines.base import Engine
-    from microconv.taxonomy import Taxonomy
 
     Array = NDArray[np.float64]
 
@@ -126,8 +124,8 @@ class _Journeys:
 
 def _journeys(table: pa.Table, config: AttributionConfig, touchpoints: Sequence[str]) -> list[_Journeys]:
     """Read the journeys within each window."""
-    import pyarrow as pa  # noqa: PLC0415 - slow to import
-    import pyarrow.compute as pc  # noqa: PLC0415 - as above
+    import pyarrow as pa
+    import pyarrow.compute as pc
 
     found = []
     for number in range(1, len(config.windows) + 1):

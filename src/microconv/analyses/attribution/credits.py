@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import date
 from typing import TYPE_CHECKING, Any
 
 from microconv.analyses.attribution.assumptions import assumptions_of
@@ -17,22 +19,24 @@ from microconv.analyses.attribution.query import (
     paths_query,
     spend_query,
 )
-from microconv.analyses.attribution.results import AttributionCredit, AttributionResult, RemovalEffect, Untouched
-from microconv.analyses.channels import summary
-from microconv.analyses.results import OTHER
+from microconv.analyses.attribution.results import (
+    AttributionCredit,
+    AttributionResult,
+    RemovalEffect,
+    ReturnResult,
+    Untouched,
+)
+from microconv.analyses.attribution.spend import Spend
+from microconv.config.sections import AttributionConfig
+from microconv.engines.base import Engine
 from microconv.errors import ConfigError
+from microconv.result import OTHER
+from microconv.staging.summary import summary
+from microconv.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from datetime import date
-
     import numpy as np
     from numpy.typing import NDArray
-
-    from microconv.analyses.attribution.spend import ReturnResult, Spend
-    from microconv.config import AttributionConfig
-    from microconv.engines.base import Engine
-    from microconv.taxonomy import Taxonomy
 
     Earned = Mapping[str, tuple[float, float]]
     """Credit and value by touchpoint."""
@@ -53,8 +57,8 @@ def attribution(
 ) -> AttributionResult:
     """Credit touchpoints for a conversion by every configured model, within every configured window.
 
-    Rule models come from `sql/analyses/attribution.sql`, all windows in one pass; Markov and Shapley from the paths of
-    `sql/analyses/attribution_paths.sql`. A touchpoint has no row for a window in which it touched no conversion.
+    Rule models come from `sql/analyses/attribution/credits.sql`, all windows in one pass; Markov and Shapley from
+    `sql/analyses/attribution/paths.sql`. A touchpoint has no row for a window in which it touched no conversion.
 
     Args:
         engine: Where the staged tables are.
@@ -139,11 +143,11 @@ def _learned(engine: Engine, config: AttributionConfig, taxonomy: Taxonomy, sele
     learned = _Learned()
     if not any(model in PATH_MODELS for model in config.models):
         return learned
-    import pyarrow.compute as pc  # noqa: PLC0415 - slow to import, as numpy is, and rules do without
+    import pyarrow.compute as pc
 
-    from microconv.analyses.attribution.markov import markov  # noqa: PLC0415 - as above
-    from microconv.analyses.attribution.paths import Paths  # noqa: PLC0415 - as above
-    from microconv.analyses.attribution.shapley import shapley  # noqa: PLC0415 - as above
+    from microconv.analyses.attribution.markov import markov
+    from microconv.analyses.attribution.paths import Paths
+    from microconv.analyses.attribution.shapley import shapley
 
     names = selection.touchpoints
     table = engine.query(paths_query(config, taxonomy, selection))
@@ -226,7 +230,7 @@ def _spend(
 ) -> ReturnResult | None:
     if config.spend_file is None and config.spend_table is None:
         return None
-    from microconv.analyses.attribution.spend import join_spend, read_spend  # noqa: PLC0415 - few have spend
+    from microconv.analyses.attribution.spend import join_spend, read_spend
 
     staged = summary(engine)
     first, last = selection.first or staged.first_date, selection.last or staged.last_date
@@ -242,7 +246,7 @@ def _spend(
 
 
 def _spend_table(engine: Engine, table: str) -> list[Spend]:
-    from microconv.analyses.attribution.spend import Spend  # noqa: PLC0415 - few have spend
+    from microconv.analyses.attribution.spend import Spend
 
     return [Spend(**row) for row in engine.query(spend_query(table)).to_pylist()]
 

@@ -7,13 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from microconv.analyses.attribution.paths import total_by
+from microconv.analyses.attribution.paths import Paths, total_by
 from microconv.errors import UsageError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from microconv.analyses.attribution.paths import Paths
 
     Vector = NDArray[np.float64]
     Numbers = NDArray[np.int64]

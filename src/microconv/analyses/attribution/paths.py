@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Literal
@@ -9,8 +10,6 @@ from typing import TYPE_CHECKING, Literal
 import numpy as np
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     import pyarrow as pa
     from numpy.typing import NDArray
 
@@ -50,8 +49,8 @@ class Paths:
                 INT64, `value_micros` INT64 (millionths of the currency's unit) and `others` INT64.
             touchpoints: The name of each number, from 0.
         """
-        import pyarrow as pa  # noqa: PLC0415 - slow to import
-        import pyarrow.compute as pc  # noqa: PLC0415 - as above
+        import pyarrow as pa
+        import pyarrow.compute as pc
 
         text = table["path"].cast(pa.string())
         # Splitting '' would give one step without a number; NULL gives none.

@@ -3,20 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from datetime import date
+from typing import Any
 
-from microconv import templates
-from microconv.analyses.entries import counted_id
-from microconv.analyses.results import OTHER
+from microconv.config.sections import AttributionConfig
+from microconv.engines.base import Engine
 from microconv.errors import ConfigError
-
-if TYPE_CHECKING:
-    from datetime import date
-
-    from microconv.config import AttributionConfig
-    from microconv.engines.base import Engine
-    from microconv.taxonomy import Taxonomy
-    from microconv.templates import Query, Value
+from microconv.queries import templates
+from microconv.queries.templates import Query, Value
+from microconv.result import OTHER
+from microconv.taxonomy import Taxonomy
 
 HEAVY_PAIRS = 10_000
 """Touches times conversions of one actor above which they are no longer paired: a robot would pair millions."""
@@ -70,7 +66,7 @@ def listed_touchpoints(engine: Engine, config: AttributionConfig, taxonomy: Taxo
 def touchpoints_query(config: AttributionConfig) -> Query:
     """Return the query of the touchpoints that sessions have, most sessions first."""
     return templates.query(
-        "analyses/attribution_touchpoints",
+        "analyses/attribution/touchpoints",
         params={"most": MOST_TOUCHPOINTS if config.touchpoint in _MANY_VALUED else _MOST_GROUPS},
         structure={"touchpoint": config.touchpoint},
     )
@@ -102,7 +98,7 @@ def attribution_query(config: AttributionConfig, taxonomy: Taxonomy, selection: 
         del params["touchpoints"]
     weights = zip(("first_weight", "middle_weight", "last_weight"), config.position_weights, strict=True)
     return templates.query(
-        "analyses/attribution",
+        "analyses/attribution/credits",
         params={**params, "half_life_us": config.half_life.microseconds, **dict(weights)},
         structure={**structure, "listed": listed},
     )
@@ -116,18 +112,18 @@ def paths_query(config: AttributionConfig, taxonomy: Taxonomy, selection: Select
     """
     params, structure = _common(config, taxonomy, selection or Selection())
     return templates.query(
-        "analyses/attribution_paths", params={**params, "most_steps": MOST_STEPS}, structure=structure
+        "analyses/attribution/paths", params={**params, "most_steps": MOST_STEPS}, structure=structure
     )
 
 
 def spend_query(table: str) -> Query:
     """Return the query of what touchpoints cost, from a table of the engine with `date`, `touchpoint` and `cost`."""
-    return templates.query("analyses/attribution_spend", relations={"spend": table})
+    return templates.query("analyses/attribution/spend", relations={"spend": table})
 
 
 def conversion_id(config: AttributionConfig, taxonomy: Taxonomy) -> str:
     """Return the id under which conversions are staged; TaxonomyError if there is no such entry."""
-    return counted_id(taxonomy, config.conversion, named_by="attribution.conversion")
+    return taxonomy.counted_id(config.conversion, named_by="attribution.conversion")
 
 
 def _common(
@@ -158,7 +154,7 @@ def _micro_conversions(config: AttributionConfig, taxonomy: Taxonomy) -> tuple[s
     """Return the ids of the micro-conversions that are touchpoints: those configured, or all but the conversion."""
     if config.micro_conversions:
         named = (
-            counted_id(taxonomy, entry_id, named_by="attribution.micro_conversions")
+            taxonomy.counted_id(entry_id, named_by="attribution.micro_conversions")
             for entry_id in config.micro_conversions
         )
         return tuple(dict.fromkeys(named))

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from dataclasses import asdict, dataclass
+from datetime import date
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from microconv.analyses.results import Result
+from microconv.result import Result, frame
 
 if TYPE_CHECKING:
-    from datetime import date
-
-    from microconv.analyses.attribution.spend import ReturnResult
+    import pandas as pd
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,49 @@ class RemovalEffect:
     window: str
     touchpoint: str
     effect: float
+
+
+@dataclass(frozen=True)
+class Return:
+    """What a model credits a touchpoint with, beside what was spent on it.
+
+    `cost_per_conversion` is None where there is no credit, `return_on_spend` (value per unit of cost) where there is
+    no cost.
+    """
+
+    model: str
+    window: str
+    touchpoint: str
+    credit: float
+    value: float
+    cost: float
+    cost_per_conversion: float | None
+    return_on_spend: float | None
+
+
+@dataclass(frozen=True)
+class ReturnResult:
+    """Cost and return by model, window and touchpoint.
+
+    `without_credit` names the touchpoints that cost money and have no credit by any model in any window;
+    `cost_outside_days` is what was spent before `first` or after `last`, and is in no row.
+    """
+
+    first: date
+    last: date
+    rows: tuple[Return, ...]
+    without_credit: tuple[str, ...]
+    cost_outside_days: float
+    sentence: str
+    assumptions: tuple[str, ...]
+
+    def document(self) -> dict[str, Any]:
+        """Return the JSON document, dates as ISO strings."""
+        return {**asdict(self), "first": self.first.isoformat(), "last": self.last.isoformat()}
+
+    def to_pandas(self) -> pd.DataFrame:
+        """Return one row per model, window and touchpoint, with the columns of `Return`."""
+        return frame(self.rows, Return)
 
 
 @dataclass(frozen=True)

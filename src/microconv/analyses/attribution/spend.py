@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import re
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from decimal import Decimal
 from itertools import product
-from typing import TYPE_CHECKING, Any
+from pathlib import Path
+from typing import TYPE_CHECKING
 
-from microconv.analyses.results import frame
-from microconv.csv_files import read_csv, readable
+from microconv.analyses.attribution.results import AttributionCredit, Return, ReturnResult
 from microconv.errors import ConfigError
+from microconv.files import read_csv, readable
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
-    from pathlib import Path
-
-    import pandas as pd
-
-    from microconv.analyses.attribution.results import AttributionCredit
+    pass
 
 _COLUMNS = {"date": ("date",), "touchpoint": ("touchpoint", "channel"), "cost": ("cost",)}
 _HEADER = "date,touchpoint,cost"
@@ -33,49 +30,6 @@ class Spend:
     day: date
     touchpoint: str
     cost: float
-
-
-@dataclass(frozen=True)
-class Return:
-    """What a model credits a touchpoint with, beside what was spent on it.
-
-    `cost_per_conversion` is None where there is no credit, `return_on_spend` (value per unit of cost) where there is
-    no cost.
-    """
-
-    model: str
-    window: str
-    touchpoint: str
-    credit: float
-    value: float
-    cost: float
-    cost_per_conversion: float | None
-    return_on_spend: float | None
-
-
-@dataclass(frozen=True)
-class ReturnResult:
-    """Cost and return by model, window and touchpoint.
-
-    `without_credit` names the touchpoints that cost money and have no credit by any model in any window;
-    `cost_outside_days` is what was spent before `first` or after `last`, and is in no row.
-    """
-
-    first: date
-    last: date
-    rows: tuple[Return, ...]
-    without_credit: tuple[str, ...]
-    cost_outside_days: float
-    sentence: str
-    assumptions: tuple[str, ...]
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document, dates as ISO strings."""
-        return {**asdict(self), "first": self.first.isoformat(), "last": self.last.isoformat()}
-
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row per model, window and touchpoint, with the columns of `Return`."""
-        return frame(self.rows, Return)
 
 
 def read_spend(file: Path) -> tuple[Spend, ...]:

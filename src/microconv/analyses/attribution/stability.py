@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -11,12 +12,10 @@ from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 
-from microconv.analyses.intervals import percentile_interval
-from microconv.analyses.results import Result
+from microconv.result import Result
+from microconv.stats.intervals import percentile_interval
 
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
-
     from numpy.typing import NDArray
 
     Array = NDArray[np.float64]

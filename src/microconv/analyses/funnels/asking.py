@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, TypeVar
+from typing import TypeVar
 
-from microconv import properties
 from microconv.analyses.funnels.breakdown import Breakdown, FunnelBreakdown, breakdown
 from microconv.analyses.funnels.comparison import FunnelComparison, compare_funnels
 from microconv.analyses.funnels.counts import funnel
 from microconv.analyses.funnels.drop_off import DropOffResult, drop_off
 from microconv.analyses.funnels.machine import EVERYTHING, Selection
+from microconv.analyses.funnels.results import FunnelResult
 from microconv.analyses.funnels.times import FunnelTimes, times
 from microconv.analyses.funnels.trend import FunnelTrend, Grain, trend
-from microconv.config import find_named
-
-if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from microconv.analyses.funnels.results import FunnelResult
-    from microconv.config import Config, FunnelConfig
-    from microconv.engines.base import Engine
-    from microconv.properties import Property
-    from microconv.taxonomy import Taxonomy
+from microconv.config.load import find_named
+from microconv.config.sections import Config, FunnelConfig
+from microconv.engines.base import Engine
+from microconv.staging import properties
+from microconv.staging.properties import Property
+from microconv.taxonomy import Taxonomy
 
 ResultT = TypeVar("ResultT", "FunnelResult", FunnelBreakdown, FunnelTrend, FunnelTimes, DropOffResult)
 

@@ -2,26 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from microconv import properties, templates
 from microconv.analyses.funnels.counts import steps_of
 from microconv.analyses.funnels.machine import EVERYTHING, Carried, Selection, in_order, machine, settled
+from microconv.analyses.funnels.results import FunnelStep
 from microconv.analyses.funnels.wording import assumptions, counted
-from microconv.analyses.results import OTHER, Result
-from microconv.config_errors import nearest
+from microconv.config.problems import nearest
+from microconv.config.sections import Count, FunnelConfig
+from microconv.engines.base import Engine
 from microconv.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-
-    from microconv.analyses.funnels.results import FunnelStep
-    from microconv.config import FunnelConfig
-    from microconv.config_analyses import Count
-    from microconv.engines.base import Engine
-    from microconv.taxonomy import Taxonomy
-    from microconv.templates import Query
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.result import OTHER, Result
+from microconv.staging import properties
+from microconv.taxonomy import Taxonomy
 
 SESSION_PROPERTIES = (
     *("channel_group", "source", "medium", "campaign", "landing_page"),
@@ -119,7 +116,7 @@ def breakdown(
     *,
     top: int = 10,
 ) -> FunnelBreakdown:
-    """Count a funnel by the values of a property (`sql/analyses/funnel_breakdown.sql`).
+    """Count a funnel by the values of a property (`sql/analyses/funnels/breakdown.sql`).
 
     An actor or session has the value of its best attempt: the one that first took the furthest step. So each belongs to
     one value, and the counts of the values add up to those of the funnel.
@@ -189,7 +186,7 @@ def breakdown_query(
     }[by.of]
     asked = machine(config, taxonomy, selection, attributes=attributes, fields=fields)
     return templates.query(
-        "analyses/funnel_breakdown",
+        "analyses/funnels/breakdown",
         params={**asked.params, "top": top},
         structure={
             "funnel": asked.structure,

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
-from microconv.analyses.intervals import newcombe, two_proportion_test
-from microconv.analyses.results import Result
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
-
-    from microconv.analyses.funnels.results import FunnelResult, FunnelStep
-    from microconv.config import FunnelConfig
+from microconv.analyses.funnels.results import FunnelResult, FunnelStep
+from microconv.config.sections import FunnelConfig
+from microconv.result import Result
+from microconv.stats.intervals import newcombe, two_proportion_test
 
 LEVEL = 0.95
 """Level of the intervals."""

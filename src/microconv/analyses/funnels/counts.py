@@ -2,25 +2,21 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Mapping, Sequence
+from typing import Any
 
-from microconv import templates
 from microconv.analyses.funnels.machine import EVERYTHING, Machine, Selection, machine, settled
 from microconv.analyses.funnels.results import FunnelResult, FunnelStep
 from microconv.analyses.funnels.wording import assumptions, sentence
-
-if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
-    from typing import Any
-
-    from microconv.config import FunnelConfig
-    from microconv.engines.base import Engine
-    from microconv.taxonomy import Taxonomy
-    from microconv.templates import Query
+from microconv.config.sections import FunnelConfig
+from microconv.engines.base import Engine
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.taxonomy import Taxonomy
 
 
 def funnel(engine: Engine, config: FunnelConfig, taxonomy: Taxonomy, selection: Selection = EVERYTHING) -> FunnelResult:
-    """Count a funnel (`sql/analyses/funnel.sql`, or `funnel_unordered.sql` where steps come in any order).
+    """Count a funnel (`sql/analyses/funnels/counts.sql`, or `funnel_unordered.sql` where steps come in any order).
 
     Any occurrence of the first step may start it. Steps come back under their names, or the ids they are staged with.
 
@@ -56,7 +52,7 @@ def funnel_query(config: FunnelConfig, taxonomy: Taxonomy, selection: Selection 
 
 
 def _query(config: FunnelConfig, asked: Machine) -> Query:
-    name = "analyses/funnel_unordered" if config.order == "unordered" else "analyses/funnel"
+    name = "analyses/funnels/unordered" if config.order == "unordered" else "analyses/funnels/counts"
     return templates.query(name, params=asked.params, structure={"funnel": asked.structure})
 
 

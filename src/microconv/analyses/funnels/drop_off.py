@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import Any, ClassVar
 
-from microconv import templates
 from microconv.analyses.funnels.machine import EVERYTHING, Selection, in_order, machine, settled
 from microconv.analyses.funnels.wording import assumptions, counted
-from microconv.analyses.results import EXIT, OTHER, Result
+from microconv.config.sections import Count, FunnelConfig
+from microconv.engines.base import Engine
 from microconv.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-    from typing import Any
-
-    from microconv.config import FunnelConfig
-    from microconv.config_analyses import Count
-    from microconv.engines.base import Engine
-    from microconv.taxonomy import Taxonomy
-    from microconv.templates import Query
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.result import EXIT, OTHER, Result
+from microconv.taxonomy import Taxonomy
 
 _MOST_NEXT = 10
 
@@ -135,7 +130,7 @@ def drop_off_query(
         )
     asked = machine(config, taxonomy, selection, attributes=("actor_key", "session_key"))
     return templates.query(
-        "analyses/funnel_drop_off",
+        "analyses/funnels/drop_off",
         params={**asked.params, "most_next": most_next},
         structure={"funnel": asked.structure},
     )

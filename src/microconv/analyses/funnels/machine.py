@@ -1,26 +1,21 @@
-"""What the SQL of funnels (`sql/analyses/_funnel.sql`) is told: steps, rules and selection."""
+"""What the SQL of funnels (`sql/analyses/funnels/_machine.sql`) is told: steps, rules and selection."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
-from datetime import date, timedelta
+from datetime import date, datetime, timedelta
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from microconv import properties, templates
-from microconv.analyses.entries import counted_id
-from microconv.conditions import Operands
+from microconv.config.sections import ExclusionConfig, FunnelConfig, SegmentConfig, StepConfig
+from microconv.engines.base import Engine
 from microconv.errors import ConfigError, UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-    from datetime import datetime
-
-    from microconv.config import FunnelConfig, SegmentConfig
-    from microconv.config_analyses import ExclusionConfig, StepConfig
-    from microconv.engines.base import Engine
-    from microconv.taxonomy import Taxonomy
-    from microconv.templates import Value
+from microconv.queries import templates
+from microconv.queries.conditions import Operands
+from microconv.queries.templates import Value
+from microconv.staging import properties
+from microconv.taxonomy import Taxonomy
 
 _UNIT_COLUMNS = {"actors": "actor_key", "sessions": "session_key", "attempts": "actor_key"}
 _DAY_SECONDS = 86_400
@@ -172,7 +167,7 @@ def _check(config: FunnelConfig, named_by: str) -> None:
 
 
 def _ids(asked: StepConfig | ExclusionConfig, taxonomy: Taxonomy, named_by: str) -> list[str]:
-    return list(dict.fromkeys(counted_id(taxonomy, entry, named_by=named_by) for entry in asked.did))
+    return list(dict.fromkeys(taxonomy.counted_id(entry, named_by=named_by) for entry in asked.did))
 
 
 def _labels(config: FunnelConfig, taxonomy: Taxonomy, named_by: str) -> tuple[str, ...]:
@@ -277,8 +272,8 @@ def _members(selection: Selection, taxonomy: Taxonomy) -> dict[str, Value]:
         return {}
     rule, named_by = selection.segment.rule, f'segment "{selection.segment.name}"'
     return {
-        "did": counted_id(taxonomy, rule.did, named_by=named_by),
-        "not_did": None if rule.not_did is None else counted_id(taxonomy, rule.not_did, named_by=named_by),
+        "did": taxonomy.counted_id(rule.did, named_by=named_by),
+        "not_did": None if rule.not_did is None else taxonomy.counted_id(rule.not_did, named_by=named_by),
         "at_least": rule.at_least,
         "within_us": rule.within.microseconds,
         "as_of": selection.as_of,

@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
-from microconv.analyses.results import Result
-
-if TYPE_CHECKING:
-    from microconv.config_analyses import Count, Entry, Order
+from microconv.config.sections import Count, Entry, Order
+from microconv.result import Result
 
 
 @dataclass(frozen=True)

@@ -2,23 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
-from microconv import templates
 from microconv.analyses.funnels.machine import EVERYTHING, Carried, Machine, Selection, in_order, machine, settled
 from microconv.analyses.funnels.wording import assumptions, counted
-from microconv.analyses.results import Result
+from microconv.config.sections import Count, FunnelConfig
+from microconv.engines.base import Engine
 from microconv.errors import UsageError
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
-
-    from microconv.config import FunnelConfig
-    from microconv.config_analyses import Count
-    from microconv.engines.base import Engine
-    from microconv.taxonomy import Taxonomy
-    from microconv.templates import Query
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.result import Result
+from microconv.taxonomy import Taxonomy
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 EDGES = (
@@ -87,7 +83,7 @@ def times(
     *,
     pairs: Sequence[tuple[int, int]] | None = None,
 ) -> FunnelTimes:
-    """Measure the time between steps (`sql/analyses/funnel_times.sql`).
+    """Measure the time between steps (`sql/analyses/funnels/times.sql`).
 
     The time from step a to step b is that of the way on which a unit first took b, if that way had taken a. Percentiles
     lie between the two nearest times, as a median of four lies between the middle two.
@@ -155,7 +151,7 @@ def _machine(
 
 def _query(asked: Machine, pairs: Sequence[tuple[int, int]]) -> Query:
     return templates.query(
-        "analyses/funnel_times",
+        "analyses/funnels/times",
         params={
             **asked.params,
             "from_steps": [first for first, _ in pairs],

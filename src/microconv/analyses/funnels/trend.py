@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
-from typing import TYPE_CHECKING, ClassVar, Literal
+from datetime import date, datetime, timedelta
+from typing import ClassVar, Literal
 
-from microconv import templates
 from microconv.analyses.funnels.machine import (
     EVERYTHING,
     Carried,
@@ -17,17 +17,12 @@ from microconv.analyses.funnels.machine import (
     settled,
 )
 from microconv.analyses.funnels.wording import assumptions, counted
-from microconv.analyses.results import Result
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator, Mapping, Sequence
-    from datetime import datetime
-
-    from microconv.config import FunnelConfig
-    from microconv.config_analyses import Count
-    from microconv.engines.base import Engine
-    from microconv.taxonomy import Taxonomy
-    from microconv.templates import Query
+from microconv.config.sections import Count, FunnelConfig
+from microconv.engines.base import Engine
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.result import Result
+from microconv.taxonomy import Taxonomy
 
 Grain = Literal["day", "week"]
 
@@ -76,7 +71,7 @@ def trend(
     *,
     grain: Grain = "day",
 ) -> FunnelTrend:
-    """Count a funnel by the period in which its starts lie (`sql/analyses/funnel_trend.sql`).
+    """Count a funnel by the period in which its starts lie (`sql/analyses/funnels/trend.sql`).
 
     An actor or session belongs to the period in which the attempt began that first took its furthest step.
 
@@ -122,7 +117,7 @@ def trend_query(
     start = Carried("start_date", "event_date", None)
     asked = machine(config, taxonomy, selection, fields=[start])
     return templates.query(
-        "analyses/funnel_trend",
+        "analyses/funnels/trend",
         params={**asked.params, "latest_us": None if latest_at is None else round(latest_at.timestamp() * 1_000_000)},
         structure={"funnel": asked.structure, "by_week": grain == "week"},
     )

@@ -2,15 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Sequence
 
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from microconv.analyses.funnels.machine import Selection
-    from microconv.analyses.funnels.results import FunnelStep
-    from microconv.config import FunnelConfig
-    from microconv.config_analyses import Count
+from microconv.analyses.funnels.machine import Selection
+from microconv.analyses.funnels.results import FunnelStep
+from microconv.config.sections import Count, FunnelConfig
 
 _ORDERS = {
     "ordered": "Each step follows the one before; anything may happen in between.",

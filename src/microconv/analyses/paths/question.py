@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from microconv.config import Duration
+from microconv.config.values import Duration
 from microconv.errors import UsageError
 
 By = Literal["session", "actor"]

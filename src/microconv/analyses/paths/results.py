@@ -5,12 +5,11 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from microconv.analyses.results import Result
+from microconv.analyses.paths.question import By, Nodes
+from microconv.result import Result
 
 if TYPE_CHECKING:
     import pandas as pd
-
-    from microconv.analyses.paths.question import By, Nodes
 
 Kind = Literal["sequences", "transitions", "links"]
 

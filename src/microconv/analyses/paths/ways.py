@@ -2,20 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import Any
 
-from microconv import templates
-from microconv.analyses.entries import counted_id
-from microconv.analyses.paths.question import page_of
+from microconv.analyses.paths.question import PathsQuestion, page_of
 from microconv.analyses.paths.results import PathLink, PathSequence, PathsResult, Transition
-
-if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from microconv.analyses.paths.question import PathsQuestion
-    from microconv.engines.base import Engine
-    from microconv.taxonomy import Taxonomy
-    from microconv.templates import Query, Value
+from microconv.engines.base import Engine
+from microconv.queries import templates
+from microconv.queries.templates import Query, Value
+from microconv.taxonomy import Taxonomy
 
 MOST_STATES = 100
 """Nodes of the transition matrix beside `(other)`: a site has more pages than anybody reads rows."""
@@ -74,7 +69,7 @@ def paths(engine: Engine, question: PathsQuestion, taxonomy: Taxonomy) -> PathsR
 def sequences_query(question: PathsQuestion, taxonomy: Taxonomy) -> Query:
     """Return the query of the most frequent sequences; TaxonomyError when the taxonomy lacks the point or the goal."""
     return _query(
-        "analyses/path_sequences",
+        "analyses/paths/sequences",
         question,
         taxonomy,
         {"furthest": _furthest(question), "goal": _goal(question, taxonomy), "most": question.top},
@@ -84,7 +79,7 @@ def sequences_query(question: PathsQuestion, taxonomy: Taxonomy) -> Query:
 def links_query(question: PathsQuestion, taxonomy: Taxonomy) -> Query:
     """Return the query of the flow; TaxonomyError when the taxonomy does not have the point."""
     return _query(
-        "analyses/path_links", question, taxonomy, {"furthest": _furthest(question), "most": question.max_nodes}
+        "analyses/paths/links", question, taxonomy, {"furthest": _furthest(question), "most": question.max_nodes}
     )
 
 
@@ -94,7 +89,7 @@ def transitions_query(question: PathsQuestion, taxonomy: Taxonomy) -> Query:
     if question.nodes == "micro_conversion":
         before, done = _milestones(taxonomy, _without(question, taxonomy))
         params |= {"milestones_before": before, "milestones_done": done}
-    return _query("analyses/transitions", question, taxonomy, params)
+    return _query("analyses/paths/transitions", question, taxonomy, params)
 
 
 def _query(name: str, question: PathsQuestion, taxonomy: Taxonomy, params: dict[str, Value]) -> Query:
@@ -122,7 +117,7 @@ def _query(name: str, question: PathsQuestion, taxonomy: Taxonomy, params: dict[
 def _node(name: str, taxonomy: Taxonomy, *, named_by: str) -> str:
     """Return the node that a point or an exception is: a path, or the id that occurrences are staged with."""
     page = page_of(name)
-    return counted_id(taxonomy, name, named_by=named_by) if page is None else page
+    return taxonomy.counted_id(name, named_by=named_by) if page is None else page
 
 
 def _without(question: PathsQuestion, taxonomy: Taxonomy) -> list[str]:
@@ -130,7 +125,7 @@ def _without(question: PathsQuestion, taxonomy: Taxonomy) -> list[str]:
 
 
 def _goal(question: PathsQuestion, taxonomy: Taxonomy) -> str:
-    return counted_id(taxonomy, question.goal or taxonomy.macros[0], named_by="the goal of paths")
+    return taxonomy.counted_id(question.goal or taxonomy.macros[0], named_by="the goal of paths")
 
 
 def _furthest(question: PathsQuestion) -> int:

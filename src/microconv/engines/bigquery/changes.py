@@ -6,14 +6,10 @@ import json
 from collections.abc import Callable, Mapping, Sequence
 from datetime import date
 from itertools import groupby
-from typing import TYPE_CHECKING
 
 from microconv.engines.base import AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
-from microconv.templates import quote
-
-if TYPE_CHECKING:
-    from microconv.tables import Table
-    from microconv.templates import Value
+from microconv.engines.tables import Table
+from microconv.queries.templates import Value, quote
 
 Params = dict[str, tuple[str, "Value"]]
 

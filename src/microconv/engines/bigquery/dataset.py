@@ -6,19 +6,15 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 from google.api_core import exceptions as api
 from google.cloud import bigquery
 
-from microconv.bigquery.connection import ONE_TRY, ResultT
-from microconv.bigquery.wording import summary
+from microconv.clients.bigquery import ONE_TRY, Connection, ResultT
+from microconv.clients.failures import summary
 from microconv.engines.base import check_version
+from microconv.engines.tables import Column, Table
 from microconv.errors import EngineError, SourceError
-
-if TYPE_CHECKING:
-    from microconv.bigquery.connection import Connection
-    from microconv.tables import Column, Table
 
 LABELS = {"app": "microconv"}
 _VERSION_LABEL = "microconv_schema"

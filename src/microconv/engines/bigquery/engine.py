@@ -6,27 +6,23 @@ import re
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+from microconv.clients.bigquery import Connection
 from microconv.engines.base import RAW_EVENTS, Change
 from microconv.engines.bigquery.changes import Script, transaction
 from microconv.engines.bigquery.dataset import WorkingDataset, version_of
 from microconv.engines.bigquery.jobs import Jobs, MissingTableError, Statement
 from microconv.engines.bigquery.lock import Holder, Lock
+from microconv.engines.tables import Column, Table
 from microconv.errors import EngineError, SourceError, VanishedError
-from microconv.exports import columns_of
-from microconv.templates import Union
+from microconv.exports import Shard, ShardSchema, columns_of
+from microconv.queries.templates import Place, Query, Union
 
 if TYPE_CHECKING:
-    from types import TracebackType
-
     import pyarrow as pa
     from google.cloud import bigquery
-
-    from microconv.bigquery.connection import Connection
-    from microconv.exports import Shard, ShardSchema
-    from microconv.tables import Column, Table
-    from microconv.templates import Place, Query
 
 _SCRATCH = "mc_scratch_"
 

@@ -8,23 +8,20 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pyarrow as pa
 from google.api_core import exceptions as api
 from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1.types import DataFormat, ReadSession
 
-from microconv.bigquery.connection import ONE_TRY, ResultT
-from microconv.bigquery.retries import is_transient
-from microconv.bigquery.wording import in_our_words, summary
-from microconv.cost import human_bytes
+from microconv.clients.bigquery import ONE_TRY, Connection, ResultT
+from microconv.clients.failures import in_our_words, summary
+from microconv.clients.retries import is_transient
+from microconv.engines.bigquery.dataset import WorkingDataset
 from microconv.errors import BudgetError, EngineError, MicroconvError
-
-if TYPE_CHECKING:
-    from microconv.bigquery.connection import Connection
-    from microconv.engines.bigquery.dataset import WorkingDataset
-    from microconv.templates import Value
+from microconv.queries.templates import Value
+from microconv.wording import human_bytes
 
 PAGE_ROWS = 10_000
 """Rows that come with the answer that a job is done; more of them are read through the Storage Read API."""

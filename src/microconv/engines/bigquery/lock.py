@@ -11,14 +11,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
 
-from microconv.engines.bigquery.jobs import MissingTableError, Statement
+from microconv.engines.bigquery.jobs import Jobs, MissingTableError, Statement
 from microconv.errors import EngineError, LockedError
-
-if TYPE_CHECKING:
-    from microconv.engines.bigquery.jobs import Jobs
-    from microconv.templates import Value
+from microconv.queries.templates import Value
 
 _STEP = "lock"
 _COLUMNS = """`mc_lock`

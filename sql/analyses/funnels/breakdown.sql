@@ -1,0 +1,70 @@
+-- A funnel by a property of the session or the actor that a unit began with, or of an occurrence on its way: how many units
+-- took each step. The most frequent values come apart, place by place from 1; the rest has neither place nor value.
+-- grain: place, step_index
+-- params: micro_conversions ARRAY<STRING>, places ARRAY<INT64>, window_us INT64, text_<n> STRING, texts_<n> ARRAY<STRING>,
+--   number_<n> FLOAT64, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
+--   at_least INT64, within_us INT64, as_of TIMESTAMP, top INT64
+-- structure: funnel, breakdown
+{% macro text(row) -%}
+  {% if breakdown.column == 'is_new' %}IF({{ row }}.session_number = 1, 'new', 'returning')
+  {%- elif breakdown.is_list %}REPLACE({{ row }}.{{ breakdown.column | identifier }}, '\n', ', ')
+  {%- elif breakdown.is_number %}CAST({{ row }}.{{ breakdown.column | identifier }} AS STRING)
+  {%- else %}{{ row }}.{{ breakdown.column | identifier }}
+  {%- endif %}
+{%- endmacro %}
+WITH
+{% include 'analyses/funnels/_machine.sql' %}
+,
+
+{% include 'analyses/funnels/_best.sql' %}
+,
+
+{% if breakdown.of == 'actor' %}
+first_sessions AS (
+  SELECT s.actor_key, {{ text('s' | identifier) }} AS value
+  FROM {{ relation('mc_sessions') }} AS s
+  WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY s.actor_key ORDER BY s.started_at, s.session_key) = 1
+),
+
+{% endif %}
+valued AS (
+  SELECT
+    {% for column in funnel.unit_columns %}
+    b.{{ column | identifier }},
+    {% endfor %}
+    {% if breakdown.of == 'session' %}
+    COALESCE({{ text('s' | identifier) }}, '(not set)') AS value
+    {% elif breakdown.of == 'actor' %}
+    COALESCE(f.value, '(not set)') AS value
+    {% else %}
+    COALESCE({{ text('b' | identifier) }}, '(not set)') AS value
+    {% endif %}
+  FROM best AS b
+  {% if breakdown.of == 'session' %}
+  LEFT JOIN {{ relation('mc_sessions') }} AS s ON s.session_key = b.first_session_key
+  {% elif breakdown.of == 'actor' %}
+  LEFT JOIN first_sessions AS f ON f.actor_key = b.actor_key
+  {% endif %}
+),
+
+ranked AS (
+  SELECT c.value, ROW_NUMBER() OVER (ORDER BY c.units DESC, c.value) AS place
+  FROM (SELECT v.value, COUNT(*) AS units FROM valued AS v GROUP BY v.value) AS c
+)
+
+SELECT
+  IF(r.place <= @top, r.place, NULL) AS place,
+  IF(r.place <= @top, r.value, NULL) AS value,
+  t.step_index,
+  COUNT(*) AS units,
+  COUNTIF(t.is_continued) AS continued
+FROM valued AS v
+INNER JOIN ranked AS r ON r.value = v.value
+INNER JOIN took AS t
+  ON
+    {% for column in funnel.unit_columns %}
+    {% if not loop.first %}AND {% endif %}t.{{ column | identifier }} = v.{{ column | identifier }}
+    {% endfor %}
+GROUP BY IF(r.place <= @top, r.place, NULL), IF(r.place <= @top, r.value, NULL), t.step_index
+ORDER BY place, step_index

@@ -1,0 +1,74 @@
+-- Time between two steps of a funnel, over the units that took both: where a unit first took the later one on a way that
+-- had taken the earlier. A row for each bucket of times that is not empty (bucket n: at least n of the edges); the
+-- figures over all buckets stand in each of its rows.
+-- grain: from_step, to_step, bucket
+-- params: micro_conversions ARRAY<STRING>, places ARRAY<INT64>, window_us INT64, text_<n> STRING, texts_<n> ARRAY<STRING>,
+--   number_<n> FLOAT64, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
+--   at_least INT64, within_us INT64, as_of TIMESTAMP, from_steps ARRAY<INT64>, to_steps ARRAY<INT64>, edges_us ARRAY<INT64>
+-- structure: funnel, edges
+{% from 'analyses/funnels/_unit.sql' import unit with context %}
+WITH
+{% include 'analyses/funnels/_machine.sql' %}
+,
+
+pairs AS (
+  SELECT from_step, @to_steps[OFFSET(place)] AS to_step
+  FROM UNNEST(@from_steps) AS from_step WITH OFFSET AS place
+),
+
+ways AS (
+  SELECT
+    {{ unit }},
+    p.from_step,
+    p.to_step,
+    r.event_order,
+    CASE p.from_step
+      {% for field in funnel.fields %}
+      WHEN {{ field.step }} THEN r.{{ field.name | identifier }}
+      {% endfor %}
+    END AS from_order
+  FROM reached AS r
+  INNER JOIN pairs AS p ON p.to_step = r.step_index
+),
+
+{# Two held values may lead to a step at one moment: the shorter way counts. #}
+first_ways AS (
+  SELECT r.from_step, r.to_step, DIV((r.event_order), 1000) - DIV((r.from_order), 1000) AS elapsed_us
+  FROM ways AS r
+  WHERE r.from_order IS NOT NULL
+  QUALIFY
+    ROW_NUMBER() OVER (
+      PARTITION BY {{ unit }}, r.from_step, r.to_step ORDER BY r.event_order, r.from_order DESC
+    ) = 1
+),
+
+placed AS (
+  SELECT
+    f.from_step,
+    f.to_step,
+    {% for edge in range(edges) %}
+    IF(f.elapsed_us >= @edges_us[OFFSET({{ edge }})], 1, 0) {% if not loop.last %}+{% endif %}
+
+    {% endfor %}
+    AS bucket,
+    COUNT(*) OVER (PARTITION BY f.from_step, f.to_step) AS all_units,
+    SUM(f.elapsed_us) OVER (PARTITION BY f.from_step, f.to_step) AS sum_us,
+    PERCENTILE_CONT(f.elapsed_us, 0.5) OVER (PARTITION BY f.from_step, f.to_step) AS median_us,
+    PERCENTILE_CONT(f.elapsed_us, 0.75) OVER (PARTITION BY f.from_step, f.to_step) AS p75_us,
+    PERCENTILE_CONT(f.elapsed_us, 0.9) OVER (PARTITION BY f.from_step, f.to_step) AS p90_us
+  FROM first_ways AS f
+)
+
+SELECT
+  p.from_step,
+  p.to_step,
+  p.bucket,
+  COUNT(*) AS units,
+  MAX(p.all_units) AS all_units,
+  MAX(p.sum_us) / MAX(p.all_units) / 1e6 AS seconds_mean,
+  MAX(p.median_us) / 1e6 AS seconds_median,
+  MAX(p.p75_us) / 1e6 AS seconds_p75,
+  MAX(p.p90_us) / 1e6 AS seconds_p90
+FROM placed AS p
+GROUP BY p.from_step, p.to_step, p.bucket
+ORDER BY p.from_step, p.to_step, p.bucket

@@ -1,0 +1,39 @@
+-- A funnel by the day or week (its Monday) on which the units began that took the steps: how many took each. Step 0 holds
+-- all of them, and how many are incomplete: they have not taken the last step, and may yet, for their window goes on
+-- beyond the latest staged event.
+-- grain: period_date, step_index
+-- params: micro_conversions ARRAY<STRING>, places ARRAY<INT64>, window_us INT64, text_<n> STRING, texts_<n> ARRAY<STRING>,
+--   number_<n> FLOAT64, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
+--   at_least INT64, within_us INT64, as_of TIMESTAMP, latest_us INT64
+-- structure: funnel, by_week
+WITH
+{% include 'analyses/funnels/_machine.sql' %}
+,
+
+{% include 'analyses/funnels/_best.sql' %}
+,
+
+began AS (
+  SELECT
+    {% for column in funnel.unit_columns %}
+    b.{{ column | identifier }},
+    {% endfor %}
+    {% if by_week %}DATE_TRUNC(b.start_date, WEEK(MONDAY)){% else %}b.start_date{% endif %} AS period_date,
+    b.step_index < {{ funnel.steps }}
+    AND @latest_us - DIV((b.{% if funnel.measured_from == 'last_order' %}event_order{% else %}start_order{% endif %}), 1000) < @window_us AS is_incomplete
+  FROM best AS b
+)
+
+SELECT b.period_date, 0 AS step_index, COUNT(*) AS units, COUNTIF(b.is_incomplete) AS incomplete
+FROM began AS b
+GROUP BY b.period_date
+UNION ALL
+SELECT b.period_date, t.step_index, COUNT(*) AS units, NULL AS incomplete
+FROM began AS b
+INNER JOIN took AS t
+  ON
+    {% for column in funnel.unit_columns %}
+    {% if not loop.first %}AND {% endif %}t.{{ column | identifier }} = b.{{ column | identifier }}
+    {% endfor %}
+GROUP BY b.period_date, t.step_index
+ORDER BY period_date, step_index

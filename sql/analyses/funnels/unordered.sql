@@ -1,0 +1,16 @@
+-- How many actors or sessions take any k of the steps of a funnel (step_index is k), in any order within the window, each
+-- step by another event; and the median time that took where they first did.
+-- grain: step_index
+-- params: micro_conversions ARRAY<STRING>, places ARRAY<INT64>, window_us INT64, text_<n> STRING, texts_<n> ARRAY<STRING>,
+--   number_<n> FLOAT64, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
+--   at_least INT64, within_us INT64, as_of TIMESTAMP
+-- structure: funnel
+WITH
+{% include 'analyses/funnels/_unordered.sql' %}
+,
+
+{% include 'analyses/_medians.sql' %}
+
+SELECT m.step_index, m.units, 0 AS continued, m.seconds_median
+FROM medians AS m
+ORDER BY m.step_index

@@ -1,0 +1,60 @@
+"""Where the first-party tables come from: a file named in the configuration, or a table of the engine."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from microconv.activation.audience.people import ConsentRecord, Person
+from microconv.activation.audience.people_tables import consents_from_rows, people_from_rows, read_consents, read_people
+from microconv.config.sections import ConsentConfig, IdentityConfig, PeopleTable
+from microconv.engines.base import Engine
+from microconv.errors import ConfigError, EngineError
+from microconv.queries import templates
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def read_identity(config: IdentityConfig, engine: Engine, config_file: Path) -> tuple[Person, ...]:
+    """Read who is behind each user_id.
+
+    Raises:
+        ConfigError: no identity table is configured, or it cannot be read.
+    """
+    if config.file is not None:
+        return read_people(config.file)
+    rows = _read(config, engine, config_file, "segments/identity", "who is behind a user_id")
+    return people_from_rows(
+        rows.column_names, zip(*rows.to_pydict().values(), strict=True), source=f"The identity table {config.table}"
+    )
+
+
+def read_consent(config: ConsentConfig, engine: Engine, config_file: Path) -> tuple[ConsentRecord, ...]:
+    """Read who agreed to what.
+
+    Raises:
+        ConfigError: no consent table is configured, or it cannot be read.
+    """
+    if config.file is not None:
+        return read_consents(config.file)
+    rows = _read(config, engine, config_file, "segments/consent", "who agreed to advertising")
+    return consents_from_rows(
+        rows.column_names, zip(*rows.to_pydict().values(), strict=True), source=f"The consent table {config.table}"
+    )
+
+
+def _read(config: PeopleTable, engine: Engine, config_file: Path, template: str, purpose: str) -> pa.Table:
+    section = template.removeprefix("segments/")
+    if config.table is None:
+        raise ConfigError(
+            f"{config_file} has no [{section}], so nobody knows {purpose}: nothing can be exported.",
+            hint=f"Set `file` (CSV or Parquet) or `table` under [{section}].",
+        )
+    try:
+        return engine.query(templates.query(template, relations={section: config.table}))
+    except EngineError as error:
+        raise ConfigError(
+            f"{section}.table = {config.table!r} in {config_file} cannot be read ({error.message})",
+            hint="Check its name and columns; docs/audiences.md lists them.",
+        ) from error

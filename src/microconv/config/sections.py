@@ -1,0 +1,415 @@
+"""The sections of a configuration, as frozen models: what each key may be, and what fits together."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from microconv.config.problems import ItemError
+from microconv.config.values import (
+    Bytes,
+    CloudName,
+    Currency,
+    DatasetName,
+    Duration,
+    Endpoint,
+    EntryId,
+    FileStem,
+    GlobInFolder,
+    InFolder,
+    Label,
+    Lease,
+    Length,
+    Memory,
+    Price,
+    PropertyName,
+    Switch,
+    TableName,
+    TimeZone,
+    as_list,
+    unique,
+    unique_names,
+)
+from microconv.queries.conditions import Comparison
+
+Count = Literal["actors", "attempts", "sessions"]
+Order = Literal["ordered", "strict", "unordered"]
+Entry = Literal["closed", "open"]
+Touchpoint = Literal["channel_group", "source_medium", "campaign", "landing_page", "micro_conversion"]
+Model = Literal["first", "last", "last_non_direct", "linear", "time_decay", "position", "markov", "shapley"]
+RULE_MODELS: tuple[Model, ...] = ("first", "last", "last_non_direct", "linear", "time_decay", "position")
+
+DEFAULT_WINDOW = Duration.parse("7d")
+
+
+class Section(BaseModel):
+    """A table of the configuration: frozen, without unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+
+class PropertyCondition(Comparison):
+    """A condition on a carried property of an occurrence: `{ property = "page", starts_with = "/pricing" }`."""
+
+    @property
+    def subject(self) -> str:
+        """The property."""
+        return self.property
+
+    # After the use of `property` as a decorator, which it hides from here on.
+    property: PropertyName = Field(description='what it looks at, such as "page" or "item_id"')
+
+
+class _Occurrences(Section):
+    """One micro-conversion or any of several, with conditions; a bare id stands for `{ did = id }`."""
+
+    did: Annotated[tuple[EntryId, ...], BeforeValidator(as_list), Field(min_length=1), AfterValidator(unique)] = Field(
+        description="the id of a micro-conversion, or a list of ids of which any will do"
+    )
+    where: tuple[PropertyCondition, ...] = ()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_an_id(cls, value: object) -> object:
+        return {"did": value} if isinstance(value, str) else value
+
+    @property
+    def label(self) -> str:
+        """What people read: `add_to_cart or add_to_wishlist where page starts with /shop`."""
+        conditions = " and ".join(condition.describe() for condition in self.where)
+        return " or ".join(self.did) + (f" where {conditions}" if conditions else "")
+
+
+class StepConfig(_Occurrences):
+    """A step of a funnel; an optional one may be left out on the way."""
+
+    name: Label | None = None
+    optional: Switch = False
+
+    @property
+    def label(self) -> str:
+        """Its name, or what it takes."""
+        return self.name or super().label
+
+
+class ExclusionConfig(_Occurrences):
+    """What must not happen between two steps (numbers from 1), by default between the first and the last."""
+
+    between: tuple[int, int] | None = None
+
+
+class FunnelConfig(Section):
+    """`[[funnels]]`: the steps, how they may follow each other and within what time, and what is counted."""
+
+    name: FileStem = Field(description="the name used on the command line")
+    steps: Annotated[tuple[StepConfig, ...], Field(min_length=2, description="micro-conversion ids, first step first")]
+    count: Count = "actors"
+    order: Order = "ordered"
+    entry: Entry = "closed"
+    window: Length = DEFAULT_WINDOW
+    step_window: Length | None = None
+    hold: Annotated[tuple[PropertyName, ...], BeforeValidator(as_list), AfterValidator(unique)] = ()
+    exclude: tuple[ExclusionConfig, ...] = ()
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> FunnelConfig:
+        if self.step_window is not None and "window" in self.model_fields_set:
+            raise ItemError("cannot be given beside window; keep one of the two", ("step_window",))
+        for index in (0, len(self.steps) - 1):
+            if self.steps[index].optional:
+                raise ItemError(
+                    "is true for the first or last step, which a funnel needs", ("steps", index, "optional")
+                )
+        for index, exclusion in enumerate(self.exclude):
+            first, last = exclusion.between or (1, len(self.steps))
+            if not 1 <= first < last <= len(self.steps):
+                raise ItemError(
+                    f"must be two steps of this funnel, the earlier first, from 1 to {len(self.steps)}",
+                    ("exclude", index, "between"),
+                )
+        if self.order == "unordered":
+            self._check_unordered()
+        return self
+
+    def _check_unordered(self) -> None:
+        """Refuse what has no meaning where steps come in any order."""
+        if self.entry == "open":
+            raise ItemError('is "open", and an unordered funnel begins at any step anyhow', ("entry",))
+        if self.step_window is not None:
+            raise ItemError("needs an order of steps; give an unordered funnel a window", ("step_window",))
+        for index, step in enumerate(self.steps):
+            if step.optional:
+                raise ItemError("has no meaning in an unordered funnel", ("steps", index, "optional"))
+        for index, exclusion in enumerate(self.exclude):
+            if exclusion.between is not None:
+                raise ItemError("needs an order of steps; leave it out", ("exclude", index, "between"))
+
+    @property
+    def whole_window(self) -> Duration | None:
+        """The time from the first step to the last; None where each step has its own time."""
+        return self.window if self.step_window is None else None
+
+
+def _sorted_windows(windows: tuple[Duration, ...]) -> tuple[Duration, ...]:
+    return tuple(sorted(unique(windows)))
+
+
+def _weights(weights: Sequence[float]) -> tuple[float, ...]:
+    if min(weights) < 0 or abs(sum(weights) - 1) > 1e-9:  # noqa: PLR2004 - what is left of 1 by decimal fractions
+        raise ValueError("must be three shares from 0 up that add up to 1")
+    return tuple(weights)
+
+
+_Share = Annotated[float, Field(allow_inf_nan=False, strict=True)]
+
+
+class AttributionConfig(Section):
+    """`[attribution]`: the conversion to credit, the touchpoints, and the grid of windows (ascending) and models."""
+
+    conversion: EntryId = "purchase"
+    count: Literal["each", "actors", "sessions"] = "each"
+    touchpoint: Touchpoint = "channel_group"
+    micro_conversions: Annotated[tuple[EntryId, ...], AfterValidator(unique)] = ()
+    windows: Annotated[tuple[Length, ...], Field(min_length=1), AfterValidator(_sorted_windows)] = (
+        Duration.parse("1d"),
+        Duration.parse("7d"),
+        Duration.parse("30d"),
+    )
+    since: Literal["window", "last_conversion"] = "window"
+    models: Annotated[tuple[Model, ...], Field(min_length=1), AfterValidator(unique)] = (
+        *RULE_MODELS,
+        "markov",
+        "shapley",
+    )
+    half_life: Length = Duration.parse("7d")
+    position_weights: Annotated[tuple[_Share, _Share, _Share], AfterValidator(_weights)] = (0.4, 0.2, 0.4)
+    path: Literal["unique", "exposure", "first"] = "unique"
+    markov_order: int = Field(default=1, ge=1, le=3, strict=True)
+    self_loops: Switch = True
+    shapley_game: Literal["conversions", "rate"] = "conversions"
+    spend_file: InFolder | None = None
+    spend_table: TableName | None = None
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> AttributionConfig:
+        if self.spend_file is not None and self.spend_table is not None:
+            raise ItemError("cannot be given beside spend_file; keep one of the two", ("spend_table",))
+        if self.micro_conversions and self.touchpoint != "micro_conversion":
+            raise ItemError('is a key of touchpoint = "micro_conversion"', ("micro_conversions",))
+        return self
+
+
+Identifier = Literal["email", "phone", "user_id"]
+
+
+class ProjectConfig(Section):
+    """`[project]`: the property's reporting zone and currency, and the name reports carry."""
+
+    name: Label = "microconv"
+    timezone: TimeZone = Field(description='the reporting time zone of the GA4 property, such as "Europe/Berlin"')
+    currency: Currency = "USD"
+
+
+_DUCKDB_KEYS = ("path", "memory_limit", "threads")
+_BIGQUERY_KEYS = ("dataset", "maximum_bytes_billed", "lease")
+_FILES_KEYS = ("path",)
+_TABLES_KEYS = ("project", "dataset", "cache")
+
+
+class _Kinds(Section):
+    """A section whose `kind` decides which keys it has."""
+
+    def _check_kind(self, kind: str, *, needs: tuple[str, ...], others: tuple[str, ...]) -> None:
+        for key in needs:
+            if getattr(self, key) is None:
+                meaning = type(self).model_fields[key].description
+                raise ItemError(f'is required with kind = "{kind}": {meaning}', (key,))
+        for key in others:
+            if key in self.model_fields_set:
+                raise ItemError(f'is no key of kind = "{kind}"', (key,))
+
+
+class EngineConfig(_Kinds):
+    """`[engine]`: where the staged tables live, what they may use of the machine, and what BigQuery may cost."""
+
+    kind: Literal["duckdb", "bigquery"] = "duckdb"
+    path: InFolder = Path("microconv.duckdb")
+    memory_limit: Memory = "1GB"
+    threads: int | None = Field(default=None, ge=1, le=256, strict=True)
+    project: CloudName | None = Field(default=None, description="the Google Cloud project that pays for the queries")
+    dataset: DatasetName | None = Field(default=None, description="the dataset of the staged tables, in that project")
+    location: CloudName | None = None
+    maximum_bytes_billed: Bytes | None = None
+    maximum_bytes_per_run: Bytes | None = None
+    price_per_tib: Price = 6.25
+    read_price_per_tib: Price = 1.1
+    lease: Lease = Duration.parse("30m")
+    api_endpoint: Endpoint | None = None
+    storage_endpoint: Endpoint | None = None
+    anonymous: Switch = False
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> EngineConfig:
+        if self.kind == "duckdb":
+            self._check_kind("duckdb", needs=(), others=_BIGQUERY_KEYS)
+        else:
+            self._check_kind("bigquery", needs=("project", "dataset"), others=_DUCKDB_KEYS)
+        return self
+
+
+class SourceConfig(_Kinds):
+    """`[[sources]]`: the export of one GA4 property: files (`path` is an absolute glob once loaded) or a dataset."""
+
+    property: Label = Field(description="the label of the GA4 property, for instance its number")
+    kind: Literal["files", "bigquery"] = "files"
+    path: GlobInFolder | None = Field(
+        default=None, description='the shards of the export, such as "exports/events_*.parquet"'
+    )
+    project: CloudName | None = Field(default=None, description="the Google Cloud project that holds the export")
+    dataset: DatasetName | None = Field(default=None, description='the export, such as "analytics_123456789"')
+    daily_cap: int = Field(default=1_000_000, ge=0, strict=True)
+    cache: InFolder = Path("pulled")
+
+    @model_validator(mode="after")
+    def _fits_kind(self) -> SourceConfig:
+        if self.kind == "files":
+            self._check_kind("files", needs=("path",), others=_TABLES_KEYS)
+        else:
+            self._check_kind("bigquery", needs=("project", "dataset"), others=_FILES_KEYS)
+        return self
+
+
+class TaxonomyConfig(Section):
+    """`[taxonomy]`: the preset, the file that extends or overrides it, and properties that occurrences carry.
+
+    Those that funnels name are carried without being listed in `carry`.
+    """
+
+    preset: Label = "ecommerce"
+    file: InFolder | None = None
+    carry: Annotated[tuple[PropertyName, ...], BeforeValidator(as_list), AfterValidator(unique)] = ()
+
+
+class SegmentRule(Section):
+    """Actors who did `did` at least `at_least` times within the last `within`, and not `not_did` in that time."""
+
+    did: EntryId = Field(description="the id of a micro-conversion")
+    at_least: int = Field(default=1, ge=1, strict=True)
+    within: Length = Field(description='how far back to look, such as "14d"')
+    not_did: EntryId | None = None
+
+    @model_validator(mode="after")
+    def _can_hold(self) -> SegmentRule:
+        if self.did == self.not_did:
+            raise ItemError("is the same micro-conversion as did, so nobody can be in the segment", ("not_did",))
+        return self
+
+
+class SegmentConfig(Section):
+    """`[[segments]]`: a named rule, and the identifiers its members may be exported with."""
+
+    name: FileStem = Field(description="the name used on the command line and in file names")
+    rule: SegmentRule = Field(description='such as { did = "add_to_cart", within = "14d", not_did = "purchase" }')
+    identity: Annotated[
+        tuple[Identifier, ...], BeforeValidator(as_list), Field(min_length=1), AfterValidator(unique)
+    ] = ("email",)
+
+
+class DestinationConfig(Section):
+    """`[[destinations]]`: where audiences go; `path` is a folder."""
+
+    name: FileStem = Field(description="the name used on the command line")
+    kind: Literal["file"] = "file"
+    format: Literal["google_ads", "csv", "jsonl"] = Field(description='"google_ads", "csv" or "jsonl"')
+    path: InFolder = Path("exports")
+
+
+class PeopleTable(Section):
+    """`[identity]` or `[consent]`: a file (CSV or Parquet) or a table of the engine, or neither."""
+
+    file: InFolder | None = None
+    table: TableName | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> PeopleTable:
+        if self.file is not None and self.table is not None:
+            raise ItemError("cannot be given beside file; keep one of the two", ("table",))
+        return self
+
+
+class IdentityConfig(PeopleTable):
+    """`[identity]`: user_id, email, phone, first_name, last_name, country, postal_code."""
+
+
+class ConsentConfig(PeopleTable):
+    """`[consent]`: user_id, ad_user_data, ad_personalization (granted or denied), changed_at (ISO timestamp)."""
+
+
+def _unique_places(sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
+    def place(source: SourceConfig) -> tuple[str | None, ...]:
+        return (source.property, source.path, source.project, source.dataset)
+
+    for index, source in enumerate(sources):
+        if any(place(source) == place(other) for other in sources[:index]):
+            key, what = ("path", "files") if source.kind == "files" else ("dataset", "tables")
+            raise ItemError(f"reads the same {what} for the same property as an earlier source", (index, key))
+    return sources
+
+
+def _separate_files(destinations: tuple[DestinationConfig, ...]) -> tuple[DestinationConfig, ...]:
+    for index, one in enumerate(destinations):
+        if any((one.format, one.path) == (other.format, other.path) for other in destinations[:index]):
+            raise ItemError("writes the same files as an earlier destination; change its path or format", (index,))
+    return destinations
+
+
+class Sections(Section):
+    """What a configuration file holds."""
+
+    project: ProjectConfig
+    engine: EngineConfig = Field(default_factory=EngineConfig)
+    sources: Annotated[
+        tuple[SourceConfig, ...],
+        Field(min_length=1, description="at least one [[sources]] with property, and path or dataset"),
+        AfterValidator(_unique_places),
+    ]
+    taxonomy: TaxonomyConfig = Field(default_factory=TaxonomyConfig)
+    funnels: Annotated[tuple[FunnelConfig, ...], AfterValidator(unique_names)] = ()
+    attribution: AttributionConfig = Field(default_factory=AttributionConfig)
+    segments: Annotated[tuple[SegmentConfig, ...], AfterValidator(unique_names)] = ()
+    destinations: Annotated[
+        tuple[DestinationConfig, ...], AfterValidator(unique_names), AfterValidator(_separate_files)
+    ] = ()
+    identity: IdentityConfig = Field(default_factory=IdentityConfig)
+    consent: ConsentConfig = Field(default_factory=ConsentConfig)
+
+    @field_validator("sources", mode="after")
+    @classmethod
+    def _engine_reads_sources(cls, sources: tuple[SourceConfig, ...], info: ValidationInfo) -> tuple[SourceConfig, ...]:
+        engine: EngineConfig | None = info.data.get("engine")
+        for index, source in enumerate(sources):
+            if engine is not None and engine.kind == "bigquery" and source.kind == "files":
+                raise ItemError(
+                    'is "files", which the engine bigquery cannot read: load them into a dataset '
+                    '(`bq load`), or use kind = "duckdb" under [engine]',
+                    (index, "kind"),
+                )
+        return sources
+
+
+class Config(Sections):
+    """The whole configuration; paths are absolute, and `file` is where it was read from."""
+
+    file: Path

@@ -1,0 +1,1 @@
+"""What a query is made of: templates, conditions, patterns."""

@@ -1,0 +1,1 @@
+"""Segments: from a rule to its members."""

@@ -1,0 +1,146 @@
+"""The queries of staging: raw shards -> events -> sessions -> micro-conversions, for one batch of changed days."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import date
+
+from microconv.exports import ShardSchema
+from microconv.queries import templates
+from microconv.queries.conditions import Criterion, Operands
+from microconv.queries.templates import Query, Value
+from microconv.staging import mc_tables, properties
+from microconv.staging.rules import Rules
+from microconv.staging.traffic import load_channel_rules, session_params, session_structure
+from microconv.taxonomy import Condition, Taxonomy
+
+LOOKBACK_US = 90 * 24 * 60 * 60 * 1_000_000
+"""How long a non-direct source outlives its session: GA4's 90 days."""
+
+# Names of the scratch tables of one batch, as the templates call them.
+CHANGED_EVENTS = "changed_events"
+TOUCHED_SESSIONS = "touched_sessions"
+NEIGHBOUR_EVENTS = "neighbour_events"
+MOVED_SESSIONS = "moved_sessions"
+SESSIONS = "sessions"
+MICRO_CONVERSIONS = "micro_conversions"
+
+Span = tuple["date | None", "date | None"]
+"""First and last day of some sessions; None where there are none."""
+
+
+def events(property_id: str, schema: ShardSchema, rules: Rules, *, is_provisional: bool) -> Query:
+    """Flat events of `raw_events`, which holds shards of this schema; one extra column, `copies`."""
+    ranks = rules.taxonomy.event_ranks()
+    return templates.query(
+        "staging/events",
+        params={
+            "property": property_id,
+            "is_provisional": is_provisional,
+            "ranked_events": sorted(ranks, key=lambda name: (ranks[name], name)),
+            **{f"carried_{place}": each.name for place, each in enumerate(rules.of_events) if each.kind == "parameter"},
+        },
+        structure={"leaves": schema.leaves, **rules.structure},
+    )
+
+
+def staged_shards(version: int = mc_tables.SHARDS.version) -> Query:
+    """The state of every staged day, from an mc_shards of that schema version."""
+    return templates.query("staging/staged_shards", structure={"notes_carried": version >= properties.NOTED_SINCE})
+
+
+def staged_days() -> Query:
+    """Rows, duplicates and consent-less rows of each changed day."""
+    return templates.query("staging/staged_days")
+
+
+def touched_sessions(property_id: str, dates: Sequence[date]) -> Query:
+    """Sessions with an event on a changed day, before or after."""
+    return templates.query("staging/touched_sessions", params={"property": property_id, "changed_dates": list(dates)})
+
+
+def session_span(property_id: str, chosen: str) -> Query:
+    """The days between which the sessions of a scratch table lie, as staged."""
+    return templates.query("staging/session_span", params={"property": property_id}, structure={"chosen": chosen})
+
+
+def neighbour_events(property_id: str, dates: Sequence[date], span: Span, rules: Rules) -> Query:
+    """Events of the touched sessions on other days, which lie within `span`."""
+    first, last = span
+    return templates.query(
+        "staging/neighbour_events",
+        params={"property": property_id, "changed_dates": list(dates), "first_date": first, "last_date": last},
+        structure=rules.structure,
+    )
+
+
+def sessions(taxonomy: Taxonomy) -> Query:
+    """Every session of every client whose sessions are touched."""
+    rules = load_channel_rules()
+    # As in GA4, a key event is known by its name: a macro-conversion that also asks for conditions names none.
+    key_events = sorted(
+        {
+            event
+            for entry in taxonomy.entries
+            if taxonomy.entry(entry.counts_as).kind == "macro" and not entry.where
+            for event in entry.events
+        }
+    )
+    return templates.query(
+        "staging/sessions",
+        params={"key_events": key_events, "lookback_us": LOOKBACK_US, **session_params(rules)},
+        structure=session_structure(rules),
+    )
+
+
+def moved_sessions() -> Query:
+    """Untouched sessions of those clients that another actor has now."""
+    return templates.query("staging/moved_sessions")
+
+
+def micro_conversions(rules: Rules, moved: Span) -> Query:
+    """Occurrences of the taxonomy's entries on the changed days and in touched and moved sessions.
+
+    The moved sessions lie within `moved`.
+    """
+    taxonomy = rules.taxonomy
+    operands = Operands()
+    conditions = [
+        {"entry": place, "tests": [_criterion(condition, operands) for condition in entry.where]}
+        for place, entry in enumerate(taxonomy.entries)
+        if entry.where
+    ]
+    pairs = [(event, place) for place, entry in enumerate(taxonomy.entries) for event in dict.fromkeys(entry.events)]
+    counted = [taxonomy.entry(taxonomy.entries[place].counts_as) for _, place in pairs]
+    params: dict[str, Value] = {
+        **operands.params,
+        "pair_events": [event for event, _ in pairs],
+        "pair_entries": [place for _, place in pairs],
+        "counts_as": [entry.id for entry in counted],
+        "kinds": [entry.kind for entry in counted],
+        "stages": [entry.stage for entry in counted],
+        "value_rules": [
+            "none" if entry.value is None else "event" if entry.value == "event" else "fixed" for entry in counted
+        ],
+        "fixed_values": [entry.value if isinstance(entry.value, float) else 0.0 for entry in counted],
+        "first_moved": moved[0],
+        "last_moved": moved[1],
+    }
+    return templates.query(
+        "staging/micro_conversions",
+        params=params,
+        structure={
+            **rules.structure,
+            "properties": [each.column for each in rules.carried],
+            "conditions": conditions,
+            "merges": any(entry.counts_as != entry.id for entry in taxonomy.entries),
+        },
+    )
+
+
+def _criterion(condition: Condition, operands: Operands) -> Criterion:
+    """Return a condition of the taxonomy as the template takes it: without a column it looks at the page."""
+    if condition.parameter is None:
+        return operands.add(condition, None)
+    looked_at = properties.parameter(condition.parameter, as_number=condition.is_numeric)
+    return operands.add(condition, looked_at.column, is_number=looked_at.is_number)

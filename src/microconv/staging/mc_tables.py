@@ -1,0 +1,175 @@
+"""The staged tables: their columns, types and meaning; the one source for DDL on every engine, for tests and docs."""
+
+from __future__ import annotations
+
+from microconv.engines.tables import Column, Table
+
+
+def _table(
+    name: str,
+    description: str,
+    grain: str,
+    columns: str,
+    *,
+    version: int = 1,
+    partition: str | None = None,
+    cluster: tuple[str, ...] = (),
+) -> Table:
+    """Read one `name TYPE description` a line."""
+    rows = (line.split(maxsplit=2) for line in columns.strip().splitlines())
+    return Table(
+        name, description, tuple(grain.split()), tuple(Column(*row) for row in rows), version, partition, cluster
+    )
+
+
+EVENTS = _table(
+    "mc_events",
+    "One row per event of the export, flat and narrow; exact duplicates removed.",
+    "property event_date client_key event_order",
+    """
+    property STRING the GA4 property the event belongs to
+    event_date DATE day in the property's reporting time zone
+    event_at TIMESTAMP when the event happened (UTC)
+    event_order INT64 total order inside a client: microseconds since 1970 times 1000, plus the place among ties
+    event_name STRING GA4 event name
+    client_key INT64 key of stream and user_pseudo_id; NULL without consent
+    session_key INT64 key of client and ga_session_id; NULL without consent or session
+    user_id STRING user_id as sent with this event
+    user_pseudo_id STRING client id as exported
+    stream_id STRING data stream
+    ga_session_id INT64 GA4's session id, unique only within a client
+    session_number INT64 GA4's count of the client's sessions
+    engagement_msec INT64 engagement time sent with this event, milliseconds; NULL below 0 or above one day
+    page_location STRING full address of the page
+    page_referrer STRING full address of the page before
+    value FLOAT64 purchase revenue, else the parameter `value`; NULL beyond 10 billion either way
+    currency STRING currency of the value
+    transaction_id STRING transaction id; NULL for '(not set)' and ''
+    traffic_rule STRING best traffic rule this event can serve: ga4_last_click, collected or event_params
+    traffic_source STRING source by that rule
+    traffic_medium STRING medium by that rule
+    traffic_campaign STRING campaign by that rule
+    traffic_channel_group STRING GA4's own default channel group, with ga4_last_click
+    click_id STRING name of the click id collected with this event (gclid, dclid, srsltid)
+    device_category STRING desktop, mobile, tablet, smart tv
+    country STRING country by GA4
+    is_provisional BOOL from an intraday or fresh shard
+    """,
+    partition="event_date",
+    cluster=("property", "session_key"),
+)
+
+SESSIONS = _table(
+    "mc_sessions",
+    "One row per session, rebuilt whole whenever one of its days changes.",
+    "session_key",
+    """
+    property STRING the GA4 property
+    session_date DATE property's day of the first event
+    last_event_date DATE property's day of the last event
+    session_key INT64 key of client and ga_session_id
+    client_key INT64 key of stream and user_pseudo_id
+    actor_key INT64 the unit counted: the session's first user_id, else the one user of its client, else the client
+    user_id STRING first user_id seen in the session
+    user_pseudo_id STRING client id as exported
+    ga_session_id INT64 GA4's session id
+    session_number INT64 GA4's count of the client's sessions; 1 is a new visitor
+    started_at TIMESTAMP first event (UTC)
+    ended_at TIMESTAMP last event (UTC)
+    events INT64 events in the session
+    page_views INT64 page_view and screen_view events
+    key_events INT64 events that a macro-conversion listens to
+    engagement_msec INT64 engagement time, milliseconds
+    is_engaged BOOL over 10 s of engagement, or a key event, or at least 2 page views
+    landing_page STRING path of the first page seen
+    device_category STRING of the first event that has one
+    country STRING of the first event that has one
+    source STRING traffic source of the session
+    medium STRING traffic medium
+    campaign STRING traffic campaign
+    channel_group STRING default channel group
+    source_rule STRING which rule decided source and medium
+    is_provisional BOOL at least one event is provisional
+    """,
+    partition="session_date",
+    cluster=("property", "client_key"),
+)
+
+MICRO_CONVERSIONS = _table(
+    "mc_micro_conversions",
+    "One row per occurrence of a taxonomy entry; an event may yield several.",
+    "property event_date client_key event_order micro_conversion",
+    """
+    property STRING the GA4 property
+    event_date DATE property's day
+    event_at TIMESTAMP when it happened (UTC)
+    event_order INT64 total order inside a client, as in mc_events
+    micro_conversion STRING id of the taxonomy entry it counts as
+    kind STRING milestone, secondary or macro
+    stage STRING awareness, consideration, decision or post_sale
+    client_key INT64 key of stream and user_pseudo_id
+    actor_key INT64 the unit counted: the event's own user_id, else its session's actor, else the client
+    session_key INT64 key of the session; NULL outside a session
+    value FLOAT64 value by the taxonomy
+    currency STRING currency of an event's own value
+    transaction_id STRING transaction id, for deduplication
+    page STRING path of the page it happened on
+    is_provisional BOOL from an intraday or fresh shard
+    """,
+    partition="event_date",
+    cluster=("property", "micro_conversion", "session_key"),
+)
+
+SHARDS = _table(
+    "mc_shards",
+    "What is staged: one row per property and day, with the state of the shard it came from.",
+    "property event_date",
+    """
+    property STRING the GA4 property
+    event_date DATE property's day
+    shard STRING name of the shard staged for the day
+    kind STRING daily, fresh or intraday
+    modified_at TIMESTAMP when the shard last changed (UTC)
+    bytes INT64 size of the shard
+    source_rows INT64 rows read from the shard
+    schema_fingerprint STRING fingerprint of the shard's schema
+    staging_fingerprint STRING fingerprint of the taxonomy and of all else that decides the staged rows
+    carried_columns STRING extra columns of mc_micro_conversions that the day has, with commas between
+    events INT64 rows staged
+    duplicates_removed INT64 exact duplicates left out
+    consentless_events INT64 rows without a client
+    run_id STRING the run that staged it
+    staged_at TIMESTAMP when (UTC)
+    """,
+    version=2,
+)
+
+RUNS = _table(
+    "mc_runs",
+    "One row per sync run.",
+    "run_id",
+    """
+    run_id STRING id of the run
+    status STRING running, done, failed or interrupted
+    started_at TIMESTAMP when it began (UTC)
+    ended_at TIMESTAMP when it ended (UTC); NULL while it runs
+    owner STRING host and process that ran it
+    version STRING version of microconv
+    config_fingerprint STRING fingerprint of the configuration, without where it lies
+    taxonomy STRING name and version of the taxonomy
+    taxonomy_fingerprint STRING fingerprint of the taxonomy
+    shards_seen INT64 days found at the sources
+    shards_staged INT64 days staged
+    shards_skipped INT64 days unchanged
+    rows_events INT64 rows of mc_events after the run; NULL unless it is done
+    rows_sessions INT64 rows of mc_sessions after the run; NULL unless it is done
+    rows_micro_conversions INT64 rows of mc_micro_conversions after the run; NULL unless it is done
+    duplicates_removed INT64 exact duplicates left out
+    bytes_billed INT64 bytes that BigQuery billed for the run; 0 on DuckDB
+    seconds FLOAT64 wall time
+    error STRING message of the error that ended it
+    """,
+    version=2,
+)
+
+TABLES: dict[str, Table] = {table.name: table for table in (EVENTS, SESSIONS, MICRO_CONVERSIONS, SHARDS, RUNS)}

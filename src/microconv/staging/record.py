@@ -1,0 +1,98 @@
+"""The row of mc_runs that a sync keeps up to date about itself."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import secrets
+import socket
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import datetime
+from typing import Any
+
+from microconv.config.sections import Config
+from microconv.engines.base import Engine, PutRow
+from microconv.errors import MicroconvError
+from microconv.queries import templates
+from microconv.staging import mc_tables
+from microconv.taxonomy import Taxonomy
+from microconv.version import __version__
+
+_MOST_OPEN = 1_000
+"""More killed runs than that cannot gather: each run closes those before it."""
+
+
+def fingerprint(config: Config) -> str:
+    """Fingerprint a configuration, the same wherever its folder lies."""
+    sections = {name: getattr(config, name) for name in type(config).model_fields if name != "file"}
+    text = repr(sections).replace(str(config.file.parent), ".")
+    return hashlib.sha256(text.encode()).hexdigest()[:16]
+
+
+class RunRecord:
+    """What is known of a run so far; `row` holds the columns of mc_runs."""
+
+    def __init__(self, engine: Engine, config: Config, taxonomy: Taxonomy, now: Callable[[], datetime]) -> None:
+        """Begin a record under a new id; nothing is written yet."""
+        self._engine = engine
+        self._now = now
+        self._started = time.monotonic()
+        started_at = now()
+        self.row: dict[str, Any] = {
+            "run_id": f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+            "started_at": started_at,
+            "ended_at": None,
+            "owner": f"{socket.gethostname()} process {os.getpid()}",
+            "version": __version__,
+            "config_fingerprint": fingerprint(config),
+            "taxonomy": f"{taxonomy.name} {taxonomy.version}",
+            "taxonomy_fingerprint": taxonomy.fingerprint,
+            "shards_staged": 0,
+            "duplicates_removed": 0,
+            "bytes_billed": 0,
+        }
+
+    @property
+    def run_id(self) -> str:
+        """The id of the run: its UTC start and six random digits."""
+        return str(self.row["run_id"])
+
+    @property
+    def owner(self) -> str:
+        """Who runs it: host and process."""
+        return str(self.row["owner"])
+
+    @property
+    def seconds(self) -> float:
+        """Wall time since it began."""
+        return round(time.monotonic() - self._started, 3)
+
+    def close_killed_runs(self) -> None:
+        """Whoever holds the lock is alone: a run that still counts as running was killed."""
+        query = templates.query("operations/runs", params={"status": "running", "prefix": "", "most": _MOST_OPEN})
+        for row in self._engine.query(query).to_pylist():
+            self._engine.apply(
+                [PutRow(mc_tables.RUNS, {**row, "status": "interrupted", "error": "the process ended without a word"})]
+            )
+
+    def begin(self) -> None:
+        """Write that the run is running."""
+        self._save("running")
+
+    def done(self, rows: dict[str, int]) -> None:
+        """Write that it has done all it set out to do, and how many rows each table holds."""
+        self.row |= {f"rows_{name.removeprefix('mc_')}": count for name, count in rows.items()}
+        self._save("done")
+
+    def stop(self, status: str, error: str) -> None:
+        """Write how it ended early, if that is still possible; on a full disk it is not, and the next run does it."""
+        with suppress(MicroconvError):
+            self._save(status, error)
+
+    def _save(self, status: str, error: str | None = None) -> None:
+        self.row |= {"status": status, "error": error, "bytes_billed": self._engine.bytes_billed}
+        if status != "running":
+            self.row |= {"ended_at": self._now(), "seconds": self.seconds}
+        self._engine.apply([PutRow(mc_tables.RUNS, self.row)])

@@ -1,0 +1,165 @@
+"""Rounds of staging: batch after batch, then another look for days that changed while they were read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime
+from typing import Any
+from zoneinfo import ZoneInfo
+
+from microconv.engines.base import Engine
+from microconv.errors import MicroconvError, SourceError, VanishedError
+from microconv.exports import OpenShard, Shard, Source
+from microconv.queries import templates
+from microconv.staging.batches import Batch, Stamp, batches, describe, stage
+from microconv.staging.plan import Plan, PlannedDay, Scope, find_shards, plan
+from microconv.staging.record import RunRecord
+from microconv.staging.rules import Rules
+
+MOST_ROUNDS = 3
+"""How often a run looks for days that changed while it staged them; what changes even then waits for the next run."""
+_EVENT_TIME_SLACK_SECONDS = 3600
+_Day = tuple[str, date]
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a sync is: days done of all planned, and what comes next."""
+
+    run_id: str
+    done: int
+    total: int
+    step: str
+
+
+@dataclass
+class Rounds:
+    """The staging of one run. `warnings` gather what its reader should look at; `run` what it did."""
+
+    engine: Engine
+    sources: Sequence[Source]
+    rules: Rules
+    run: RunRecord
+    zone: ZoneInfo
+    now: Callable[[], datetime]
+    on_progress: Callable[[Progress], None]
+    warnings: list[str] = field(default_factory=list)
+    _failures: dict[_Day, tuple[Shard, MicroconvError]] = field(default_factory=dict)
+    _staged: set[_Day] = field(default_factory=set)
+
+    def stage(self, planned: Plan, shards: Mapping[Shard, Source]) -> dict[str, int]:
+        """Stage what is planned, and return how many rows each table holds then.
+
+        Raises:
+            SourceError: some days could not be read.
+        """
+        days = planned.days
+        for _ in range(MOST_ROUNDS):
+            self._stage_all(days, shards)
+            days, shards = self._changed_meanwhile(days)
+            if not days:
+                break
+        else:
+            names = ", ".join(sorted(day.shard.name for day in days))
+            self.warnings.append(f"{names} changed {MOST_ROUNDS} times while being staged: the next run does it again.")
+        if self._failures:
+            raise _all_failures([error for _, error in self._failures.values()], len(self._staged))
+        counted = self.engine.query(templates.query("staging/table_rows")).to_pylist()
+        return {row["table_name"]: row["table_rows"] for row in sorted(counted, key=lambda row: str(row["table_name"]))}
+
+    def _stage_all(self, days: Sequence[PlannedDay], shards: Mapping[Shard, Source]) -> None:
+        done = 0
+
+        def show(step: str) -> None:
+            self.on_progress(Progress(self.run.run_id, done, len(days), step))
+
+        for batch in batches(self._opened(days, shards, show), self.engine.batch_rows):
+            show(describe(batch))
+            self._stage_or_split(batch)
+            done += len(batch)
+        done = len(days)
+        show("done")
+
+    def _opened(
+        self, days: Sequence[PlannedDay], shards: Mapping[Shard, Source], show: Callable[[str], None]
+    ) -> Iterator[OpenShard]:
+        for day in days:
+            if day.shard.table and not self.engine.is_billed:
+                show(f"pulling {day.shard.name}")
+            try:
+                yield shards[day.shard].open(day.shard)
+            except SourceError as error:
+                self._fail(day.shard, error)
+
+    def _stage_or_split(self, batch: Batch) -> None:
+        """Stage a batch; when a shard in it is damaged, stage its days one by one, so that only this one fails."""
+        try:
+            staged = stage(self.engine, batch, self.rules, Stamp(self.run.run_id, self.now()))
+        except SourceError as error:
+            if len(batch) == 1:
+                self._fail(batch[0].shard, error)
+                return
+            for one in batch:
+                self._stage_or_split((one,))
+        else:
+            for one in batch:
+                self._staged.add((one.shard.property_id, one.shard.day))
+                self._failures.pop((one.shard.property_id, one.shard.day), None)
+            self.run.row["shards_staged"] = len(self._staged)
+            self.run.row["duplicates_removed"] += sum(day["duplicates_removed"] for day in staged)
+            self.warnings += _stray_days(staged, self.zone)
+
+    def _fail(self, shard: Shard, error: MicroconvError) -> None:
+        self._failures[shard.property_id, shard.day] = shard, error
+
+    def _changed_meanwhile(self, days: Sequence[PlannedDay]) -> tuple[tuple[PlannedDay, ...], dict[Shard, Source]]:
+        """Look again at the days just staged or failed: which of them have another shard now?
+
+        Intraday and fresh shards change all the time; their newer state waits for the next run.
+        """
+        if not days:
+            return (), {}
+        looked_at = [day.shard.day for day in days]
+        shards = find_shards(self.sources, Scope(since=min(looked_at), until=max(looked_at)))
+        tried = {(day.shard.property_id, day.shard.day) for day in days}
+        again = plan(self.engine, shards, self.rules, Scope())
+        present = {(shard.property_id, shard.day) for shard in shards}
+        for key, (shard, error) in list(self._failures.items()):
+            if isinstance(error, VanishedError) and key not in present:
+                del self._failures[key]
+                self.warnings.append(f"{shard.name} of property {shard.property_id} vanished while it was being read.")
+        changed = tuple(day for day in again.days if self._is_worth_another_try(day, tried))
+        return changed, shards
+
+    def _is_worth_another_try(self, day: PlannedDay, tried: set[_Day]) -> bool:
+        key = day.shard.property_id, day.shard.day
+        if key not in tried:
+            return False
+        failed = self._failures.get(key)
+        return day.shard != failed[0] if failed else not day.shard.is_provisional
+
+
+def _stray_days(days: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> Iterator[str]:
+    """Warn when events lie outside their day in the configured zone: then the zone is probably not the property's."""
+    for day in days:
+        start = datetime.combine(day["event_date"], datetime.min.time(), tzinfo=zone)
+        end = datetime.combine(date.fromordinal(day["event_date"].toordinal() + 1), datetime.min.time(), tzinfo=zone)
+        early = (start - day["first_event_at"]).total_seconds()
+        late = (day["last_event_at"] - end).total_seconds()
+        if max(early, late) > _EVENT_TIME_SLACK_SECONDS:
+            yield (
+                f"Events of {day['event_date']} reach {max(early, late) / 3600:.0f} h outside that day in {zone.key}: "
+                "is project.timezone the property's reporting time zone?"
+            )
+
+
+def _all_failures(failures: Sequence[MicroconvError], staged: int) -> MicroconvError:
+    if len(failures) == 1:
+        first = failures[0]
+        return SourceError(f"{first.message} {staged} other changed days were staged.", hint=first.hint)
+    messages = " ".join(f"({number}) {failure.message}" for number, failure in enumerate(failures, start=1))
+    return SourceError(
+        f"{len(failures)} days could not be staged, {staged} others were: {messages}",
+        hint="Export or copy these days again, then run `microconv sync`.",
+    )

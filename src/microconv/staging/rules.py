@@ -1,0 +1,73 @@
+"""What decides staged rows beside the shards: the taxonomy, the properties carried, and the templates."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from typing import Self
+
+from microconv.config.sections import Config
+from microconv.engines.tables import Column, Table
+from microconv.queries import templates
+from microconv.staging import mc_tables, properties
+from microconv.staging.properties import Property
+from microconv.staging.traffic import load_channel_rules
+from microconv.taxonomy import Taxonomy
+
+_DECIDING = tuple(
+    f"staging/{name}"
+    for name in ("events", "micro_conversions", "moved_sessions", "neighbour_events", "sessions", "touched_sessions")
+)
+"""The templates whose rows are staged, or decide which are."""
+
+
+@dataclass(frozen=True)
+class Rules:
+    """What decides staged rows beside the shards: the taxonomy, and the properties that occurrences carry."""
+
+    taxonomy: Taxonomy
+    carried: tuple[Property, ...] = ()
+
+    @classmethod
+    def of(cls, config: Config, taxonomy: Taxonomy) -> Self:
+        """Return the rules of a configuration and its taxonomy."""
+        return cls(taxonomy, properties.carried(config))
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """Fingerprint of all that decides staged rows but shards and properties; a day under another one is restaged.
+
+        Comments and layout of the templates do not count: restaging costs money where queries are billed.
+        """
+        versions = [
+            (table.name, table.version) for table in (mc_tables.EVENTS, mc_tables.SESSIONS, mc_tables.MICRO_CONVERSIONS)
+        ]
+        digest = hashlib.sha256(f"{versions} {self.taxonomy.fingerprint} {load_channel_rules()}".encode())
+        for name in _DECIDING:
+            for text in templates.sources(name):
+                digest.update(templates.without_comments(text).encode())
+        return digest.hexdigest()[:16]
+
+    @property
+    def carried_columns(self) -> str:
+        """The columns of the properties, as mc_shards notes them; a day that carries others is restaged."""
+        return ",".join(each.column for each in self.carried)
+
+    @cached_property
+    def of_events(self) -> tuple[Property, ...]:
+        """What events carry: properties, and the parameters that conditions of the taxonomy read; in a fixed order."""
+        read = {
+            properties.parameter(each.name, as_number=each.as_number) for each in self.taxonomy.carried_parameters()
+        }
+        return tuple(sorted({*read, *self.carried}))
+
+    def extra_columns(self, table: Table) -> list[Column]:
+        """Return the columns that a table has beyond its own."""
+        carried = {mc_tables.EVENTS: self.of_events, mc_tables.MICRO_CONVERSIONS: self.carried}
+        return [each.definition for each in carried.get(table, ())]
+
+    @property
+    def structure(self) -> dict[str, object]:
+        """The extra columns of events, as the templates take them."""
+        return {"carried": [asdict(each) for each in self.of_events]}

@@ -1,0 +1,1 @@
+"""Statistics: sums and small tables in, results out; no SQL, no engine."""
