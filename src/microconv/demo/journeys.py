@@ -8,9 +8,10 @@ not.
 from __future__ import annotations
 
 from dataclasses import dataclass, fields, replace
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microconv.demo.calendar import DAYS, INTRADAY, NEW_COLUMNS_FROM, Calendar
 from microconv.demo.shop import (
@@ -28,11 +29,8 @@ from microconv.demo.shop import (
     WRONG_UTM,
 )
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Bools = NDArray[np.bool_]
-    Integers = NDArray[np.integer[Any]]
+Bools = NDArray[np.bool_]
+Integers = NDArray[np.integer[Any]]
 
 EVENTS_PER_CLIENT: Final = 17.55
 """Measured on this model; turns the number of events asked for into a number of clients."""

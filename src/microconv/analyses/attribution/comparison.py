@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microconv.analyses.attribution.assumptions import assumptions_of
 from microconv.analyses.attribution.credits import UNITS_OF_CREDIT, select
@@ -22,9 +23,8 @@ from microconv.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from numpy.typing import NDArray
 
-    Array = NDArray[np.float64]
+Array = NDArray[np.float64]
 
 RESAMPLES = 200
 """How often actors are drawn to see what chance does to a model that learns from paths."""

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microconv.analyses.attribution.paths import Paths, total_by
 from microconv.errors import UsageError
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Vector = NDArray[np.float64]
-    Numbers = NDArray[np.int64]
+Vector = NDArray[np.float64]
+Numbers = NDArray[np.int64]
 
 ORDERS = (1, 2, 3)
 """How many touchpoints a state may remember."""

@@ -8,12 +8,12 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 if TYPE_CHECKING:
     import pyarrow as pa
-    from numpy.typing import NDArray
 
-    Transform = Literal["unique", "exposure", "first"]
+Transform = Literal["unique", "exposure", "first"]
 
 _MICROS = 1e6
 

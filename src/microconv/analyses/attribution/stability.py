@@ -8,17 +8,15 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
 from operator import itemgetter
-from typing import TYPE_CHECKING, ClassVar
+from typing import ClassVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from microconv.result import Result
 from microconv.stats.intervals import percentile_interval
 
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
-    Array = NDArray[np.float64]
+Array = NDArray[np.float64]
 
 FEWEST_GROUPS = 10
 """Groups of actors with credit below which chance is not estimated: resampling so few would look too sure."""
