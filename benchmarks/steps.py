@@ -6,6 +6,7 @@ import json
 import sys
 from collections.abc import Callable
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,13 +17,15 @@ from benchmarks import synthetic
 from benchmarks.measure import Meter, Reading
 from microconv import staging
 from microconv.analyses.attribution.markov import markov
-from microconv.analyses.attribution.paths import Paths
-from microconv.analyses.attribution.shapley import Game, shapley
+from microconv.analyses.attribution.shapley import shapley
+from microconv.analyses.attribution.touch_paths import TouchPaths
 from microconv.config.load import load_config
 from microconv.config.sections import RULE_MODELS, Config
 from microconv.demo import write_demo
+from microconv.engines.base import AddRows
 from microconv.engines.dialect import to_duckdb
 from microconv.engines.duckdb import DuckDBEngine
+from microconv.engines.tables import Column, Table
 from microconv.project import Project
 from microconv.staging import mc_tables
 
@@ -151,6 +154,39 @@ def sync_bigquery(config: str) -> Reading:
     return meter.reading(staged=result.shards["staged"])
 
 
+def add_rows(database: str, rows: int) -> Reading:
+    """Add rows from Python to a table in one go, as saved results are."""
+    table = Table(
+        "added",
+        "Rows from Python.",
+        ("number",),
+        (
+            Column("number", "INT64", "the place of the row"),
+            Column("word", "STRING", "a text"),
+            Column("share", "FLOAT64", "a number"),
+            Column("at", "TIMESTAMP", "a moment"),
+            Column("nothing", "STRING", "what no row has"),
+        ),
+    )
+    first = datetime(2024, 1, 1, tzinfo=UTC)
+    made = tuple(
+        {
+            "number": number,
+            "word": f"word {number % 100}",
+            "share": number / rows,
+            "at": first + timedelta(seconds=number),
+            "nothing": None,
+        }
+        for number in range(rows)
+    )
+    meter = Meter()
+    with DuckDBEngine(Path(database)) as engine:
+        engine.ensure(table)
+        with meter.running():
+            engine.apply([AddRows(table, made)])
+    return meter.reading()
+
+
 def analyse(config: str, database: str, name: str) -> Reading:
     """Run one analysis twice: the first call also translates its SQL and is a part; the second is the reading."""
     meter = Meter()
@@ -208,22 +244,21 @@ def rules(config: str, database: str) -> Reading:
     return meter.reading(credits=[asdict(credit) for credit in found.results])
 
 
-def markov_and_shapley(folder: str, game: Game) -> Reading:
+def markov_and_shapley(folder: str) -> Reading:
     """Credit channels by a Markov chain and a Shapley game, from paths as the engine returns them."""
     table = pq.read_table(f"{folder}/journeys.parquet", columns=["path", "conversions", "value_micros", "others"])
     meter = Meter()
     for metered in (Meter(), meter):
         with metered.running():
             with metered.running("reading paths"):
-                paths = Paths.read(table, synthetic.CHANNELS)
+                paths = TouchPaths.read(table, synthetic.CHANNELS)
             with metered.running("markov"):
                 chain = markov(paths)
             with metered.running("shapley"):
-                shares = shapley(paths, game=game)
+                shapley(paths, game="rate")
     return meter.reading(
         conversions=dict(zip(synthetic.CHANNELS, chain.conversions.tolist(), strict=True)),
         removal_effects=dict(zip(synthetic.CHANNELS, chain.removal_effects.tolist(), strict=True)),
-        shapley=dict(zip(synthetic.CHANNELS, shares.conversions.tolist(), strict=True)),
     )
 
 
@@ -234,6 +269,7 @@ _ALL = (
     parameters,
     stage,
     sync_bigquery,
+    add_rows,
     analyse,
     make_up,
     funnel,

@@ -15,6 +15,7 @@ from benchmarks.inputs import Input
 from benchmarks.measure import Reading, in_turn, run_command, run_step
 
 ANALYSES = ("funnel", "rules", "attribution", "paths", "discover", "coverage", "members", "report_data")
+ADDED = (10_000, 100_000)
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,13 @@ def analyses(setting: Setting) -> Iterator[Row]:
         yield row("analyses", name, found, Figure(found.parts["first call"], "s CPU, first call"))
 
 
+def rows(setting: Setting) -> Iterator[Row]:
+    """Rows from Python into a table, in one change."""
+    cases = {size: lambda size=size: run_step("add_rows", database=setting.database(), rows=size) for size in ADDED}
+    for size, found in in_turn(cases, setting.rounds).items():
+        yield row("rows", f"add {size:,} rows", found, Figure(size / found.wall / 1000, "k rows/s"))
+
+
 def heavy_actor(setting: Setting) -> Iterator[Row]:
     """One actor with 32,000 events, against the data without these events, and with them spread over 3,200 actors."""
     data = setting.input
@@ -203,4 +211,6 @@ def cloud(setting: Setting) -> Iterator[Row]:
                 yield row("cloud", f"{mode}, {name}", found, Figure(there.calls - before, "API calls"))
 
 
-SUITES = {suite.__name__: suite for suite in (startup, reading, incremental, analyses, heavy_actor, growth, cloud)}
+SUITES = {
+    suite.__name__: suite for suite in (startup, reading, incremental, rows, analyses, heavy_actor, growth, cloud)
+}

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter, defaultdict
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -62,9 +62,9 @@ class Asked:
 
     touchpoint: str = "channel_group"
     count: str = "each"
-    since: str = "window"
+    resets: bool = False
     weights: tuple[float, float, float] = (0.4, 0.2, 0.4)
-    heavy_pairs: int = 10_000
+    most_pairs: int = 1_000_000
     most_steps: int = 200
 
     @property
@@ -105,9 +105,9 @@ ASKED = st.builds(
     Asked,
     touchpoint=st.sampled_from(["channel_group", "landing_page", "micro_conversion"]),
     count=st.sampled_from(["each", "actors", "sessions"]),
-    since=st.sampled_from(["window", "last_conversion"]),
+    resets=st.booleans(),
     weights=st.sampled_from([(0.4, 0.2, 0.4), (0.0, 1.0, 0.0), (0.6, 0.1, 0.3), (1.0, 0.0, 0.0)]),
-    heavy_pairs=st.sampled_from([0, 6, 10_000]),
+    most_pairs=st.sampled_from([2, 6, 1_000_000]),
     most_steps=st.sampled_from([2, 200]),
 )
 
@@ -224,6 +224,15 @@ def conversions_of(events: Sequence[Event], asked: Asked) -> list[tuple[Event, E
     ]
 
 
+def left_out(
+    touches: Iterable[Touch], conversions: Iterable[tuple[Event, Event | None]], asked: Asked
+) -> frozenset[int]:
+    """The actors who have more possible pairs of touches and conversions than are looked at."""
+    touched = Counter(touch.actor for touch in touches)
+    converted = Counter(event.actor for event, _ in conversions)
+    return frozenset(actor for actor, many in converted.items() if many * touched[actor] > asked.most_pairs)
+
+
 def _order(event: Event) -> tuple[int, int]:
     return event.order
 
@@ -251,7 +260,7 @@ def seen_by(conversion: tuple[Event, Event | None], touches: Sequence[Touch], wi
         if touch.actor == event.actor
         and event.us - touch.us <= window
         and _is_before(touch, event, asked)
-        and (asked.since == "window" or is_after(touch, previous, asked))
+        and (not asked.resets or is_after(touch, previous, asked))
     ]
 
 
@@ -284,11 +293,12 @@ Expected = dict[str | None, dict[str, float]]
 def credits_of(visits: Sequence[Visit], events: Sequence[Event], asked: Asked) -> Expected:
     """Touchpoint -> column of the template -> credit or value."""
     expected: Expected = defaultdict(lambda: defaultdict(float))
-    touches = touches_of(visits, events, asked)
-    for conversion in conversions_of(events, asked):
+    touches, conversions = touches_of(visits, events, asked), conversions_of(events, asked)
+    without = left_out(touches, conversions, asked)
+    for conversion in conversions:
         event, _ = conversion
         for number, window in enumerate(WINDOWS_US, start=1):
-            seen = seen_by(conversion, touches, window, asked)
+            seen = [] if event.actor in without else seen_by(conversion, touches, window, asked)
             names = [touch.name for touch in seen] or [None]
             by_model = shares(seen, event.us, asked.weights) if seen else {model: [1.0] for model in MODELS}
             for model, of_touches in by_model.items():
@@ -301,14 +311,16 @@ def credits_of(visits: Sequence[Visit], events: Sequence[Event], asked: Asked) -
 def paths_of(visits: Sequence[Visit], events: Sequence[Event], asked: Asked) -> dict[tuple[int, str], list[float]]:
     """Number of the window and path -> conversions, value, other journeys, and journeys whose path was shortened."""
     found: dict[tuple[int, str], list[float]] = defaultdict(lambda: [0, 0.0, 0, 0])
-    touches = touches_of(visits, events, asked)
-    conversions = conversions_of(events, asked)
+    touches, conversions = touches_of(visits, events, asked), conversions_of(events, asked)
+    without = left_out(touches, conversions, asked)
     for number, window in enumerate(WINDOWS_US, start=1):
         for conversion in conversions:
-            path, shortened = _path(seen_by(conversion, touches, window, asked), asked)
+            event, _ = conversion
+            seen = [] if event.actor in without else seen_by(conversion, touches, window, asked)
+            path, shortened = _path(seen, asked)
             row = found[number, path]
             row[0] += 1
-            row[1] += conversion[0].value or 0
+            row[1] += event.value or 0
             row[3] += shortened
         for open_touches in _open(touches, [event for event, _ in conversions], asked):
             last = max(touch.us for touch in open_touches)

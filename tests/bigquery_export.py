@@ -12,7 +12,7 @@ from google.cloud import bigquery
 import ga4
 from emulator import Emulator
 from microconv.clients import retries
-from microconv.clients.bigquery import Connection, Endpoints
+from microconv.clients.bigquery_connection import Connection, Endpoints
 from microconv.exports.table_source import TableSource
 
 

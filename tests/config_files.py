@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from microconv.catalogue import destination_settings
 from microconv.config.load import load_config
 from microconv.errors import ConfigError
 
@@ -47,7 +48,7 @@ def write(folder: Path, text: str) -> Path:
 def problem(folder: Path, text: str, environ: dict[str, str] | None = None) -> str:
     """Return the message of the error that loading `text` ends in."""
     with pytest.raises(ConfigError) as caught:
-        load_config(write(folder, text), environ or {})
+        load_config(write(folder, text), environ or {}, destination_settings)
     error = caught.value
     assert error.exit_code == 2
     assert error.hint

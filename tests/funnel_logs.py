@@ -4,14 +4,20 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import date
+from dataclasses import dataclass, replace
+from datetime import date, datetime
 from itertools import combinations, permutations
 from random import Random
 from statistics import median
 from typing import Any
 
+from asking import CONFIG
+from microconv.analyses.funnels.funnel import FunnelQuestion
 from microconv.config.sections import FunnelConfig
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.question import Context
+from microconv.taxonomy import Taxonomy
 from staged_rows import DAY, SECOND, Row, at, occurrence
 
 ITEMS = "items_item_id"
@@ -134,6 +140,16 @@ class Rules:
     window_us: int
     since: date | None = None
     until: date | None = None
+
+    def query(
+        self, kind: type[FunnelQuestion], taxonomy: Taxonomy, *, latest_at: datetime | None = None, **given: Any
+    ) -> Query:
+        """The query of a question about this funnel, with the window of the test and the latest staged event."""
+        question = kind.over(self.config, {"since": self.since, "until": self.until, **given})
+        latest = templates.query("operations/latest_event"), [{"latest_event_at": latest_at}]
+        (asked,) = question.queries(Context(CONFIG, taxonomy, _found=[latest]))
+        type_of_window, _ = asked.params["window_us"]
+        return replace(asked, params={**asked.params, "window_us": (type_of_window, self.window_us)})
 
     def serves(self, event: Event) -> set[int]:
         """The steps that an event may take."""

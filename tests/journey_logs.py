@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from hypothesis import strategies as st
 
-from microconv.analyses.paths import PathsQuestion
+from microconv.analyses.paths.path_questions import PathSequences, PathsQuestion
 from microconv.taxonomy import Taxonomy
 from staged_rows import SECOND, START_US, Row, at, entry, occurrence, session
 
@@ -57,15 +57,15 @@ EVENTS = st.lists(
     max_size=14,
 )
 QUESTIONS = st.builds(
-    lambda point, leads, **options: PathsQuestion(**({leads: point} if point else {}), **options),
+    lambda point, leads, **options: PathSequences(**({leads: point} if point else {}), **options),
     point=st.sampled_from([None, *POINTS]),
     leads=st.sampled_from(["to", "from_"]),
     goal=st.sampled_from("bz"),
-    by=st.sampled_from(["session", "actor"]),
+    count=st.sampled_from(["sessions", "actors"]),
     nodes=st.sampled_from(["micro_conversion", "page"]),
     without=st.sampled_from([(), ("d",), ("page:/y", "c")]),
     length=st.integers(1, 4),
-    collapse=st.booleans(),
+    keep_repeats=st.booleans(),
     max_nodes=st.integers(1, 3),
     top=st.just(1_000),
 )
@@ -130,7 +130,7 @@ Visit = tuple[str, int]
 def walk(events: list[Event], question: PathsQuestion, window_us: int, states: int) -> Walked:
     """Follow the journeys of a log one by one."""
     journeys, converted = [], []
-    for own in _by_unit(events, question.by):
+    for own in _by_unit(events, question.count):
         found = _journey(own, question, window_us)
         if found is not None:
             journey, order, us = found
@@ -143,14 +143,14 @@ def walk(events: list[Event], question: PathsQuestion, window_us: int, states: i
     )
 
 
-def _by_unit(events: list[Event], by: str) -> list[list[tuple[int, Event]]]:
+def _by_unit(events: list[Event], count: str) -> list[list[tuple[int, Event]]]:
     """Each unit's events with their order, in order."""
     places: Counter[int] = Counter()
     units: dict[int, list[tuple[int, Event]]] = {}
     for event in events:
         order = event.us * 1_000 + places[event.client]
         places[event.client] += 1
-        unit = session_key(event) if by == "session" else actor_key(event)
+        unit = session_key(event) if count == "sessions" else actor_key(event)
         if unit is not None:
             units.setdefault(unit, []).append((order, event))
     return [sorted(own, key=lambda each: (each[0], each[1].client)) for own in units.values()]
@@ -179,7 +179,7 @@ def _journey(
     kept = rows[: first + 1] if question.direction == "to" else rows[first:]
     _, us, order = rows[first]
     visits = [(name, time) for name, time, _ in kept if abs(time - us) <= window_us]
-    if question.collapse:
+    if not question.keep_repeats:
         visits = [next(group) for _, group in groupby(visits, key=lambda visit: visit[0])]
     return visits, order, us
 

@@ -82,9 +82,10 @@ def test_unknown_funnel_lists_the_known_ones(folder):
 
 
 def test_funnel_with_an_unknown_micro_conversion_names_it_and_the_nearest(folder):
-    write_config(folder, extra=FUNNEL.format(name="checkout", step="purchsae"))
     assert microconv(folder, "sync").code == 0
-    microconv(folder, "funnel", "checkout").assert_failed(2, "purchsae", 'funnel "checkout"', "purchase")
+    write_config(folder, extra=FUNNEL.format(name="checkout", step="purchsae"))
+    for arguments in (("funnel", "checkout"), ("sync",)):  # what is wrong is said before anything is staged, too
+        microconv(folder, *arguments).assert_failed(2, "purchsae", 'funnel "checkout"', "purchase")
 
 
 def test_analysis_before_the_first_sync_says_to_sync(folder):

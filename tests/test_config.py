@@ -14,10 +14,13 @@ from hypothesis import strategies as st
 from pydantic import BaseModel, ValidationError
 
 from config_files import BIGQUERY, MINIMAL, PULLED, problem, write
+from microconv.activation.destinations.file import FileSettings
+from microconv.catalogue import destination_settings
 from microconv.config.load import load_config
 from microconv.config.sections import RULE_MODELS, Config
 from microconv.config.values import Duration
 from microconv.errors import ConfigError, UsageError
+from microconv.project import Project
 from microconv.queries.conditions import Comparison
 
 ROOT = Path(__file__).parent.parent
@@ -34,7 +37,7 @@ def test_minimal_file_gets_the_documented_defaults(tmp_path):
     assert (config.engine.kind, config.engine.path) == ("duckdb", tmp_path / "microconv.duckdb")
     assert (config.engine.memory_limit, config.engine.threads) == ("1GB", None)
     assert (config.taxonomy.preset, config.taxonomy.file) == ("ecommerce", None)
-    assert config.attribution.conversion == "purchase"
+    assert config.attribution.goal is None
     assert [window.text for window in config.attribution.windows] == ["1d", "7d", "30d"]
     assert config.attribution.models == (*RULE_MODELS, "markov", "shapley")
     assert config.attribution.half_life.seconds == 7 * 86_400
@@ -60,6 +63,7 @@ format = "csv"
 """,
         ),
         {},
+        destination_settings,
     )
 
     funnel, segment, destination = config.funnels[0], config.segments[0], config.destinations[0]
@@ -71,6 +75,31 @@ format = "csv"
     )
     assert (segment.rule.at_least, segment.rule.not_did, segment.identity) == (1, None, ("email",))
     assert (destination.kind, destination.path) == ("file", tmp_path / "exports")
+
+
+def test_keys_of_a_destination_wait_for_who_knows_its_kind(tmp_path):
+    text = MINIMAL + "[[destinations]]\nname = 'd'\nformat = 'csv'\npath = 'out'\n"
+    config = load_config(write(tmp_path, text), {})
+    assert config.destinations[0].model_dump() == {"name": "d", "kind": "file", "format": "csv", "path": "out"}
+
+    settings = Project(config).destination("d").settings
+
+    assert settings == load_config(config.file, {}, destination_settings).destinations[0]
+    assert settings.path == tmp_path / "out"
+
+
+@pytest.mark.parametrize(
+    ("keys", "said"),
+    [
+        ("format = 'tsv'\nhost = 'h'", 'destination "d" in .* format = "tsv" is not .*; host is not a known key'),
+        ("kind = 'ftp'", "There is no such kind of destination"),
+    ],
+)
+def test_mistakes_in_such_a_destination_are_told_when_it_is_used(tmp_path, keys, said):
+    config = load_config(write(tmp_path, MINIMAL + f"[[destinations]]\nname = 'd'\n{keys}\n"), {})
+
+    with pytest.raises(UsageError, match=said):
+        Project(config).destination("d")
 
 
 def test_configuration_is_frozen(tmp_path):
@@ -122,7 +151,7 @@ file = "/abs/identity.csv"
     )
     monkeypatch.chdir(elsewhere)
 
-    config = load_config(Path("../client [a]/microconv.toml"), {})
+    config = load_config(Path("../client [a]/microconv.toml"), {}, destination_settings)
 
     base = elsewhere / ".." / "client [a]"
     assert config.engine.path == base / "data" / "m.duckdb"
@@ -283,6 +312,7 @@ def test_wrong_value_from_the_environment_names_the_variable_and_no_line(tmp_pat
 @pytest.mark.parametrize(
     ("variable", "said"),
     [
+        ("MICROCONV_ATTRIBUTION__CONVERSION", "sets a key that has another name now: goal"),
         ("MICROCONV_ENGINE__MEMORY", "sets no known key (did you mean MICROCONV_ENGINE__MEMORY_LIMIT?)"),
         ("MICROCONV_ENGIN__PATH", "sets no known key (did you mean MICROCONV_ENGINE__PATH?)"),
         ("MICROCONV_ENGINE_PATH", "sets no known key (did you mean MICROCONV_ENGINE__PATH?)"),
@@ -439,7 +469,7 @@ COMMENTED_OUT = {
 
 
 def test_example_loads():
-    config = load_config(ROOT / "config.example.toml", {})
+    config = load_config(ROOT / "config.example.toml", {}, destination_settings)
 
     assert [step.label for step in config.funnels[0].steps] == [
         "view_item",
@@ -459,7 +489,7 @@ def test_example_shows_every_key_and_no_other_default_than_the_true_one():
     text = (ROOT / "config.example.toml").read_text(encoding="utf-8")
     document = tomllib.loads(text)
 
-    for path, info in leaves(Config):
+    for path, info in (*leaves(Config), *leaves(FileSettings, ("destinations",))):
         shown = value_at(document, path)
         if path in COMMENTED_OUT:
             section = re.split(rf"\n\[+{path[0]}\]+\n", text)[1].split("\n[")[0]
@@ -479,7 +509,7 @@ def test_commented_alternatives_of_the_example_load(tmp_path):
     swapped = re.sub(r'^file = .*\n# (table = "\w+")', r"\1", text, flags=re.MULTILINE)
     swapped = swapped.replace('# file = "taxonomy.toml"', 'file = "taxonomy.toml"')
 
-    config = load_config(write(tmp_path, swapped), {})
+    config = load_config(write(tmp_path, swapped), {}, destination_settings)
 
     assert (config.identity.table, config.consent.table) == ("people", "consents")
     assert config.taxonomy.file == tmp_path / "taxonomy.toml"
@@ -492,7 +522,7 @@ def test_commented_keys_of_bigquery_in_the_example_load(tmp_path):
     swapped = re.sub(r"^(path|memory_limit|threads) = .*$", "", swapped, flags=re.MULTILINE)
     export = re.sub(r"^# (?=\[\[|\w+ = )", "", sources.partition("\n\n")[2], flags=re.MULTILINE)
 
-    config = load_config(write(tmp_path, "\n".join([swapped, export, rest])), {})
+    config = load_config(write(tmp_path, "\n".join([swapped, export, rest])), {}, destination_settings)
 
     assert (config.engine.kind, config.engine.project, config.engine.dataset) == ("bigquery", "my-project", "microconv")
     assert config.engine.maximum_bytes_per_run == 2**40

@@ -17,6 +17,15 @@ from microconv.config.problems import line_of
             "[engine]\nmemory_limt = '2GB'",
             'line 8: engine.memory_limt is not a known key (did you mean "memory_limit"?)',
         ),
+        ('[attribution]\nconversion = "purchase"', "line 8: attribution.conversion has another name now: goal"),
+        (
+            '[attribution]\nsince = "last_conversion"',
+            "line 8: attribution.since has another name now: reset_after_conversion = true",
+        ),
+        (
+            '[[funnels]]\nname = "f"\nsteps = ["a", "b"]\nunit = "sessions"',
+            "line 10: funnels[0].unit has another name now: count",
+        ),
         ("[egnine]\nx = 1", 'line 7: egnine is not a known key (did you mean "engine"?)'),
         ("colour = 1", "line 7: sources[0].colour is not a known key (known are property, kind, path, project, "),
         (
@@ -233,6 +242,53 @@ def test_two_destinations_that_would_overwrite_each_other_are_refused(tmp_path):
 @pytest.mark.parametrize(
     ("entry", "said"),
     [
+        (
+            "format = 'csv'\nfolder = 'out'",
+            "line 10: destinations[0].folder is not a known key (known are name, kind, path, format)",
+        ),
+        ("format = 'csv'\npaths = 'out'", 'line 10: destinations[0].paths is not a known key (did you mean "path"?)'),
+        ("path = 'out'", 'line 7: destinations[0].format is required: "google_ads", "csv" or "jsonl"'),
+        ("format = 'tsv'", 'line 9: destinations[0].format = "tsv" is not "google_ads", "csv" or "jsonl"'),
+        ("format = 'csv'\npath = ''", 'line 10: destinations[0].path = "" is not a path [default "exports"]'),
+        (
+            "kind = 'flie'\nformat = 'csv'",
+            'kind = "flie" cannot be used: there is no such kind of destination (did you mean "file"?) [default "file',
+        ),
+        ("kind = 'ftp'", "cannot be used: there is no such kind of destination (known are file"),
+        ("kind = 7\nformat = 'csv'", "line 9: destinations[0].kind = 7 must be text in quotes"),
+    ],
+)
+def test_mistakes_in_a_destination(tmp_path, entry, said):
+    message = problem(tmp_path, MINIMAL + f"[[destinations]]\nname = 'd'\n{entry}\n")
+
+    assert said in message
+    assert "problems" not in message
+
+
+def test_mistakes_of_several_destinations_are_listed_together_in_the_order_of_the_file(tmp_path):
+    message = problem(
+        tmp_path,
+        MINIMAL
+        + "[[destinations]]\nname = 'A'\nformat = 'tsv'\n"
+        + "[[destinations]]\nname = 'B'\nkind = 'ftp'\nhost = 'h'\n"
+        + "[engine]\nthreads = 0\n",
+    )
+
+    assert "has 5 problems: (1) line 8: destinations[0].name" in message
+    places = ["(2) line 9: destinations[0].format", "(3) line 11: destinations[1].name"]
+    for place in (*places, "(4) line 12: destinations[1].kind", "(5) line 15: engine.threads"):
+        assert place in message
+
+
+def test_destination_that_is_no_table_is_named(tmp_path):
+    message = problem(tmp_path, "destinations = ['out']\n" + MINIMAL)
+
+    assert 'line 1: destinations[0] = "out" must be a table in braces' in message
+
+
+@pytest.mark.parametrize(
+    ("entry", "said"),
+    [
         ("steps = ['a']", "line 9: funnels[0].steps needs at least 2 entries"),
         ("steps = 'a,b'", 'line 9: funnels[0].steps = "a,b" must be a list'),
         ("steps = ['a',\n ' ']", "line 9: funnels[0].steps[1]"),
@@ -324,6 +380,15 @@ def test_every_problem_is_listed_once_in_the_order_of_the_file(tmp_path):
     assert "has 5 problems: (1) the environment variable MICROCONV_ENGIN__PATH" in message
     assert message.index("(2) line 3: project.currency") < message.index("(3) line 5: engine.threads")
     assert message.index("(4) line 6: engine.memory ") < message.index("(5) line 8: sources[0].property")
+
+
+def test_a_variable_of_a_key_with_another_name_now_is_told_the_name(tmp_path):
+    message = problem(tmp_path, MINIMAL, {"MICROCONV_ATTRIBUTION__CONVERSION": "purchase"})
+
+    assert (
+        "the environment variable MICROCONV_ATTRIBUTION__CONVERSION sets a key that has another name now: goal"
+        in message
+    )
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from microconv.wording import amount, human_bytes, money
+from microconv.wording import dollars_for_bytes, human_bytes, price_of_bytes
 
 
 @pytest.mark.parametrize(
@@ -36,8 +36,8 @@ def test_bytes_come_in_the_unit_that_keeps_them_short(count, said):
     ],
 )
 def test_money_is_bytes_times_the_price_of_a_tebibyte(count, price, said):
-    assert money(count, price) == said
+    assert dollars_for_bytes(count, price) == said
 
 
 def test_amount_is_not_rounded():
-    assert amount(2**30, 6.25) == 6.25 / 1024
+    assert price_of_bytes(2**30, 6.25) == 6.25 / 1024

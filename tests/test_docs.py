@@ -1,6 +1,6 @@
 """The documentation is true: commands, options, links, exit codes, columns, JSON and files in it are the real ones.
 
-Run as a script, it writes the tables of docs/staging.md anew.
+Run as a script, it writes the tables of docs/staging.md and docs/analyses.md anew.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import json
 import re
 import shlex
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from functools import cache
 from itertools import pairwise
@@ -21,8 +21,11 @@ import click
 import pytest
 from markdown_it import MarkdownIt
 
-from microconv.analyses.attribution import results as attribution_results
-from microconv.analyses.funnels import results as funnel_results
+from asking import answer
+from every_question import CONFIG, EVERY_QUESTION, TAXONOMY
+from microconv.analyses.attribution.credits import AttributionCredit, AttributionResult, Untouched
+from microconv.analyses.funnels.counts import FunnelResult, FunnelStep
+from microconv.catalogue import DESTINATIONS, QUESTIONS
 from microconv.cli import INTERRUPTED, cli
 from microconv.config.load import load_config
 from microconv.engines.tables import Table
@@ -31,12 +34,15 @@ from microconv.queries import templates
 from microconv.staging import SyncResult
 from microconv.staging.mc_tables import TABLES
 from microconv.taxonomy import load_taxonomy
+from staged_rows import IN_MEMORY, staged
 
 ROOT = Path(__file__).parent.parent
 STAGING = ROOT / "docs" / "staging.md"
+ANALYSES = ROOT / "docs" / "analyses.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-# Every command has these; the README says it once.
-COMMON_OPTIONS = {"--format", "--help"}
+# Every command has the first two, every question the others; the README and docs/analyses.md say it once.
+OPTIONS_OF_QUESTIONS = {"--format csv", "--chart", "--save"}
+COMMON_OPTIONS = {"--format", "--help", "--chart", "--save"}
 SHELLS = ("", "sh", "bash", "console")
 
 
@@ -271,11 +277,11 @@ def keys(kind: type) -> set[str]:
 
 CONTRACTS = {
     "sync": ((), keys(SyncResult) - {"warnings"}),
-    "funnel": ((), keys(funnel_results.FunnelResult)),
-    "funnel, a step": (("steps", 0), keys(funnel_results.FunnelStep)),
-    "attribution": ((), keys(attribution_results.AttributionResult)),
-    "attribution, a credit": (("results", 0), keys(attribution_results.AttributionCredit)),
-    "attribution, untouched": (("untouched", 0), keys(attribution_results.Untouched)),
+    "funnel": ((), keys(FunnelResult)),
+    "funnel, a step": (("steps", 0), keys(FunnelStep)),
+    "attribution": ((), keys(AttributionResult)),
+    "attribution, a credit": (("results", 0), keys(AttributionCredit)),
+    "attribution, untouched": (("untouched", 0), keys(Untouched)),
 }
 
 
@@ -325,5 +331,50 @@ def test_documented_tables_are_the_real_ones():
     assert page == with_tables(page), "run `.venv/bin/python tests/test_docs.py`"
 
 
+# The catalogue
+
+
+def with_rows(page: str, header: str, rows: Iterable[str]) -> str:
+    """Return the page with other rows in the table of this header, which is there once."""
+    before, found, after = page.partition(f"{header}\n{re.sub('[^|]+', ' --- ', header)}\n")
+    assert found, f"docs/analyses.md has no table {header}"
+    rest = re.sub(r"\A(?:\|[^\n]*\n)*", "", after)
+    return "".join((before, found, *(f"{row}\n" for row in rows), rest))
+
+
+def with_questions(page: str) -> str:
+    """Return the page with its tables of questions, and of the columns of their answers, as they are."""
+    asked = (f"| `{name}` | `microconv {line.command}` | {line.answers} |" for name, line in QUESTIONS.items())
+    with staged(IN_MEMORY) as engine:
+        row_types = {name: answer(engine, EVERY_QUESTION[f"{name}-1"], TAXONOMY, CONFIG).row_type for name in QUESTIONS}
+    kept = (
+        f"| `mc_result_{name}` | {', '.join(f'`{each.name}`' for each in fields(row_type))} |"
+        for name, row_type in row_types.items()
+    )
+    page = with_rows(page, "| name | command | answers |", asked)
+    return with_rows(page, "| kept in | columns |", kept)
+
+
+def test_documented_questions_and_columns_are_the_real_ones():
+    page = ANALYSES.read_text(encoding="utf-8")
+
+    assert page == with_questions(page), "run `.venv/bin/python tests/test_docs.py`"
+
+
+@pytest.mark.parametrize("page", ["README.md", "docs/analyses.md"])
+def test_options_that_every_question_has_are_documented(page):
+    text = (ROOT / page).read_text(encoding="utf-8")
+
+    assert all(f"`{option}" in text for option in OPTIONS_OF_QUESTIONS)
+
+
+@pytest.mark.parametrize("kind", DESTINATIONS)
+def test_every_kind_of_destination_is_documented(kind):
+    page = (ROOT / "docs" / "audiences.md").read_text(encoding="utf-8")
+
+    assert f"`{kind}`" in page or f'kind = "{kind}"' in page
+
+
 if __name__ == "__main__":
     STAGING.write_text(with_tables(STAGING.read_text(encoding="utf-8")), encoding="utf-8")
+    ANALYSES.write_text(with_questions(ANALYSES.read_text(encoding="utf-8")), encoding="utf-8")

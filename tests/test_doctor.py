@@ -15,9 +15,10 @@ import ga4
 from commands import FIRST_DAY, microconv, shard, unprivileged, write_days
 from microconv import doctor
 from microconv.config.load import load_config
-from microconv.doctor import CHECKS, Finding, diagnose
+from microconv.doctor import CHECKS, diagnose
 from microconv.engines.base import PutRow
 from microconv.engines.duckdb import DuckDBEngine
+from microconv.findings import Finding
 from microconv.project import Project
 from microconv.staging import mc_tables
 from projects import write_config
@@ -70,7 +71,7 @@ def test_a_healthy_project_exits_with_0_and_is_left_as_it_was(staged):
     assert done.code == 0, done
     assert done.document["healthy"] is True
     assert [check["check"] for check in done.document["checks"]] == [check.name for check in CHECKS]
-    assert {check["status"] for check in done.document["checks"]} <= {"ok", "warning", "skipped"}
+    assert {check["severity"] for check in done.document["checks"]} <= {"ok", "warning", "not_tested"}
     assert contents(staged) == before
 
 
@@ -79,9 +80,9 @@ def test_before_the_first_sync_no_database_is_made(folder):
 
     found = {check["check"]: check for check in done.document["checks"]}
     assert done.code == 0
-    assert found["database"]["status"] == "ok"
-    assert (found["waiting days"]["status"], found["waiting days"]["hint"]) == ("warning", "Run `microconv sync`.")
-    assert (found["tables"]["status"], found["runs"]["status"]) == ("skipped", "skipped")
+    assert found["database"]["severity"] == "ok"
+    assert (found["waiting days"]["severity"], found["waiting days"]["remedy"]) == ("warning", "Run `microconv sync`.")
+    assert (found["tables"]["severity"], found["runs"]["severity"]) == ("not_tested", "not_tested")
     assert not (folder / "microconv.duckdb").exists()
 
 
@@ -92,13 +93,13 @@ def test_a_broken_configuration_is_a_finding_with_the_words_of_the_error(folder)
 
     first = done.document["checks"][0]
     assert done.code == 1
-    assert (first["check"], first["status"]) == ("configuration", "failure")
-    assert 'project.timezone = "Mars/Olympus" is not an IANA time zone' in first["found"]
+    assert (first["check"], first["severity"]) == ("configuration", "error")
+    assert 'project.timezone = "Mars/Olympus" is not an IANA time zone' in first["message"]
     assert done.document["healthy"] is False
     others = {
-        check["status"] for check in done.document["checks"] if check["check"] not in ("configuration", "libraries")
+        check["severity"] for check in done.document["checks"] if check["check"] not in ("configuration", "libraries")
     }
-    assert others == {"skipped"}
+    assert others == {"not_tested"}
     assert "1 of 21 checks failed: configuration" in done.stderr
 
 
@@ -108,7 +109,7 @@ def test_findings_as_a_table_say_what_to_do(folder):
     done = microconv(folder, "doctor")
 
     assert done.code == 1
-    assert "FAILURE" in done.stdout
+    assert "ERROR" in done.stdout
     assert "Traceback" not in done.stderr
     assert "exports" in done.stderr
 
@@ -120,9 +121,9 @@ def test_a_running_sync_is_named_and_its_database_not_waited_for(staged):
 
     found = {check["check"]: check for check in done.document["checks"]}
     assert done.code == 0
-    assert found["database"]["status"] == "warning"
-    assert f"in use by process {os.getpid()}" in found["database"]["found"]
-    assert found["tables"]["status"] == found["waiting days"]["status"] == found["runs"]["status"] == "skipped"
+    assert found["database"]["severity"] == "warning"
+    assert f"in use by process {os.getpid()}" in found["database"]["message"]
+    assert found["tables"]["severity"] == found["waiting days"]["severity"] == found["runs"]["severity"] == "not_tested"
 
 
 def test_a_database_that_may_not_be_written_is_a_failure(staged):
@@ -137,8 +138,8 @@ def test_a_database_that_may_not_be_written_is_a_failure(staged):
 
     found = {check["check"]: check for check in done.document["checks"]}
     assert done.code == 1
-    assert found["database"]["status"] == "failure"
-    assert "permission denied" in found["database"]["found"]
+    assert found["database"]["severity"] == "error"
+    assert "permission denied" in found["database"]["message"]
 
 
 # Single checks
@@ -147,18 +148,18 @@ def test_a_database_that_may_not_be_written_is_a_failure(staged):
 def test_a_healthy_project_has_no_warning(staged):
     found = examine(staged)
 
-    assert {finding.status for finding in found.values()} == {"ok", "skipped"}, found
-    assert "p1: 3 days, 2024-03-01 to 2024-03-03" in found["exports"].found
-    assert found["waiting days"].found == "3 of 3 days are up to date."
+    assert {finding.severity for finding in found.values()} == {"ok", "not_tested"}, found
+    assert "p1: 3 days, 2024-03-01 to 2024-03-03" in found["exports"].message
+    assert found["waiting days"].message == "3 of 3 days are up to date."
 
 
 def test_every_finding_that_is_not_well_says_what_to_do(folder):
     shutil.rmtree(folder / "exports")
 
     for finding in examine(folder).values():
-        assert finding.found
-        assert finding.looked_at
-        assert bool(finding.hint) == (finding.status in ("warning", "failure")), finding
+        assert finding.message
+        assert finding.subject
+        assert bool(finding.remedy) == (finding.severity in ("warning", "error")), finding
 
 
 def test_a_check_that_breaks_is_a_finding_and_stops_no_other(staged, monkeypatch):
@@ -166,15 +167,15 @@ def test_a_check_that_breaks_is_a_finding_and_stops_no_other(staged, monkeypatch
         raise ZeroDivisionError("secret")
 
     broken = [
-        doctor.findings.Check(check.name, check.looked_at, breaks if check.name == "gaps" else check.look, check.needs)
+        doctor.checks.Check(check.name, check.subject, breaks if check.name == "gaps" else check.look, check.needs)
         for check in CHECKS
     ]
     monkeypatch.setattr(doctor.diagnosis, "CHECKS", tuple(broken))
 
     found = examine(staged)
 
-    assert (found["gaps"].status, found["gaps"].found) == ("failure", "The check itself broke (ZeroDivisionError).")
-    assert found["runs"].status == "ok"
+    assert (found["gaps"].severity, found["gaps"].message) == ("error", "The check itself failed (ZeroDivisionError).")
+    assert found["runs"].severity == "ok"
 
 
 def test_needs_name_checks_that_were_made_before():
@@ -196,19 +197,20 @@ def test_a_taxonomy_that_does_not_load_is_a_failure(folder, extra, said):
 
     found = examine(folder)
 
-    assert found["taxonomy"].status == "failure"
-    assert said in found["taxonomy"].found
-    assert found["waiting days"].found == "The check of taxonomy comes first."
+    assert found["taxonomy"].severity == "error"
+    assert said in found["taxonomy"].message
+    assert found["waiting days"].message == 'The check "taxonomy" must pass first.'
 
 
-def test_a_funnel_that_names_no_micro_conversion_is_a_warning(folder):
-    write_config(folder, extra='[[funnels]]\nname = "f"\nsteps = ["view_item", "purchas"]\n')
+@pytest.mark.parametrize("order", ["ordered", "strict", "unordered"])
+def test_a_funnel_that_names_no_micro_conversion_is_an_error_whatever_its_order(folder, order):
+    write_config(folder, extra=f'[[funnels]]\nname = "f"\nsteps = ["view_item", "purchas"]\norder = "{order}"\n')
 
     taxonomy = examine(folder)["taxonomy"]
 
-    assert taxonomy.status == "warning"
-    assert 'funnel "f"' in taxonomy.found
-    assert "purchas" in taxonomy.found
+    assert taxonomy.severity == "error"
+    assert 'funnel "f"' in taxonomy.message
+    assert "purchas" in taxonomy.message
 
 
 @pytest.mark.parametrize(("key", "value"), [("timezone", "EST"), ("currency", "EUO")])
@@ -219,8 +221,8 @@ def test_a_zone_or_currency_that_ga4_would_not_show_is_a_warning(folder, key, va
 
     finding = examine(folder)["zone and currency"]
 
-    assert finding.status == "warning"
-    assert value in finding.found
+    assert finding.severity == "warning"
+    assert value in finding.message
 
 
 def test_a_missing_library_is_a_failure_and_a_missing_extra_a_remark(folder, monkeypatch):
@@ -230,8 +232,11 @@ def test_a_missing_library_is_a_failure_and_a_missing_extra_a_remark(folder, mon
     del wanted[1]
     remark = examine(folder)["libraries"]
 
-    assert (missing.status, missing.found) == ("failure", "Not installed: no-such-library.")
-    assert (remark.status, remark.found) == ("ok", "All there. Optional, and not installed: microconv[push].")
+    assert (missing.severity, missing.message) == ("error", "Not installed: no-such-library.")
+    assert (remark.severity, remark.message) == (
+        "ok",
+        "All that is required is installed. Optional, and not installed: microconv[push].",
+    )
 
 
 @pytest.mark.parametrize(
@@ -241,14 +246,14 @@ def test_a_missing_library_is_a_failure_and_a_missing_extra_a_remark(folder, mon
 def test_a_daily_shard_older_than_two_days_is_a_warning(staged, local_time, status):
     finding = examine(staged, now=datetime.fromisoformat(local_time))["freshness"]
 
-    assert finding.status == status
-    assert "2024-03-03" in finding.found
+    assert finding.severity == status
+    assert "2024-03-03" in finding.message
 
 
 def test_today_is_that_of_the_property(staged):
     write_config(staged, timezone="Pacific/Kiritimati")  # 14 hours ahead
 
-    assert examine(staged, now=datetime(2024, 3, 5, 12, tzinfo=UTC))["freshness"].status == "warning"
+    assert examine(staged, now=datetime(2024, 3, 5, 12, tzinfo=UTC))["freshness"].severity == "warning"
 
 
 def test_intraday_alone_is_a_warning(tmp_path):
@@ -259,10 +264,10 @@ def test_intraday_alone_is_a_warning(tmp_path):
 
     found = examine(tmp_path)
 
-    assert found["freshness"].status == "warning"
-    assert "only intraday or fresh shards of p1" in found["freshness"].found
-    assert found["waiting days"].status == "ok"
-    assert "of provisional ones 1 wait (1 new)" in found["waiting days"].found
+    assert found["freshness"].severity == "warning"
+    assert "only intraday or fresh shards of p1" in found["freshness"].message
+    assert found["waiting days"].severity == "ok"
+    assert "1 provisional day to stage (1 new)" in found["waiting days"].message
 
 
 def test_days_without_a_shard_are_named(folder):
@@ -270,7 +275,7 @@ def test_days_without_a_shard_are_named(folder):
 
     gaps = examine(folder)["gaps"]
 
-    assert (gaps.status, gaps.found) == ("warning", "Days without a shard: p1 2024-03-02.")
+    assert (gaps.severity, gaps.message) == ("warning", "Days without a shard: p1 2024-03-02.")
 
 
 def test_of_many_days_the_latest_are_named(tmp_path):
@@ -278,7 +283,7 @@ def test_of_many_days_the_latest_are_named(tmp_path):
     for day in (date(2024, 3, 1), date(2024, 3, 10)):
         ga4.write_parquet(shard(tmp_path, day), ga4.simple_day(day, clients=1))
 
-    assert "2024-03-09, 2024-03-08, 2024-03-07, 2024-03-06, 2024-03-05 and 3 more" in examine(tmp_path)["gaps"].found
+    assert "2024-03-09, 2024-03-08, 2024-03-07, 2024-03-06, 2024-03-05 and 3 more" in examine(tmp_path)["gaps"].message
 
 
 def test_a_day_exported_again_waits_for_a_sync(staged):
@@ -286,7 +291,7 @@ def test_a_day_exported_again_waits_for_a_sync(staged):
 
     waiting = examine(staged)["waiting days"]
 
-    assert (waiting.status, waiting.found) == ("warning", "2 of 3 days are up to date; 1 wait (1 changed).")
+    assert (waiting.severity, waiting.message) == ("warning", "2 of 3 days are up to date; 1 day to stage (1 changed).")
 
 
 def test_a_table_of_a_newer_version_is_a_failure_and_of_an_older_one_a_warning(staged, monkeypatch):
@@ -298,8 +303,8 @@ def test_a_table_of_a_newer_version_is_a_failure_and_of_an_older_one_a_warning(s
     monkeypatch.undo()
     found = examine(staged)["tables"]
 
-    assert (older.status, older.found) == ("warning", "An older microconv wrote mc_runs.")
-    assert (found.status, found.found) == ("failure", "A newer microconv wrote mc_runs.")
+    assert (older.severity, older.message) == ("warning", "An older microconv wrote mc_runs.")
+    assert (found.severity, found.message) == ("error", "A newer microconv wrote mc_runs.")
 
 
 def test_a_full_disk_is_foreseen(staged, monkeypatch):
@@ -307,8 +312,8 @@ def test_a_full_disk_is_foreseen(staged, monkeypatch):
 
     finding = examine(staged)["disk"]
 
-    assert finding.status == "warning"
-    assert "976.6 KiB are free" in finding.found
+    assert finding.severity == "warning"
+    assert "976.6 KiB are free" in finding.message
 
 
 def test_a_file_that_is_no_database_is_a_failure(folder):
@@ -316,9 +321,9 @@ def test_a_file_that_is_no_database_is_a_failure(folder):
 
     found = examine(folder)
 
-    assert found["database"].status == "failure"
-    assert found["tables"].found == "The check of database comes first."
-    assert found["gaps"].status == "ok"
+    assert found["database"].severity == "error"
+    assert found["tables"].message == 'The check "database" must pass first.'
+    assert found["gaps"].severity == "ok"
 
 
 def test_a_database_without_a_folder_is_a_failure(folder):
@@ -326,20 +331,20 @@ def test_a_database_without_a_folder_is_a_failure(folder):
 
     found = examine(folder)
 
-    assert found["database"].status == "failure"
-    assert found["disk"].status == "ok"
+    assert found["database"].severity == "error"
+    assert found["disk"].severity == "ok"
 
 
 @pytest.mark.parametrize(
     ("runs", "status", "said"),
     [
-        ([("done", 25)], "ok", "was done 25 hours ago"),
-        ([("done", 27)], "warning", "ended 27 hours ago"),
-        ([("failed", 1), ("done", 2)], "failure", "failed: disk full"),
-        ([("done", 1), ("failed", 2)], "ok", "was done 60 minutes ago"),
+        ([("done", 25)], "ok", "finished 1 d 1 h ago"),
+        ([("done", 27)], "warning", "ended 1 d 3 h ago"),
+        ([("failed", 1), ("done", 2)], "error", "failed: disk full"),
+        ([("done", 1), ("failed", 2)], "ok", "finished 1 h ago"),
         ([("interrupted", 1), ("done", 2)], "warning", "was interrupted"),
-        ([("interrupted", 1)], "warning", "No run has come to its end yet"),
-        ([("running", 0), ("failed", 1)], "failure", "failed: disk full"),
+        ([("interrupted", 1)], "warning", "No run has finished yet"),
+        ([("running", 0), ("failed", 1)], "error", "failed: disk full"),
     ],
 )
 def test_how_the_last_runs_ended(tmp_path, runs, status, said):
@@ -359,5 +364,5 @@ def test_how_the_last_runs_ended(tmp_path, runs, status, said):
 
     finding = examine(tmp_path)["runs"]
 
-    assert finding.status == status
-    assert said in finding.found
+    assert finding.severity == status
+    assert said in finding.message

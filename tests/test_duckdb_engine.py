@@ -13,7 +13,8 @@ from typing import Any
 import pytest
 
 import ga4
-from microconv.engines.base import AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
+import many_rows
+from microconv.engines.base import RAW_EVENTS, AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
 from microconv.engines.duckdb import DuckDBEngine, duckdb_type
 from microconv.engines.tables import Column, Table
 from microconv.errors import EngineError, LockedError, MicroconvError, SourceError
@@ -149,7 +150,7 @@ def test_version_of_a_table_is_kept_raised_and_never_lowered(tmp_path: Path):
     newer = replace(VISITS, version=3, columns=(*VISITS.columns, Column("pages", "INT64", "added in 3")))
     with DuckDBEngine(tmp_path / "test.duckdb") as engine:
         put(engine, ("p1", FIRST, 1, 3))
-        # Tables of the first versions say nothing.
+        # A process that was killed between making a table and noting its version.
         engine._connection.execute("COMMENT ON TABLE visits IS NULL")
         assert engine.version("visits") == 1
         engine.ensure(newer)
@@ -173,6 +174,35 @@ def test_added_rows_stand_beside_those_that_are_there(engine: DuckDBEngine):
     engine.apply([AddRows(VISITS, tuple({"property": "p2", "visit": visit, "events": 7} for visit in (1, 1)))])
 
     assert sorted(visits(engine), key=str) == sorted([("p1", FIRST, 1, 3), *[("p2", None, 1, 7)] * 2], key=str)
+
+
+@pytest.mark.parametrize("as_they_stand", [True, False])
+def test_many_rows_are_added_with_the_types_of_the_table(engine: DuckDBEngine, as_they_stand: bool):
+    """10,000 rows at once; a column of which no row has anything keeps its type, and so do rows that lack columns."""
+    engine.ensure(many_rows.TABLE)
+
+    engine.apply([AddRows(many_rows.TABLE, many_rows.ROWS if as_they_stand else tuple(reversed(many_rows.ROWS)))])
+
+    found = engine.query(many_rows.QUERY)
+    assert found.schema.types == many_rows.TYPES
+    assert found.to_pylist() == many_rows.EXPECTED
+
+
+def test_no_rows_are_no_change(engine: DuckDBEngine):
+    put(engine, ("p1", FIRST, 1, 3))
+
+    engine.apply([AddRows(VISITS, ())])
+
+    assert visits(engine) == [("p1", FIRST, 1, 3)]
+
+
+def test_rows_are_not_added_when_a_later_change_fails(engine: DuckDBEngine):
+    engine.ensure(VISITS)
+
+    with pytest.raises(EngineError):
+        engine.apply([AddRows(VISITS, ({"property": "p1", "visit": 1},)), InsertScratch(VISITS, "missing")])
+
+    assert visits(engine) == []
 
 
 def test_days_of_one_property_are_replaced_from_scratch_by_column_name(engine: DuckDBEngine):
@@ -285,7 +315,8 @@ def test_too_little_memory_says_which_setting_to_raise(tmp_path: Path):
 
 def read(engine: DuckDBEngine, shards: tuple[Shard, ...]) -> list[dict[str, Any]]:
     engine.read_shards(shards, read_schema(shards[0]))
-    engine.materialise(sql("SELECT e.event_timestamp, e.event_name, e.user_pseudo_id FROM raw_events AS e"), "found")
+    events = sql("SELECT e.event_timestamp, e.event_name, e.user_pseudo_id FROM raw_events AS e")
+    engine.materialise(replace(events, reads=frozenset({RAW_EVENTS})), "found")
     return engine.query(sql("SELECT f.event_name, f.user_pseudo_id FROM found AS f ORDER BY f.event_name")).to_pylist()
 
 

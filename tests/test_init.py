@@ -18,7 +18,8 @@ import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
-from microconv.cli.context import Context
+from microconv.catalogue import destination_settings
+from microconv.cli.context import CommandContext
 from microconv.cli.init import init
 from microconv.config.load import load_config
 from microconv.config.starter import STARTERS, write_config
@@ -56,7 +57,7 @@ def exports(tmp_path, monkeypatch) -> Path:
 
 
 def run(*arguments: str, log_format: str = "text") -> Result:
-    return CliRunner().invoke(init, arguments, obj=Context(config_path=None, log_format=log_format, environ={}))
+    return CliRunner().invoke(init, arguments, obj=CommandContext(config_path=None, log_format=log_format, environ={}))
 
 
 def error_of(result: Result) -> MicroconvError:
@@ -72,7 +73,7 @@ def test_written_configuration_loads_and_fits_its_preset(exports, preset):
     result = run("--exports", "exports", *REQUIRED, "--preset", preset, "--currency", "EUR", "--name", "My shop")
 
     assert result.exit_code == 0, result.output
-    config = load_config(Path("microconv.toml"), {})
+    config = load_config(Path("microconv.toml"), {}, destination_settings)
     assert (config.project.name, config.project.timezone) == ("My shop", "Europe/Berlin")
     assert config.project.currency == "EUR"
     assert [(source.property, source.path) for source in config.sources] == [("123", f"{exports}/events_*.parquet")]
@@ -81,12 +82,12 @@ def test_written_configuration_loads_and_fits_its_preset(exports, preset):
     segment = config.segments[0]
     named = {
         *(each for step in config.funnels[0].steps for each in step.did),
-        config.attribution.conversion,
+        config.attribution.goal,
         segment.rule.did,
         segment.rule.not_did,
     }
     assert named <= set(taxonomy.ids)
-    assert taxonomy.entry(config.attribution.conversion).kind == "macro"
+    assert taxonomy.entry(config.attribution.goal).kind == "macro"
     ranks = [taxonomy.rank(step.did[0]) for step in config.funnels[0].steps]
     assert ranks == sorted(ranks)
     assert config.destinations[0].path.name not in {"exports"}

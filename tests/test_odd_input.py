@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -49,8 +50,9 @@ def use(folder: Path, events: list[dict[str, Any]]) -> tuple[SyncResult, list[di
     write(folder, events)
     with Project(load_config(folder / "microconv.toml", {})) as project:
         result = project.sync()
-        for analysis in (project.coverage, project.channels, project.attribution, project.summary):
-            json.dumps(analysis().document(), allow_nan=False, default=str)
+        documents = [analysis().document() for analysis in (project.coverage, project.channels, project.attribution)]
+        for document in (*documents, asdict(project.summary())):
+            json.dumps(document, allow_nan=False, default=str)
         project.funnel("f")
         staged = project.engine._connection.sql("SELECT * FROM mc_events ORDER BY event_order").to_arrow_table()
     (folder / "microconv.duckdb").unlink()

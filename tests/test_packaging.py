@@ -88,5 +88,5 @@ def test_demo_runs_from_the_wheel_in_an_empty_environment(wheel, tmp_path):
     audience = (demo / "exports_out" / "cart_abandoners.google_ads.csv").read_text(encoding="utf-8").splitlines()
     assert audience[0] == "Email,Phone,First Name,Last Name,Country,Zip"
     assert len(audience) > 1
-    where = succeeds(python, "-c", "from microconv import templates; print(templates.root())", cwd=work)
+    where = succeeds(python, "-c", "from microconv.queries import templates; print(templates.root())", cwd=work)
     assert environment in Path(where.strip()).parents

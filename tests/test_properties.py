@@ -189,24 +189,6 @@ def test_what_is_no_longer_carried_is_null_in_days_staged_since(tmp_path: Path):
         assert rows(project, "items_item_id", "text_page_title") == [(None, "Home")]
 
 
-def test_a_database_of_an_older_version_is_planned_checked_and_brought_up(tmp_path: Path):
-    put(tmp_path, DAYS[0], "Home")
-    with Project(config_of(tmp_path, "")) as project:
-        project.sync()
-        connection = project.engine._connection
-        connection.execute("ALTER TABLE mc_shards DROP COLUMN carried_columns")
-        connection.execute("COMMENT ON TABLE mc_shards IS 'microconv schema 1'")
-
-        assert project.plan().days == ()
-    with carrying(tmp_path, "page_title") as project:
-        with pytest.raises(SourceError, match="page_title is not staged yet"):
-            properties.check(project.engine, [resolve("page_title")], project.config)
-        assert project.plan().reasons() == {"properties": 1}
-        project.sync()
-
-        assert properties.check(project.engine, [resolve("page_title")], project.config) == ()
-
-
 @pytest.fixture(params=["duckdb", "bigquery"])
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
     """Open a project with more configuration on either engine, each time over the same database and export."""

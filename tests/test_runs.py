@@ -13,7 +13,7 @@ from click.testing import CliRunner, Result
 
 from microconv.cli import cli
 from microconv.engines.duckdb import DuckDBEngine
-from microconv.errors import EngineError, SourceError, UsageError
+from microconv.errors import SourceError, UsageError
 from microconv.staging import mc_tables, runs
 from projects import write_config
 from staged_rows import IN_MEMORY, day, shard, staged
@@ -57,9 +57,9 @@ def test_a_run_has_the_columns_of_its_table():
 
 
 def test_runs_come_latest_first_and_no_more_than_asked_for(engine):
-    assert [run.run_id for run in runs.list_runs(engine)] == [THIRD, SECOND, FIRST]
-    assert [run.run_id for run in runs.list_runs(engine, limit=2)] == [THIRD, SECOND]
-    assert [run.run_id for run in runs.list_runs(engine, status="done")] == [FIRST]
+    assert [run.run_id for run in runs.list_runs(engine).rows] == [THIRD, SECOND, FIRST]
+    assert [run.run_id for run in runs.list_runs(engine, limit=2).rows] == [THIRD, SECOND]
+    assert [run.run_id for run in runs.list_runs(engine, status="done").rows] == [FIRST]
 
 
 @pytest.mark.parametrize(("asked", "found"), [(FIRST, FIRST), ("20240301T060000Z-b", SECOND), ("latest", THIRD)])
@@ -98,18 +98,9 @@ def test_an_unknown_run_names_the_nearest(engine, asked, named):
 
 def test_without_any_run_the_next_step_is_a_sync():
     with staged(IN_MEMORY) as engine:
-        assert runs.list_runs(engine) == ()
+        assert runs.list_runs(engine).rows == ()
         with pytest.raises(UsageError, match="There is no run yet") as caught:
             runs.find_run(engine, "latest")
-    assert "microconv sync" in caught.value.hint
-
-
-def test_a_table_of_an_older_version_is_named_before_a_column_is_missed():
-    older = mc_tables.Table("mc_runs", "", ("run_id",), mc_tables.RUNS.columns[:3], version=1)
-    with DuckDBEngine(IN_MEMORY) as engine:
-        engine.ensure(older)
-        with pytest.raises(EngineError, match="older version") as caught:
-            runs.list_runs(engine)
     assert "microconv sync" in caught.value.hint
 
 
@@ -121,11 +112,25 @@ def test_list_as_json_has_every_column(command):
     assert document["runs"][0]["started_at"] == "2024-03-02T03:00:00+00:00"
 
 
+def test_list_as_csv_has_every_column_of_every_run(command):
+    heading, *lines = command("runs", "list", "--format", "csv").stdout.splitlines()
+
+    assert tuple(heading.split(",")) == mc_tables.RUNS.column_names
+    assert [line.split(",")[0] for line in lines] == [THIRD, SECOND, FIRST]
+
+
+def test_runs_come_as_a_frame(engine):
+    frame = runs.list_runs(engine).to_pandas()
+
+    assert tuple(frame.columns) == mc_tables.RUNS.column_names
+    assert list(frame["run_id"]) == [THIRD, SECOND, FIRST]
+
+
 def test_list_as_table_says_how_long_and_how_much(command):
     lines = command("runs", "list").stdout.splitlines()
 
     (first,) = [line for line in lines if FIRST in line]
-    assert first.split() == [FIRST, "done", "2024-03-02", "01:00", "3.5", "s", "2", "3.0", "GiB"]
+    assert first.split() == [FIRST, "done", "2024-03-02", "01:00", "3.5", "s", "–", "2", "3.0", "GiB"]  # noqa: RUF001 - the dash readers see
 
 
 def test_list_of_a_status_that_no_run_has(command):
@@ -146,7 +151,7 @@ def test_show_as_table_leaves_out_what_is_not_known(command):
     assert "disk full" in failed
     assert "events_20240302" in failed
     assert "host process 7" in running
-    assert "No day is staged" in running
+    assert "No day is still staged" in running
     assert "ended" not in running
 
 

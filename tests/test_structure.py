@@ -26,8 +26,8 @@ def dotted(path: Path) -> str:
 
 
 def room_of(module: str) -> str:
-    """Name the room of a module: a module or folder at the top of the package."""
-    return module.partition(".")[0]
+    """Name the room of a module: a module or folder at the top of the package; `__main__` is a door to the commands."""
+    return "cli" if module == "__main__" else module.partition(".")[0]
 
 
 BY_NAME = {dotted(path): path for path in MODULES}
@@ -99,6 +99,29 @@ def test_families_of_analyses_know_nothing_of_each_other():
     ]
 
     assert not strangers, "\n".join(strangers)
+
+
+def test_no_two_public_classes_have_one_name():
+    places: dict[str, list[str]] = {}
+    for module, path in BY_NAME.items():
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(module)
+    doubled = {name: modules for name, modules in places.items() if len(modules) > 1}
+
+    assert not doubled, doubled
+
+
+def test_no_two_modules_have_one_name():
+    """But those of the command line, which are named after what they show, and the contracts, which are all `base`."""
+    places: dict[str, list[str]] = {}
+    for module in BY_NAME:
+        leaf = module.rpartition(".")[2]
+        if module and room_of(module) != "cli" and leaf != "base":
+            places.setdefault(leaf, []).append(module)
+    doubled = {name: modules for name, modules in places.items() if len(modules) > 1}
+
+    assert not doubled, doubled
 
 
 def test_modules_are_short_enough_to_read():

@@ -380,8 +380,8 @@ def test_command_plans_and_prices_without_a_trace(tmp_path: Path):
 @pytest.mark.parametrize(
     ("options", "said"),
     [
-        (("--since", "2024-03-02", "--until", "2024-03-01"), "--since is after --until"),
-        (("--plan", "--dry-run"), "exclude each other"),
+        (("--since", "2024-03-02", "--until", "2024-03-01"), "until is before since (2024-03-02): swap the two days"),
+        (("--plan", "--dry-run"), "cannot be combined"),
         (("--since", "yesterday"), "'yesterday' does not match the format"),
     ],
 )

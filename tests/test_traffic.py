@@ -115,13 +115,13 @@ def test_channel_groups_keep_the_order_of_ga4():
 
 
 def test_everything_the_channel_rules_compare_with_is_lower_case():
-    values = [value for group in RULES.groups for test in group.conditions for value in test.values]
+    values = [value for group in RULES.groups for test in group.tests for value in test.values]
     aliases = [alias for click in RULES.click_ids for alias in click.aliases]
     assert [text for text in (*values, *RULES.categories, *aliases) if text != text.lower()] == []
 
 
 def test_rules_name_only_fields_patterns_and_categories_that_exist():
-    tests = [test for group in RULES.groups for test in group.conditions]
+    tests = [test for group in RULES.groups for test in group.tests]
     assert {test.field for test in tests} <= {"source", "medium", "campaign", "category"}
     assert {test.pattern for test in tests if test.pattern} == set(RULES.patterns)
     named = {value for test in tests if test.field == "category" for value in test.values}

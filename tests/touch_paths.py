@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import pyarrow as pa
 from hypothesis import strategies as st
 
-from microconv.analyses.attribution.paths import Paths
+from microconv.analyses.attribution.touch_paths import TouchPaths
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -35,8 +35,8 @@ def table_of(rows: Iterable[Came]) -> pa.Table:
     )
 
 
-def paths_of(touchpoints: Iterable[str], *rows: Came) -> Paths:
-    return Paths.read(table_of(rows), tuple(touchpoints))
+def paths_of(touchpoints: Iterable[str], *rows: Came) -> TouchPaths:
+    return TouchPaths.read(table_of(rows), tuple(touchpoints))
 
 
 @st.composite

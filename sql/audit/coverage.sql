@@ -1,8 +1,8 @@
--- Every staged day for every micro-conversion asked for: what happened, and what the day's traffic lets one expect.
+-- Every staged day of a period for every micro-conversion asked for: what happened, and what its traffic lets one expect.
 -- Expected is the median, over the other days, of the micro-conversion's occurrences per event, times the day's events;
 -- a median is not moved by the very outages it is to find. Events without consent yield no micro-conversions: left out.
 -- grain: event_date, micro_conversion
--- params: micro_conversions ARRAY<STRING>
+-- params: micro_conversions ARRAY<STRING>, first_date DATE, last_date DATE
 -- structure: none
 WITH days AS (
   SELECT
@@ -72,4 +72,7 @@ LEFT JOIN ranked AS lower_day
   ON lower_day.micro_conversion = m.micro_conversion AND lower_day.place_of_day = m.lower_place
 LEFT JOIN ranked AS upper_day
   ON upper_day.micro_conversion = m.micro_conversion AND upper_day.place_of_day = m.upper_place
+WHERE
+  (@first_date IS NULL OR m.event_date >= @first_date)
+  AND (@last_date IS NULL OR m.event_date <= @last_date)
 ORDER BY m.place, m.event_date

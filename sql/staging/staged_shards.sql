@@ -1,7 +1,7 @@
 -- The state of staging: which shard each day came from, and what decided its rows.
 -- grain: property, event_date
 -- params: none
--- structure: notes_carried
+-- structure: none
 SELECT
   s.property,
   s.event_date,
@@ -11,7 +11,7 @@ SELECT
   s.bytes,
   s.schema_fingerprint,
   s.staging_fingerprint,
-  {% if notes_carried %}s.carried_columns{% else %}CAST(NULL AS STRING){% endif %} AS carried_columns,
+  s.carried_columns,
   r.taxonomy_fingerprint
 FROM {{ relation('mc_shards') }} AS s
 LEFT JOIN {{ relation('mc_runs') }} AS r ON r.run_id = s.run_id

@@ -7,6 +7,7 @@ import csv
 import glob
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from typing import IO, Any
 from microconv.errors import ConfigError
 
 _LEFTOVER_SECONDS = 24 * 60 * 60
+_HIDDEN_NAME = re.compile(r"\.(.+)\.\w+\.(?:partial|previous)", re.DOTALL)
 
 
 @contextmanager
@@ -109,26 +111,31 @@ class WrittenFile:
 
 
 class FileSet:
-    """Files of one folder that replace their predecessors together; a context manager that leaves no half file behind.
+    """The files of one folder that belong together: they replace their predecessors together, or not at all.
 
-    New content goes into hidden files beside the targets and is synced to disk; `commit` then puts them in place in the
-    order in which they were written, and puts the old ones back if it cannot. A process that is killed inside `commit`
-    may leave new files before the last one, so the file that vouches for the others is written last.
+    New content goes into hidden files beside the targets and is synced to disk. `commit` then removes the predecessors
+    that have no successor and puts the new files in place in the order in which they were written; if it cannot, it
+    puts everything back. A process that is killed inside `commit` may leave some files old and some new, each of them
+    whole, so the file that vouches for the others is written last.
 
     Args:
         folder: Created with mode 0700 if missing.
-        token: Makes the hidden names of this run unique; safe as part of a file name.
+        owns: What the names of this set match, and no other name does. After `commit` the folder holds, of these, what
+            was written and nothing else.
+        token: Makes the hidden names of this run unique; letters and digits.
         now: Hidden files that a killed run left more than a day before this are removed.
     """
 
-    def __init__(self, folder: Path, *, token: str, now: datetime) -> None:
+    def __init__(self, folder: Path, *, owns: re.Pattern[str], token: str, now: datetime) -> None:
         self._folder = folder
+        self._owns = owns
         self._token = token
         self._now = now
         self._staged: dict[Path, Path] = {}
 
     def __enter__(self) -> FileSet:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        self._remove_leftovers()
         return self
 
     def __exit__(
@@ -141,9 +148,11 @@ class FileSet:
         """Stage one file from its lines (each with its line end), as UTF-8; `rows` is for the facts returned.
 
         Raises:
+            ValueError: The name is not one of this set: the file would outlive it.
             OSError: The file cannot be written.
         """
-        self._remove_leftovers(name)
+        if not self._owns.fullmatch(name):
+            raise ValueError(f"{name} is not a name of this set of files")
         target = self._folder / name
         self._staged[target] = hidden = self._hidden(name, "partial")
         digest, size = hashlib.sha256(), 0
@@ -157,19 +166,26 @@ class FileSet:
         return WrittenFile(name, digest.hexdigest(), size, rows)
 
     def commit(self) -> None:
-        """Put every staged file in place; on any failure put back what was there.
+        """Remove what has no successor and put every staged file in place; on any failure put back what was there.
 
         Raises:
-            OSError: A file cannot be replaced. The folder is as it was.
+            OSError: A file cannot be removed or replaced. The folder is as it was.
         """
+        outdated = [path for path in self._present() if path not in self._staged]
         with contextlib.ExitStack() as undo:
+            for target in outdated:
+                undo.callback(self._keep_previous(target))
+                target.unlink()
             for target, hidden in self._staged.items():
                 undo.callback(self._keep_previous(target))
                 hidden.replace(target)
             undo.pop_all()
-        for target in self._staged:
+        for target in (*outdated, *self._staged):
             self._hidden(target.name, "previous").unlink(missing_ok=True)
         self._sync_folder()
+
+    def _present(self) -> list[Path]:
+        return sorted(path for path in self._folder.iterdir() if self._owns.fullmatch(path.name))
 
     def _keep_previous(self, target: Path) -> _Restore:
         previous = self._hidden(target.name, "previous")
@@ -186,13 +202,14 @@ class FileSet:
     def _hidden(self, name: str, what: str) -> Path:
         return self._folder / f".{name}.{self._token}.{what}"
 
-    def _remove_leftovers(self, name: str) -> None:
+    def _remove_leftovers(self) -> None:
         oldest = self._now.timestamp() - _LEFTOVER_SECONDS
-        for leftover in self._folder.glob(f".{name}.*"):
+        for path in self._folder.glob(".*"):
+            hidden = _HIDDEN_NAME.fullmatch(path.name)
             # Another run may be removing the same leftovers.
             with contextlib.suppress(FileNotFoundError):
-                if leftover.suffix in {".partial", ".previous"} and leftover.stat().st_mtime < oldest:
-                    leftover.unlink()
+                if hidden and self._owns.fullmatch(hidden[1]) and path.stat().st_mtime < oldest:
+                    path.unlink()
 
     def _sync_folder(self) -> None:
         # The rename itself survives a power cut only once the folder is synced, which not every system allows.

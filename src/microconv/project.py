@@ -3,56 +3,54 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping
-from datetime import UTC, date, datetime
+from collections.abc import Callable
+from datetime import UTC, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
+from microconv import catalogue
+from microconv.catalogue import QUESTIONS, name_of, queries_of, question_class, questions_of
 from microconv.config.load import find_named, load_config
-from microconv.config.sections import (
-    AttributionConfig,
-    Config,
-    DestinationConfig,
-    FunnelConfig,
-    SegmentConfig,
-    SourceConfig,
-)
-from microconv.errors import SourceError
+from microconv.config.sections import Config, SourceConfig
+from microconv.errors import SourceError, UsageError
 from microconv.taxonomy import Taxonomy, load_taxonomy
 from microconv.version import __version__
 
-if TYPE_CHECKING:
-    from microconv.activation.destinations.file import ExportResult
-    from microconv.analyses.attribution.results import AttributionResult
+if TYPE_CHECKING:  # each is loaded by who asks for it
+    from microconv.activation.destinations.base import Destination
+    from microconv.activation.export import ExportResult
+    from microconv.analyses.attribution.credits import AttributionResult
     from microconv.analyses.attribution.stability import StabilityResult
-    from microconv.analyses.channels import ChannelResult
-    from microconv.analyses.funnels import Selection
-    from microconv.analyses.funnels.asking import Funnels
-    from microconv.analyses.funnels.results import FunnelResult
-    from microconv.analyses.paths import PathsQuestion
+    from microconv.analyses.channels import ChannelsResult
+    from microconv.analyses.funnels.against import FunnelComparisonResult
+    from microconv.analyses.funnels.breakdown import FunnelBreakdownResult
+    from microconv.analyses.funnels.counts import FunnelResult
+    from microconv.analyses.funnels.drop_off import FunnelDropOffResult
+    from microconv.analyses.funnels.times import FunnelTimesResult
+    from microconv.analyses.funnels.trend import FunnelTrendResult
     from microconv.analyses.paths.discovery import DiscoveryResult
-    from microconv.analyses.paths.results import PathsResult
+    from microconv.analyses.paths.path_questions import PathsResult
     from microconv.audit.coverage import CoverageResult
-    from microconv.clients.bigquery import Connection
+    from microconv.clients.bigquery_connection import Connection
     from microconv.engines.base import Engine
     from microconv.exports import Source
     from microconv.queries.templates import Query
-    from microconv.questions import Question
+    from microconv.question import Context, Question
     from microconv.report.data import ReportData
     from microconv.result import Result
     from microconv.segments.members import Member
-    from microconv.staging import Estimate, Plan, Progress, Scope, SyncResult
+    from microconv.staging import Estimate, Progress, Scope, SyncPlan, SyncResult
     from microconv.staging.rules import Rules
-    from microconv.staging.runs import Run, RunDetails
+    from microconv.staging.runs import RunDetails, RunsResult
     from microconv.staging.summary import StagedSummary
 
 
 class Project:
     """A configuration with its taxonomy and engine. Use it as a context manager: an open engine holds a lock.
 
-    Results are the frozen classes of `microconv.analyses.result`; each has `document()` and `to_pandas()`.
+    Results are frozen, as `microconv.result` says; each has `document()` and `to_pandas()`.
 
     Examples:
         >>> with Project.load(Path("microconv.toml")) as project:  # doctest: +SKIP
@@ -69,18 +67,25 @@ class Project:
         self._patience_seconds = patience_seconds
 
     @classmethod
-    def load(cls, path: Path | None = None) -> Self:
+    def load(cls, path: Path | str | None = None) -> Self:
         """Load a configuration file, or the default one, with overrides from the environment.
 
         Raises:
             ConfigError: the file is missing or wrong.
         """
-        return cls(load_config(path, dict(os.environ)))
+        file = None if path is None else Path(path)
+        return cls(load_config(file, dict(os.environ), catalogue.destination_settings))
 
     @cached_property
     def taxonomy(self) -> Taxonomy:
-        """The taxonomy: preset and file of the configuration."""
-        return load_taxonomy(preset=self.config.taxonomy.preset, file=self.config.taxonomy.file)
+        """The taxonomy: preset and file of the configuration, which names nothing that it does not have.
+
+        Raises:
+            TaxonomyError: it cannot be used, or lacks what the configuration names.
+        """
+        taxonomy = load_taxonomy(preset=self.config.taxonomy.preset, file=self.config.taxonomy.file)
+        taxonomy.check_names(self.config.named())
+        return taxonomy
 
     @cached_property
     def rules(self) -> Rules:
@@ -93,7 +98,7 @@ class Project:
     def connection(self) -> Connection:
         """The way to BigQuery, for an engine or a source there; nothing is asked before it is used."""
         from microconv.clients import retries
-        from microconv.clients.bigquery import Connection, Endpoints
+        from microconv.clients.bigquery_connection import Connection, Endpoints
 
         settings = self.config.engine
         endpoints = Endpoints.choose(
@@ -184,7 +189,7 @@ class Project:
             on_notice=on_notice,
         )
 
-    def plan(self, scope: Scope | None = None) -> Plan:
+    def plan(self, scope: Scope | None = None) -> SyncPlan:
         """Say which days a sync would stage, and why; nothing is written, and nothing but metadata is read."""
         from microconv.staging import Scope, find_shards, plan
 
@@ -213,82 +218,86 @@ class Project:
         return summary(self._staged)
 
     @property
-    def funnels(self) -> Funnels:
-        """Every question about funnels: `project.funnels.times("checkout")`; see `Funnels`."""
-        from microconv.analyses.funnels.asking import Funnels
+    def context(self) -> Context:
+        """What questions are asked within."""
+        from microconv.question import Context
 
-        return Funnels(lambda: self._staged, self.config, self.taxonomy)
+        return Context(self.config, self.taxonomy, lambda: self._staged)
 
-    def funnel(self, funnel: str | FunnelConfig, selection: Selection | None = None) -> FunnelResult:
-        """Count a funnel of the configuration, by its name, or one made on the spot; see `Funnels.count`."""
-        from microconv.analyses.funnels import Selection
+    def answer(self, question: Question) -> Result:
+        """Answer a question; see `microconv.question.ask`."""
+        from microconv.question import ask
 
-        return self.funnels.count(funnel, selection or Selection())
+        return ask(question, self.context)
 
-    def segment_config(self, name: str) -> SegmentConfig:
-        """Return a segment of the configuration; UsageError when there is none of that name."""
-        return find_named(self.config.segments, name, "segment")
+    def ask(self, question: str, /, **fields: Any) -> Result:  # noqa: ANN401 - the fields of the question
+        """Answer a question of the catalogue, with these fields laid over what the configuration says.
 
-    def paths(self, question: PathsQuestion | None = None) -> PathsResult:
-        """Show the ways to or from a point; see `microconv.analyses.paths.paths`.
-
-        Raises:
-            TaxonomyError: the question names no micro-conversion of the taxonomy.
-        """
-        from microconv.analyses.paths import PathsQuestion, paths
-
-        return paths(self._staged, question or PathsQuestion(), self.taxonomy)
-
-    def discover(self, goal: str | None = None, **how: Any) -> DiscoveryResult:  # noqa: ANN401 - as `discover` takes them
-        """Propose a funnel that leads to a goal; see `microconv.analyses.paths.discovery.discover`.
+        Examples:
+            >>> project.ask("funnel", name="purchase_journey", order="strict")  # doctest: +SKIP
 
         Raises:
-            TaxonomyError: the goal is no micro-conversion of the taxonomy.
+            UsageError: There is no such question, or it cannot be asked so.
+            TaxonomyError: It names a micro-conversion that the taxonomy does not have.
+            ConfigError: It reads a property that is not carried.
+            SourceError: Nothing is staged yet.
+            EngineError: The engine failed.
         """
-        from microconv.analyses.paths.discovery import discover
+        return self.answer(question_class(question).asked(self.config, fields))
 
-        return discover(self._staged, self.taxonomy, goal, **how)
-
-    def save(self, result: Result, question: Mapping[str, object]) -> str:
+    def save(self, question: Question, result: Result) -> str:
         """Keep a result in the engine, with what was asked; see `microconv.analyses.saving.save`."""
         from microconv.analyses.saving import save
 
-        return save(self._staged, result, question)
+        return save(self._staged, name_of(question), question, result)
 
-    def attribution(
-        self, config: AttributionConfig | None = None, *, since: date | None = None, until: date | None = None
-    ) -> AttributionResult:
-        """Credit touchpoints for a conversion, by each model and lookback window; see `microconv.analyses.attribution`.
+    def funnel(self, name: str, **fields: Any) -> FunnelResult:  # noqa: ANN401 - those of `Funnel`
+        """Count who takes each step of a funnel."""
+        return cast("FunnelResult", self.ask("funnel", name=name, **fields))
 
-        Args:
-            config: What to ask instead of what the configuration says.
-            since: The first of the property's days whose conversions are credited.
-            until: The last.
-        """
-        from microconv.analyses.attribution import attribution
+    def funnel_breakdown(self, name: str, by: str, **fields: Any) -> FunnelBreakdownResult:  # noqa: ANN401 - those of `FunnelBreakdown`
+        """Count a funnel by the values of a property."""
+        return cast("FunnelBreakdownResult", self.ask("funnel_breakdown", name=name, by=by, **fields))
 
-        asked = config or self.config.attribution
-        return attribution(self._staged, asked, self.taxonomy, since=since, until=until)
+    def funnel_trend(self, name: str, **fields: Any) -> FunnelTrendResult:  # noqa: ANN401 - those of `FunnelTrend`
+        """Count a funnel by the day or week of the start."""
+        return cast("FunnelTrendResult", self.ask("funnel_trend", name=name, **fields))
 
-    def compare_attribution(
-        self, config: AttributionConfig | None = None, *, since: date | None = None, until: date | None = None
-    ) -> StabilityResult:
+    def funnel_times(self, name: str, **fields: Any) -> FunnelTimesResult:  # noqa: ANN401 - those of `FunnelTimes`
+        """Measure the time between the steps of a funnel."""
+        return cast("FunnelTimesResult", self.ask("funnel_times", name=name, **fields))
+
+    def funnel_drop_off(self, name: str, **fields: Any) -> FunnelDropOffResult:  # noqa: ANN401 - those of `FunnelDropOff`
+        """Say what those did next who were lost on the way through a funnel."""
+        return cast("FunnelDropOffResult", self.ask("funnel_drop_off", name=name, **fields))
+
+    def compare_funnel(self, name: str, against: str, **fields: Any) -> FunnelComparisonResult:  # noqa: ANN401 - those of `FunnelComparison`
+        """Hold a funnel against the same for a segment, or other days (`2024-02-01..2024-02-29`)."""
+        return cast("FunnelComparisonResult", self.ask("funnel_comparison", name=name, against=against, **fields))
+
+    def paths(self, **fields: Any) -> PathsResult:  # noqa: ANN401 - those of `PathsQuestion`
+        """Show the paths to a point (`to`), from one (`from_`), or from the beginning of journeys."""
+        return cast("PathsResult", self.ask("path_sequences", **fields))
+
+    def discover(self, **fields: Any) -> DiscoveryResult:  # noqa: ANN401 - those of `Discover`
+        """Propose a funnel that leads to a goal."""
+        return cast("DiscoveryResult", self.ask("discover", **fields))
+
+    def attribution(self, **fields: Any) -> AttributionResult:  # noqa: ANN401 - those of `Attribution`
+        """Credit touchpoints for the goal, by each model and lookback window."""
+        return cast("AttributionResult", self.ask("attribution", **fields))
+
+    def compare_attribution(self, **fields: Any) -> StabilityResult:  # noqa: ANN401 - those of `AttributionComparison`
         """Say how far the shares of touchpoints move between models, windows and weeks, and by chance."""
-        from microconv.analyses.attribution.comparison import compare
+        return cast("StabilityResult", self.ask("attribution_comparison", **fields))
 
-        return compare(self._staged, config or self.config.attribution, self.taxonomy, since=since, until=until)
-
-    def channels(self) -> ChannelResult:
+    def channels(self, **fields: Any) -> ChannelsResult:  # noqa: ANN401 - those of `Channels`
         """Count sessions by default channel group."""
-        from microconv.analyses.channels import channels
+        return cast("ChannelsResult", self.ask("channels", **fields))
 
-        return channels(self._staged)
-
-    def coverage(self) -> CoverageResult:
+    def coverage(self, **fields: Any) -> CoverageResult:  # noqa: ANN401 - those of `Coverage`
         """Count every micro-conversion of the taxonomy by day, and find outages."""
-        from microconv.audit.coverage import coverage
-
-        return coverage(self._staged, self.taxonomy)
+        return cast("CoverageResult", self.ask("coverage", **fields))
 
     def members(self, segment_name: str, *, as_of: datetime | None = None) -> tuple[Member, ...]:
         """List the members of a segment at a moment, by default that of the latest staged event.
@@ -296,22 +305,26 @@ class Project:
         Raises:
             UsageError: the configuration has no segment of that name.
         """
-        segment = self.segment_config(segment_name)
-        return self._members(segment, as_of or self.default_as_of())
+        from microconv.segments.members import members
+
+        segment = find_named(self.config.segments, segment_name, "segment")
+        return members(self._staged, segment, self.taxonomy, as_of or self.default_as_of())
 
     def default_as_of(self) -> datetime:
         """Return the moment of the latest staged event (UTC)."""
-        from microconv.segments import members
-
-        latest = members.default_as_of(self._staged)
+        latest = self.context.latest_event_at
         if latest is None:
             raise SourceError("No events are staged, so no segment can be built.", hint="Run `microconv sync` first.")
         return latest
 
-    def _members(self, segment: SegmentConfig, as_of: datetime) -> tuple[Member, ...]:
-        from microconv.segments import members
+    def destination(self, name: str) -> Destination:
+        """Return a destination of the configuration; nothing is opened yet.
 
-        return members.members(self._staged, segment, self.taxonomy, as_of)
+        Raises:
+            UsageError: the configuration has none of that name, or there is no such kind.
+            ConfigError: its keys cannot be used.
+        """
+        return catalogue.destination(find_named(self.config.destinations, name, "destination"), self.config.file)
 
     def export(
         self,
@@ -322,34 +335,32 @@ class Project:
         allow_shrink: bool = False,
         dry_run: bool = False,
     ) -> ExportResult:
-        """Write a segment's audience to a destination; see `microconv.activation.destinations.file.export_audience`.
+        """Send a segment's audience to a destination; see `microconv.activation.export.export`.
 
         Raises:
             UsageError: the configuration has no such segment or destination.
             ConfigError: there is no identity or consent table: nobody may be sent without consent.
             FindingsError: a guard stopped the export.
-            DestinationError: the files could not be written.
+            DestinationError: the destination did not take it.
         """
         from microconv.activation.audience.first_party import read_consent, read_identity
-        from microconv.activation.destinations.file import export_audience
+        from microconv.activation.audience_plan import plan_audience
+        from microconv.activation.export import export
 
-        segment = self.segment_config(segment_name)
-        destination: DestinationConfig = find_named(self.config.destinations, destination_name, "destination")
+        segment = find_named(self.config.segments, segment_name, "segment")
+        destination = self.destination(destination_name)
         people = read_identity(self.config.identity, self._staged, self.config.file)
         consents = read_consent(self.config.consent, self._staged, self.config.file)
         moment = as_of or self.default_as_of()
         summary = self.summary()
-        now = datetime.now(tz=UTC)
-        return export_audience(
-            self._members(segment, moment),
+        plan = plan_audience(
+            self.members(segment.name, as_of=moment),
             people,
             consents,
             segment=segment.name,
-            format=destination.format,
-            folder=destination.path,
             identity=segment.identity,
-            run_id=f"{now:%Y%m%dT%H%M%SZ}-export",
-            now=now,
+            destination=destination.settings.name,
+            accepts=destination.accepts,
             lineage={
                 "rule": {**dict(segment.rule), "within": str(segment.rule.within)},
                 "as_of": moment,
@@ -359,16 +370,20 @@ class Project:
                 "last_date": summary.last_date,
                 "version": __version__,
             },
-            destination=destination.name,
-            allow_shrink=allow_shrink,
-            dry_run=dry_run,
         )
+        now = datetime.now(tz=UTC)
+        run_id = f"{now:%Y%m%dT%H%M%SZ}-export"
+        return export(plan, destination, run_id=run_id, now=now, allow_shrink=allow_shrink, dry_run=dry_run)
 
     def report_data(self) -> ReportData:
-        """Compute everything the report shows."""
-        from microconv.report.data import ReportData
+        """Answer everything that the report shows: each question that the configuration asks by itself."""
+        from microconv.report.data import Answer, ReportData
 
-        counted = self.taxonomy.ids
+        answers = tuple(
+            Answer(name, QUESTIONS[name].answers, question.about, self.answer(question))
+            for name, question in questions_of(self.config, self.taxonomy)
+            if question.in_report
+        )
         return ReportData(
             project_name=self.config.project.name,
             timezone=self.config.project.timezone,
@@ -376,10 +391,7 @@ class Project:
             generated_at=datetime.now(tz=UTC),
             version=__version__,
             summary=self.summary(),
-            funnels=tuple(self.funnel(funnel.name) for funnel in self.config.funnels),
-            attribution=self.attribution() if self.config.attribution.conversion in counted else None,
-            coverage=self.coverage(),
-            channels=self.channels(),
+            answers=answers,
         )
 
     def report(self, path: Path) -> Path:
@@ -392,7 +404,7 @@ class Project:
 
         return write_report(self.report_data(), path)
 
-    def runs(self, *, limit: int = 20, status: str | None = None) -> tuple[Run, ...]:
+    def runs(self, *, limit: int = 20, status: str | None = None) -> RunsResult:
         """List runs, the latest first; see `microconv.staging.runs.list_runs`."""
         from microconv.staging.runs import list_runs
 
@@ -404,11 +416,20 @@ class Project:
 
         return find_run(self._staged, run_id)
 
-    def questions(self, template: str) -> tuple[Question, ...]:
-        """Return the queries that this configuration makes of a template; see `microconv.questions.questions`."""
-        from microconv.questions import questions
+    def queries(self, template: str) -> tuple[tuple[str | None, Query], ...]:
+        """Return the queries that this configuration makes of a template, each with what it is for, if anything.
 
-        return questions(template, self.config, self.taxonomy)
+        Raises:
+            UsageError: There is no such template; the message names the nearest.
+        """
+        from microconv.config.problems import nearest
+        from microconv.queries import templates
+
+        if template not in (known := templates.names()):
+            raise UsageError(
+                f"There is no template {template!r}{nearest(template, known)}.", hint="`microconv sql` lists them."
+            )
+        return tuple(each for each in queries_of(self.config, self.taxonomy) if each[1].name == template)
 
     def estimate_query(self, query: Query) -> int | None:
         """Return the bytes that one query would be billed for, without running it; None where nothing is billed."""

@@ -1,37 +1,235 @@
-"""What reading costs, in words: bytes, and the money that a price per TiB makes of them."""
+"""How values are written for people, in every table, page and sentence: one style for numbers, shares, times, bytes."""
 
 from __future__ import annotations
 
-from datetime import date
+import calendar
+import math
+import re
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
+
+NOTHING = "–"  # noqa: RUF001 - a dash on purpose, for readers
+"""Stands where there is no number to show."""
 
 TIB = 2**40
 """The bytes that BigQuery's prices are for."""
 
-_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
-_LEAST_SHOWN = 0.01
+_BYTE_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
+_LEAST_MONEY = 0.01
+_SPANS = (("d", "day", 86_400), ("h", "hour", 3_600), ("m", "minute", 60), ("s", "second", 1))
+_MINUTE = 60
 
 
-def human_bytes(count: int) -> str:
+# Numbers
+
+
+def text(value: object) -> str:
+    """Write what is not a number: nothing for None, a date as `2026-11-09`."""
+    return "" if value is None else str(value)
+
+
+def count(value: int | None) -> str:
+    """Write a whole number: `1,234,567`; a dash when there is none."""
+    return NOTHING if value is None else f"{value:,}"
+
+
+def short_count(value: int) -> str:
+    """Write a whole number for a narrow place: exact below ten million, then in millions, `49.4 M`."""
+    return count(value) if value < 10_000_000 else f"{decimal(value / 1_000_000)} M"  # noqa: PLR2004 - as said
+
+
+def decimal(value: float | None, digits: int = 1) -> str:
+    """Write a number with `digits` decimals: `1,234.5`; a dash when there is none."""
+    return NOTHING if value is None or not math.isfinite(value) else f"{value:,.{digits}f}"
+
+
+def cents(value: float | None) -> str:
+    """Write a number with two decimals, as money is written."""
+    return decimal(value, 2)
+
+
+def money(value: float, currency: str) -> str:
+    """Write an amount with its currency code: `1,234.50 EUR`."""
+    return f"{cents(value)} {currency}"
+
+
+def share(value: float | None) -> str:
+    """Write a share (0 to 1) as a percentage with one decimal: `14.0%`; a dash when there is none.
+
+    A share that is not zero never reads as `0.0%`, and one that is not whole never as `100.0%`.
+    """
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    if 0 < value < 0.0005:  # noqa: PLR2004 - what one decimal would round to nothing
+        return "<0.1%"
+    if 0.9995 <= value < 1:  # noqa: PLR2004 - what one decimal would round to all
+        return ">99.9%"
+    return f"{value:.1%}"
+
+
+def ratio(part: float, whole: float) -> float | None:
+    """Return part over whole, None when the whole is empty."""
+    return part / whole if whole else None
+
+
+def plural(value: int, noun: str) -> str:
+    """Write a count with its noun: `1 day`, `2 days`."""
+    return f"{count(value)} {noun}" if value == 1 else f"{count(value)} {noun}s"
+
+
+def listed(names: Sequence[str], limit: int = 6) -> str:
+    """Join names for a sentence: `a, b and c`, or `a, b and 7 more` beyond the limit."""
+    shown = list(names[:limit])
+    if len(names) > limit:
+        shown.append(f"{count(len(names) - limit)} more")
+    return shown[0] if len(shown) == 1 else f"{', '.join(shown[:-1])} and {shown[-1]}"
+
+
+# Times
+
+
+def elapsed(seconds: float | None) -> str:
+    """Write a measured time in its two largest units: `6.4 s`, `5 min 37 s`, `2 d 4 h`; a dash when there is none."""
+    if seconds is None or not math.isfinite(seconds):
+        return NOTHING
+    if seconds < _MINUTE:
+        return f"{seconds:.1f} s" if seconds % 1 else f"{seconds:.0f} s"
+    left, parts = round(seconds), []
+    for name, size in (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1)):
+        amount, left = divmod(left, size)
+        parts.append(f"{count(amount)} {name}" if amount else "")
+    first = next(index for index, part in enumerate(parts) if part)
+    return " ".join(part for part in parts[first : first + 2] if part)
+
+
+def span(seconds: int) -> str:
+    """Write a configured length of time in the largest unit that divides it: `7 days`, `90 minutes`."""
+    for _, noun, size in _SPANS:
+        if seconds % size == 0:
+            return plural(seconds // size, noun)
+    return plural(seconds, "second")
+
+
+def window(written: str) -> str:
+    """Write a window as in the configuration (`7d`) in words (`7 days`); other text is returned as it is."""
+    match = re.fullmatch(r"(\d+)([dhms])", written)
+    if match is None:
+        return written
+    return span(int(match[1]) * next(size for letter, _, size in _SPANS if letter == match[2]))
+
+
+def minute(value: datetime | None) -> str:
+    """Write a moment to the minute: `2026-11-09 06:31`; nothing for None."""
+    return "" if value is None else f"{value:%Y-%m-%d %H:%M}"
+
+
+def second(value: datetime | None) -> str:
+    """Write a moment in UTC to the second: `2026-11-09 06:31:05 UTC`; nothing for None."""
+    return "" if value is None else f"{value:%Y-%m-%d %H:%M:%S} UTC"
+
+
+def day(value: date) -> str:
+    """Write a date: `9 November 2026`."""
+    return f"{value.day} {calendar.month_name[value.month]} {value.year}"
+
+
+def period(first: date, last: date) -> str:
+    """Write a period without saying a month or year twice: `9 to 11 November 2026`."""
+    if first == last:
+        return day(last)
+    if (first.year, first.month) == (last.year, last.month):
+        return f"{first.day} to {day(last)}"
+    if first.year == last.year:
+        return f"{first.day} {calendar.month_name[first.month]} to {day(last)}"
+    return f"{day(first)} to {day(last)}"
+
+
+# What reading costs
+
+
+def billed(size: int | None) -> str:
+    """Write the bytes that were billed: as `human_bytes`, a dash for nothing."""
+    return human_bytes(size) if size else NOTHING
+
+
+def human_bytes(size: int) -> str:
     """Write a number of bytes in the binary unit that keeps it short: `512 B`, `1.5 GiB`."""
-    size, unit = float(count), "B"
-    for larger in _UNITS:
+    value, unit = float(size), "B"
+    for larger in _BYTE_UNITS:
         # What would be rounded to 1024 of a unit is 1 of the next.
-        if round(size, 1) < 1024:  # noqa: PLR2004 - binary units
+        if round(value, 1) < 1024:  # noqa: PLR2004 - binary units
             break
-        size, unit = size / 1024, larger
-    return f"{count} B" if unit == "B" else f"{size:,.1f} {unit}"
+        value, unit = value / 1024, larger
+    return f"{size} B" if unit == "B" else f"{value:,.1f} {unit}"
 
 
-def amount(count: int, price_per_tib: float) -> float:
+def price_of_bytes(size: int, price_per_tib: float) -> float:
     """Return the money that reading so many bytes costs, in the currency of the price."""
-    return count / TIB * price_per_tib
+    return size / TIB * price_per_tib
 
 
-def money(count: int, price_per_tib: float) -> str:
+def dollars_for_bytes(size: int, price_per_tib: float) -> str:
     """Write the money that reading so many bytes costs: `$1.25`; what rounds to nothing is `under $0.01`."""
-    cost = amount(count, price_per_tib)
-    return f"under ${_LEAST_SHOWN}" if 0 < cost < _LEAST_SHOWN else f"${cost:,.2f}"
+    cost = price_of_bytes(size, price_per_tib)
+    return f"under ${_LEAST_MONEY}" if 0 < cost < _LEAST_MONEY else f"${cost:,.2f}"
+
+
+# Tables and charts
+
+
+@dataclass(frozen=True)
+class Heading:
+    """The head of a column: its label, and how its values are written. Numbers stand to the right.
+
+    `is_whole`: in a narrow place, too, the values are not broken, so that they can be copied.
+    """
+
+    label: str
+    write: Callable[[Any], str] = text
+    is_whole: bool = False
+
+    @property
+    def is_number(self) -> bool:
+        """Whether the column holds numbers."""
+        return self.write not in (text, minute)
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """A table for people: a title, headings, and rows of values, one for each heading; `foot` are rows below a line."""
+
+    title: str
+    headings: tuple[Heading, ...]
+    rows: tuple[tuple[Any, ...], ...]
+    foot: tuple[tuple[Any, ...], ...] = ()
+
+    def cells(self) -> list[list[str]]:
+        """Return the rows as they are written."""
+        return [self._written(row) for row in self.rows]
+
+    def foot_cells(self) -> list[list[str]]:
+        """Return the rows below the line as they are written."""
+        return [self._written(row) for row in self.foot]
+
+    def _written(self, row: tuple[Any, ...]) -> list[str]:
+        return [heading.write(value) for heading, value in zip(self.headings, row, strict=True)]
+
+
+class Verbatim(str):
+    """Text that is copied, such as SQL: on a narrow terminal too, its lines stay whole."""
+
+    __slots__ = ()
+
+
+@dataclass(frozen=True)
+class Bar:
+    """One bar of a chart: its length against the longest, and what is written behind it."""
+
+    label: str
+    value: float
+    note: str
 
 
 def iso_dates(value: Any) -> Any:  # noqa: ANN401 - walks any JSON-like tree

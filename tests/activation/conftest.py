@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 from segment_builder import Segment
 
+pytest.register_assert_rewrite("destination_contract")
+
 
 @pytest.fixture
 def segment(tmp_path: Path) -> Segment:

@@ -15,7 +15,11 @@ from pathlib import Path
 from typing import Any
 
 from microconv.activation.audience.people import ConsentRecord, Person
-from microconv.activation.destinations.file import ExportResult, export_audience
+from microconv.activation.audience_plan import AudiencePlan, plan_audience
+from microconv.activation.destinations.base import Destination
+from microconv.activation.destinations.file import FileDestination, FileSettings
+from microconv.activation.export import ExportResult, export
+from microconv.question import section_of
 from microconv.segments.members import Member
 
 NOBODY = 65534
@@ -55,18 +59,45 @@ class Segment:
             self,
         )
 
-    def export(self, **options: Any) -> ExportResult:
-        """Export as `jsonl` by e-mail address, unless told otherwise."""
+    def plan(self, destination: Destination, **options: Any) -> AudiencePlan:
+        """Plan to send by e-mail address, unless told otherwise."""
         defaults: dict[str, Any] = {
             "segment": "ready-to-buy",
-            "format": "jsonl",
-            "folder": self.folder,
             "identity": ("email",),
-            "run_id": "run/1",
-            "now": NOW,
             "lineage": {"rule": "add_to_cart", "as_of": date(2026, 2, 28)},
         }
-        return export_audience(self.members, self.people, self.consents, **defaults | self.options | options)
+        where = {"destination": destination.settings.name, "accepts": destination.accepts}
+        return plan_audience(self.members, self.people, self.consents, **where, **defaults | options)
+
+    def export_to(self, destination: Destination, **options: Any) -> ExportResult:
+        """Plan and export."""
+        given = {"run_id": "run/1", "now": NOW} | self.options | options
+        of_the_export = ("run_id", "now", "max_delete_pct", "allow_shrink", "dry_run")
+        planned = self.plan(destination, **{key: given[key] for key in given if key not in of_the_export})
+        return export(planned, destination, **{key: given[key] for key in of_the_export if key in given})
+
+    def export(self, **options: Any) -> ExportResult:
+        """Export to the file destination, as `jsonl` unless told otherwise."""
+        keys: dict[str, Any] = {"name": "file", "format": "jsonl", "path": self.folder}
+        for key, option in (("name", "destination"), ("format", "format"), ("path", "folder")):
+            if option in options:
+                keys[key] = options.pop(option)
+        return self.export_to(FileDestination(section_of(FileSettings, keys)), **options)
+
+
+def file_of(result: ExportResult) -> Path:
+    """Return the audience file of an export."""
+    return Path(result.target.facts["path"])
+
+
+def manifest_of(result: ExportResult) -> Path:
+    """Return the manifest of an export."""
+    return Path(result.target.facts["manifest"])
+
+
+def snapshot(folder: Path) -> dict[str, bytes]:
+    """Return what the files of a folder hold, hidden ones too."""
+    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()} if folder.is_dir() else {}
 
 
 def read_rows(path: Path) -> list[dict[str, Any]]:
@@ -95,3 +126,23 @@ def unprivileged() -> Iterator[Path]:
             if was_root:
                 os.seteuid(0)
             folder.chmod(0o700)
+
+
+RAW = ["Maria.Nasty", "maria.nasty@", "5550100", "Nastyname", "Verylast", "user-secret-77", "=cmd|' /C calc'!A0"]
+
+
+def nasty(segment: Segment) -> Segment:
+    """People whose values are valid, invalid and hostile; each value can be searched for."""
+    full = {"first_name": "Nastyname", "last_name": "Verylast", "country": "US"}
+    return (
+        segment.with_user("user-secret-77", "granted", email="Maria.Nasty@example.com", phone="+18005550100", **full)
+        .with_user("user-secret-772", "granted", email="Maria.Nasty@@example.com", phone="+1 5550100", **full)
+        .with_user("user-secret-773", "denied", email="maria.nasty@other.example", **full)
+        .with_user("user-secret-774", "granted", email="=cmd|' /C calc'!A0", phone="=cmd|' /C calc'!A0")
+        .with_user("user-secret-775", "granted", email="\ud800maria.nasty@example.com", **full)
+    )
+
+
+def assert_nothing_raw(text: str) -> None:
+    found = [value for value in RAW if value.lower() in text.lower()]
+    assert not found

@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from pytest_mock import MockerFixture
-from segment_builder import NOW, Segment, read_rows, unprivileged
+from segment_builder import NOW, Segment, file_of, manifest_of, read_rows, snapshot, unprivileged
 
 from microconv.activation.audience.people import Person
 from microconv.activation.destinations.file import FORMATS
@@ -32,8 +32,8 @@ def test_google_ads_file_has_exact_header_hashes_and_clear_country_and_zip(segme
     result = segment.with_user("u1", "granted", email="AlexZ@example.com", phone="(800) 555-0100", **ADDRESS).export(
         format="google_ads", identity=("email", "phone")
     )
-    assert result.path == segment.folder / "ready-to-buy.google_ads.csv"
-    assert result.path.read_text(encoding="utf-8") == (
+    assert file_of(result) == segment.folder / "ready-to-buy.google_ads.csv"
+    assert file_of(result).read_text(encoding="utf-8") == (
         "Email,Phone,First Name,Last Name,Country,Zip\n"
         f"{sha('alexz@example.com')},{sha('+18005550100')},{sha('alex')},{sha(LAST_NAME)},US,94016\n"
     )
@@ -43,7 +43,7 @@ def test_google_ads_file_has_exact_header_hashes_and_clear_country_and_zip(segme
 def test_google_ads_address_is_written_whole_or_not_at_all(segment: Segment, missing: str) -> None:
     person = ADDRESS | {missing: None, "email": "a@example.com"}
     result = segment.with_user("u1", "granted", **person).export(format="google_ads")
-    assert read_rows(result.path) == [
+    assert read_rows(file_of(result)) == [
         {"Email": sha("a@example.com"), "Phone": "", "First Name": "", "Last Name": "", "Country": "", "Zip": ""}
     ]
 
@@ -65,14 +65,14 @@ def test_generic_formats_fill_the_columns_that_identity_names(segment: Segment, 
         (("user_id",), {"external_id_sha256"}),
     ]:
         result = people.export(format=audience_format, identity=identity)
-        assert result.path.name == f"ready-to-buy.{audience_format}"
-        assert read_rows(result.path) == [{key: everything[key] if key in keys else nothing for key in everything}]
+        assert file_of(result).name == f"ready-to-buy.{audience_format}"
+        assert read_rows(file_of(result)) == [{key: everything[key] if key in keys else nothing for key in everything}]
 
 
 def test_google_ads_cannot_carry_a_user_id_and_says_so(segment: Segment) -> None:
     people = segment.with_user("u1", "granted", email="a@example.com")
     result = people.export(format="google_ads", identity=("email", "user_id"))
-    assert "Format google_ads does not carry user_id: it was left out." in result.warnings
+    assert "google_ads does not carry user_id: it was left out." in result.warnings
     with pytest.raises(UsageError, match=r"google_ads carries none of the segment's identity \(user_id\)"):
         people.export(format="google_ads", identity=("user_id",))
 
@@ -80,7 +80,7 @@ def test_google_ads_cannot_carry_a_user_id_and_says_so(segment: Segment) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"format": "tiktok"}, "no audience format 'tiktok'"),
+        ({"format": "tiktok"}, 'format = "tiktok" is not "google_ads", "csv" or "jsonl"'),
         ({"identity": ("email", "cookie")}, "Identity 'cookie' is unknown"),
         ({"identity": ()}, r"carries none of the segment's identity \(empty\)"),
         ({"segment": "../../etc/x"}, "cannot be part of a file name"),
@@ -109,11 +109,11 @@ def test_no_cell_of_any_file_can_start_a_formula_and_the_person_is_kept(
     people = people.with_user(nasty, "granted", email=nasty, phone=nasty, country=nasty)
     result = people.export(format=audience_format, identity=("email", "phone"))
     assert result.written == 3
-    for path in (result.path, segment.folder / f"ready-to-buy.{audience_format}.rejects.csv"):
+    for path in (file_of(result), segment.folder / f"ready-to-buy.{audience_format}.rejects.csv"):
         for row in read_rows(path):
             for cell in row.values():
                 assert not cell or cell[0].isalnum()
-    for row in read_rows(result.path):
+    for row in read_rows(file_of(result)):
         assert row.get("Zip", "") in {"", "94016"}
 
 
@@ -123,7 +123,7 @@ def test_invalid_part_is_left_out_counted_and_warned_about(segment: Segment) -> 
     assert result.written == 1
     assert result.excluded == {}
     left_out = {"invalid_phone": 1, "invalid_postal_code": 1}
-    assert json.loads(result.manifest.read_text())["values_left_out"] == left_out
+    assert json.loads(manifest_of(result).read_text())["values_left_out"] == left_out
     assert any("invalid_phone 1, invalid_postal_code 1" in warning for warning in result.warnings)
 
 
@@ -159,7 +159,7 @@ def test_reject_file_names_every_excluded_actor_with_its_reason(segment: Segment
 def test_manifest_tells_origin_counts_and_checksums(segment: Segment) -> None:
     people = segment.with_user("u1", "granted", email="a@example.com").with_user(None)
     result = people.export(format="csv", destination="portal", identity=("email", "user_id"))
-    manifest = json.loads(result.manifest.read_text(encoding="utf-8"))
+    manifest = json.loads(manifest_of(result).read_text(encoding="utf-8"))
     files = manifest.pop("files")
     assert manifest == {
         "manifest_version": 1,
@@ -175,6 +175,7 @@ def test_manifest_tells_origin_counts_and_checksums(segment: Segment) -> None:
         "run_id": "run/1",
         "created_at": "2026-03-01T08:00:00+00:00",
         "lineage": {"rule": "add_to_cart", "as_of": "2026-02-28"},
+        "plan": result.plan,
     }
     assert [file["name"] for file in files] == ["ready-to-buy.csv", "ready-to-buy.csv.rejects.csv"]
     for file in files:
@@ -196,7 +197,9 @@ def test_document_is_json_with_the_agreed_keys(segment: Segment) -> None:
         "written": 2,
         "excluded": {"no_user_id": 1},
         "manifest": str(segment.folder / "ready-to-buy.jsonl.manifest.json"),
+        "plan": result.plan,
         "warnings": [],
+        "dry_run": False,
     }
 
 
@@ -208,7 +211,10 @@ def test_same_membership_in_any_order_gives_the_same_bytes(segment: Segment, aud
 
     def contents(variant: Segment, run_id: str) -> list[bytes]:
         result = variant.export(format=audience_format, run_id=run_id)
-        return [result.path.read_bytes(), (segment.folder / f"ready-to-buy.{audience_format}.rejects.csv").read_bytes()]
+        return [
+            file_of(result).read_bytes(),
+            (segment.folder / f"ready-to-buy.{audience_format}.rejects.csv").read_bytes(),
+        ]
 
     first = contents(people, "one")
     lines = first[0].splitlines()[audience_format != "jsonl" :]
@@ -279,13 +285,9 @@ def test_files_are_private_from_the_first_byte(segment: Segment, mocker: MockerF
 
 def test_an_existing_file_open_to_others_becomes_private(segment: Segment) -> None:
     result = segment.with_users(1).export()
-    result.path.chmod(0o644)
+    file_of(result).chmod(0o644)
     segment.with_users(2).export()
-    assert stat.S_IMODE(result.path.stat().st_mode) == 0o600
-
-
-def snapshot(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+    assert stat.S_IMODE(file_of(result).stat().st_mode) == 0o600
 
 
 def test_file_size_limit_hit_while_writing_leaves_the_previous_export(segment: Segment) -> None:

@@ -137,7 +137,7 @@ def test_missing_unknown_damaged_and_unreadable_files_are_named(tmp_path: Path) 
         read_people(tmp_path / "none.csv")
     with pytest.raises(ConfigError, match=r"neither \.csv nor \.parquet"):
         read_people(tmp_path / "people.xlsx")
-    with pytest.raises(ConfigError, match="no Parquet file, or a damaged one"):
+    with pytest.raises(ConfigError, match="is not a Parquet file, or is damaged"):
         read_people(write(tmp_path / "people.parquet", b"PAR1 cut off"))
     folder = tmp_path / "folder.csv"
     folder.mkdir()

@@ -8,21 +8,20 @@ from typing import Any
 
 import pytest
 
-from microconv.analyses.attribution import attribution
-from microconv.analyses.attribution.results import AttributionResult
-from microconv.config.sections import AttributionConfig
-from microconv.config.values import Duration
+from asking import CONFIG, answer
+from microconv.analyses.attribution.credits import Attribution, AttributionResult
+from microconv.config.sections import AttributionConfig, Config
 from microconv.errors import ConfigError, TaxonomyError, UsageError
 from microconv.taxonomy import load_taxonomy
-from staged_rows import DAY, IN_MEMORY, SECOND, Row, at, day, occurrence, session, shard, staged
+from staged_rows import DAY, IN_MEMORY, SECOND, Row, day, occurrence, session, shard, staged
 
 TAXONOMY = load_taxonomy(preset="ecommerce", file=None)
 MODELS = ("first", "last", "last_non_direct", "linear", "time_decay", "position")
 ALL_MODELS = (*MODELS, "markov", "shapley")
 
 
-def config(*windows: str, models: tuple[str, ...] = MODELS, **columns: object) -> AttributionConfig:
-    return AttributionConfig(windows=tuple(map(Duration.parse, windows)), models=models, **columns)
+def question(*windows: str, models: tuple[str, ...] = MODELS, **fields: Any) -> Attribution:
+    return Attribution.asked(CONFIG, {"windows": windows, "models": models, **fields})
 
 
 JOURNEY: dict[str, list[Row]] = {
@@ -41,9 +40,9 @@ JOURNEY: dict[str, list[Row]] = {
 }
 
 
-def ask(rows: dict[str, list[Row]], settings: AttributionConfig, **how: Any) -> AttributionResult:
+def ask(rows: dict[str, list[Row]], asked: Attribution) -> AttributionResult:
     with staged(IN_MEMORY, **rows) as engine:
-        return attribution(engine, settings, TAXONOMY, **how)
+        return answer(engine, asked, TAXONOMY)
 
 
 def credit_of(result: AttributionResult, model: str, window: str = "7d") -> dict[str, float]:
@@ -51,8 +50,8 @@ def credit_of(result: AttributionResult, model: str, window: str = "7d") -> dict
 
 
 def test_credits_and_untouched_sum_to_the_conversions():
-    result = ask(JOURNEY, config("1d", "7d", models=ALL_MODELS))
-    assert (result.conversion, result.conversions, result.value) == ("purchase", 3, 120.0)
+    result = ask(JOURNEY, question("1d", "7d", models=ALL_MODELS))
+    assert (result.goal, result.conversions, result.value) == ("purchase", 3, 120.0)
     assert [(row.window, row.conversions, row.value) for row in result.untouched] == [("1d", 2, 20.0), ("7d", 2, 20.0)]
     for model in ALL_MODELS:
         for window in ("1d", "7d"):
@@ -63,7 +62,7 @@ def test_credits_and_untouched_sum_to_the_conversions():
 
 def test_rows_come_by_model_as_configured_then_window_then_credit():
     with staged(IN_MEMORY, **JOURNEY) as engine:
-        result = attribution(engine, config("1d", "7d", models=("position", "last_non_direct")), TAXONOMY)
+        result = answer(engine, question("1d", "7d", models=("position", "last_non_direct")), TAXONOMY)
     assert [(row.model, row.window, row.touchpoint, row.credit) for row in result.results] == [
         ("position", "1d", "Direct", 0.5),
         ("position", "1d", "Paid Search", 0.5),
@@ -80,25 +79,69 @@ def test_rows_come_by_model_as_configured_then_window_then_credit():
 
 def test_assumptions_say_what_the_models_in_use_rest_on():
     with staged(IN_MEMORY) as engine:
-        few = attribution(engine, config("7d", models=("last",)), TAXONOMY).assumptions
-        all_models = attribution(engine, config("7d", half_life=Duration.parse("36h")), TAXONOMY).assumptions
+        few = answer(engine, question("7d", models=("last",)), TAXONOMY).assumptions
+        all_models = answer(engine, question("7d", half_life="36h"), TAXONOMY).assumptions
     assert set(few) < set(all_models)
     assert [said for said in all_models if said not in few] == [
         "time_decay halves the weight of a touchpoint for every 36h before the conversion.",
-        "position gives 40 % to the first touchpoint, 40 % to the last, 20 % to all between; 50 % each of two.",
+        (
+            "position gives 40.0% to the first touchpoint, 40.0% to the last, 20.0% to all between; "
+            "with only two, 50.0% each."
+        ),
     ]
 
 
 def test_empty_tables_give_zeros():
     with staged(IN_MEMORY) as engine:
-        result = attribution(engine, config("1d", "7d"), TAXONOMY)
+        result = answer(engine, question("1d", "7d"), TAXONOMY)
     assert (result.conversions, result.value, result.results) == (0, 0.0, ())
     assert [(row.window, row.conversions, row.value) for row in result.untouched] == [("1d", 0, 0.0), ("7d", 0, 0.0)]
 
 
+@pytest.mark.parametrize("preset", ["ecommerce", "saas", "publisher", "lead_generation"])
+def test_without_a_goal_the_first_macro_conversion_is_credited(preset: str):
+    taxonomy = load_taxonomy(preset=preset, file=None)
+    goal = taxonomy.macros[0]
+    rows = {"mc_sessions": [session(0, 1, "Email")], "mc_micro_conversions": [occurrence(SECOND, goal)]}
+    with staged(IN_MEMORY, **rows) as engine:
+        result = answer(engine, Attribution.asked(CONFIG, {}), taxonomy)
+    assert (result.goal, result.conversions) == (goal, 1)
+    assert credit_of(result, "last") == {"Email": 1.0}
+
+
+def configured(**keys: Any) -> Config:
+    return CONFIG.model_copy(update={"attribution": AttributionConfig.model_validate(keys)})
+
+
+def test_days_do_not_hide_that_conversions_reset():
+    config = configured(goal="purchase", reset_after_conversion=True, windows=["30d"])
+    asked = Attribution.asked(config, {"since": day(2), "windows": ["7d"]})
+    with staged(IN_MEMORY, **JOURNEY) as engine:
+        result = answer(engine, asked, TAXONOMY)
+    assert (result.reset_after_conversion, result.since, result.until) == (True, day(2), None)
+    kept = json.loads(asked.model_dump_json())
+    assert (kept["reset_after_conversion"], kept["since"], kept["windows"]) == (True, "2024-03-02", ["7d"])
+    assert Attribution.model_validate(kept) == asked
+
+
+def test_another_kind_of_touchpoint_drops_what_goes_with_the_configured_one(tmp_path: Path):
+    named = configured(touchpoint="micro_conversion", micro_conversions=["view_item"])
+    assert Attribution.asked(named, {}).micro_conversions == ("view_item",)
+    assert Attribution.asked(named, {"touchpoint": "micro_conversion"}).micro_conversions == ("view_item",)
+    assert Attribution.asked(named, {"touchpoint": "campaign"}).micro_conversions == ()
+    with pytest.raises(UsageError, match="micro_conversions"):
+        Attribution.asked(named, {"touchpoint": "campaign", "micro_conversions": ["search"]})
+
+    paid = configured(spend_table="costs")
+    assert Attribution.asked(paid, {"touchpoint": "campaign"}).spend_table == "costs"
+    assert Attribution.asked(paid, {"touchpoint": "micro_conversion"}).spend_table is None
+    of_file = Attribution.asked(paid, {"spend_file": tmp_path / "spend.csv"})
+    assert (of_file.spend_file, of_file.spend_table) == (tmp_path / "spend.csv", None)
+
+
 def test_unknown_conversion_names_the_key():
-    with staged(IN_MEMORY) as engine, pytest.raises(TaxonomyError, match=r"attribution\.conversion.*purchased"):
-        attribution(engine, config("7d", conversion="purchased"), TAXONOMY)
+    with staged(IN_MEMORY) as engine, pytest.raises(TaxonomyError, match=r"attribution\.goal.*purchased"):
+        answer(engine, question("7d", goal="purchased"), TAXONOMY)
 
 
 def test_weights_hold_out_to_a_thousand_half_lives():
@@ -106,14 +149,11 @@ def test_weights_hold_out_to_a_thousand_half_lives():
         "mc_sessions": [session(0, 1, "Email"), session(SECOND, 2, "Display")],
         "mc_micro_conversions": [occurrence(1_000 * SECOND, "purchase")],
     }
-    for heavy_pairs in (0, 100):
-        with staged(IN_MEMORY, **rows) as engine:
-            settings_ = config("1000s", models=("time_decay",), half_life=Duration.parse("1s"))
-            result = attribution(engine, settings_, TAXONOMY, heavy_pairs=heavy_pairs)
-        assert {row.touchpoint: row.credit for row in result.results} == {
-            "Email": pytest.approx(1 / 3, abs=1e-9),
-            "Display": pytest.approx(2 / 3, abs=1e-9),
-        }
+    result = ask(rows, question("1000s", models=("time_decay",), half_life="1s"))
+    assert {row.touchpoint: row.credit for row in result.results} == {
+        "Email": pytest.approx(1 / 3, abs=1e-9),
+        "Display": pytest.approx(2 / 3, abs=1e-9),
+    }
 
 
 def test_half_life_too_short_for_the_window_is_refused():
@@ -121,7 +161,7 @@ def test_half_life_too_short_for_the_window_is_refused():
         staged(IN_MEMORY) as engine,
         pytest.raises(ConfigError, match="half_life of 1s is too short for the window 30d"),
     ):
-        attribution(engine, config("1d", "30d", half_life=Duration.parse("1s")), TAXONOMY)
+        answer(engine, question("1d", "30d", half_life="1s"), TAXONOMY)
 
 
 def test_markov_and_shapley_learn_from_paths_and_say_what_they_are():
@@ -133,7 +173,7 @@ def test_markov_and_shapley_learn_from_paths_and_say_what_they_are():
         ],
         "mc_micro_conversions": [occurrence(2 * SECOND, "purchase", client=key) for key in range(1, 11)],
     }
-    result = ask(rows, config("7d", models=("shapley", "markov")))
+    result = ask(rows, question("7d", models=("shapley", "markov")))
     # The published case {a: 4, a>b: 6}: a 7, b 3.
     assert credit_of(result, "shapley") == {"Email": 7.0, "Display": 3.0}
     assert result.shapley_game == "conversions"
@@ -155,7 +195,7 @@ def test_path_transform_changes_paths_and_not_rules():
         ],
         "mc_micro_conversions": [occurrence(9 * SECOND, "purchase")],
     }
-    results = [ask(rows, config("7d", models=ALL_MODELS, path=path)) for path in ("unique", "exposure", "first")]
+    results = [ask(rows, question("7d", models=ALL_MODELS, path=path)) for path in ("unique", "exposure", "first")]
     assert len({tuple(sorted(credit_of(result, "linear").items())) for result in results}) == 1
     assert [any("repeats that follow each other" in said for said in result.assumptions) for result in results] == [
         False,
@@ -170,7 +210,7 @@ def test_a_rate_game_between_too_many_touchpoints_is_refused():
         "mc_micro_conversions": [occurrence(DAY, "purchase")],
     }
     with pytest.raises(UsageError):
-        ask(rows, config("7d", models=("shapley",), shapley_game="rate"))
+        ask(rows, question("7d", models=("shapley",), shapley_game="rate"))
 
 
 def test_a_robot_shortens_paths_and_the_result_counts_them():
@@ -178,13 +218,13 @@ def test_a_robot_shortens_paths_and_the_result_counts_them():
         "mc_sessions": [session(key * SECOND, key, "Email", session_date=day(1)) for key in range(201)],
         "mc_micro_conversions": [occurrence(DAY, "purchase"), occurrence(DAY, "purchase", place=1)],
     }
-    result = ask(rows, config("7d", models=ALL_MODELS), heavy_pairs=100)
+    result = ask(rows, question("7d", models=ALL_MODELS))
     assert result.shortened_journeys == (2,)
     assert all(credit_of(result, model) == {"Email": pytest.approx(2.0, abs=1e-6)} for model in ALL_MODELS)
 
 
 def test_campaigns_beyond_the_most_frequent_are_one_touchpoint(monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("microconv.analyses.attribution.query.MOST_TOUCHPOINTS", 1)
+    monkeypatch.setattr("microconv.analyses.attribution.attribution_question.MOST_TOUCHPOINTS", 1)
     campaigns = ["spring", "spring", "autumn", "winter"]
     rows = {
         "mc_sessions": [
@@ -193,7 +233,7 @@ def test_campaigns_beyond_the_most_frequent_are_one_touchpoint(monkeypatch: pyte
         ],
         "mc_micro_conversions": [occurrence(DAY, "purchase")],
     }
-    result = ask(rows, config("7d", models=ALL_MODELS, touchpoint="campaign"))
+    result = ask(rows, question("7d", models=ALL_MODELS, touchpoint="campaign"))
     assert credit_of(result, "linear") == {"(other)": 0.5, "spring": 0.5}
     assert credit_of(result, "shapley") == {"(other)": 0.5, "spring": 0.5}
     assert result.touchpoint == "campaign"
@@ -208,10 +248,9 @@ def test_micro_conversions_as_touchpoints_are_all_but_the_conversion_or_those_na
             occurrence(3 * SECOND, "purchase"),
         ]
     }
-    settings = config("7d", models=ALL_MODELS, touchpoint="micro_conversion")
-    assert credit_of(ask(rows, settings), "linear") == {"add_to_cart": 1.0, "view_item": 1.0}
-    named = settings.model_copy(update={"micro_conversions": ("view_item", "purchase")})
-    result = ask(rows, named)
+    fields: dict[str, Any] = {"models": ALL_MODELS, "touchpoint": "micro_conversion"}
+    assert credit_of(ask(rows, question("7d", **fields)), "linear") == {"add_to_cart": 1.0, "view_item": 1.0}
+    result = ask(rows, question("7d", **fields, micro_conversions=("view_item", "purchase")))
     assert credit_of(result, "linear") == {"purchase": 0.5, "view_item": 1.5}
     assert any("view_item, purchase" in said for said in result.assumptions)
 
@@ -219,48 +258,55 @@ def test_micro_conversions_as_touchpoints_are_all_but_the_conversion_or_those_na
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        ({"count": "actors"}, "Of an actor only the first conversion"),
-        ({"count": "sessions"}, "Of a session only the first conversion"),
-        ({"since": "last_conversion"}, "a second conversion of the same session has that session as no touchpoint"),
+        ({"count": "actors"}, "Only each actor's first conversion counts"),
+        ({"count": "sessions"}, "Only each session's first conversion counts"),
+        ({"reset_after_conversion": True}, "not for a second one in the same session"),
         ({"touchpoint": "landing_page"}, "The 50 touchpoints with most sessions are told apart"),
         ({"touchpoint": "micro_conversion"}, "any but purchase"),
-        ({"position_weights": (0.6, 0.1, 0.3)}, "60 % to the first touchpoint, 30 % to the last, 10 % to all between"),
+        (
+            {"position_weights": (0.6, 0.1, 0.3)},
+            "30.0% to the last, 10.0% to all between; with only two, 66.7% and 33.3%",
+        ),
     ],
 )
 def test_assumptions_name_what_is_asked_beyond_the_usual(change: dict[str, Any], said: str):
-    usual, asked = ask(JOURNEY, config("7d")), ask(JOURNEY, config("7d", **change))
+    usual, asked = ask(JOURNEY, question("7d")), ask(JOURNEY, question("7d", **change))
     assert not any(said in assumption for assumption in usual.assumptions)
     assert any(said in assumption for assumption in asked.assumptions)
 
 
 def test_days_bound_the_conversions_and_not_their_touchpoints():
-    result = ask(JOURNEY, config("7d"), since=day(8), until=day(8))
-    assert (result.conversions, result.first_date, result.last_date) == (3, day(8), day(8))
+    result = ask(JOURNEY, question("7d", since=day(8), until=day(8)))
+    assert (result.conversions, result.since, result.until) == (3, day(8), day(8))
     assert credit_of(result, "first") == {"Email": 1.0, "Paid Search": 0.0, "Direct": 0.0}
-    assert ask(JOURNEY, config("7d"), since=day(9)).conversions == 0
+    assert ask(JOURNEY, question("7d", since=day(9))).conversions == 0
 
 
 def test_the_sentence_says_who_leads_and_what_was_untouched():
-    assert ask(JOURNEY, config("1d", "7d", models=("last",))).sentence == (
+    assert ask(JOURNEY, question("1d", "7d", models=("last",))).sentence == (
         "Within 7d, Direct earns most by last; 2 of 3 conversions had no touchpoint."
     )
     alone = {"mc_micro_conversions": [occurrence(0, "purchase")]}
-    assert ask(alone, config("7d", models=ALL_MODELS)).sentence == (
-        "Within 7d, 1 of 1 conversions had no touchpoint, so there is no credit to give."
+    assert ask(alone, question("7d", models=ALL_MODELS)).sentence == (
+        "Within 7d, 1 of 1 conversion had no touchpoint, so there is no credit to give."
     )
-    assert ask({}, config("7d")).sentence == "No purchase was counted, so there is no credit to give."
+    touched = alone | {"mc_sessions": [session(0, 1, "Email")]}
+    assert ask(touched, question("7d")).sentence == (
+        "Within 7d, Email earns most by 6 of 6 models; the only conversion had a touchpoint."
+    )
+    assert ask({}, question("7d")).sentence == "No purchase was counted, so there is no credit to give."
 
 
 @pytest.mark.parametrize("touchpoint", ["channel_group", "source_medium", "landing_page", "micro_conversion"])
 @pytest.mark.parametrize("rows", [{}, {"mc_sessions": JOURNEY["mc_sessions"]}], ids=["empty", "never"])
 def test_a_conversion_that_never_happened_gives_zeros(touchpoint: str, rows: dict[str, list[Row]]):
-    result = ask(rows, config("1d", "999d", models=ALL_MODELS, touchpoint=touchpoint))
+    result = ask(rows, question("1d", "999d", models=ALL_MODELS, touchpoint=touchpoint))
     assert (result.conversions, result.value, result.results) == (0, 0.0, ())
     json.dumps(result.document(), allow_nan=False)
 
 
 def test_document_and_frame_hold_every_row():
-    result = ask(JOURNEY, config("1d", "7d", models=ALL_MODELS))
+    result = ask(JOURNEY, question("1d", "7d", models=ALL_MODELS))
     assert json.loads(json.dumps(result.document(), allow_nan=False))["results"][0]["model"] == "first"
     assert list(result.to_pandas().columns) == ["model", "window", "touchpoint", "credit", "value"]
     assert len(result.to_pandas()) == len(result.results)
@@ -272,7 +318,7 @@ STAGED_DAYS = {**JOURNEY, "mc_shards": [shard(1, events=1), shard(9, events=1)]}
 
 def test_spend_of_a_file_becomes_cost_per_conversion_and_return(tmp_path: Path):
     (tmp_path / "spend.csv").write_text(SPENT)
-    result = ask(STAGED_DAYS, config("7d", models=("first",), spend_file=tmp_path / "spend.csv"))
+    result = ask(STAGED_DAYS, question("7d", models=("first",), spend_file=tmp_path / "spend.csv"))
     assert result.spend is not None
     assert [(row.touchpoint, row.cost, row.cost_per_conversion, row.return_on_spend) for row in result.spend.rows] == [
         ("Email", 4.0, 4.0, 25.0),
@@ -289,34 +335,103 @@ def test_spend_may_be_a_table_of_the_engine():
         engine._connection.execute(
             "CREATE TABLE costs AS SELECT DATE '2024-03-01' AS date, 'Email' AS touchpoint, 4.0 AS cost"
         )
-        result = attribution(engine, config("7d", models=("first",), spend_table="costs"), TAXONOMY)
+        result = answer(engine, question("7d", models=("first",), spend_table="costs"), TAXONOMY)
     assert result.spend is not None
     assert result.spend.rows[0].cost_per_conversion == 4.0
 
 
 def test_spend_without_staged_days_is_left_out(tmp_path: Path):
     (tmp_path / "spend.csv").write_text(SPENT)
-    assert ask({}, config("7d", spend_file=tmp_path / "spend.csv")).spend is None
+    assert ask({}, question("7d", spend_file=tmp_path / "spend.csv")).spend is None
 
 
 def test_spend_on_micro_conversions_is_refused(tmp_path: Path):
     with pytest.raises(ConfigError, match="costs nothing"):
-        ask(JOURNEY, config("7d", touchpoint="micro_conversion", spend_file=tmp_path / "spend.csv"))
+        ask(JOURNEY, question("7d", touchpoint="micro_conversion", spend_file=tmp_path / "spend.csv"))
 
 
-def test_light_and_heavy_actors_are_counted_alike():
-    rows = {
-        "mc_sessions": [
-            session(key * SECOND, key, ["Direct", "Email", "Display"][key % 3], session_date=at(key).date())
-            for key in range(300)
-        ],
-        "mc_micro_conversions": [
-            occurrence(key * 7 * SECOND, "purchase", place=1, value=key / 7, session_key=key) for key in range(40)
-        ],
-    }
-    settings = config("20s", "90s", "1000s", half_life=Duration.parse("1s"))
-    light, heavy = (ask(rows, settings, heavy_pairs=most) for most in (10**9, 0))
-    for one, other in zip(light.results, heavy.results, strict=True):
-        assert (one.model, one.window, one.touchpoint) == (other.model, other.window, other.touchpoint)
-        assert one.credit == pytest.approx(other.credit, abs=3e-8)
-        assert one.value == pytest.approx(other.value, abs=3e-4)
+LIMIT = "microconv.analyses.attribution.attribution_question.MOST_PAIRS"
+
+
+def of_actor(rows: dict[str, list[Row]], *actors: int) -> dict[str, list[Row]]:
+    return {name: [row for row in given if row["actor_key"] in actors] for name, given in rows.items()}
+
+
+# Actor 1 has 4 touches and 2 conversions; actor 2 has 2 and 1, and actor 3, who never converts, 20 touches.
+BUSY: dict[str, list[Row]] = {
+    "mc_sessions": [
+        *(
+            session(key * SECOND, key, channel, session_date=day(1))
+            for key, channel in enumerate(["Email", "Direct"] * 2)
+        ),
+        session(0, 10, "Email", actor=2, session_date=day(1)),
+        session(DAY, 11, "Display", actor=2, session_date=day(2)),
+        *(session(key, 100 + key, "Display", actor=3, session_date=day(1)) for key in range(20)),
+    ],
+    "mc_micro_conversions": [
+        occurrence(DAY, "purchase", value=5.0),
+        occurrence(2 * DAY, "purchase", value=7.0),
+        occurrence(2 * DAY, "purchase", client=2, value=11.0),
+    ],
+}
+
+
+@pytest.mark.parametrize("touchpoint", ["channel_group", "source_medium"])
+def test_an_actor_at_the_limit_of_pairs_is_counted_as_if_there_were_none(
+    monkeypatch: pytest.MonkeyPatch, touchpoint: str
+):
+    asked = question("1d", "7d", models=ALL_MODELS, touchpoint=touchpoint)
+    without_limit = ask(BUSY, asked)
+    monkeypatch.setattr(LIMIT, 4 * 2)
+    assert ask(BUSY, asked) == without_limit
+    assert (without_limit.left_out_actors, without_limit.left_out_conversions) == (0, 0)
+    assert not any("left out" in said for said in without_limit.assumptions)
+
+
+@pytest.mark.parametrize("touchpoint", ["channel_group", "source_medium"])
+def test_conversions_of_an_actor_beyond_the_limit_of_pairs_are_untouched(
+    monkeypatch: pytest.MonkeyPatch, touchpoint: str
+):
+    monkeypatch.setattr(LIMIT, 4 * 2 - 1)
+    asked = question("1d", "7d", models=ALL_MODELS, touchpoint=touchpoint)
+    result, others = ask(BUSY, asked), ask(of_actor(BUSY, 2, 3), asked)
+
+    assert (result.left_out_actors, result.left_out_conversions) == (1, 2)
+    assert (
+        "1 actor with more than 7 pairs of touchpoints and conversions, as robots have, is left out: "
+        "its 2 conversions count as untouched." in result.assumptions
+    )
+    assert (result.conversions, result.value) == (3, 23.0)
+    assert [(row.window, row.conversions, row.value) for row in result.untouched] == [("1d", 2, 12.0), ("7d", 2, 12.0)]
+    for model in ALL_MODELS:
+        for untouched in result.untouched:
+            credit = sum(credit_of(result, model, untouched.window).values())
+            assert credit + untouched.conversions == pytest.approx(result.conversions, abs=1e-9)
+    assert result.results == others.results
+    assert result.removal_effects == others.removal_effects
+
+
+def test_the_limit_of_pairs_looks_at_the_conversions_that_are_asked_for(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(LIMIT, 4)
+    assert ask(BUSY, question("7d", since=day(3))).left_out_actors == 0
+    assert ask(BUSY, question("7d", count="actors")).left_out_actors == 0
+    assert ask(BUSY, question("7d")).left_out_actors == 1
+
+
+def test_micro_conversions_have_a_limit_of_pairs_too(monkeypatch: pytest.MonkeyPatch):
+    rows = {"mc_micro_conversions": [*(occurrence(us, "search") for us in range(9)), occurrence(9, "purchase")]}
+    asked = question("7d", models=ALL_MODELS, touchpoint="micro_conversion", micro_conversions=("search",))
+    monkeypatch.setattr(LIMIT, 9)
+    assert credit_of(ask(rows, asked), "shapley") == {"search": 1.0}
+    monkeypatch.setattr(LIMIT, 8)
+    result = ask(rows, asked)
+    assert (result.results, result.untouched[0].conversions) == ((), 1)
+    assert any("its 1 conversion counts as untouched" in said for said in result.assumptions)
+
+
+def test_several_actors_beyond_the_limit_of_pairs_are_one_assumption(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(LIMIT, 0)
+    said = [each for each in ask(BUSY, question("7d")).assumptions if "left out" in each]
+    assert len(said) == 1
+    assert said[0].startswith("2 actors with more than 0 pairs")
+    assert said[0].endswith("are left out: their 3 conversions count as untouched.")

@@ -32,12 +32,17 @@ def engine() -> Iterator[DuckDBEngine]:
 
 
 def question(template: str, asked: Asked, *, grouped: bool = False) -> Query:
-    structure = {"windows": len(WINDOWS_US), "touchpoint": asked.touchpoint, "count": asked.count, "since": asked.since}
+    structure: dict[str, Any] = {
+        "windows": len(WINDOWS_US),
+        "touchpoint": asked.touchpoint,
+        "count": asked.count,
+        "resets": asked.resets,
+    }
     params = {
         "conversion": "purchase",
         "first_date": None,
         "last_date": None,
-        "heavy_pairs": asked.heavy_pairs,
+        "most_pairs": asked.most_pairs,
         **{f"window_us_{number}": window for number, window in enumerate(WINDOWS_US, start=1)},
     }
     if grouped:
@@ -78,6 +83,9 @@ def check_credits(engine: DuckDBEngine | None, visits: list[Visit], events: list
             assert credit == pytest.approx(wanted[f"credit_{column}"], abs=1e-8), (touchpoint, column)
             assert value == pytest.approx(wanted[f"value_{column}"], abs=1e-4), (touchpoint, column)
     conversions = log.conversions_of(events, asked)
+    without = log.left_out(log.touches_of(visits, events, asked), conversions, asked)
+    assert sum(row["left_out_actors"] for row in rows) == len(without)
+    assert sum(row["left_out_conversions"] for row in rows) == sum(event.actor in without for event, _ in conversions)
     for column in columns:
         assert sum(row[f"credit_{column}"] for row in rows) / 1e10 == pytest.approx(len(conversions), abs=1e-8)
         worth = sum(event.value or 0 for event, _ in conversions)
@@ -103,8 +111,9 @@ PURCHASE = frozenset({"purchase"})
 
 @ON_DUCKDB
 @given(visits=VISITS, events=EVENTS, asked=ASKED)
-@example([Visit(0, 1, "Email", "collected", "/")], [Event(9, 0, 1, PURCHASE, None, None, 3.0)], Asked(heavy_pairs=0))
-@example([Visit(0, 1, "Email", "collected", "/")], [Event(10, 0, 1, PURCHASE, None, None, 3.0)], Asked(heavy_pairs=0))
+@example([Visit(0, 1, "Email", "collected", "/")], [Event(9, 0, 1, PURCHASE, None, None, 3.0)], Asked(most_pairs=1))
+@example([Visit(0, 1, "Email", "collected", "/")], [Event(10, 0, 1, PURCHASE, None, None, 3.0)], Asked(most_pairs=1))
+@example([Visit(0, 1, "Email", "collected", "/")], [Event(9, 0, 1, PURCHASE, None, None, 3.0)], Asked(most_pairs=0))
 def test_models_equal_plain_python(engine: DuckDBEngine, visits: list[Visit], events: list[Event], asked: Asked):
     check_credits(engine, visits, events, asked)
 

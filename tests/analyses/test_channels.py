@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from microconv.analyses.channels import ChannelSessions, channels
+from asking import answer
+from microconv.analyses.channels import Channels, ChannelSessions
 from microconv.staging.summary import StagedSummary, summary
-from staged_rows import IN_MEMORY, day, occurrence, session, shard, staged
+from microconv.taxonomy import Taxonomy
+from staged_rows import DAY, IN_MEMORY, day, occurrence, session, shard, staged
+
+TAXONOMY = Taxonomy("shop", "1.0", ())
 
 
 def test_channels_come_largest_first():
@@ -14,8 +18,18 @@ def test_channels_come_largest_first():
         session(0, 3, "Direct", page_views=3, is_engaged=False),
     ]
     with staged(IN_MEMORY, mc_sessions=rows) as engine:
-        result = channels(engine)
+        result = answer(engine, Channels(), TAXONOMY)
     assert result.channels == (ChannelSessions("Direct", 2, 1, 1, 5), ChannelSessions("Email", 1, 0, 1, 1))
+
+
+def test_sessions_count_on_the_days_asked_for():
+    rows = [session(number * DAY, number, "Email", session_date=day(1 + number)) for number in range(4)]
+    with staged(IN_MEMORY, mc_sessions=rows) as engine:
+        found = [
+            sum(row.sessions for row in answer(engine, Channels(since=since, until=until), TAXONOMY).channels)
+            for since, until in ((None, None), (day(2), None), (None, day(1)), (day(2), day(3)), (day(5), None))
+        ]
+    assert found == [4, 3, 1, 2, 0]
 
 
 def test_summary_counts_what_is_staged():
@@ -30,5 +44,5 @@ def test_summary_counts_what_is_staged():
 
 def test_empty_tables_give_zeros():
     with staged(IN_MEMORY) as engine:
-        assert channels(engine).channels == ()
+        assert answer(engine, Channels(), TAXONOMY).channels == ()
         assert summary(engine) == StagedSummary(None, None, 0, 0, 0, 0, 0, 0, 0, 0, 0)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from microconv.audit.coverage import CoverageResult, Outage, coverage
+from asking import answer
+from microconv.audit.coverage import Coverage, CoverageResult, Outage
 from microconv.taxonomy import Taxonomy
 from staged_rows import DAY, IN_MEMORY, Row, day, entry, occurrence, shard, staged
 
@@ -26,7 +27,7 @@ def covered(
         for place in range(carts_of_day)
     ]
     with staged(IN_MEMORY, mc_shards=shards, mc_micro_conversions=rows) as engine:
-        return coverage(engine, taxonomy)
+        return answer(engine, Coverage(), taxonomy)
 
 
 def status_of(result: CoverageResult, micro_conversion: str = "add_to_cart") -> list[str]:
@@ -95,9 +96,22 @@ def test_day_without_a_shard_neither_ends_nor_lengthens_an_outage():
         occurrence((number - 1) * DAY, "add_to_cart", place=place) for number in (1, 2, 6, 7, 8) for place in range(12)
     ]
     with staged(IN_MEMORY, mc_shards=shards, mc_micro_conversions=rows) as engine:
-        (outage,) = coverage(engine, TAXONOMY).outages
+        (outage,) = answer(engine, Coverage(), TAXONOMY).outages
     assert (outage.first_date, outage.last_date, outage.days) == (day(3), day(5), 2)
 
 
 def test_nothing_staged_finds_nothing():
-    assert covered([]) == CoverageResult(None, None, (), (), ())
+    found = covered([])
+    assert (found.first_date, found.last_date, found.days, found.outages, found.never_seen) == (None, None, (), (), ())
+    assert found.sentence == "No day of this period is staged."
+
+
+def test_days_asked_for_are_held_against_all_staged_days():
+    shards = [shard(number, events=1_000) for number in range(1, 7)]
+    rows = [occurrence((number - 1) * DAY, "add_to_cart", place=place) for number in (1, 2, 5) for place in range(12)]
+    with staged(IN_MEMORY, mc_shards=shards, mc_micro_conversions=rows) as engine:
+        whole = answer(engine, Coverage(), TAXONOMY)
+        found = answer(engine, Coverage(since=day(2), until=day(4)), TAXONOMY)
+    assert (found.first_date, found.last_date) == (day(2), day(4))
+    assert found.days == tuple(row for row in whole.days if day(2) <= row.event_date <= day(4))
+    assert [(outage.first_date, outage.last_date) for outage in found.outages] == [(day(3), day(4))]

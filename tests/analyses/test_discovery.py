@@ -15,14 +15,16 @@ from click.testing import CliRunner, Result
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asking import CONFIG, answer
 from judges import JUDGES
 from judges.types import to_json
-from microconv.analyses.paths.discovery import discover, discovery_query
-from microconv.analyses.saving import result_table
+from microconv.analyses.paths.discovery import Discover
 from microconv.cli import cli
 from microconv.config.load import load_config
-from microconv.config.values import Duration
+from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import TaxonomyError, UsageError
+from microconv.queries.templates import Query
+from microconv.question import Context, section_of
 from microconv.staging.mc_tables import MICRO_CONVERSIONS
 from microconv.taxonomy import Taxonomy, load_taxonomy
 from projects import write_config
@@ -101,7 +103,7 @@ def best_of(ways: dict[int, Way], min_share: Fraction) -> tuple[Way, int]:
 def test_proposal_equals_trying_all_sequences(log: Log, window: int, min_share: float):
     rows = rows_of(log, unit=SECOND)
     with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
-        result = discover(engine, TAXONOMY, window=Duration.parse(f"{window}s"), min_share=min_share, top=1_000)
+        result = answer(engine, Discover(window=f"{window}s", min_share=min_share, top=1_000), TAXONOMY)
     ways = ways_of(rows, window * SECOND)
     steps, support = best_of(ways, Fraction(str(min_share)))
     assert (result.goal, result.actors) == ("z", len(ways))
@@ -122,7 +124,7 @@ def test_reference_implementation_agrees(judge: str):
         for _ in range(600)
     ]
     rows = rows_of(log, unit=SECOND)
-    query = discovery_query(TAXONOMY, "z", window=Duration.parse("3s"))
+    (query,) = Discover(goal="z", window="3s").queries(Context(CONFIG, TAXONOMY))
     columns = {column.name: column.type for column in MICRO_CONVERSIONS.columns}
     found = JUDGES[judge](
         query.sql,
@@ -154,7 +156,7 @@ NOISY = [
 
 def test_noise_in_the_sequences_does_not_scatter_the_proposal():
     with staged(IN_MEMORY, mc_micro_conversions=NOISY) as engine:
-        result = discover(engine, SHOP, "purchase")
+        result = answer(engine, Discover(goal="purchase"), SHOP)
     assert (result.steps, result.support, result.share) == (
         ("view_item", "add_to_cart", "begin_checkout", "purchase"),
         5,
@@ -172,7 +174,7 @@ def test_noise_in_the_sequences_does_not_scatter_the_proposal():
 
 def test_higher_share_proposes_fewer_steps():
     with staged(IN_MEMORY, mc_micro_conversions=NOISY) as engine:
-        result = discover(engine, SHOP, "purchase", min_share=0.9)
+        result = answer(engine, Discover(goal="purchase", min_share=0.9), SHOP)
     assert (result.steps, result.support) == (("view_item", "begin_checkout", "purchase"), 9)
 
 
@@ -183,13 +185,13 @@ def test_of_two_ways_as_good_the_one_in_the_order_of_the_taxonomy_is_proposed():
         *buyers(1, "add_to_cart", first=4),
     ]
     with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
-        result = discover(engine, SHOP, "purchase", min_share=0.4)
+        result = answer(engine, Discover(goal="purchase", min_share=0.4), SHOP)
     assert (result.steps, result.support) == (("view_item", "add_to_cart", "purchase"), 2)
 
 
 def test_block_is_ready_to_paste_into_the_configuration(tmp_path: Path):
     with staged(IN_MEMORY, mc_micro_conversions=NOISY) as engine:
-        result = discover(engine, SHOP, "purchase", window=Duration.parse("7d"))
+        result = answer(engine, Discover(goal="purchase", window="7d"), SHOP)
     assert result.toml is not None
     (funnel,) = load_config(write_config(tmp_path, extra=result.toml), {}).funnels
     assert (funnel.name, str(funnel.window)) == ("purchase_journey", "7d")
@@ -199,21 +201,21 @@ def test_block_is_ready_to_paste_into_the_configuration(tmp_path: Path):
 @pytest.mark.parametrize(
     ("goal", "actors", "sentence"),
     [
-        ("refund", 0, "Nobody reached refund in what is staged, so no funnel can be proposed."),
+        ("refund", 0, "Nobody reached refund in the staged days, so no funnel can be proposed."),
         ("search", 5, "5 of 5 actors who reached search (100.0%) passed view_item > search."),
-        ("view_item", 10, "No milestone was passed by 50% of the 10 actors who reached view_item: the nearest is "),
+        ("view_item", 10, "No milestone was passed by 50.0% of the 10 actors who reached view_item: the nearest is "),
     ],
 )
 def test_sentence_for_any_goal(goal: str, actors: int, sentence: str):
     with staged(IN_MEMORY, mc_micro_conversions=NOISY) as engine:
-        result = discover(engine, SHOP, goal)
+        result = answer(engine, Discover(goal=goal), SHOP)
     assert result.actors == actors
     assert result.sentence.startswith(sentence)
 
 
 def test_without_a_proposal_there_are_zeros_and_no_block():
     with staged(IN_MEMORY) as engine:
-        result = discover(engine, SHOP)
+        result = answer(engine, Discover(), SHOP)
     assert (result.goal, result.actors, result.steps, result.support, result.share) == ("purchase", 0, (), 0, None)
     assert (result.sequences, result.milestones, result.toml) == ((), (), None)
     assert list(result.to_pandas().columns) == ["sequence", "actors", "share"]
@@ -222,26 +224,28 @@ def test_without_a_proposal_there_are_zeros_and_no_block():
 
 def test_goal_without_any_milestone_before_it_says_so():
     with staged(IN_MEMORY, mc_micro_conversions=buyers(3, "search")) as engine:
-        assert discover(engine, SHOP).sentence == (
+        assert answer(engine, Discover(), SHOP).sentence == (
             "None of the 3 actors who reached purchase passed a milestone before it."
         )
 
 
-@pytest.mark.parametrize("min_share", [0.0, -1.0, 1.1, float("nan")])
-def test_share_that_is_none_is_refused(min_share: float):
-    with staged(IN_MEMORY) as engine, pytest.raises(UsageError, match="min_share"):
-        discover(engine, SHOP, min_share=min_share)
+@pytest.mark.parametrize(
+    ("min_share", "complaint"),
+    [
+        (0.0, "min_share = 0.0 must be more than 0"),
+        (-1.0, "min_share = -1.0 must be more than 0"),
+        (1.1, "min_share = 1.1 must be at most 1"),
+        (float("nan"), "min_share = NaN must be at most 1"),
+    ],
+)
+def test_share_that_is_none_is_refused(min_share: float, complaint: str):
+    with pytest.raises(UsageError, match=complaint):
+        section_of(Discover, {"min_share": min_share})
 
 
 def test_unknown_goal_names_the_nearest():
     with staged(IN_MEMORY) as engine, pytest.raises(TaxonomyError, match="did you mean purchase"):
-        discover(engine, SHOP, "purchas")
-
-
-def test_rows_can_be_saved():
-    with staged(IN_MEMORY, mc_micro_conversions=NOISY) as engine:
-        result = discover(engine, SHOP)
-    assert result_table(result.analysis, result.row_type).name == "mc_result_discovery"
+        answer(engine, Discover(goal="purchas"), SHOP)
 
 
 @pytest.fixture
@@ -253,12 +257,33 @@ def run(tmp_path: Path) -> Callable[..., Result]:
 
 
 def test_command_prints_the_proposal_and_the_block(run):
-    shown = run("--within", "7d").stdout
+    shown = run("--window", "7d").stdout
     assert "Milestones before purchase, actors: 10" in shown
     assert 'steps = ["view_item", "add_to_cart", "begin_checkout", "purchase"]\nwindow = "7d"' in shown
-    assert "* Each actor counts once" in shown
+    assert "* Each actor counts once, with the milestones passed at most 7 days before their first purchase." in shown
 
 
 def test_command_as_json_has_the_result(run):
     document: dict[str, Any] = json.loads(run("--min-share", "0.9", "--goal", "purchase", "--format", "json").stdout)
     assert (document["steps"], document["support"]) == (["view_item", "begin_checkout", "purchase"], 9)
+
+
+def test_command_shows_no_more_sequences_than_asked_for(run):
+    document = json.loads(run("--top", "1", "--format", "json").stdout)
+    assert [(row["actors"], row["share"]) for row in document["sequences"]] == [(5, 0.5)]
+    assert document["actors"] == 10
+
+
+def test_command_refuses_a_share_of_nothing(run):
+    refused = run("--min-share", "0")
+    assert refused.exit_code == UsageError.exit_code
+    assert "min_share = 0.0 must be more than 0" in refused.stderr
+
+
+def test_command_keeps_the_sequences_with_the_question(run, tmp_path):
+    assert "in mc_result_discover." in run("--min-share", "0.9", "--save").stderr
+    with DuckDBEngine(tmp_path / "microconv.duckdb") as engine:
+        query = Query("saved", "SELECT t.question, t.sequence, t.actors FROM `mc_result_discover` AS t", {})
+        rows = engine.query(query).to_pylist()
+    assert {json.loads(row["question"])["min_share"] for row in rows} == {0.9}
+    assert {(row["sequence"], row["actors"]) for row in rows} >= {("", 1), ("view_item > begin_checkout", 2)}

@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asking import answer
 from funnel_logs import ITEMS, Log, Rules, random_log, random_rules, rows_of, takings
 from judges import JUDGES
-from microconv.analyses.funnels.drop_off import drop_off
-from microconv.analyses.funnels.machine import Selection, machine
+from microconv.analyses.funnels.drop_off import FunnelDropOff
 from microconv.config.sections import FunnelConfig
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.engines.tables import Column
@@ -54,14 +54,7 @@ def sessions_of(logs: list[Log]) -> list[Row]:
 
 
 def query(rules: Rules) -> templates.Query:
-    asked = machine(
-        rules.config, TAXONOMY, Selection(rules.since, rules.until), attributes=("actor_key", "session_key")
-    )
-    return templates.query(
-        "analyses/funnels/drop_off",
-        params={**asked.params, "window_us": rules.window_us, "most_next": MOST_NEXT},
-        structure={"funnel": asked.structure},
-    )
+    return rules.query(FunnelDropOff, TAXONOMY, most_next=MOST_NEXT)
 
 
 def expected(rules: Rules, logs: list[Log]) -> Counter[tuple[Any, ...]]:
@@ -163,7 +156,7 @@ def test_rare_ways_on_are_one_and_those_who_left_are_named() -> None:
     rows = [occurrence(0, "a", client=client, session_key=client) for client in range(5)]
     rows += [occurrence(1, name, client=client, session_key=client) for client, name in enumerate("bbxa")]
     with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
-        found = drop_off(engine, FUNNEL, TAXONOMY, top=1)
+        found = answer(engine, FunnelDropOff.over(FUNNEL, {"top": 1}), TAXONOMY)
     first = [(row.next, row.count, row.share) for row in found.nexts if (row.step, row.place) == ("a", 1)]
     assert first == [("(exit)", 1, 1 / 3), ("(other)", 2, 2 / 3)]
     assert [(step.step, step.lost, step.left_session) for step in found.steps] == [("a", 3, 1), ("b", 2, 2)]
@@ -172,7 +165,7 @@ def test_rare_ways_on_are_one_and_those_who_left_are_named() -> None:
 
 def test_nobody_lost_is_a_sentence() -> None:
     with staged(IN_MEMORY, mc_micro_conversions=[]) as engine:
-        found = drop_off(engine, FUNNEL, TAXONOMY)
+        found = answer(engine, FunnelDropOff.over(FUNNEL), TAXONOMY)
     assert (found.nexts, found.sentence) == ((), "No actor was lost on the way.")
     assert [step.lost for step in found.steps] == [0, 0]
 
@@ -180,4 +173,4 @@ def test_nobody_lost_is_a_sentence() -> None:
 def test_funnel_without_an_order_loses_nobody_after_a_step() -> None:
     unordered = FunnelConfig.model_validate({"name": "f", "steps": ["a", "b"], "order": "unordered"})
     with staged(IN_MEMORY) as engine, pytest.raises(UsageError, match="no order of steps"):
-        drop_off(engine, unordered, TAXONOMY)
+        answer(engine, FunnelDropOff.over(unordered), TAXONOMY)

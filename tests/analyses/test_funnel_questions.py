@@ -9,7 +9,10 @@ from typing import Any
 
 import pytest
 
-from microconv.analyses.funnels import Breakdown, breakdown, times, trend
+from asking import answer
+from microconv.analyses.funnels.breakdown import Breakdown, FunnelBreakdown
+from microconv.analyses.funnels.times import FunnelTimes
+from microconv.analyses.funnels.trend import FunnelTrend
 from microconv.config.sections import FunnelConfig
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import UsageError
@@ -44,7 +47,7 @@ def event(us: int) -> Row:
 def test_times_between_steps_with_percentiles_and_histogram():
     rows = [row for client, hours in enumerate((1, 2, 3, 10)) for row in journey(client, hours=hours)]
     with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
-        result = times(engine, config(), TAXONOMY, pairs=[(1, 2)])
+        result = answer(engine, FunnelTimes.over(config(), {"pairs": [(1, 2)]}), TAXONOMY)
     (time,) = result.times
     assert (time.from_step, time.to_step, time.count) == ("view_item", "add_to_cart", 4)
     assert (time.seconds_mean, time.seconds_median) == (4 * 3_600, 2.5 * 3_600)
@@ -56,25 +59,25 @@ def test_times_between_steps_with_percentiles_and_histogram():
 
 def test_times_are_from_the_first_step_and_from_the_one_before_unless_asked_otherwise():
     with staged(IN_MEMORY, mc_micro_conversions=journey(1)) as engine:
-        result = times(engine, config(), TAXONOMY)
+        result = answer(engine, FunnelTimes.over(config()), TAXONOMY)
     assert [(time.from_step, time.to_step, time.seconds_median) for time in result.times] == [
         ("view_item", "add_to_cart", 3_600),
         ("view_item", "purchase", 7_200),
         ("add_to_cart", "purchase", 3_600),
     ]
-    assert "from view_item to purchase: 7,200 s" in result.sentence
+    assert "from view_item to purchase: 2 h is the median" in result.sentence
 
 
 @pytest.mark.parametrize("pair", [(2, 1), (1, 1), (0, 2), (1, 4)])
 def test_a_pair_that_is_no_way_through_the_funnel_is_refused(pair: tuple[int, int]):
     with staged(IN_MEMORY) as engine, pytest.raises(UsageError, match="is no way through the funnel journey"):
-        times(engine, config(), TAXONOMY, pairs=[pair])
+        answer(engine, FunnelTimes.over(config(), {"pairs": [pair]}), TAXONOMY)
 
 
 def test_trend_has_no_gaps_and_marks_what_is_not_over():
     rows = [*journey(1), *journey(2, days=2, steps=1), *journey(3, days=3, steps=1)]
     with staged(IN_MEMORY, mc_micro_conversions=rows, mc_events=[event(3 * DAY + HOUR)]) as engine:
-        result = trend(engine, config(), TAXONOMY)
+        result = answer(engine, FunnelTrend.over(config()), TAXONOMY)
     carts = [step for step in result.steps if step.step == "add_to_cart"]
     assert [step.period_date for step in carts] == [date(2024, 3, number) for number in (1, 2, 3, 4)]
     assert [(step.entered, step.count, step.share) for step in carts] == [
@@ -90,7 +93,7 @@ def test_trend_has_no_gaps_and_marks_what_is_not_over():
 def test_trend_by_week_starts_on_mondays():
     rows = [*journey(1), *journey(2, days=9)]
     with staged(IN_MEMORY, mc_micro_conversions=rows, mc_events=[event(20 * DAY)]) as engine:
-        result = trend(engine, config(), TAXONOMY, grain="week")
+        result = answer(engine, FunnelTrend.over(config(), {"grain": "week"}), TAXONOMY)
     assert list(dict.fromkeys(step.period_date for step in result.steps)) == [
         date(2024, 2, 26),
         date(2024, 3, 4),
@@ -103,7 +106,7 @@ def test_breakdown_keeps_the_most_frequent_values_and_adds_up_the_rest():
     rows = [row for client, _ in enumerate(channels) for row in journey(client, steps=1 + client % 2)]
     sessions = [session(0, client, channel, actor=client) for client, channel in enumerate(channels)]
     with staged(IN_MEMORY, mc_micro_conversions=rows, mc_sessions=sessions) as engine:
-        result = breakdown(engine, config(), TAXONOMY, Breakdown.parse("channel_group"), top=2)
+        result = answer(engine, FunnelBreakdown.over(config(), {"by": "channel_group", "top": 2}), TAXONOMY)
     assert [(step.value, step.count, step.from_first) for step in result.steps if step.step == "add_to_cart"] == [
         ("Direct", 1, 0.5),
         ("(not set)", 0, 0.0),
@@ -116,8 +119,8 @@ def test_breakdown_keeps_the_most_frequent_values_and_adds_up_the_rest():
 def test_breakdown_by_a_property_of_a_step():
     rows = [*journey(1, page="/a"), *journey(2, page="/a"), *journey(3, page="/b", steps=2)]
     with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
-        by_cart = breakdown(engine, config(), TAXONOMY, Breakdown.parse("page@2"))
-        by_purchase = breakdown(engine, config(), TAXONOMY, Breakdown.parse("page@3"))
+        by_cart = answer(engine, FunnelBreakdown.over(config(), {"by": "page@2"}), TAXONOMY)
+        by_purchase = answer(engine, FunnelBreakdown.over(config(), {"by": "page@3"}), TAXONOMY)
     assert [(step.value, step.count) for step in by_cart.steps if step.step == "purchase"] == [("/a", 2), ("/b", 0)]
     assert [(step.value, step.count) for step in by_purchase.steps if step.step == "view_item"] == [
         ("/a", 2),
@@ -132,19 +135,19 @@ def test_a_breakdown_is_written_as_it_is_read(text: str):
 
 @pytest.mark.parametrize("text", ["chanel_group", "", "page@", "@first", "page@middle", "page@0", "actor.page"])
 def test_what_is_no_breakdown_is_refused(text: str):
-    with pytest.raises(UsageError, match="is nothing that a funnel can be broken down by"):
+    with pytest.raises(UsageError, match="cannot break down a funnel"):
         Breakdown.parse(text)
 
 
 def test_a_breakdown_by_a_step_that_is_not_there_is_refused():
     with staged(IN_MEMORY) as engine, pytest.raises(UsageError, match="names step 4"):
-        breakdown(engine, config(), TAXONOMY, Breakdown.parse("page@4"))
+        answer(engine, FunnelBreakdown.over(config(), {"by": "page@4"}), TAXONOMY)
 
 
 ASKED: dict[str, Callable[[DuckDBEngine, FunnelConfig], Result]] = {
-    "times": lambda engine, asked: times(engine, asked, TAXONOMY),
-    "trend": lambda engine, asked: trend(engine, asked, TAXONOMY),
-    "breakdown": lambda engine, asked: breakdown(engine, asked, TAXONOMY, Breakdown.parse("country")),
+    "times": lambda engine, asked: answer(engine, FunnelTimes.over(asked), TAXONOMY),
+    "trend": lambda engine, asked: answer(engine, FunnelTrend.over(asked), TAXONOMY),
+    "breakdown": lambda engine, asked: answer(engine, FunnelBreakdown.over(asked, {"by": "country"}), TAXONOMY),
 }
 
 

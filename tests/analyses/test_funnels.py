@@ -7,8 +7,10 @@ from typing import Any
 
 import pytest
 
-from microconv.analyses.funnels import Selection, funnel
+from asking import answer
+from microconv.analyses.funnels.counts import Funnel, FunnelResult
 from microconv.config.sections import FunnelConfig, SegmentConfig
+from microconv.engines.base import Engine
 from microconv.errors import ConfigError, TaxonomyError, UsageError
 from microconv.taxonomy import Taxonomy, load_taxonomy
 from staged_rows import DAY, IN_MEMORY, SECOND, entry, occurrence, staged
@@ -20,6 +22,10 @@ JOURNEY = ("view_item", "add_to_cart", "purchase")
 def config(*steps: Any, **rules: Any) -> FunnelConfig:
     window = {} if "step_window" in rules else {"window": "1d"}
     return FunnelConfig.model_validate({"name": "journey", "steps": steps} | window | rules)
+
+
+def funnel(engine: Engine, asked: FunnelConfig, taxonomy: Taxonomy, **given: Any) -> FunnelResult:
+    return answer(engine, Funnel.over(asked, given), taxonomy)
 
 
 def test_shares_are_of_the_step_before_and_of_the_first():
@@ -138,7 +144,7 @@ def test_starts_may_be_limited_to_days():
     with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
 
         def starts(since: date | None, until: date | None) -> int:
-            return funnel(engine, config(*JOURNEY), TAXONOMY, Selection(since, until)).steps[0].count
+            return funnel(engine, config(*JOURNEY), TAXONOMY, since=since, until=until).steps[0].count
 
         assert starts(date(2024, 3, 2), date(2024, 3, 3)) == 2
         assert starts(date(2024, 3, 2), None) == 3
@@ -146,8 +152,8 @@ def test_starts_may_be_limited_to_days():
 
 
 def test_a_period_that_ends_before_it_begins_is_refused():
-    with pytest.raises(UsageError, match="before it begins"):
-        Selection(date(2024, 3, 2), date(2024, 3, 1))
+    with pytest.raises(UsageError, match=r"until is before since \(2024-03-02\): swap the two days"):
+        Funnel.over(config(*JOURNEY), {"since": date(2024, 3, 2), "until": date(2024, 3, 1)})
 
 
 def test_only_actors_of_the_segment_count_as_of_the_latest_event():
@@ -156,7 +162,7 @@ def test_only_actors_of_the_segment_count_as_of_the_latest_event():
     rows += [occurrence(0, "view_item", client=2)]
     late = {"property": "p", "event_date": date(2024, 3, 1), "event_at": rows[1]["event_at"], "event_order": 1}
     with staged(IN_MEMORY, mc_micro_conversions=rows, mc_events=[late]) as engine:
-        result = funnel(engine, config(*JOURNEY), TAXONOMY, Selection(segment=buyers))
+        result = funnel(engine, config(*JOURNEY), TAXONOMY, segment=buyers)
     assert [step.count for step in result.steps] == [1, 0, 0]
     assert "Only actors of the segment buyers as of 2024-03-01 00:00 UTC count." in result.assumptions
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from funnel_logs import ITEMS, Log, Rules, counted, counted_unordered, random_log, random_rules, rows_of
 from judges import JUDGES, assert_same_rows
 from judges.cases import TemplateCase, discover
-from microconv.analyses.funnels.machine import Selection, machine
+from microconv.analyses.funnels.counts import Funnel
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.engines.tables import Column
 from microconv.queries import templates
@@ -38,12 +38,7 @@ def engine() -> Iterator[DuckDBEngine]:
 
 
 def query(rules: Rules) -> templates.Query:
-    asked = machine(rules.config, TAXONOMY, Selection(rules.since, rules.until))
-    return templates.query(
-        "analyses/funnels/unordered" if rules.config.order == "unordered" else "analyses/funnels/counts",
-        params={**asked.params, "window_us": rules.window_us},
-        structure={"funnel": asked.structure},
-    )
+    return rules.query(Funnel, TAXONOMY)
 
 
 def on_duckdb(engine: DuckDBEngine, rules: Rules, rows: list[Row], *, as_googlesql: bool) -> list[Row]:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from bisect import bisect_right
 from collections import Counter, defaultdict
 from collections.abc import Iterator
-from dataclasses import replace
 from datetime import date, timedelta
 from random import Random
 from typing import Any
@@ -17,10 +16,9 @@ from hypothesis import strategies as st
 
 from funnel_logs import ITEMS, Log, Rules, Taking, random_log, random_rules, rows_of, takings
 from judges import JUDGES
-from microconv.analyses.funnels.breakdown import Breakdown, breakdown_query
-from microconv.analyses.funnels.machine import Selection
-from microconv.analyses.funnels.times import EDGES, times_query
-from microconv.analyses.funnels.trend import trend_query
+from microconv.analyses.funnels.breakdown import Breakdown, FunnelBreakdown
+from microconv.analyses.funnels.times import EDGES, FunnelTimes
+from microconv.analyses.funnels.trend import FunnelTrend
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.engines.tables import Column
 from microconv.queries import templates
@@ -68,7 +66,7 @@ def by_the_reference(query: templates.Query, tables: Tables) -> list[Row]:
     given = {
         name: (COLUMNS[name], [{column: _json(value) for column, value in row.items()} for row in rows])
         for name, rows in tables.items()
-        if f"`{name}`" in query.sql
+        if name in query.reads
     }
     return JUDGES["reference"](query.sql, params, given)
 
@@ -89,16 +87,6 @@ def drawn(seed: int, order: str) -> tuple[Rules, list[Log], Tables]:
     return rules, logs, {"mc_micro_conversions": rows_of(logs), "mc_sessions": sessions}
 
 
-def asked(query: templates.Query, rules: Rules) -> templates.Query:
-    """The query with the window of the test, which is in microseconds."""
-    kind, _ = query.params["window_us"]
-    return replace(query, params={**query.params, "window_us": (kind, rules.window_us)})
-
-
-def selection(rules: Rules) -> Selection:
-    return Selection(rules.since, rules.until)
-
-
 def bests(found: list[Taking]) -> list[Taking]:
     """Of each unit the occurrence that first took its furthest step."""
     best: dict[Any, tuple[Any, Taking]] = {}
@@ -113,7 +101,7 @@ def bests(found: list[Taking]) -> list[Taking]:
 def check_times(ask: Any, seed: int, order: str) -> None:
     rules, logs, tables = drawn(seed, order)
     pairs = [(a, b) for b in range(2, len(rules.config.steps) + 1) for a in range(1, b)]
-    rows = ask(asked(times_query(rules.config, TAXONOMY, selection(rules), pairs=pairs), rules), tables)
+    rows = ask(rules.query(FunnelTimes, TAXONOMY, pairs=pairs), tables)
     first: dict[tuple[int, int], dict[Any, tuple[int, int]]] = defaultdict(dict)
     for taking in takings(rules, logs):
         for step, event in taking.path.events.items():
@@ -147,8 +135,8 @@ def between(values: list[int], part: float) -> float:
 def check_trend(ask: Any, seed: int, order: str) -> None:
     rules, logs, tables = drawn(seed, order)
     by_week = bool(seed % 2)
-    query = trend_query(rules.config, TAXONOMY, selection(rules), grain="week" if by_week else "day", latest_at=LATEST)
-    rows = ask(asked(query, rules), tables)
+    query = rules.query(FunnelTrend, TAXONOMY, grain="week" if by_week else "day", latest_at=LATEST)
+    rows = ask(query, tables)
     for row in rows:  # the reference writes days as text
         row["period_date"] = date.fromisoformat(str(row["period_date"]))
     found = takings(rules, logs)
@@ -176,7 +164,7 @@ def check_breakdown(ask: Any, seed: int, order: str) -> None:
         ]
     )
     top = 1 + seed % 3
-    rows = ask(asked(breakdown_query(rules.config, TAXONOMY, by, selection(rules), top=top), rules), tables)
+    rows = ask(rules.query(FunnelBreakdown, TAXONOMY, by=str(by), top=top), tables)
     found = takings(rules, logs)
     took: dict[Any, dict[int, bool]] = defaultdict(dict)
     for taking in found:

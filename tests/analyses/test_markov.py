@@ -176,7 +176,7 @@ def test_a_chain_with_too_many_states_is_refused_with_advice(monkeypatch):
 
     assert markov(paths_of("abc", Came((0, 1, 2)))).conversions == pytest.approx([1 / 3] * 3)
 
-    with pytest.raises(UsageError, match="4 states; 3 are the most") as refused:
+    with pytest.raises(UsageError, match="4 states; at most 3 can be solved") as refused:
         markov(paths)
 
     assert "coarser touchpoints" in refused.value.hint

@@ -12,11 +12,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from asking import CONFIG
 from journey_logs import EVENTS, PAGES, QUESTIONS, TAXONOMY, Event, Walked, staged_log, walk
 from judges import JUDGES
 from judges.types import to_json
-from microconv.analyses.paths import PathsQuestion, links_query, sequences_query, transitions_query
+from microconv.analyses.paths.path_questions import PathSequences, PathsQuestion
 from microconv.queries.templates import Query
+from microconv.question import Context
 from microconv.result import EXIT, START
 from microconv.staging.mc_tables import TABLES
 from staged_rows import IN_MEMORY, staged
@@ -26,13 +28,14 @@ STATES = 2
 
 def queries(question: PathsQuestion, window_us: int) -> list[Query]:
     """The three queries of a question, with a window in microseconds and a matrix of few states."""
-    asked = [ask(question, TAXONOMY) for ask in (sequences_query, links_query, transitions_query)]
-    changed = [{"window_us": ("INT64", window_us)} for _ in asked]
-    changed[2]["most"] = ("INT64", STATES)
-    return [replace(query, params={**query.params, **change}) for query, change in zip(asked, changed, strict=True)]
+    sequences, transitions, links = question.queries(Context(CONFIG, TAXONOMY))
+    few = replace(transitions, params={**transitions.params, "most": ("INT64", STATES)})
+    return [
+        replace(query, params={**query.params, "window_us": ("INT64", window_us)}) for query in (sequences, few, links)
+    ]
 
 
-def as_walked(sequences: list[Any], links: list[Any], transitions: list[Any]) -> Walked:
+def as_walked(sequences: list[Any], transitions: list[Any], links: list[Any]) -> Walked:
     return Walked(
         {row["sequence"]: (row["journeys"], row["conversions"], row["seconds_median"]) for row in sequences},
         {(row["from_position"], row["from_node"], row["to_node"]): row["journeys"] for row in links},
@@ -75,8 +78,8 @@ def test_paths_equal_walking_every_journey(events: list[Event], question: PathsQ
 @given(events=EVENTS, question=QUESTIONS)
 def test_flow_into_a_node_is_the_flow_out_of_it(events: list[Event], question: PathsQuestion):
     with staged(IN_MEMORY, **staged_log(events)) as engine:
-        links = engine.query(links_query(question, TAXONOMY)).to_pylist()
-        sequences = engine.query(sequences_query(question, TAXONOMY)).to_pylist()
+        asked = question.queries(Context(CONFIG, TAXONOMY))
+        sequences, _, links = (engine.query(query).to_pylist() for query in asked)
     into, out_of = Counter[tuple[int, str]](), Counter[tuple[int, str]]()
     for link in links:
         out_of[link["from_position"], link["from_node"]] += link["journeys"]
@@ -114,24 +117,24 @@ def many_events(seed: int, actors: int) -> list[Event]:
     ]
 
 
-@pytest.mark.parametrize("by", ["session", "actor"])
+@pytest.mark.parametrize("count", ["sessions", "actors"])
 @pytest.mark.parametrize("nodes", ["micro_conversion", "page"])
-def test_reference_implementation_agrees(by: Any, nodes: Any):
+def test_reference_implementation_agrees(count: Any, nodes: Any):
     events = many_events(seed=4, actors=40)
     tables = {
         name: ({column.name: column.type for column in TABLES[name].columns}, [to_json(row) for row in rows])
         for name, rows in staged_log(events).items()
     }
     leads = [{}, *({leads: point} for leads in ("to", "from_") for point in ("b", "z", "page:/x"))]
-    for point, collapse in product(leads, [True, False]):
-        question = PathsQuestion(
+    for point, keep_repeats in product(leads, [False, True]):
+        question = PathSequences(
             **point,
             goal="z",
-            by=by,
+            count=count,
             nodes=nodes,
             without=("d",),
             length=3,
-            collapse=collapse,
+            keep_repeats=keep_repeats,
             max_nodes=2,
             top=1_000,
         )

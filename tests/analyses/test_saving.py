@@ -13,33 +13,35 @@ from typing import Literal
 import pytest
 
 from emulator import Emulator
+from microconv import wording
+from microconv.analyses.funnels.breakdown import FunnelBreakdown
 from microconv.analyses.saving import save
-from microconv.clients.bigquery import Connection, Endpoints
+from microconv.clients.bigquery_connection import Connection, Endpoints
 from microconv.engines.base import Engine
 from microconv.engines.bigquery import BigQueryEngine
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import UsageError
 from microconv.queries.templates import Query
-from microconv.result import Result
+from microconv.result import Result, column
 
 ODD = "a \"b\" 'c' \\ \n\t$.x {} \U0001f600 é"
 
 
 @dataclass(frozen=True)
 class Row:
-    step: str
-    day: date | None
-    count: int
-    share: float | None
-    complete: bool
-    model: Literal["first", "last"] = "first"
+    step: str = column("step")
+    day: date | None = column("day")
+    count: int = column("count", wording.count)
+    share: float | None = column("share", wording.share)
+    complete: bool = column("complete")
+    model: Literal["first", "last"] = column("model", default="first")
 
 
 @dataclass(frozen=True)
 class Found(Result):
-    analysis = "test"
     row_type = Row
     found: tuple[Row, ...]
+    sentence: str = "Two rows."
     assumptions: tuple[str, ...] = ("All is well.", ODD)
 
     @property
@@ -48,6 +50,8 @@ class Found(Result):
 
 
 FOUND = Found((Row(ODD, date(2024, 2, 29), 2**62, 1 / 3, complete=True), Row("", None, 0, None, complete=False)))
+
+QUESTION = FunnelBreakdown.model_validate({"name": "f", "steps": ["view_item", "purchase"], "window": "2h", "by": ODD})
 
 
 @contextmanager
@@ -73,7 +77,7 @@ def test_rows_of_two_results_are_kept_apart_with_question_and_assumptions(
     kind: str, tmp_path: Path, request: pytest.FixtureRequest
 ):
     with opened(kind, tmp_path, request) as engine:
-        ids = [save(engine, FOUND, {"funnel": ODD, "window": "7d"}) for _ in range(2)]
+        ids = [save(engine, "test", QUESTION, FOUND) for _ in range(2)]
         rows = saved(engine)
 
     assert [row["result_id"] for row in rows] == [ids[0], ids[0], ids[1], ids[1]]
@@ -85,12 +89,13 @@ def test_rows_of_two_results_are_kept_apart_with_question_and_assumptions(
     )
     assert (second["step"], second["day"], second["share"], second["complete"]) == ("", None, None, False)
     for row in rows:
-        assert json.loads(row["question"]) == {"funnel": ODD, "window": "7d"}
+        assert (json.loads(row["question"])["by"], json.loads(row["question"])["window"]) == (ODD, "2h")
+        assert FunnelBreakdown.model_validate_json(row["question"]) == QUESTION
         assert json.loads(row["assumptions"]) == ["All is well.", ODD]
 
 
 def test_result_without_rows_leaves_no_table(tmp_path: Path):
     with DuckDBEngine(tmp_path / "m.duckdb") as engine:
         with pytest.raises(UsageError, match="no rows"):
-            save(engine, Found(()), {})
+            save(engine, "test", QUESTION, Found(()))
         assert engine.version("mc_result_test") is None

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import pytest
 
+from asking import CONFIG, answer
 from microconv.config.sections import SegmentConfig
 from microconv.errors import TaxonomyError
-from microconv.segments import members
-from microconv.segments.members import Member
+from microconv.question import Context
+from microconv.segments.members import Member, members
+from microconv.segments.size import Segment
 from microconv.taxonomy import Taxonomy, load_taxonomy
 from staged_rows import DAY, IN_MEMORY, SECOND, Row, at, entry, occurrence, session, staged
 
@@ -31,39 +33,39 @@ def rule(**keys: object) -> SegmentConfig:
 
 def test_members_did_the_one_and_not_the_other():
     with staged(IN_MEMORY, **ROWS) as engine:
-        as_of = members.default_as_of(engine)
-        found = members.members(engine, rule(not_did="purchase"), TAXONOMY, as_of)
+        as_of = Context(CONFIG, TAXONOMY, lambda: engine).latest_event_at
+        found = members(engine, rule(not_did="purchase"), TAXONOMY, as_of)
     assert as_of == at(10 * DAY)
     assert found == (Member(4, None), Member(77, "u-77"))
 
 
 def test_without_exclusion_buyers_are_members_too():
     with staged(IN_MEMORY, **ROWS) as engine:
-        found = members.members(engine, rule(), TAXONOMY, at(10 * DAY))
+        found = members(engine, rule(), TAXONOMY, at(10 * DAY))
     assert [member.actor_key for member in found] == [2, 4, 77]
 
 
 def test_earlier_as_of_shows_who_was_a_member_then():
     with staged(IN_MEMORY, **ROWS) as engine:
-        found = members.members(engine, rule(not_did="purchase"), TAXONOMY, at(8 * DAY))
+        found = members(engine, rule(not_did="purchase"), TAXONOMY, at(8 * DAY))
     assert [member.actor_key for member in found] == [2, 3, 4, 77]
 
 
 def test_too_few_times_is_no_member():
     with staged(IN_MEMORY, **ROWS) as engine:
-        assert members.members(engine, rule(at_least=2), TAXONOMY, at(10 * DAY)) == ()
+        assert members(engine, rule(at_least=2), TAXONOMY, at(10 * DAY)) == ()
 
 
 def test_nothing_staged_has_no_latest_event_and_no_members():
     with staged(IN_MEMORY) as engine:
-        assert members.default_as_of(engine) is None
-        assert members.members(engine, rule(), TAXONOMY, at(0)) == ()
+        assert Context(CONFIG, TAXONOMY, lambda: engine).latest_event_at is None
+        assert members(engine, rule(), TAXONOMY, at(0)) == ()
 
 
 @pytest.mark.parametrize("keys", [{"did": "add_to_kart"}, {"not_did": "purchased"}])
 def test_unknown_micro_conversion_names_the_segment(keys):
     with staged(IN_MEMORY) as engine, pytest.raises(TaxonomyError, match='segment "abandoned"'):
-        members.members(engine, rule(**keys), TAXONOMY, at(0))
+        answer(engine, Segment.model_validate(rule(**keys).model_dump()), TAXONOMY)
 
 
 def test_deprecated_ids_count_as_their_replacements():
@@ -73,5 +75,21 @@ def test_deprecated_ids_count_as_their_replacements():
     ]
     taxonomy = Taxonomy("shop", "1.1", (*old, entry("add_to_cart"), entry("purchase")))
     with staged(IN_MEMORY, **ROWS) as engine:
-        found = members.members(engine, rule(did="cart", not_did="order"), taxonomy, at(10 * DAY))
+        found = members(engine, rule(did="cart", not_did="order"), taxonomy, at(10 * DAY))
     assert [member.actor_key for member in found] == [4, 77]
+
+
+def test_size_counts_the_members_and_those_with_a_user_id_as_of_the_latest_event():
+    question = Segment.model_validate(rule(not_did="purchase").model_dump())
+    with staged(IN_MEMORY, **ROWS) as engine:
+        latest = answer(engine, question, TAXONOMY)
+        earlier = answer(engine, question.model_copy(update={"as_of": at(8 * DAY)}), TAXONOMY)
+    assert (latest.segment, latest.as_of, latest.members, latest.with_user_id) == ("abandoned", at(10 * DAY), 2, 1)
+    assert (earlier.as_of, earlier.members, earlier.with_user_id) == (at(8 * DAY), 4, 1)
+
+
+def test_size_of_nothing_staged_is_zero_at_no_moment():
+    with staged(IN_MEMORY) as engine:
+        found = answer(engine, Segment.model_validate(rule().model_dump()), TAXONOMY)
+    assert (found.as_of, found.members, found.with_user_id) == (None, 0, 0)
+    assert found.sentence == "abandoned: 0 members, since no event is staged."

@@ -10,8 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from microconv.analyses.attribution.results import AttributionCredit
-from microconv.analyses.attribution.spend import Spend, join_spend, read_spend
+from microconv.analyses.attribution.spend import AttributionCredit, Spend, join_spend, read_spend
 from microconv.errors import ConfigError
 
 FIRST, LAST = date(2024, 1, 1), date(2024, 1, 31)
@@ -153,7 +152,7 @@ def test_nothing_credited_and_nothing_spent_is_an_empty_table():
 
     assert (result.rows, result.without_credit, result.cost_outside_days) == ((), (), 0.0)
     assert result.sentence == "Nothing was spent from 2024-01-01 to 2024-01-31."
-    assert list(result.to_pandas().columns)[:3] == ["model", "window", "touchpoint"]
+    assert list(result.to_pandas().columns)[:3] == ["touchpoint", "model", "window"]
 
 
 TOUCHPOINTS = st.sampled_from(["Email", "Radio", "Search"])

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from microconv.analyses.attribution.stability import FEWEST_GROUPS, Recalculated, StabilityResult, stability
+from microconv.wording import Sheet
 
 GROUPS = 64
 NAMES = ("Search", "Email", "Direct")
@@ -67,7 +68,7 @@ def test_windows_are_compared_within_one_model():
     assert at(search.widest_swing.high) == ("first", "7 days", None, 0.5)
 
 
-def test_weeks_are_compared_in_the_window_under_scrutiny():
+def test_weeks_are_compared_in_the_widest_window():
     credit = np.array(credit_of([[[1, 1, 0], [1, 1, 2]], [[1, 1, 0], [0, 1, 1]]], weeks=2))
     credit[0, 1, 1, :, 0] = 7  # first, 30 days, the second week
 
@@ -76,7 +77,7 @@ def test_weeks_are_compared_in_the_window_under_scrutiny():
     assert at(search.over_weeks.low) == ("first", "30 days", "week 1", 0.25)
     assert at(search.over_weeks.high) == ("first", "30 days", "week 2", 0.7)
     assert at(email.over_weeks.low) == ("first", "30 days", "week 2", 0.1)
-    assert at(compare(credit, window="7 days").touchpoints[0].over_weeks.high) == ("first", "7 days", "week 1", 0.5)
+    assert at(compare(credit[:, :1]).touchpoints[0].over_weeks.high) == ("first", "30 days", "week 1", 0.5)
 
 
 def test_places_run_over_every_model_and_window():
@@ -100,19 +101,19 @@ def test_sentences_say_what_was_planted():
     result = compare(PLANTED)
 
     assert [found.sentence.split("; ") for found in result.touchpoints] == [
-        ["Search: between 40 % and 50 % depending on the model within 30 days", FIRST_PLACE, NO_CHANCE],
-        ["Email: between 20 % and 35 % depending on the model within 30 days", OTHER_PLACE, NO_CHANCE],
-        ["Direct: between 25 % and 30 % depending on the model within 30 days", OTHER_PLACE, NO_CHANCE],
+        ["Search: between 40.0% and 50.0% depending on the model within 30 days", FIRST_PLACE, NO_CHANCE],
+        ["Email: between 20.0% and 35.0% depending on the model within 30 days", OTHER_PLACE, NO_CHANCE],
+        ["Direct: between 25.0% and 30.0% depending on the model within 30 days", OTHER_PLACE, NO_CHANCE],
     ]
-    assert result.sentence == "The share of Search moves most: from 40 % (last, 30 days) to 70 % (last, 7 days)."
+    assert result.sentence == "The share of Search moves most: from 40.0% (last, 30 days) to 70.0% (last, 7 days)."
 
 
 def test_one_model_and_one_window_are_not_called_every_model_in_every_window():
-    result = compare(credit_of([[[999, 1, 0]]]))
+    result = compare(credit_of([[[9_999, 1, 0]]]))
 
     assert [found.sentence for found in result.touchpoints] == [
-        "Search: over 99 % by first within 30 days; first place; chance not estimated.",
-        "Email: under 1 % by first within 30 days; second place; chance not estimated.",
+        "Search: >99.9% by first within 30 days; first place; chance not estimated.",
+        "Email: <0.1% by first within 30 days; second place; chance not estimated.",
         "Direct: no credit from any model in any window.",
     ]
     assert result.sentence == "No share moves by a point or more between models and windows."
@@ -129,11 +130,12 @@ def test_no_conversion_gives_sentences_without_a_figure():
 
 
 def test_a_window_without_conversions_is_left_out_and_said_to_be():
-    shares = [[[0, 0, 0], [3, 2, 1]]]
+    narrow, widest = [[[0, 0, 0], [3, 2, 1]]], [[[3, 2, 1], [0, 0, 0]]]
 
-    assert "first place in every window with credit;" in compare(credit_of(shares)).touchpoints[0].sentence
-    assert compare(credit_of(shares), window="7 days").touchpoints[0].sentence == (
-        "Search: no share within 7 days, where no conversion had a touchpoint; first place in every window with credit."
+    assert "first place in every window with credit;" in compare(credit_of(narrow)).touchpoints[0].sentence
+    assert compare(credit_of(widest)).touchpoints[0].sentence == (
+        "Search: no share within 30 days, where no conversion had a touchpoint; "
+        "first place in every window with credit."
     )
 
 
@@ -155,15 +157,15 @@ def test_interval_by_resampling_is_as_wide_as_theory_says():
     assert (1 - mirrored.high, 1 - mirrored.low) == pytest.approx((interval.low, interval.high))
 
 
-def test_intervals_are_those_of_the_window_under_scrutiny():
+def test_intervals_are_those_of_the_widest_window():
     chance = planted_by_chance(4000)
-    credit = np.concatenate([chance[..., ::-1], chance], axis=1)
+    mirrored = chance[..., ::-1]
 
-    (narrow,) = compare(credit, window="7 days").touchpoints[0].intervals
-    (wide,) = compare(credit).touchpoints[0].intervals
+    (of_chance,) = compare(np.concatenate([mirrored, chance], axis=1)).touchpoints[0].intervals
+    (of_mirrored,) = compare(np.concatenate([chance, mirrored], axis=1)).touchpoints[0].intervals
 
-    assert (wide.low, wide.share, wide.high) == pytest.approx((0.30, 0.31, 0.33), abs=0.01)
-    assert (narrow.low, narrow.share, narrow.high) == pytest.approx((0.67, 0.69, 0.70), abs=0.01)
+    assert (of_chance.low, of_chance.share, of_chance.high) == pytest.approx((0.30, 0.31, 0.33), abs=0.01)
+    assert (of_mirrored.low, of_mirrored.share, of_mirrored.high) == pytest.approx((0.67, 0.69, 0.70), abs=0.01)
 
 
 def test_chance_is_rounded_up():
@@ -256,10 +258,10 @@ def test_no_sentence_says_more_than_the_shares_show(credit):
             )
         if "in every window" in found.sentence and "with credit" not in found.sentence:
             assert len(cells) == 4
-        if said := re.search(r"between (\d+) % and (\d+) %", found.sentence):
+        if said := re.search(r"between ([\d.]+)% and ([\d.]+)%", found.sentence):
             now = [shares[name] for (_, window), shares in cells.items() if window == "30 days"]
             assert [float(percent) for percent in said.groups()] == pytest.approx(
-                [100 * min(now), 100 * max(now)], abs=0.5 + 1e-9
+                [100 * min(now), 100 * max(now)], abs=0.05 + 1e-9
             )
         if said := re.search(r"±(\d+) point", found.sentence):
             margins = [max(i.share - i.low, i.high - i.share) for i in found.intervals]
@@ -272,3 +274,13 @@ def test_the_document_is_json_without_nan_and_the_frame_has_every_cell(credit):
 
     assert json.loads(json.dumps(result.document(), allow_nan=False))["window"] == "30 days"
     assert len(result.to_pandas()) == credit.shape[0] * credit.shape[1] * credit.shape[4]
+
+
+def tables_of(result: StabilityResult) -> list[str]:
+    return [each.title for each in result.sheets() if isinstance(each, Sheet)]
+
+
+def test_rankings_are_compared_where_there_are_two():
+    assert "Rank correlation of models, window 30 days" in tables_of(compare(PLANTED))
+    assert tables_of(compare(PLANTED[:1])) == ["Shares of credit, window 7 days", "Shares of credit, window 30 days"]
+    assert tables_of(compare(np.zeros((2, 1, 1, GROUPS, 0)))) == []

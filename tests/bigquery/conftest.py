@@ -14,7 +14,7 @@ from tenacity import Retrying, stop_after_attempt, wait_none
 from emulator import Emulator
 from faulty_proxy import FaultyProxy
 from microconv.clients import retries
-from microconv.clients.bigquery import Connection, Endpoints
+from microconv.clients.bigquery_connection import Connection, Endpoints
 from microconv.engines.bigquery import BigQueryEngine
 
 Open = Callable[..., BigQueryEngine]

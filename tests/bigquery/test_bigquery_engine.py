@@ -14,12 +14,14 @@ from google.api_core.exceptions import NotFound
 from google.cloud import bigquery
 
 import ga4
+import many_rows
 from emulator import Emulator
 from export_tables import load_shard
 from faulty_proxy import FaultyProxy
-from microconv.clients.bigquery import Connection
-from microconv.engines.base import Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
+from microconv.clients.bigquery_connection import Connection
+from microconv.engines.base import AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
 from microconv.engines.bigquery import BigQueryEngine
+from microconv.engines.bigquery.changes import MOST_BYTES
 from microconv.engines.bigquery.jobs import PAGE_ROWS
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.engines.tables import Column, Table
@@ -63,6 +65,34 @@ def put(engine: BigQueryEngine, *rows: tuple[str, date, int, int]) -> None:
 def visits(engine: BigQueryEngine) -> list[tuple[Any, ...]]:
     found = engine.query(sql("SELECT v.property, v.event_date, v.visit, v.events FROM visits AS v ORDER BY v.visit"))
     return [tuple(row.values()) for row in found.to_pylist()]
+
+
+def test_many_rows_are_added_with_the_types_of_the_table(engine: BigQueryEngine, proxy: FaultyProxy):
+    engine.ensure(many_rows.TABLE)
+
+    engine.apply([AddRows(many_rows.TABLE, many_rows.ROWS)])
+
+    found = engine.query(many_rows.QUERY)
+    assert found.schema.types == many_rows.TYPES
+    assert found.to_pylist() == many_rows.EXPECTED
+    assert max(len(str(call.json())) for call in proxy.calls_to("POST", "/jobs")) < MOST_BYTES / 5
+
+
+def test_rows_that_are_all_alike_are_as_many_as_given(engine: BigQueryEngine):
+    engine.ensure(VISITS)
+
+    engine.apply([AddRows(VISITS, ()), AddRows(VISITS, ({"property": "p1", "visit": 7},) * 3)])
+
+    assert visits(engine) == [("p1", None, 7, None)] * 3
+
+
+def test_more_rows_than_a_request_takes_are_refused_before_it_is_made(engine: BigQueryEngine, proxy: FaultyProxy):
+    engine.ensure(VISITS)
+    rows = tuple({"property": f"{number}" * 1000, "visit": number} for number in range(5000))
+
+    with pytest.raises(EngineError, match=r"5,000 rows for visits are .* MiB; BigQuery takes 9\.1 MiB at once"):
+        engine.apply([AddRows(VISITS, rows)])
+    assert proxy.calls_to("POST", "/jobs") == []
 
 
 def table_names(client: bigquery.Client, dataset: str) -> set[str]:

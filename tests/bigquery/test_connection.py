@@ -11,7 +11,7 @@ from google.auth import exceptions as auth
 from tenacity import Retrying
 
 from faulty_proxy import FaultyProxy, Refuse
-from microconv.clients.bigquery import Connection, Endpoints
+from microconv.clients.bigquery_connection import Connection, Endpoints
 from microconv.errors import BudgetError, EngineError, MicroconvError, SourceError
 
 

@@ -20,7 +20,8 @@ from emulator import Emulator
 from export_tables import load_shard
 from faulty_proxy import Call, Edit, Fault, FaultyProxy, Refuse
 from microconv.config.load import load_config
-from microconv.doctor import CHECKS, Finding, diagnose
+from microconv.doctor import CHECKS, diagnose
+from microconv.findings import Finding
 from microconv.project import Project
 from microconv.staging import mc_tables
 
@@ -111,10 +112,10 @@ def on(matches: Callable[[Call], bool], fault: Fault) -> Callable[[Call], Fault 
 def test_before_the_first_sync_only_the_working_dataset_and_the_days_are_missing(folder):
     done = microconv(folder, "doctor", "--format", "json")
 
-    found = {check["check"]: check["status"] for check in done.document["checks"]}
+    found = {check["check"]: check["severity"] for check in done.document["checks"]}
     assert done.code == 0, done
     assert {name for name, status in found.items() if status == "warning"} == {"working dataset", "waiting days"}
-    assert {name for name, status in found.items() if status == "skipped"} == {"database", "disk", "tables", "runs"}
+    assert {name for name, status in found.items() if status == "not_tested"} == {"database", "disk", "tables", "runs"}
 
 
 def test_nothing_is_written_and_no_query_runs(folder, proxy):
@@ -135,10 +136,10 @@ def test_what_a_sync_left_is_looked_at(folder, client):
 
     found = examine(folder)
 
-    assert found["working dataset"].found.endswith("is there, and tables may be made in it.")
-    assert found["tables"].status == "ok"
-    assert found["runs"].status == "ok"
-    assert "0 of 3 days are up to date" in found["waiting days"].found
+    assert found["working dataset"].message.endswith("exists, and tables can be created in it.")
+    assert found["tables"].severity == "ok"
+    assert found["runs"].severity == "ok"
+    assert "0 of 3 days are up to date" in found["waiting days"].message
 
 
 def test_a_failed_run_is_a_failure(folder, client):
@@ -166,9 +167,9 @@ def test_a_missing_permission_is_named(folder, proxy, text, check, right):
 
     found = examine(folder)
 
-    assert found[check].status == "failure"
-    assert found[check].hint.startswith("Grant ")
-    assert right in found[check].hint
+    assert found[check].severity == "error"
+    assert found[check].remedy.startswith("Grant ")
+    assert right in found[check].remedy
     assert "someone@example.com" not in str(found)
 
 
@@ -177,10 +178,10 @@ def test_an_export_that_may_not_be_listed_is_a_failure(folder, export, proxy):
 
     found = examine(folder)
 
-    assert found["exports"].status == "failure"
-    assert found["exports"].hint.startswith("Grant roles/bigquery.dataViewer")
-    assert found["reading"].found == found["gaps"].found == "The check of exports comes first."
-    assert found["jobs"].status == "ok"
+    assert found["exports"].severity == "error"
+    assert found["exports"].remedy.startswith("Grant roles/bigquery.dataViewer")
+    assert found["reading"].message == found["gaps"].message == 'The check "exports" must pass first.'
+    assert found["jobs"].severity == "ok"
 
 
 def test_an_export_that_is_not_there_is_a_failure(folder, export):
@@ -189,8 +190,8 @@ def test_an_export_that_is_not_there_is_a_failure(folder, export):
 
     found = examine(folder)
 
-    assert found["exports"].status == "failure"
-    assert "analytics_0" in found["exports"].found
+    assert found["exports"].severity == "error"
+    assert "analytics_0" in found["exports"].message
 
 
 def test_different_locations_are_a_failure(folder, export, proxy):
@@ -206,9 +207,9 @@ def test_different_locations_are_a_failure(folder, export, proxy):
     proxy.rule = moved
     finding = examine(folder)["locations"]
 
-    assert finding.status == "failure"
-    assert f"{export} in EU" in finding.found
-    assert f"{dataset} in US" in finding.found
+    assert finding.severity == "error"
+    assert f"{export} in EU" in finding.message
+    assert f"{dataset} in US" in finding.message
 
 
 @pytest.mark.parametrize(("minutes", "status"), [(-6, "warning"), (-4, "ok"), (4, "ok"), (6, "warning")])
@@ -220,9 +221,9 @@ def test_a_clock_that_is_wrong_is_a_warning(folder, proxy, minutes, status):
     proxy.rule = on(is_job_of("SELECT 1"), Edit(shifted))
     finding = examine(folder)["clock"]
 
-    assert finding.status == status
-    assert ("minutes behind" in finding.found) == (minutes == 6)
-    assert ("minutes ahead" in finding.found) == (minutes == -6)
+    assert finding.severity == status
+    assert ("minutes behind BigQuery" in finding.message) == (minutes == 6)
+    assert ("minutes ahead of BigQuery" in finding.message) == (minutes == -6)
 
 
 LOCK = "run_id STRING, owner STRING, acquired_at TIMESTAMP, expires_at TIMESTAMP"
@@ -230,7 +231,7 @@ LOCK = "run_id STRING, owner STRING, acquired_at TIMESTAMP, expires_at TIMESTAMP
 
 @pytest.mark.parametrize(
     ("minutes", "status", "said"),
-    [(10, "ok", "host process 7 (run r1) holds it"), (-10, "warning", "that run died")],
+    [(10, "ok", "host process 7 (run r1) holds the lock"), (-10, "warning", "that run died")],
 )
 def test_who_holds_the_lock_is_named_and_a_passed_lease_is_a_warning(folder, client, minutes, status, said):
     dataset = working_dataset(folder)
@@ -245,8 +246,8 @@ def test_who_holds_the_lock_is_named_and_a_passed_lease_is_a_warning(folder, cli
 
     finding = examine(folder)["lock"]
 
-    assert finding.status == status
-    assert said in finding.found
+    assert finding.severity == status
+    assert said in finding.message
 
 
 def test_the_lock_of_a_run_that_is_open_is_seen(folder):
@@ -256,8 +257,8 @@ def test_the_lock_of_a_run_that_is_open_is_seen(folder):
         project.engine.end()
         free = examine(folder)["lock"]
 
-    assert "host process 8 (run r2) holds it" in held.found
-    assert (free.status, free.found) == ("ok", "Nobody holds it.")
+    assert "host process 8 (run r2) holds the lock" in held.message
+    assert (free.severity, free.message) == ("ok", "No run holds the lock.")
 
 
 def test_a_day_at_the_daily_limit_is_a_warning(folder):
@@ -266,8 +267,8 @@ def test_a_day_at_the_daily_limit_is_a_warning(folder):
 
     finding = examine(folder)["daily limit"]
 
-    assert finding.status == "warning"
-    assert datetime.now(tz=UTC).date().isoformat() in finding.found
+    assert finding.severity == "warning"
+    assert datetime.now(tz=UTC).date().isoformat() in finding.message
 
 
 def test_an_unreachable_service_fails_soon_and_says_what_was_tried(folder, proxy, monkeypatch):
@@ -276,8 +277,8 @@ def test_an_unreachable_service_fails_soon_and_says_what_was_tried(folder, proxy
 
     found = examine(folder)
 
-    assert found["jobs"].status == found["exports"].status == "failure"
-    assert not found["jobs"].hint.startswith("Grant")
+    assert found["jobs"].severity == found["exports"].severity == "error"
+    assert not found["jobs"].remedy.startswith("Grant")
 
 
 def test_missing_credentials_are_a_failure(folder, tmp_path):
@@ -289,19 +290,19 @@ def test_missing_credentials_are_a_failure(folder, tmp_path):
 
     found = {check["check"]: check for check in done.document["checks"]}
     assert done.code == 1
-    assert found["credentials"]["status"] == "failure"
-    assert found["exports"]["found"] == "The check of credentials comes first."
+    assert found["credentials"]["severity"] == "error"
+    assert found["exports"]["message"] == 'The check "credentials" must pass first.'
 
 
 def test_who_pulls_needs_read_sessions_and_no_jobs(folder, proxy):
     pull(folder)
     proxy.rule = on(lambda call: call.path.endswith("/jobs"), DENIED)
 
-    found = {name: finding.status for name, finding in examine(folder).items()}
+    found = {name: finding.severity for name, finding in examine(folder).items()}
 
-    assert found["jobs"] == found["reading"] == found["clock"] == "skipped"
+    assert found["jobs"] == found["reading"] == found["clock"] == "not_tested"
     assert found["fast reading"] == found["exports"] == found["database"] == "ok"
-    assert "failure" not in found.values()
+    assert "error" not in found.values()
 
 
 def test_denied_read_sessions_stop_who_pulls_and_slow_the_engine_down(folder, monkeypatch):
@@ -313,5 +314,5 @@ def test_denied_read_sessions_stop_who_pulls_and_slow_the_engine_down(folder, mo
     pull(folder)
     stopped = examine(folder)["fast reading"]
 
-    assert (slow.status, stopped.status) == ("warning", "failure")
-    assert "roles/bigquery.readSessionUser" in slow.hint
+    assert (slow.severity, stopped.severity) == ("warning", "error")
+    assert "roles/bigquery.readSessionUser" in slow.remedy

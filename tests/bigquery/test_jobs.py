@@ -11,7 +11,7 @@ import pytest
 from google.cloud import bigquery
 
 from faulty_proxy import Call, CutOff, Drop, Edit, Fault, FaultyProxy, Garble, Refuse
-from microconv.clients.bigquery import Connection
+from microconv.clients.bigquery_connection import Connection
 from microconv.engines.base import PutRow
 from microconv.engines.bigquery import BigQueryEngine
 from microconv.errors import BudgetError, EngineError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from datetime import date
 
@@ -9,10 +10,13 @@ import pytest
 from zetasql.core.exceptions import ServerError
 from zetasql.types import ParseRequest, ParseResponse
 
+import many_rows
 from faulty_proxy import FaultyProxy
-from judges.reference_judge import service
-from microconv.engines.base import DeleteDays, DeleteKeys, InsertScratch, PutRow
+from judges.reference_judge import run, service
+from judges.types import to_json
+from microconv.engines.base import AddRows, DeleteDays, DeleteKeys, InsertScratch, PutRow
 from microconv.engines.bigquery import BigQueryEngine
+from microconv.engines.bigquery.changes import Script
 from microconv.queries.templates import Query
 from microconv.staging.mc_tables import EVENTS, RUNS, SESSIONS
 
@@ -37,6 +41,7 @@ def test_locks_and_transactions_are_googlesql(open_engine: Callable[..., BigQuer
             InsertScratch(SESSIONS, "sessions"),
             PutRow(RUNS, {"run_id": "r1"}),
             PutRow(RUNS, {"run_id": "r2"}),
+            AddRows(RUNS, ({"run_id": "r3", "seconds": 1.5}, {"run_id": "r4", "status": "done"})),
         ]
     )
     engine.end()
@@ -47,3 +52,32 @@ def test_locks_and_transactions_are_googlesql(open_engine: Callable[..., BigQuer
         parse(text)
     with pytest.raises(ServerError, match="Syntax error"):
         parse("BEGIN TRANSACTION; UPDATE; COMMIT TRANSACTION;")
+
+
+def test_added_rows_are_the_rows_given():
+    """As Google's own implementation reads the JSON that they travel in."""
+    script = Script(lambda _: (), str)
+    script.add([AddRows(many_rows.TABLE, many_rows.ROWS[:50])])
+    columns = many_rows.TABLE.columns[:-1]  # no row names the last
+    (insert,) = script.statements
+
+    found = run(
+        insert[insert.index("SELECT") :],
+        {name: (to_json(value), kind) for name, (kind, value) in script.params.items()},
+    )
+
+    expected = [[to_json(row[column.name]) for column in columns] for row in many_rows.EXPECTED[:50]]
+    assert [list(row.values()) for row in found] == expected
+
+
+def test_numbers_that_json_has_no_word_for_are_added():
+    script = Script(lambda _: (), str)
+    script.add([AddRows(RUNS, tuple({"seconds": number} for number in (math.inf, -math.inf, 1e300)))])
+    (insert,) = script.statements
+
+    found = run(
+        insert[insert.index("SELECT") :],
+        {name: (to_json(value), kind) for name, (kind, value) in script.params.items()},
+    )
+
+    assert [list(row.values()) for row in found] == [["Infinity"], ["-Infinity"], [1e300]]

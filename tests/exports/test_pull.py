@@ -19,7 +19,7 @@ import pytest
 import ga4
 from emulator import Emulator
 from faulty_proxy import Edit, FaultyProxy
-from microconv.clients.bigquery import Connection
+from microconv.clients.bigquery_connection import Connection
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import EngineError, SourceError, VanishedError
 from microconv.exports import BASIC_LEAVES, FileSource, OpenShard, Shard, Source, pull
@@ -213,18 +213,6 @@ def test_rows_that_are_large_make_small_row_groups(pulled: PulledSource, monkeyp
     assert pq.ParquetFile(copy).metadata.num_row_groups >= len(EVENTS) // 2
 
 
-def test_progress_is_told(pulled: PulledSource):
-    told: list[tuple[str, int, int | None]] = []
-    source = replace(pulled, on_rows=lambda *progress: told.append(progress))
-
-    source.open(only(source))
-    source.open(only(source))
-
-    assert [rows for _, rows, _ in told] == sorted({rows for _, rows, _ in told})
-    assert told[-1] == (NAME, len(EVENTS), len(EVENTS))
-    assert len(told) > 2
-
-
 @pytest.mark.parametrize(
     "code",
     [
@@ -404,17 +392,20 @@ def test_properties_have_folders_of_their_own(names: tuple[str, ...], tmp_path: 
 KILLED_WHILE_PULLING = """
 import os, signal, sys
 from pathlib import Path
-from microconv.bigquery.connection import Connection, Endpoints
+from microconv.clients.bigquery_connection import Connection, Endpoints
 from microconv.exports import pull
 from microconv.exports.pull import PulledSource
-from microconv.exports.tables import TableSource
+from microconv.exports.table_source import TableSource
 project, dataset, api, storage, folder = sys.argv[1:]
 pull.ROW_GROUP_ROWS = 1
+add = pull._RowGroups.add
+def add_until_killed(groups, batch):
+    add(groups, batch)
+    if groups.rows >= 6:
+        os.kill(os.getpid(), signal.SIGKILL)
+pull._RowGroups.add = add_until_killed
 connection = Connection(project, endpoints=Endpoints(api, storage, is_anonymous=True))
-source = PulledSource(
-    TableSource("p1", connection, project, dataset), Path(folder),
-    lambda name, rows, total: os.kill(os.getpid(), signal.SIGKILL) if rows >= 6 else None,
-)
+source = PulledSource(TableSource("p1", connection, project, dataset), Path(folder))
 source.open(*source.shards())
 """
 

@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 from playwright.sync_api import sync_playwright
-from report_sample import CONVERSIONS, FIRST_DATE, LAST_DATE, attribution, coverage, funnel
+from report_sample import CONVERSIONS, FIRST_DATE, LAST_DATE, answers, attribution, coverage, funnel
 
-from microconv.analyses.attribution.results import AttributionResult
-from microconv.analyses.channels import ChannelResult, ChannelSessions
+from microconv.analyses.attribution.credits import AttributionResult
+from microconv.analyses.channels import ChannelSessions, ChannelsResult
 from microconv.audit.coverage import CoverageResult
 from microconv.report import ReportData
 from microconv.staging.summary import StagedSummary
@@ -38,7 +38,7 @@ def report_data() -> ReportData:
             actors=48_310,
             micro_conversions=214_002,
         ),
-        funnels=(
+        answers=answers(
             funnel(
                 "purchase_journey",
                 {"view_item": 20_400, "add_to_cart": 3_719, "begin_checkout": 1_204, "purchase": CONVERSIONS},
@@ -46,19 +46,21 @@ def report_data() -> ReportData:
             funnel(
                 "checkout", {"begin_checkout": 1_420, "add_shipping_info": 1_010, "purchase": 402}, count="sessions"
             ),
-        ),
-        attribution=attribution(),
-        coverage=coverage(),
-        channels=ChannelResult(
-            (
-                ChannelSessions("Organic Search", 22_000, 15_000, 18_000, 91_000),
-                ChannelSessions("Direct", 18_000, 11_004, 15_500, 60_100),
-                ChannelSessions("Paid Search", 12_000, 8_500, 10_400, 49_000),
-                ChannelSessions("Email", 4_100, 3_400, 2_900, 22_500),
-                ChannelSessions("Unassigned", 3_800, 2_100, 3_300, 9_200),
-                ChannelSessions("Referral", 1_100, 900, 1_000, 4_300),
-                ChannelSessions("AI Assistant", 200, 100, 190, 700),
-            )
+            attribution(),
+            coverage(),
+            ChannelsResult(
+                (
+                    ChannelSessions("Organic Search", 22_000, 15_000, 18_000, 91_000),
+                    ChannelSessions("Direct", 18_000, 11_004, 15_500, 60_100),
+                    ChannelSessions("Paid Search", 12_000, 8_500, 10_400, 49_000),
+                    ChannelSessions("Email", 4_100, 3_400, 2_900, 22_500),
+                    ChannelSessions("Unassigned", 3_800, 2_100, 3_300, 9_200),
+                    ChannelSessions("Referral", 1_100, 900, 1_000, 4_300),
+                    ChannelSessions("AI Assistant", 200, 100, 190, 700),
+                ),
+                sentence="",
+                assumptions=(),
+            ),
         ),
     )
 
@@ -73,10 +75,12 @@ def empty_data() -> ReportData:
         generated_at=datetime(2026, 11, 19, 12, 0, tzinfo=UTC),
         version="0.1.0",
         summary=StagedSummary(None, None, 0, 0, 0, 0, 0, 0, 0, 0, 0),
-        funnels=(funnel("purchase_journey", {"view_item": 0, "purchase": 0}),),
-        attribution=AttributionResult("purchase", 0, 0.0, (), (), ()),
-        coverage=CoverageResult(None, None, (), (), ("view_item", "purchase")),
-        channels=ChannelResult(()),
+        answers=answers(
+            funnel("purchase_journey", {"view_item": 0, "purchase": 0}),
+            AttributionResult("purchase", 0, 0.0, (), (), ()),
+            CoverageResult(None, None, (), (), ("view_item", "purchase")),
+            ChannelsResult((), "", ()),
+        ),
     )
 
 

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import date, timedelta
 
-from microconv.analyses.attribution.results import AttributionCredit, AttributionResult, Untouched
-from microconv.analyses.funnels.results import FunnelResult, FunnelStep
+from microconv.analyses.attribution.credits import AttributionCredit, AttributionResult, Untouched
+from microconv.analyses.channels import ChannelsResult
+from microconv.analyses.funnels.counts import FunnelResult, FunnelStep
 from microconv.audit.coverage import CoverageDay, CoverageResult, Outage
+from microconv.catalogue import QUESTIONS
 from microconv.config.sections import Count
+from microconv.report import Answer, ReportData
+from microconv.result import Result
 
 FIRST_DATE = date(2026, 10, 20)
 LAST_DATE = date(2026, 11, 18)
@@ -70,7 +75,7 @@ def funnel(name: str, counts: dict[str, int], *, count: Count = "actors") -> Fun
 
 def attribution() -> AttributionResult:
     return AttributionResult(
-        conversion="purchase",
+        goal="purchase",
         conversions=CONVERSIONS,
         value=24_512.5,
         results=tuple(
@@ -109,3 +114,29 @@ def coverage() -> CoverageResult:
         ),
         never_seen=("select_promotion", "share"),
     )
+
+
+NAMES = {
+    FunnelResult: "funnel",
+    AttributionResult: "attribution",
+    CoverageResult: "coverage",
+    ChannelsResult: "channels",
+}
+
+
+def answers(*results: Result) -> tuple[Answer, ...]:
+    """Return results as answers to the questions of the catalogue."""
+    names = [NAMES[type(result)] for result in results]
+    return tuple(
+        Answer(name, QUESTIONS[name].answers, None, result) for name, result in zip(names, results, strict=True)
+    )
+
+
+def answered(data: ReportData, *results: Result) -> ReportData:
+    """Return a report's data with these results instead of all others of their classes."""
+    return replace(data, answers=(*without(data, *(type(result) for result in results)).answers, *answers(*results)))
+
+
+def without(data: ReportData, *kinds: type[Result]) -> ReportData:
+    """Return a report's data without the results of some classes."""
+    return replace(data, answers=tuple(each for each in data.answers if not isinstance(each.result, kinds)))

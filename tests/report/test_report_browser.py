@@ -8,9 +8,9 @@ from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
-from report_sample import funnel
+from report_sample import answered, funnel
 
-from microconv.analyses.channels import ChannelResult, ChannelSessions
+from microconv.analyses.channels import ChannelSessions, ChannelsResult
 from microconv.report import write_report
 
 DESK, PHONE = 1280, 390
@@ -121,11 +121,10 @@ def test_tables_open_and_scroll_inside_themselves_on_a_phone(look, report_data):
 
 
 def test_names_are_drawn_as_they_are_and_run_nothing(look, report_data):
-    data = replace(
-        report_data,
-        project_name=EVIL,
-        funnels=(funnel("evil", {EVIL: 10, "<b>x</b>": 4}),),
-        channels=ChannelResult((ChannelSessions("<i>a&b</i>", 10, 5, 5, 20), ChannelSessions(EVIL, 5, 5, 5, 20))),
+    data = answered(
+        replace(report_data, project_name=EVIL),
+        funnel("evil", {EVIL: 10, "<b>x</b>": 4}),
+        ChannelsResult((ChannelSessions("<i>a&b</i>", 10, 5, 5, 20), ChannelSessions(EVIL, 5, 5, 5, 20)), "", ()),
     )
     with look(data, PHONE) as seen:
         ticks = seen.page.locator("#channels-chart .ytick text").all_text_contents()

@@ -23,7 +23,7 @@ from tenacity import stop_after_attempt, wait_none
 import ga4
 from export_tables import load_shard
 from microconv.clients import retries
-from microconv.clients.bigquery import Connection, Endpoints
+from microconv.clients.bigquery_connection import Connection, Endpoints
 from microconv.config.load import load_config
 from microconv.engines.base import Engine
 from microconv.engines.bigquery import BigQueryEngine

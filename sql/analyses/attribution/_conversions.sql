@@ -1,6 +1,6 @@
-{# The conversions of attribution; import `with context`. It reads `count`: 'each', 'actors' or 'sessions'; `since`:
-   'window' or 'last_conversion'; `grouped`: with the week and a group of actors; `touchpoint` as in
-   `_attribution_touches.sql`. #}
+{# The conversions of attribution; import `with context`. It reads `count`: 'each', 'actors' or 'sessions'; `resets`:
+   whether touches before an earlier conversion no longer count; `grouped`: with the week and a group of actors;
+   `touchpoint` as in `_touches.sql`. #}
 {% from 'analyses/attribution/_touches.sql' import of_sessions with context %}
 
 {# The columns by which figures are split, each followed by a comma. #}
@@ -8,8 +8,9 @@
 {% if grouped %}{{ row }}.week, {{ row }}.actor_group, {% endif %}
 {%- endmacro %}
 
-{# CTEs `counted`: conversions that count, of all days, and `conversions`: those of the days asked for; with the
-   conversion before them of the same actor where only touches since then count. #}
+{# CTEs `counted`: conversions that count, of all days; `conversions`: those of the days asked for, with the conversion
+   before them of the same actor where only touches since then count; `converting_actors`: how many of these an actor
+   has. #}
 {% macro conversions() -%}
 occurrences AS (
   SELECT
@@ -55,7 +56,7 @@ in_units AS (
 {% endif %}
 counted AS (
   SELECT
-    {% if since == 'last_conversion' %}
+    {% if resets %}
     LAG(o.conversion_us) OVER (PARTITION BY o.actor_key ORDER BY o.event_order, o.client_key) AS previous_us,
     LAG(o.event_order) OVER (PARTITION BY o.actor_key ORDER BY o.event_order, o.client_key) AS previous_order,
     LAG(o.client_key) OVER (PARTITION BY o.actor_key ORDER BY o.event_order, o.client_key) AS previous_client,
@@ -86,6 +87,12 @@ conversions AS (
   WHERE
     (@first_date IS NULL OR c.event_date >= @first_date)
     AND (@last_date IS NULL OR c.event_date <= @last_date)
+),
+
+converting_actors AS (
+  SELECT c.actor_key, COUNT(*) AS conversions
+  FROM conversions AS c
+  GROUP BY c.actor_key
 )
 {%- endmacro %}
 

@@ -1,11 +1,12 @@
 {# The touches of attribution; import `with context`. It reads `touchpoint`: 'channel_group', 'source_medium',
    'campaign', 'landing_page' (sessions), or 'micro_conversion' (occurrences). #}
+{% from 'analyses/_sessions.sql' import channel with context %}
 {% set of_sessions = touchpoint != 'micro_conversion' %}
 
 {# What a session is called as a touchpoint. One that took its source over from an earlier session was itself direct. #}
 {% macro name_of(s) -%}
   {% if touchpoint == 'channel_group' %}
-    IF({{ s }}.source_rule = 'last_non_direct', 'Direct', COALESCE({{ s }}.channel_group, 'Unassigned'))
+    IF({{ s }}.source_rule = 'last_non_direct', 'Direct', {{ channel(s) }})
   {%- elif touchpoint == 'source_medium' %}
     IF(
       {{ s }}.source_rule = 'last_non_direct', '(direct) / (none)',

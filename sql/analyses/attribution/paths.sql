@@ -1,13 +1,14 @@
 -- The paths of touchpoints to each conversion within each lookback window, and those of actors who did not convert
 -- after them: what models that learn from paths are made from. A path is the numbers of its touchpoints, their places
--- in touchpoints from 0, joined by '>', and '' where nothing touched. Paths keep their last most_steps touches.
+-- in touchpoints from 0, joined by '>', and '' where nothing touched. Paths keep their last most_steps touches. Actors
+-- with more possible pairs of touches and conversions than most_pairs are left out: their conversions have no touch.
 -- grain: window_number, path, week, actor_group
 -- params: conversion STRING, first_date DATE, last_date DATE, touchpoints ARRAY<STRING>, window_us_<n> INT64,
---   most_steps INT64, heavy_pairs INT64, actor_groups INT64
--- structure: windows, touchpoint, count, since, grouped
+--   most_steps INT64, most_pairs INT64, actor_groups INT64
+-- structure: windows, touchpoint, count, resets, grouped
 {% from 'analyses/attribution/_touches.sql' import latest_first, touches with context %}
 {% from 'analyses/attribution/_conversions.sql' import after, conversions, groups with context %}
-{% from 'analyses/attribution/_windows.sql' import longest_us, pairs, timeline with context %}
+{% from 'analyses/attribution/_pairs.sql' import longest_us, pairs with context %}
 {# The path within the longest window, and of it how many letters those within each window take, as they end it. #}
 {% macro paths_of(row) -%}
 STRING_AGG(
@@ -27,12 +28,6 @@ STRING_AGG(
 RIGHT({{ row }}.path, CAST(GREATEST({{ row }}.letters_{{ n }} - 1, 0) AS INT64))
 {%- endmacro %}
 WITH {{ conversions() }},
-
-converting_actors AS (
-  SELECT c.actor_key, COUNT(*) AS conversions
-  FROM conversions AS c
-  GROUP BY c.actor_key
-),
 
 {{ touches(none, true, true) }},
 
@@ -55,57 +50,6 @@ conversion_paths AS (
     {{ paths_of('s' | identifier) }}
   FROM steps AS s
   GROUP BY s.client_key, s.event_order
-),
-
-heavy_conversions AS (
-  SELECT 0 AS block, c.*
-  FROM conversions AS c
-  INNER JOIN heavy_actors AS h ON h.actor_key = c.actor_key
-),
-
-{{ timeline() }},
-
--- A robot converts many times over the same touches: the path of each stretch of touches is made once.
-stretches AS (
-  SELECT s.actor_key, s.block, GREATEST(s.before, s.up_to - @most_steps) AS before, s.up_to
-  FROM seen AS s
-  GROUP BY s.actor_key, s.block, GREATEST(s.before, s.up_to - @most_steps), s.up_to
-),
-
-heavy_steps AS (
-  SELECT s.actor_key, s.block, s.before, s.up_to, s.up_to - back AS place
-  FROM stretches AS s
-  CROSS JOIN UNNEST(GENERATE_ARRAY(0, @most_steps - 1)) AS back
-  WHERE s.up_to - back > s.before
-),
-
-stretch_paths AS (
-  SELECT
-    s.actor_key,
-    s.block,
-    s.before,
-    s.up_to,
-    STRING_AGG(p.number, '>' ORDER BY p.place) AS path
-  FROM heavy_steps AS s
-  INNER JOIN placed AS p
-    ON p.actor_key = s.actor_key AND p.block = s.block AND p.window_number = {{ windows }} AND p.place = s.place
-  GROUP BY s.actor_key, s.block, s.before, s.up_to
-),
-
-heavy_paths AS (
-  SELECT
-    s.window_number,
-    s.client_key,
-    s.event_order,
-    p.path,
-    IF(s.up_to - s.before > @most_steps, 1, 0) AS shortened
-  FROM seen AS s
-  INNER JOIN stretch_paths AS p
-    ON
-      p.actor_key = s.actor_key
-      AND p.block = s.block
-      AND p.before = GREATEST(s.before, s.up_to - @most_steps)
-      AND p.up_to = s.up_to
 ),
 
 -- Where an actor's journey that has not converted begins. Who counts once has none after the conversion.
@@ -158,15 +102,13 @@ journeys AS (
   SELECT
     {{ n }} AS window_number,
     {{ groups('c' | identifier) }}
-    COALESCE({{ path_within('p' | identifier, n) }}, h.path, '') AS path,
+    COALESCE({{ path_within('p' | identifier, n) }}, '') AS path,
     1 AS conversions,
     CAST(ROUND(c.value * 1e6) AS INT64) AS value_micros,
     0 AS others,
-    COALESCE(p.shortened_{{ n }}, h.shortened, 0) AS shortened
+    COALESCE(p.shortened_{{ n }}, 0) AS shortened
   FROM conversions AS c
   LEFT JOIN conversion_paths AS p ON p.client_key = c.client_key AND p.event_order = c.event_order
-  LEFT JOIN heavy_paths AS h
-    ON h.client_key = c.client_key AND h.event_order = c.event_order AND h.window_number = {{ n }}
   UNION ALL
   SELECT
     {{ n }},

@@ -5,6 +5,7 @@
 --   number_<n> FLOAT64, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
 --   at_least INT64, within_us INT64, as_of TIMESTAMP, top INT64
 -- structure: funnel, breakdown
+{% from 'analyses/_sessions.sql' import first_sessions with context %}
 {% macro text(row) -%}
   {% if breakdown.column == 'is_new' %}IF({{ row }}.session_number = 1, 'new', 'returning')
   {%- elif breakdown.is_list %}REPLACE({{ row }}.{{ breakdown.column | identifier }}, '\n', ', ')
@@ -20,12 +21,7 @@ WITH
 ,
 
 {% if breakdown.of == 'actor' %}
-first_sessions AS (
-  SELECT s.actor_key, {{ text('s' | identifier) }} AS value
-  FROM {{ relation('mc_sessions') }} AS s
-  WHERE TRUE
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY s.actor_key ORDER BY s.started_at, s.session_key) = 1
-),
+{% call(s) first_sessions() %}{{ text(s) }}{% endcall %},
 
 {% endif %}
 valued AS (

@@ -43,7 +43,7 @@ first_reached AS (
   GROUP BY r.step_index, {{ unit }}
 ),
 
-{% include 'analyses/_medians.sql' %}
+{% include 'analyses/funnels/_medians.sql' %}
 
 {% if funnel.is_open %}
 SELECT u.step_index, u.units, COALESCE(m.units, 0) AS continued, m.seconds_median

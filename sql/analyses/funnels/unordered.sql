@@ -9,7 +9,7 @@ WITH
 {% include 'analyses/funnels/_unordered.sql' %}
 ,
 
-{% include 'analyses/_medians.sql' %}
+{% include 'analyses/funnels/_medians.sql' %}
 
 SELECT m.step_index, m.units, 0 AS continued, m.seconds_median
 FROM medians AS m

@@ -1,9 +1,9 @@
 {# The journeys of units (sessions or actors) and the nodes they are made of; import `with context`. It reads:
-   `by`: 'session' or 'actor';
+   `count`: 'sessions' or 'actors';
    `nodes`: 'micro_conversion' or 'page';
    `point`: 'micro_conversion', 'page', or none where a journey begins with the unit's first node;
    `leads`: 'to' or 'from' the point, which is the unit's first occurrence of it; without a point, 'from';
-   `collapse`: whether repeats that follow each other are one node, at the time of the first.
+   `keep_repeats`: whether a node several times in a row counts each time, or once, at the time of the first.
 
    Nodes are numbers, which sort faster than text: micro-conversions as the taxonomy ranks them, from 1 up, and pages from
    -1 down. What one event is stands in that order, the page first. #}
@@ -14,7 +14,7 @@
 {% set has_pages = 'page' in (nodes, point) %}
 
 {% macro unit(row) -%}
-  {% if by == 'session' %}{{ row }}.session_key{% else %}{{ row }}.actor_key{% endif %}
+  {% if count == 'sessions' %}{{ row }}.session_key{% else %}{{ row }}.actor_key{% endif %}
 {%- endmacro %}
 
 {# How far a visit is from the point, in nodes. #}
@@ -61,7 +61,7 @@
 
 {% macro page_rows(only_point) -%}
   SELECT
-    {% if by == 'session' %}
+    {% if count == 'sessions' %}
     v.session_key AS unit_key,
     {% else %}
     COALESCE({{ key(user) }}, s.actor_key, v.client_key) AS unit_key,
@@ -73,12 +73,12 @@
     {{ is_point('page') }} AS is_point
   FROM views AS v
   INNER JOIN addresses AS n ON n.page_location = v.page_location
-  {% if by == 'actor' %}
+  {% if count == 'actors' %}
   LEFT JOIN {{ relation('mc_sessions') }} AS s ON s.session_key = v.session_key
   {% endif %}
   WHERE
     {{ is_wanted(only_point) }}
-    {% if by == 'session' %}
+    {% if count == 'sessions' %}
     AND v.session_key IS NOT NULL
     {% endif %}
 {%- endmacro %}
@@ -175,8 +175,8 @@ near_points AS (
     {% endif %}
 ),
 
-{% if collapse %}
-collapsed AS (
+{% if not keep_repeats %}
+nodes_without_repeats AS (
   SELECT n.*
   FROM near_points AS n
   WHERE TRUE
@@ -191,6 +191,6 @@ visits AS (
     n.event_us,
     ROW_NUMBER() OVER (PARTITION BY n.unit_key ORDER BY {{ in_order('n' | identifier) }}) AS step,
     COUNT(*) OVER (PARTITION BY n.unit_key) AS steps
-  FROM {{ ('collapsed' if collapse else 'near_points') | identifier }} AS n
+  FROM {{ ('near_points' if keep_repeats else 'nodes_without_repeats') | identifier }} AS n
 )
 {%- endmacro %}

@@ -1,5 +1,5 @@
--- The orders in which actors pass milestones before they first reach a goal: for each actor the milestones of one window
--- before, each where it first comes in that time. A sequence is text: a > b > c; '' is none.
+-- The milestones that actors pass before they first reach a goal, in their order: for each actor those of one window before,
+-- each where it first occurs in that time. A sequence is text: a > b > c; '' is none.
 -- grain: sequence
 -- params: goal STRING, milestones ARRAY<STRING>, window_us INT64
 WITH conversions AS (
@@ -14,7 +14,7 @@ milestones AS (
   FROM UNNEST(@milestones) AS micro_conversion WITH OFFSET AS place
 ),
 
-passed AS (
+passed_milestones AS (
   SELECT m.actor_key, m.client_key, m.event_order, s.place, s.micro_conversion
   FROM {{ relation('mc_micro_conversions') }} AS m
   INNER JOIN conversions AS c ON c.actor_key = m.actor_key
@@ -31,17 +31,17 @@ sequences AS (
   SELECT
     p.actor_key,
     STRING_AGG(p.micro_conversion, ' > ' ORDER BY p.event_order, p.client_key, p.place) AS sequence
-  FROM passed AS p
+  FROM passed_milestones AS p
   GROUP BY p.actor_key
 ),
 
-ways AS (
+actor_sequences AS (
   SELECT c.actor_key, COALESCE(s.sequence, '') AS sequence
   FROM conversions AS c
   LEFT JOIN sequences AS s ON s.actor_key = c.actor_key
 )
 
-SELECT w.sequence, COUNT(*) AS actors
-FROM ways AS w
-GROUP BY w.sequence
-ORDER BY actors DESC, w.sequence
+SELECT a.sequence, COUNT(*) AS actors
+FROM actor_sequences AS a
+GROUP BY a.sequence
+ORDER BY actors DESC, a.sequence

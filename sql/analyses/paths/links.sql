@@ -3,31 +3,31 @@
 -- or ended there is at (start) or (exit).
 -- grain: from_position, from_node, to_node
 -- params: micro_conversions ARRAY<STRING>, without ARRAY<STRING>, point STRING, window_us INT64, furthest INT64, most INT64
--- structure: by, nodes, point, leads, collapse
+-- structure: count, nodes, point, leads, keep_repeats
 {% from 'analyses/paths/_journeys.sql' import distance, journeys with context %}
 WITH {{ journeys() }},
 
-shown AS (
+shown_visits AS (
   SELECT v.unit_key, v.node, v.step, {{ distance('v' | identifier) }} AS distance
   FROM visits AS v
   WHERE {{ distance('v' | identifier) }} <= @furthest
 ),
 
-counted AS (
+node_counts AS (
   SELECT s.distance, s.node, n.name, COUNT(*) AS journeys
-  FROM shown AS s
+  FROM shown_visits AS s
   INNER JOIN names AS n ON n.node = s.node
   GROUP BY s.distance, s.node, n.name
 ),
 
-named AS (
+node_labels AS (
   SELECT
     c.distance,
     c.node,
     IF(
       ROW_NUMBER() OVER (PARTITION BY c.distance ORDER BY c.journeys DESC, c.name) <= @most, c.name, '(other)'
     ) AS name
-  FROM counted AS c
+  FROM node_counts AS c
 ),
 
 -- Each node with its neighbour away from the point; beyond the last position nothing is known.
@@ -40,8 +40,8 @@ neighbours AS (
     {% else %}
     COALESCE(LEAD(n.name) OVER (PARTITION BY s.unit_key ORDER BY s.step), '(exit)') AS further_node
     {% endif %}
-  FROM shown AS s
-  INNER JOIN named AS n ON n.distance = s.distance AND n.node = s.node
+  FROM shown_visits AS s
+  INNER JOIN node_labels AS n ON n.distance = s.distance AND n.node = s.node
 ),
 
 links AS (

@@ -3,11 +3,11 @@
 -- grain: sequence
 -- params: micro_conversions ARRAY<STRING>, without ARRAY<STRING>, point STRING, window_us INT64, furthest INT64, goal STRING,
 --   most INT64
--- structure: by, nodes, point, leads, collapse
+-- structure: count, nodes, point, leads, keep_repeats
 {% from 'analyses/paths/_journeys.sql' import distance, journeys, unit with context %}
 WITH {{ journeys() }},
 
-converted AS (
+converting_units AS (
   SELECT p.unit_key, TRUE AS is_converted
   FROM points AS p
   INNER JOIN {{ relation('mc_micro_conversions') }} AS m ON {{ unit('m' | identifier) }} = p.unit_key
@@ -18,7 +18,7 @@ converted AS (
   GROUP BY p.unit_key
 ),
 
-walked AS (
+sequences AS (
   SELECT
     v.unit_key,
     STRING_AGG(n.name, ' > ' ORDER BY v.step) AS sequence,
@@ -29,24 +29,24 @@ walked AS (
   GROUP BY v.unit_key
 ),
 
-placed AS (
+sequence_times AS (
   SELECT
-    w.sequence,
-    w.elapsed_us,
+    s.sequence,
+    s.elapsed_us,
     c.is_converted,
-    PERCENTILE_CONT(w.elapsed_us, 0.5) OVER (PARTITION BY w.sequence) AS median_us
-  FROM walked AS w
-  LEFT JOIN converted AS c ON c.unit_key = w.unit_key
+    PERCENTILE_CONT(s.elapsed_us, 0.5) OVER (PARTITION BY s.sequence) AS median_us
+  FROM sequences AS s
+  LEFT JOIN converting_units AS c ON c.unit_key = s.unit_key
 )
 
 SELECT
-  p.sequence,
+  t.sequence,
   COUNT(*) AS journeys,
-  COUNTIF(p.is_converted) AS conversions,
-  MAX(p.median_us) / 1e6 AS seconds_median,
+  COUNTIF(t.is_converted) AS conversions,
+  MAX(t.median_us) / 1e6 AS seconds_median,
   SUM(COUNT(*)) OVER () AS all_journeys,
-  SUM(COUNTIF(p.is_converted)) OVER () AS all_conversions
-FROM placed AS p
-GROUP BY p.sequence
-ORDER BY journeys DESC, p.sequence
+  SUM(COUNTIF(t.is_converted)) OVER () AS all_conversions
+FROM sequence_times AS t
+GROUP BY t.sequence
+ORDER BY journeys DESC, t.sequence
 LIMIT @most

@@ -3,13 +3,13 @@
 -- grain: from_node, to_node
 -- params: micro_conversions ARRAY<STRING>, without ARRAY<STRING>, milestones_before ARRAY<INT64>,
 --   milestones_done ARRAY<INT64>, point STRING, window_us INT64, most INT64
--- structure: by, nodes, point, leads, collapse
+-- structure: count, nodes, point, leads, keep_repeats
 {% from 'analyses/paths/_journeys.sql' import journeys with context %}
 {% set has_milestones = nodes == 'micro_conversion' %}
 {% set along %}OVER (PARTITION BY v.unit_key ORDER BY v.step){% endset %}
 WITH {{ journeys() }},
 
-counted AS (
+node_counts AS (
   SELECT v.node, n.name, COUNT(*) AS visits
   FROM visits AS v
   INNER JOIN names AS n ON n.node = v.node
@@ -19,7 +19,7 @@ counted AS (
 -- The state is the node; 0 stands for all others.
 states AS (
   SELECT c.node, IF(ROW_NUMBER() OVER (ORDER BY c.visits DESC, c.name) <= @most, c.node, 0) AS state
-  FROM counted AS c
+  FROM node_counts AS c
 ),
 
 {% if has_milestones %}
@@ -62,7 +62,7 @@ hops AS (
   WHERE a.is_last
 ),
 
-timed AS (
+hop_times AS (
   SELECT h.*, PERCENTILE_CONT(h.elapsed_us, 0.5) OVER (PARTITION BY h.from_state, h.to_state) AS median_us
   FROM hops AS h
 ),
@@ -75,7 +75,7 @@ transitions AS (
     COUNTIF(t.is_return) AS returns,
     COUNTIF(t.is_skip) AS skips,
     MAX(t.median_us) / 1e6 AS seconds_median
-  FROM timed AS t
+  FROM hop_times AS t
   GROUP BY t.from_state, t.to_state
 )
 

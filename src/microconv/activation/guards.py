@@ -2,72 +2,49 @@
 
 from __future__ import annotations
 
-import json
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
-
-from microconv.activation.audience.build import Audience
-from microconv.errors import FindingsError
+from microconv import wording
+from microconv.activation.audience_plan import AudiencePlan, reasons
+from microconv.activation.destinations.base import Previous
+from microconv.errors import FindingsError, UsageError
 
 _IF_INTENDED = "If this is intended, run again with --allow-shrink."
+_UNTOUCHED = "Nothing was written; the last export is as it was."
 
 
-def check_shrink(
-    audience: Audience, *, segment: str, audience_file: Path, manifest: Path, max_delete_pct: float
-) -> None:
-    """Compare a new audience with the manifest of the last export; return when it may replace it.
+def check_shrink(plan: AudiencePlan, previous: Previous | None, *, max_delete_pct: float) -> None:
+    """Compare a plan with what was delivered last; return when it may replace that.
 
     Args:
-        audience: What would be written.
-        segment: For messages.
-        audience_file: The file that would be replaced.
-        manifest: The manifest of the last export; missing at the first one.
-        max_delete_pct: Largest drop of `written` that passes, in percent of the last export.
+        plan: What would be sent.
+        previous: The last delivery of the segment; None at the first one.
+        max_delete_pct: Largest drop of `written` that passes, in percent of the last delivery.
 
     Raises:
-        FindingsError: Nothing would be written, the drop is too large, or the last manifest cannot be read.
+        UsageError: `max_delete_pct` is not a percentage.
+        FindingsError: Nobody would be sent, the drop is too large, or nobody can tell how large it is.
     """
-    if not audience.rows:
+    if not 0 <= max_delete_pct <= 100:  # noqa: PLR2004 - percent
+        raise UsageError(f"max_delete_pct is {max_delete_pct:g}.", hint="Give a percentage from 0 to 100.")
+    because = f" (excluded: {reasons(plan.excluded)})" if plan.excluded else ""
+    if not plan.written:
         raise FindingsError(
-            f"Segment {segment}: none of {audience.members} members can be written{_because(audience.excluded)}. "
-            "Files were left as they are.",
+            f"Segment {plan.segment}: none of {wording.count(plan.members)} members can be written{because}. "
+            f"{_UNTOUCHED}",
             hint=f"Check the rule, the identity table and the consent table. {_IF_INTENDED}",
         )
-    previous = _previously_written(segment, audience_file, manifest)
-    written = len(audience.rows)
-    if previous is None or written >= previous:
+    if previous is None:
         return
-    drop_pct = 100 * (previous - written) / previous
-    if drop_pct > max_delete_pct:
+    if previous.written is None:
         raise FindingsError(
-            f"Segment {segment} would shrink from {previous} to {written} written members, by {drop_pct:.1f} %; more "
-            f"than {max_delete_pct:g} % (max_delete_pct) stops the export{_because(audience.excluded)}. "
-            "Files were left as they are.",
+            f"Segment {plan.segment}: {previous.record} is missing or cannot be read, so nobody can tell how much the "
+            f"audience would shrink. {_UNTOUCHED}",
+            hint="Restore it, or run again with --allow-shrink to replace the last export unseen.",
+        )
+    lost = previous.written - plan.written
+    if 100 * lost > max_delete_pct * previous.written:
+        raise FindingsError(
+            f"Segment {plan.segment} would shrink from {wording.count(previous.written)} to "
+            f"{wording.count(plan.written)} written members, by {wording.share(lost / previous.written)}; more than "
+            f"{max_delete_pct:g}% (max_delete_pct) stops the export{because}. {_UNTOUCHED}",
             hint=f"Check the rule, the identity table, the consent table and the freshness of the data. {_IF_INTENDED}",
         )
-
-
-def _previously_written(segment: str, audience_file: Path, manifest: Path) -> int | None:
-    try:
-        document: Any = json.loads(manifest.read_text(encoding="utf-8"))
-    except (FileNotFoundError, NotADirectoryError):
-        if not audience_file.exists():
-            return None
-        document = None
-    except (OSError, ValueError):
-        document = None
-    written = document.get("written") if isinstance(document, dict) else None
-    if not isinstance(written, int) or isinstance(written, bool) or written < 0:
-        raise FindingsError(
-            f"Segment {segment}: the manifest of the last export, {manifest}, is missing or cannot be read, so nobody "
-            "can tell how much the audience would shrink. Files were left as they are.",
-            hint="Restore the manifest, or run again with --allow-shrink to replace the last export unseen.",
-        )
-    return written
-
-
-def _because(excluded: Mapping[str, int]) -> str:
-    if not excluded:
-        return ""
-    return f" (excluded: {', '.join(f'{reason} {count}' for reason, count in excluded.items())})"

@@ -2,48 +2,91 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import TYPE_CHECKING, ClassVar
 
-from microconv.engines.base import Engine
+from microconv import wording
+from microconv.config.sections import Period
 from microconv.queries import templates
-from microconv.result import frame
+from microconv.queries.templates import Query
+from microconv.question import Context, Question, days
+from microconv.result import Result, column, sheet
+from microconv.wording import Bar, Sheet
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
 
 
 @dataclass(frozen=True)
 class ChannelSessions:
     """Sessions of one default channel group."""
 
-    channel_group: str
-    sessions: int
-    engaged_sessions: int
-    actors: int
-    page_views: int
+    channel_group: str = column("channel group")
+    sessions: int = column("sessions", wording.count)
+    engaged_sessions: int = column("engaged", wording.count)
+    actors: int = column("actors", wording.count)
+    page_views: int = column("page views", wording.count)
 
 
 @dataclass(frozen=True)
-class ChannelResult:
+class ChannelsResult(Result):
     """Sessions by default channel group, largest first."""
 
+    row_type: ClassVar[type] = ChannelSessions
+
     channels: tuple[ChannelSessions, ...]
+    sentence: str
+    assumptions: tuple[str, ...]
+    since: date | None = None
+    until: date | None = None
 
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document: the list `channels`."""
-        return asdict(self)
+    @property
+    def rows(self) -> tuple[ChannelSessions, ...]:
+        """The channel groups."""
+        return self.channels
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row per channel group, with the columns of `ChannelSessions`."""
-        return frame(self.channels, ChannelSessions)
+    def sheets(self) -> Iterator[Sheet]:
+        """Show a row per channel group."""
+        yield sheet("Sessions by default channel group", self.channels, ChannelSessions)
+
+    def bars(self) -> tuple[Bar, ...]:
+        """One bar per channel group: its sessions."""
+        return tuple(Bar(row.channel_group, row.sessions, wording.count(row.sessions)) for row in self.channels)
 
 
-def channels(engine: Engine) -> ChannelResult:
-    """Count sessions by default channel group (`sql/analyses/channels.sql`), largest first.
+class Channels(Period, Question):
+    """Count sessions, engaged sessions, actors and page views by default channel group, the largest first."""
 
-    Raises:
-        EngineError: The engine failed.
-    """
-    rows = engine.query(templates.query("analyses/channels")).to_pylist()
-    return ChannelResult(channels=tuple(ChannelSessions(**row) for row in rows))
+    examples: ClassVar[tuple[str, ...]] = ("channels", "channels --since 2024-03-01 --format json")
+
+    def queries(self, context: Context) -> tuple[Query, ...]:  # noqa: ARG002 - as the contract has it
+        """Return the one query."""
+        return (templates.query("analyses/channels", params=days(self)),)
+
+    def result(self, tables: Sequence[pa.Table], context: Context) -> ChannelsResult:  # noqa: ARG002 - as the contract has it
+        """Say which brings most sessions."""
+        (table,) = tables
+        channels = tuple(ChannelSessions(**row) for row in table.to_pylist())
+        return ChannelsResult(
+            channels=channels,
+            sentence=_sentence(channels),
+            assumptions=(
+                "A session counts on the day on which it began.",
+                "It is engaged after 10 s of engagement, with a key event, or with at least 2 page views.",
+            ),
+            since=self.since,
+            until=self.until,
+        )
+
+
+def _sentence(channels: Sequence[ChannelSessions]) -> str:
+    total = sum(row.sessions for row in channels)
+    if not total:
+        return "No session is staged in these days."
+    largest = channels[0]
+    return (
+        f"{largest.channel_group} brings the most sessions: {wording.count(largest.sessions)} of "
+        f"{wording.count(total)} ({wording.share(largest.sessions / total)})."
+    )

@@ -1,10 +1,9 @@
-"""Results kept in the engine: the rows of each in a table `mc_result_<analysis>`, with the assumptions they rest on."""
+"""Results kept in the engine: the rows of each in a table `mc_result_<name>`, with the assumptions they rest on."""
 
 from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import Mapping
 from dataclasses import fields
 from datetime import UTC, date, datetime
 from types import NoneType
@@ -14,9 +13,17 @@ from microconv.engines.base import AddRows, Engine
 from microconv.engines.tables import Column, Table
 from microconv.errors import UsageError
 from microconv.queries.templates import Value
+from microconv.question import Question
 from microconv.result import Result
 
-_TYPES: dict[Any, str] = {int: "INT64", float: "FLOAT64", str: "STRING", bool: "BOOL", date: "DATE"}
+_TYPES: dict[Any, str] = {
+    int: "INT64",
+    float: "FLOAT64",
+    str: "STRING",
+    bool: "BOOL",
+    date: "DATE",
+    datetime: "TIMESTAMP",
+}
 _COMMON = (
     Column("result_id", "STRING", "the result that the row belongs to"),
     Column("saved_at", "TIMESTAMP", "when it was saved (UTC)"),
@@ -26,13 +33,18 @@ _COMMON = (
 )
 
 
-def result_table(analysis: str, row_type: type) -> Table:
-    """Return the table that rows of a result go to: the fields of its row class after the columns that all have."""
-    hints = get_type_hints(row_type, localns={"date": date})
-    columns = tuple(Column(field.name, _type(hints[field.name]), "as in the result") for field in fields(row_type))
-    return Table(
-        f"mc_result_{analysis}", f"Saved results of {analysis}.", ("result_id", "row_number"), _COMMON + columns
+def result_table(name: str, row_type: type) -> Table:
+    """Return the table that results of a question are kept in: the columns that all have, then those of its rows.
+
+    Args:
+        name: The question's, in the catalogue.
+        row_type: The class of its rows.
+    """
+    hints = get_type_hints(row_type)
+    columns = tuple(
+        Column(each.name, _type(hints[each.name]), each.metadata["heading"].label) for each in fields(row_type)
     )
+    return Table(f"mc_result_{name}", f"Saved results of {name}.", ("result_id", "row_number"), _COMMON + columns)
 
 
 def _type(hint: object) -> str:
@@ -41,13 +53,14 @@ def _type(hint: object) -> str:
     return _TYPES.get(kinds[0], "STRING")
 
 
-def save(engine: Engine, result: Result, question: Mapping[str, object]) -> str:
+def save(engine: Engine, name: str, question: Question, result: Result) -> str:
     """Add the rows of a result to its table, which is made on first use, in one transaction; return the result's id.
 
     Args:
         engine: Where the table is.
-        result: What an analysis returned.
-        question: What was asked: JSON-like, the same for every row.
+        name: The question's, in the catalogue.
+        question: What was asked; its fields are kept with every row.
+        result: The answer.
 
     Raises:
         UsageError: The result has no rows.
@@ -55,17 +68,17 @@ def save(engine: Engine, result: Result, question: Mapping[str, object]) -> str:
     """
     if not result.rows:
         raise UsageError("The result has no rows, so there is nothing to save.", hint="Ask for other days or steps.")
-    table = result_table(result.analysis, result.row_type)
+    table = result_table(name, result.row_type)
     now = datetime.now(tz=UTC)
     result_id = f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
     common: dict[str, Value] = {
         "result_id": result_id,
         "saved_at": now,
-        "question": json.dumps(question, default=str),
+        "question": question.model_dump_json(),
         "assumptions": json.dumps(result.assumptions),
     }
     rows = tuple(
-        {**common, "row_number": number, **{field.name: getattr(row, field.name) for field in fields(row)}}
+        {**common, "row_number": number, **{each.name: getattr(row, each.name) for each in fields(row)}}
         for number, row in enumerate(result.rows, start=1)
     )
     engine.ensure(table)

@@ -1,22 +1,26 @@
-"""Audit: does the tracking record, day by day, what the taxonomy names?"""
+"""Does the tracking record, day by day, what the taxonomy names?"""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date
 from itertools import groupby
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-from microconv.engines.base import Engine
+from pydantic import Field
+
+from microconv import wording
+from microconv.config.sections import Period
+from microconv.errors import FindingsError
 from microconv.queries import templates
 from microconv.queries.templates import Query
-from microconv.result import frame
-from microconv.taxonomy import Taxonomy
-from microconv.wording import iso_dates
+from microconv.question import Context, Question, days
+from microconv.result import Result, column, sheet
+from microconv.wording import Bar, Heading, Sheet
 
 if TYPE_CHECKING:
-    import pandas as pd
+    import pyarrow as pa
 
 CoverageStatus = Literal["ok", "low", "missing"]
 
@@ -26,88 +30,165 @@ LOW_FROM_EXPECTED = 20
 LOW_SHARE = 0.25
 
 
+def _whole(number: float) -> str:
+    return wording.decimal(number, 0)
+
+
 @dataclass(frozen=True)
 class CoverageDay:
     """One micro-conversion on one day: what happened, and what its share of traffic on other days lets one expect."""
 
-    event_date: date
-    micro_conversion: str
-    occurrences: int
-    actors: int
-    expected: float
-    status: CoverageStatus
+    event_date: date = column("day")
+    micro_conversion: str = column("micro-conversion")
+    occurrences: int = column("occurrences", wording.count)
+    actors: int = column("actors", wording.count)
+    expected: float = column("expected", wording.decimal)
+    status: CoverageStatus = column("status")
 
 
 @dataclass(frozen=True)
 class Outage:
     """Consecutive days on which a micro-conversion was missing or far below what was expected."""
 
-    micro_conversion: str
-    first_date: date
-    last_date: date
-    days: int
-    occurrences: int
-    expected: float
-    status: CoverageStatus
+    micro_conversion: str = column("micro-conversion")
+    first_date: date = column("first day")
+    last_date: date = column("last day")
+    days: int = column("days", wording.count)
+    occurrences: int = column("seen", wording.count)
+    expected: float = column("expected", _whole)
+    status: CoverageStatus = column("status")
 
 
 @dataclass(frozen=True)
-class CoverageResult:
-    """Daily coverage of the taxonomy: every staged day for every entry, zeros included."""
+class CoverageResult(Result):
+    """Daily coverage of the taxonomy: every staged day of the period for every entry, zeros included."""
+
+    row_type: ClassVar[type] = CoverageDay
 
     first_date: date | None
     last_date: date | None
     days: tuple[CoverageDay, ...]
     outages: tuple[Outage, ...]
     never_seen: tuple[str, ...]
+    sentence: str = ""
+    assumptions: tuple[str, ...] = ()
 
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document, dates as ISO strings."""
-        document: dict[str, Any] = iso_dates(asdict(self))
-        return document
+    @property
+    def rows(self) -> tuple[CoverageDay, ...]:
+        """The days of every entry."""
+        return self.days
 
-    def to_pandas(self) -> pd.DataFrame:
-        """Return one row per day and micro-conversion, with the columns of `CoverageDay`."""
-        return frame(self.days, CoverageDay)
+    def by_entry(self) -> Iterator[tuple[str, list[CoverageDay]]]:
+        """Yield the days of each micro-conversion that was seen."""
+        for name, days_of_entry in groupby(self.days, key=lambda each: each.micro_conversion):
+            if name not in self.never_seen:
+                yield name, list(days_of_entry)
+
+    def sheets(self) -> Iterator[Sheet | str]:
+        """Show the totals of each micro-conversion, then the outages."""
+        if self.first_date is None:
+            return
+        yield Sheet(
+            f"Coverage from {self.first_date} to {self.last_date}",
+            (
+                Heading("micro-conversion"),
+                Heading("occurrences", wording.count),
+                Heading("days seen", str),
+                Heading("days with an outage", lambda number: wording.count(number) if number else ""),
+            ),
+            tuple(
+                (
+                    name,
+                    sum(each.occurrences for each in of_entry),
+                    f"{sum(each.occurrences > 0 for each in of_entry)} of {len(of_entry)}",
+                    sum(each.status != "ok" for each in of_entry),
+                )
+                for name, of_entry in self.by_entry()
+            ),
+        )
+        if self.outages:
+            yield sheet("Outages", self.outages, Outage)
+        if self.never_seen:
+            yield f"Never seen: {', '.join(self.never_seen)}."
+
+    def bars(self) -> tuple[Bar, ...]:
+        """One bar per micro-conversion that was seen: the share of days without an outage."""
+        shares = {
+            name: sum(each.status == "ok" for each in of_entry) / len(of_entry) for name, of_entry in self.by_entry()
+        }
+        return tuple(Bar(name, of, wording.share(of)) for name, of in shares.items())
 
 
-def coverage(engine: Engine, taxonomy: Taxonomy) -> CoverageResult:
-    """Hold every staged day against what its traffic lets one expect (`sql/audit/coverage.sql`).
+class Coverage(Period, Question):
+    """Compare each micro-conversion on each day with what the day's traffic lets one expect.
 
-    A day is `missing` when nothing was seen and at least 10 were expected, `low` when less than a quarter of at least
-    20 was seen. A provisional day is never `low`: what people do differs by the hour, and that day is not over.
-    Deprecated entries are left out. Days come by entry in the order of the taxonomy, then by date.
-
-    Raises:
-        EngineError: The engine failed.
+    An outage is a run of days on which a micro-conversion was missing, or far below its usual share of the traffic.
+    JSON and CSV hold every day; the tables hold the totals and the outages. A day is compared with all other staged
+    days, whatever the period.
     """
-    rows = engine.query(coverage_query(taxonomy)).to_pylist()
-    days = tuple(_day(row) for row in rows)
-    dates = [day.event_date for day in days]
-    return CoverageResult(
-        first_date=min(dates, default=None),
-        last_date=max(dates, default=None),
-        days=days,
-        outages=tuple(
-            outage
-            for _, days_of_entry in groupby(days, key=lambda day: day.micro_conversion)
-            for outage in _outages(tuple(days_of_entry))
-        ),
-        never_seen=tuple(
-            entry
-            for entry, days_of_entry in groupby(days, key=lambda day: day.micro_conversion)
-            if not any(day.occurrences for day in days_of_entry)
-        ),
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "coverage",
+        "coverage --since 2024-03-01 --format csv",
+        "coverage --fail-on-outage",
     )
 
+    fail_on_outage: bool = Field(default=False, description="exit with 1 when there is an outage")
 
-def coverage_query(taxonomy: Taxonomy) -> Query:
-    """Return the query of coverage."""
-    ids = [entry.id for entry in taxonomy.entries if entry.deprecated is None]
-    return templates.query("audit/coverage", params={"micro_conversions": ids})
+    def queries(self, context: Context) -> tuple[Query, ...]:
+        """Return the one query; deprecated entries are left out."""
+        ids = [entry.id for entry in context.taxonomy.entries if entry.deprecated is None]
+        return (templates.query("audit/coverage", params={"micro_conversions": ids, **days(self)}),)
+
+    def result(self, tables: Sequence[pa.Table], context: Context) -> CoverageResult:  # noqa: ARG002 - as the contract has it
+        """Tell days with an outage from the others, and join those that follow each other.
+
+        A day is `missing` when nothing was seen and at least 10 were expected, `low` when less than a quarter of at
+        least 20 was seen. A provisional day is never `low`: what people do differs by the hour, and that day is not
+        over. Days come by entry in the order of the taxonomy, then by date.
+        """
+        (table,) = tables
+        found = tuple(_day(row) for row in table.to_pylist())
+        dates = [each.event_date for each in found]
+        by_entry = {name: tuple(of_entry) for name, of_entry in groupby(found, key=lambda each: each.micro_conversion)}
+        outages = tuple(outage for of_entry in by_entry.values() for outage in _outages(of_entry))
+        return CoverageResult(
+            first_date=min(dates, default=None),
+            last_date=max(dates, default=None),
+            days=found,
+            outages=outages,
+            never_seen=tuple(
+                name for name, of_entry in by_entry.items() if not any(each.occurrences for each in of_entry)
+            ),
+            sentence=_sentence(dates, outages),
+            assumptions=(
+                "Expected: the median share of a day's events on all other staged days, times the events of the day.",
+                f"Missing: none seen and at least {MISSING_FROM_EXPECTED} expected.",
+                f"Low: under {LOW_SHARE:.0%} of at least {LOW_FROM_EXPECTED} expected; a provisional day is never low.",
+            ),
+        )
+
+    def stop(self, result: Result) -> FindingsError | None:
+        """Stop on an outage where that was asked for."""
+        if not (self.fail_on_outage and isinstance(result, CoverageResult) and result.outages):
+            return None
+        names = sorted({outage.micro_conversion for outage in result.outages})
+        return FindingsError(
+            f"Outages of {', '.join(names)}: {len(result.outages)} in all.",
+            hint="Check the tracking of those days; `microconv coverage` lists them.",
+        )
 
 
-def _day(row: dict[str, Any]) -> CoverageDay:
+def _sentence(dates: Sequence[date], outages: Sequence[Outage]) -> str:
+    if not dates:
+        return "No day of this period is staged."
+    if not outages:
+        return f"No outage in {wording.plural(len(set(dates)), 'day')}."
+    names = wording.listed(tuple(dict.fromkeys(outage.micro_conversion for outage in outages)))
+    return f"{wording.plural(len(outages), 'outage')}: {names}."
+
+
+def _day(row: Mapping[str, Any]) -> CoverageDay:
     return CoverageDay(
         event_date=row["event_date"],
         micro_conversion=row["micro_conversion"],

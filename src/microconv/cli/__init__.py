@@ -13,31 +13,27 @@ from typing import Any
 
 import click
 
+from microconv import catalogue
 from microconv.cli import output
-from microconv.cli.context import Context
+from microconv.cli.context import CommandContext
 from microconv.errors import EngineError, MicroconvError
 from microconv.version import __version__
 
 INTERRUPTED = 130
 
-# Commands in the order of the work, each with the module and attribute that hold it: loaded when it is asked for.
-COMMANDS = {
-    "init": "init:init",
-    "sync": "sync:sync",
-    "taxonomy": "taxonomy:taxonomy",
-    "coverage": "coverage:coverage",
-    "funnel": "funnel:funnel",
-    "paths": "paths:paths",
-    "discover": "paths:discover",
-    "attribution": "attribution:attribution",
-    "channels": "channels:channels",
-    "segment": "segment:segment",
-    "export": "export:export",
-    "report": "report:report",
-    "runs": "runs:runs",
-    "sql": "sql:sql",
-    "doctor": "doctor:doctor",
-    "demo": "demo:demo",
+# Commands in the order of the work: the module and attribute that hold each, and what it does. `--help` loads none.
+# Those without a place answer questions, and are made from the catalogue.
+COMMANDS: dict[str, tuple[str | None, str]] = {
+    "init": ("init:init", "Write a commented configuration for a folder of shards."),
+    "sync": ("sync:sync", "Read the export and stage the days that changed."),
+    "taxonomy": ("taxonomy:taxonomy", "Show or check the micro-conversion taxonomy."),
+    **{name: (None, next(iter(lines.values())).answers) for name, lines in catalogue.by_command().items()},
+    "export": ("export:export", "Write a segment's audience to a destination."),
+    "report": ("report:report", "Write the report, one self-contained HTML page."),
+    "runs": ("runs:runs", "Look at what each sync did."),
+    "sql": ("sql:sql", "Print the SQL of a template, or what it would cost."),
+    "doctor": ("doctor:doctor", "Check all that a sync needs, and say what to do."),
+    "demo": ("demo:demo", "Write a demo export and run the whole pipeline on it."),
 }
 
 
@@ -50,9 +46,19 @@ class _Commands(click.Group):
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:  # noqa: ARG002 - Click's signature
         if name not in COMMANDS:
             return None
-        module, _, attribute = COMMANDS[name].partition(":")
-        command: click.Command = getattr(importlib.import_module(f"microconv.cli.{module}"), attribute)
-        return command
+        place, _ = COMMANDS[name]
+        if place is None:
+            from microconv.cli.questions import command
+
+            return command(name)
+        module, _, attribute = place.partition(":")
+        found: click.Command = getattr(importlib.import_module(f"microconv.cli.{module}"), attribute)
+        return found
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - Click's signature
+        """Write what each command does, from the table."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, does) for name, (_, does) in COMMANDS.items()])
 
     def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - Click's signature
         """Run the command; what stops it is said in the log format asked for."""
@@ -103,7 +109,7 @@ def cli(ctx: click.Context, config: Path | None, log_format: str) -> None:
     Exit codes: 0 done, 1 findings, 2 usage or configuration, 3 source or engine, 4 destination,
     5 another run holds the lock, 130 interrupted.
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    ctx.obj = Context(config_path=config, log_format=log_format, environ=dict(os.environ))
+    ctx.obj = CommandContext(config_path=config, log_format=log_format, environ=dict(os.environ))
 
 
 def main() -> None:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Context:
+class CommandContext:
     """The options of the root command; `config` and `project` are read when a command asks for them."""
 
     config_path: Path | None
@@ -22,9 +22,10 @@ class Context:
 
     def config(self) -> Config:
         """Load the configuration; ConfigError says what is wrong and where it was looked for."""
+        from microconv.catalogue import destination_settings
         from microconv.config.load import load_config
 
-        return load_config(self.config_path, self.environ)
+        return load_config(self.config_path, self.environ, destination_settings)
 
     def project(self) -> Project:
         """Open the project: configuration, taxonomy and engine. Use it as a context manager."""

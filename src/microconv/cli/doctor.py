@@ -5,20 +5,21 @@ from __future__ import annotations
 import click
 
 from microconv.cli import output
-from microconv.cli.context import Context
+from microconv.cli.context import CommandContext
 from microconv.errors import FindingsError
+from microconv.wording import NOTHING, Heading, Sheet
 
-_SIGNS = {"ok": "ok", "warning": "WARNING", "failure": "FAILURE", "skipped": "–"}  # noqa: RUF001 - a dash for people
+_SIGNS = {"error": "ERROR", "warning": "WARNING", "note": "note", "ok": "ok", "not_tested": NOTHING}
 
 
 @click.command("doctor", short_help="Check all that a sync needs, and say what to do.")
 @output.format_option
 @click.pass_obj
-def doctor(context: Context, *, output_format: str) -> None:
+def doctor(context: CommandContext, *, output_format: str) -> None:
     """Check configuration, access, data, database and runs, and say what to do about each finding.
 
-    Nothing is written and nothing is billed: permissions are checked by dry runs. The exit code is 1 when a check
-    failed; warnings leave it at 0.
+    Nothing is written and nothing is billed: permissions are checked by dry runs. The exit code is 1 when a check finds
+    an error, and 0 with warnings alone.
 
     \b
     Examples:
@@ -28,23 +29,23 @@ def doctor(context: Context, *, output_format: str) -> None:
     from microconv.doctor import diagnose
 
     findings = diagnose(context.config)
-    failed = [finding.check for finding in findings if finding.status == "failure"]
+    failed = [finding.check for finding in findings if finding.severity == "error"]
     output.emit(
         output_format,
         document={"healthy": not failed, "checks": [finding.document() for finding in findings]},
-        tables=lambda: [
-            output.table(
+        shown=lambda: [
+            Sheet(
                 "",
-                [("check", "left"), ("", "left"), ("found, and what to do", "left")],
-                [
-                    [finding.check, _SIGNS[finding.status], f"{finding.found}\n{finding.hint}".strip()]
+                (Heading("check"), Heading(""), Heading("found, and what to do")),
+                tuple(
+                    (finding.check, _SIGNS[finding.severity], f"{finding.message}\n{finding.remedy}".strip())
                     for finding in findings
-                ],
+                ),
             )
         ],
     )
     if failed:
         raise FindingsError(
             f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}.",
-            hint="Do what the findings say, from the first on: the later ones may follow from it.",
+            hint="Do what the findings say, from the first one on: later ones may follow from it.",
         )

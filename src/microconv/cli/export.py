@@ -2,29 +2,28 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import click
 
 from microconv.cli import output
-from microconv.cli.context import Context
-from microconv.cli.segment import as_of_option, moment
+from microconv.cli.context import CommandContext
+from microconv.cli.moment import moment
 from microconv.errors import UsageError
-
-if TYPE_CHECKING:
-    from microconv.activation.destinations.file import ExportResult
 
 
 @click.command("export", short_help="Write a segment's audience to a destination.")
 @click.argument("segment")
 @click.option("--to", "destination", metavar="NAME", help="Destination; needed when the configuration has several.")
-@as_of_option
+@click.option(
+    "--as-of",
+    metavar="TIMESTAMP",
+    help="Moment to build the segment for, ISO 8601, UTC unless it says otherwise; default: the latest event.",
+)
 @click.option("--dry-run", is_flag=True, help="Say what would be written and check the guards, but write nothing.")
 @click.option("--allow-shrink", is_flag=True, help="Write even if the audience is empty or much smaller than before.")
 @output.format_option
 @click.pass_obj
 def export(
-    context: Context,
+    context: CommandContext,
     *,
     segment: str,
     destination: str | None,
@@ -43,7 +42,7 @@ def export(
       microconv export cart_abandoners --to google_ads
       microconv export cart_abandoners --to google_ads --dry-run --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    asked = moment(as_of)
+    asked = moment(as_of) if as_of else None
     with context.project() as project:
         if destination is None:
             names = [each.name for each in project.config.destinations]
@@ -57,16 +56,4 @@ def export(
     log = output.Log(context.log_format)
     for warning in result.warnings:
         log.warning(warning, segment=segment, destination=destination)
-    output.emit(
-        output_format,
-        document={**result.document(), "dry_run": dry_run},
-        tables=lambda: [sentence(result, dry_run=dry_run)],
-    )
-
-
-def sentence(result: ExportResult, *, dry_run: bool = False) -> str:
-    """Say what was written and why the others were not."""
-    verb = "would be written" if dry_run else "written"
-    reasons = ", ".join(f"{reason} {count:,}" for reason, count in result.excluded.items())
-    left_out = f"; left out: {reasons}" if reasons else ""
-    return f"{result.segment}: {result.written:,} of {result.members:,} members {verb} to {result.path}{left_out}."
+    output.emit(output_format, document=result.document(), shown=result.sheets)

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from microconv.cli import output
-from microconv.cli.context import Context
+from microconv.cli.context import CommandContext
 from microconv.config.starter import STARTERS
 from microconv.errors import UsageError
 
@@ -22,10 +22,10 @@ from microconv.errors import UsageError
     metavar="FOLDER",
     help="Folder of the export: files named events_YYYYMMDD.parquet, .ndjson or .ndjson.gz.",
 )
-@click.option("--property", "property_id", help="Label of the GA4 property, for instance its number.")
+@click.option("--property", "property_id", help="Label of the GA4 property, such as its number.")
 @click.option("--timezone", help="Reporting time zone of the property, such as Europe/Berlin.")
-@click.option("--name", help="Name that reports carry; default: the label of the property.")
-@click.option("--currency", help="ISO code; default: USD.")
+@click.option("--name", help="Name for reports; default: the label of the property.")
+@click.option("--currency", help="Currency of values, an ISO 4217 code such as EUR; default: USD.")
 @click.option("--preset", type=click.Choice(list(STARTERS)), help="Kind of business; default: ecommerce.")
 @click.option(
     "--output",
@@ -39,7 +39,7 @@ from microconv.errors import UsageError
 @output.format_option
 @click.pass_obj
 def init(
-    context: Context,
+    context: CommandContext,
     *,
     exports: Path | None,
     property_id: str | None,
@@ -53,7 +53,7 @@ def init(
 ) -> None:
     """Write a commented configuration for a folder of shards.
 
-    On a terminal, what no flag gives is asked for. Elsewhere --exports, --property and --timezone are required.
+    On a terminal, whatever no option gives is asked for. Elsewhere --exports, --property and --timezone are required.
 
     \b
     Examples:
@@ -62,6 +62,7 @@ def init(
       microconv init --exports exports --property app --timezone UTC --preset saas --output saas.toml
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
     # pydantic and pyarrow are loaded by these; `microconv --help` must not wait for them.
+    from microconv.catalogue import destination_settings
     from microconv.config.load import load_config
     from microconv.config.starter import Answers, check_writable, render_config, write_config
     from microconv.config.values import check_currency, check_label, check_timezone
@@ -72,7 +73,7 @@ def init(
     if missing and not sys.stdin.isatty():
         raise UsageError(
             f"Required and not given: {', '.join(missing)}; there is no terminal to ask on.",
-            hint="Give them as flags; `microconv init --help` has examples.",
+            hint="Give them as options; `microconv init --help` has examples.",
         )
     check_writable(target, force=force)
     folder = Path(
@@ -92,11 +93,11 @@ def init(
     )
     write_config(render_config(answers, export.folder, Path(export.pattern).name, target.parent), target, force=force)
     # What was written is read back: a configuration that does not load would be found by the next command only.
-    config = load_config(target, {})
+    config = load_config(target, {}, destination_settings)
     output.emit(
         output_format,
         document={"config": str(config.file), "preset": answers.preset, "exports": export.document()},
-        tables=lambda: [f"Wrote {target}. Next: microconv -c {shlex.quote(str(target))} sync"],
+        shown=lambda: [f"Wrote {target}. Next: microconv -c {shlex.quote(str(target))} sync"],
     )
 
 

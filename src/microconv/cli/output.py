@@ -5,28 +5,45 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
 from microconv.errors import EngineError
+from microconv.wording import Bar, Sheet, Verbatim
 
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from microconv.result import Result
+
 FORMATS = ("table", "json")
 
-NOTHING = "–"  # noqa: RUF001 - a dash for people
-"""What is written where there is no figure."""
+_BAR_WIDTH = 50
 
 
-class Verbatim(str):
-    """Text that is copied, such as SQL: on a narrow terminal too, its lines stay whole."""
+@dataclass(frozen=True)
+class Chart:
+    """Bars, one a line."""
 
-    __slots__ = ()
+    bars: Sequence[Bar]
+
+
+Shown = Sheet | Chart | str
+"""What commands show to people."""
+
+
+ANSWER_FORMAT: dict[str, Any] = {
+    "type": click.Choice((*FORMATS, "csv")),
+    "default": "table",
+    "show_default": True,
+    "help": "Tables for people, one JSON document for machines, or the rows as CSV.",
+}
+"""How `--format` is asked for where there are rows."""
 
 
 def format_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -37,19 +54,38 @@ def format_option(command: Callable[..., None]) -> Callable[..., None]:
         type=click.Choice(FORMATS),
         default="table",
         show_default=True,
-        help="Tables for people, one JSON document for machines.",
+        help="Tables for people, or one JSON document for machines.",
     )(command)
 
 
-def emit(output_format: str, *, document: Mapping[str, Any], tables: Callable[[], Sequence[Table | str]]) -> None:
-    """Write a result on stdout: the document as JSON, or the tables (and sentences) made only when they are shown.
+def answer(result: Result, output_format: str, *, with_chart: bool = False) -> None:
+    """Write a result on stdout: as CSV, as JSON, or as people read it.
+
+    Raises:
+        EngineError: stdout takes no more, usually because its disk is full.
+    """
+    if output_format == "csv":
+        write(result.csv())
+        return
+    charts = [Chart(result.bars())] if with_chart else []
+    emit(output_format, document=result.document(), shown=lambda: [*shown(result), *charts])
+
+
+def shown(result: Result) -> list[Shown]:
+    """Return what people read of a result: tables, the sentence, and what the figures rest on."""
+    rests_on = "\n".join(f"* {each}" for each in result.assumptions)
+    return [*result.sheets(), *([result.sentence] if result.sentence else []), *([rests_on] if rests_on else [])]
+
+
+def emit(output_format: str, *, document: Mapping[str, Any], shown: Callable[[], Iterable[Shown]]) -> None:
+    """Write a result on stdout: the document as JSON, or tables and sentences, made only when they are shown.
 
     Raises:
         EngineError: stdout takes no more, usually because its disk is full.
     """
     with _writing():
         # JSON in ASCII, with escapes: whole in every encoding.
-        click.echo(json.dumps(document, allow_nan=False) if output_format == "json" else _render(tables()))
+        click.echo(json.dumps(document, allow_nan=False) if output_format == "json" else _render(shown()))
 
 
 def write(text: str) -> None:
@@ -76,8 +112,8 @@ def _writing() -> Iterator[None]:
         ) from error
 
 
-def _render(items: Sequence[Table | str]) -> str:
-    from rich.console import Console
+def _render(items: Iterable[Shown]) -> str:
+    from rich.console import Console  # takes a tenth of a second
 
     # Piped output keeps its full width: a table cut at 80 columns would lose numbers.
     console = Console(
@@ -88,40 +124,48 @@ def _render(items: Sequence[Table | str]) -> str:
     )
     with console.capture() as captured:
         for item in items:
-            console.print(item, markup=False, soft_wrap=isinstance(item, Verbatim) or None)
+            drawn = _table(item) if isinstance(item, Sheet) else _chart(item) if isinstance(item, Chart) else item
+            console.print(drawn, markup=False, soft_wrap=isinstance(item, Verbatim) or None)
     return captured.get().removesuffix("\n")
 
 
-def table(title: str, columns: Sequence[tuple[str, str]], rows: Sequence[Sequence[str]]) -> Table:
-    """Make a table; a column is a heading and `left` or `right`."""
+def _table(sheet: Sheet) -> Table:
     from rich import box
     from rich.table import Table
     from rich.text import Text
 
-    made = Table(title=Text(title), title_justify="left", box=box.SIMPLE_HEAD)
-    for heading, justify in columns:
-        made.add_column(heading, justify="right" if justify == "right" else "left", overflow="fold")
-    for row in rows:
+    made = Table(title=Text(sheet.title), title_justify="left", box=box.SIMPLE_HEAD)
+    for heading in sheet.headings:
+        made.add_column(
+            heading.label,
+            justify="right" if heading.is_number else "left",
+            overflow="fold",
+            no_wrap=heading.is_whole,
+        )
+    for row in sheet.cells():
+        made.add_row(*(Text(cell) for cell in row))
+    made.add_section()
+    for row in sheet.foot_cells():
         made.add_row(*(Text(cell) for cell in row))
     return made
 
 
-def percent(share: float | None) -> str:
-    """Write a share (0 to 1)."""
-    return NOTHING if share is None else f"{share:.1%}"
+def _chart(chart: Chart) -> Table:
+    """Draw one bar a line, the longest as wide as the chart."""
+    from rich import box
+    from rich.bar import Bar as Drawn
+    from rich.table import Table
+    from rich.text import Text
 
-
-def duration(seconds: float) -> str:
-    """Write a length of time with its two largest units: `2 d 4 h`, `5 min 37 s`, `6.4 s`."""
-    if seconds < 60:  # noqa: PLR2004 - a minute
-        return f"{seconds:.1f} s" if seconds % 1 else f"{seconds:.0f} s"
-    units = (("d", 86_400), ("h", 3_600), ("min", 60), ("s", 1))
-    left, parts = round(seconds), []
-    for name, size in units:
-        count, left = divmod(left, size)
-        parts.append(f"{count} {name}" if count else "")
-    first = next(index for index, part in enumerate(parts) if part)
-    return " ".join(part for part in parts[first : first + 2] if part)
+    longest = max((bar.value for bar in chart.bars), default=0)
+    made = Table(box=box.SIMPLE, show_header=False)
+    made.add_column(overflow="fold")
+    made.add_column(width=_BAR_WIDTH)
+    made.add_column(justify="right", no_wrap=True)
+    for bar in chart.bars:
+        drawn = Drawn(longest, 0, bar.value, width=_BAR_WIDTH) if longest > 0 else ""
+        made.add_row(Text(bar.label), drawn, Text(bar.note))
+    return made
 
 
 class Show(Protocol):

@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from microconv.cli import output
-from microconv.cli.context import Context
+from microconv.cli.context import CommandContext
 
 
 @click.command("report", short_help="Write the report, one self-contained HTML page.")
@@ -21,27 +21,28 @@ from microconv.cli.context import Context
 )
 @output.format_option
 @click.pass_obj
-def report(context: Context, *, path: Path, output_format: str) -> None:
-    """Write the report: what needs attention, funnels, attribution, coverage and sessions by channel.
+def report(context: CommandContext, *, path: Path, output_format: str) -> None:
+    """Write the report: what needs attention, then the answer to every question that the configuration asks by itself.
 
-    The page needs no network and reads well on a phone.
+    Funnels, attribution, coverage by day and sessions by channel have charts. The page needs no network, and reads
+    well on a phone.
 
     \b
     Examples:
       microconv report
       microconv report --output reports/march.html --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    from microconv.report import findings, write_report
+    from microconv.report import attention, write_report
 
     with context.project() as project:
         data = project.report_data()
     written = write_report(data, path)
-    found = findings(data)
+    found = attention(data)
     output.emit(
         output_format,
-        document={
-            "path": str(written),
-            "findings": [{"kind": each.kind, "severity": each.severity, "text": each.text} for each in found],
-        },
-        tables=lambda: [f"Report written to {written}.", *(f"{each.severity}: {each.text}" for each in found)],
+        document={"path": str(written), "findings": [each.document() for each in found]},
+        shown=lambda: [
+            f"Report written to {written}.",
+            *(f"{each.severity}: {each.message} {each.remedy}".rstrip() for each in found),
+        ],
     )

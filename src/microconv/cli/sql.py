@@ -4,23 +4,36 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from microconv.cli import output
-from microconv.cli.context import Context
+from microconv.cli.context import CommandContext
 from microconv.errors import UsageError
-from microconv.wording import amount, human_bytes, money
+from microconv.wording import Heading, Sheet, Verbatim, dollars_for_bytes, human_bytes, price_of_bytes
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from microconv.queries.templates import Query
-    from microconv.questions import Question
 
 DIALECTS = ("googlesql", "duckdb")
+
+
+@dataclass(frozen=True)
+class _Asked:
+    """A query as this configuration makes it; `about` is the part of the configuration that it is for, if any."""
+
+    about: str | None
+    query: Query
+
+    @property
+    def needs_sync(self) -> bool:
+        """Whether it reads relations that are there only while a sync runs, so that it cannot be asked by itself."""
+        from microconv.staging.batch_queries import OF_A_BATCH
+
+        return bool(self.query.reads & OF_A_BATCH)
 
 
 @click.command("sql", short_help="Print the SQL of a template, or what it would cost.")
@@ -30,16 +43,17 @@ DIALECTS = ("googlesql", "duckdb")
     type=click.Choice(DIALECTS),
     default="googlesql",
     show_default=True,
-    help="The text of the template, or its translation for DuckDB.",
+    help="Print the query as it is, or translated for DuckDB.",
 )
-@click.option("--estimate", is_flag=True, help="Print the bytes and the money each query would cost at most.")
+@click.option("--estimate", is_flag=True, help="Print how much each query would read and cost at most.")
 @output.format_option
 @click.pass_obj
-def sql(context: Context, *, name: str | None, dialect: str, estimate: bool, output_format: str) -> None:
+def sql(context: CommandContext, *, name: str | None, dialect: str, estimate: bool, output_format: str) -> None:
     """List the templates, or print the queries that the configuration makes of the template NAME.
 
-    Values are parameters and stand in comments. Days and moments that are known only when a query runs are examples.
-    --estimate asks BigQuery for a dry run, which is free. It gives a bound: clustered tables are often billed for less.
+    Values are query parameters, and are shown in comments. Days and moments that are known only when a query runs are
+    shown as examples. --estimate asks BigQuery for a dry run, which is free. The answer is an upper bound: queries of
+    clustered tables are often billed for less.
 
     \b
     Examples:
@@ -54,12 +68,12 @@ def sql(context: Context, *, name: str | None, dialect: str, estimate: bool, out
         _list(output_format)
         return
     with context.project() as project:
-        asked = project.questions(name)
+        asked = [_Asked(about, query) for about, query in project.queries(name)]
         is_billed = project.config.engine.kind == "bigquery"
         sizes = [project.estimate_query(each.query) if estimate and not each.needs_sync else None for each in asked]
         price = project.config.engine.price_per_tib
     estimates = [
-        {"bytes": size or 0, "cost": amount(size or 0, price)} if estimate and not each.needs_sync else None
+        {"bytes": size or 0, "cost": price_of_bytes(size or 0, price)} if estimate and not each.needs_sync else None
         for each, size in zip(asked, sizes, strict=True)
     ]
     document = {
@@ -71,16 +85,16 @@ def sql(context: Context, *, name: str | None, dialect: str, estimate: bool, out
         ],
     }
 
-    def tables() -> list[Table | str]:
+    def shown() -> list[Sheet | str]:
         if not asked:
             return [f"The configuration makes no query of {name}."]
         if not estimate:
-            return [output.Verbatim("\n\n".join(_text(name, each, dialect) for each in asked))]
+            return [Verbatim("\n\n".join(_text(name, each, dialect) for each in asked))]
         if not is_billed:
             return ["Nothing is billed: the engine is DuckDB, on this machine."]
         return [_estimates(name, asked, sizes, price)]
 
-    output.emit(output_format, document=document, tables=tables)
+    output.emit(output_format, document=document, shown=shown)
 
 
 def _list(output_format: str) -> None:
@@ -100,11 +114,11 @@ def _list(output_format: str) -> None:
                 for each in found
             ]
         },
-        tables=lambda: [
-            output.table(
+        shown=lambda: [
+            Sheet(
                 "Templates",
-                [("name", "left"), ("what its rows are", "left")],
-                [[each.name, f"{each.description.partition('. ')[0].removesuffix('.')}."] for each in found],
+                (Heading("name", is_whole=True), Heading("what its rows are")),
+                tuple((each.name, f"{each.description.partition('. ')[0].removesuffix('.')}.") for each in found),
             )
         ],
     )
@@ -119,29 +133,29 @@ def _translated(query: Query, dialect: str) -> str:
     return to_duckdb(query.duckdb_form or query.sql, params, pretty=True) + "\n"
 
 
-def _document(question: Question, dialect: str) -> dict[str, Any]:
-    query = question.query
+def _document(asked: _Asked, dialect: str) -> dict[str, Any]:
+    query = asked.query
     return {
-        "about": question.about,
+        "about": asked.about,
         "sql": _translated(query, dialect),
         "params": [
             {"name": name, "type": kind, "value": json.loads(_value(value))}
             for name, (kind, value) in query.params.items()
         ],
-        "needs_sync": question.needs_sync,
+        "needs_sync": asked.needs_sync,
     }
 
 
-def _text(name: str, question: Question, dialect: str) -> str:
+def _text(name: str, asked: _Asked, dialect: str) -> str:
     mark = "@" if dialect == "googlesql" else "$"
-    return "\n".join(_comments(name, question, mark)) + "\n" + _translated(question.query, dialect).rstrip()
+    return "\n".join(_comments(name, asked, mark)) + "\n" + _translated(asked.query, dialect).rstrip()
 
 
-def _comments(name: str, question: Question, mark: str) -> Iterator[str]:
-    yield f"-- {name}, {question.about}" if question.about else f"-- {name}"
-    if question.needs_sync:
-        yield "-- It reads tables that are there only while a sync runs."
-    for param, (kind, value) in question.query.params.items():
+def _comments(name: str, asked: _Asked, mark: str) -> Iterator[str]:
+    yield f"-- {name}, {asked.about}" if asked.about else f"-- {name}"
+    if asked.needs_sync:
+        yield "-- It reads tables that exist only while a sync runs."
+    for param, (kind, value) in asked.query.params.items():
         yield f"-- {mark}{param} {kind} = {_value(value)}"
 
 
@@ -155,14 +169,14 @@ def _iso(value: object) -> str:
     return value.isoformat() if isinstance(value, date) else str(value)
 
 
-def _estimates(name: str, asked: Sequence[Question], sizes: Sequence[int | None], price: float) -> Table:
-    return output.table(
+def _estimates(name: str, asked: Sequence[_Asked], sizes: Sequence[int | None], price: float) -> Sheet:
+    return Sheet(
         f"What {name} would cost at most",
-        [("query", "left"), ("bytes", "right"), ("cost", "right")],
-        [
-            [each.about or name, human_bytes(size), money(size, price)]
+        (Heading("query"), Heading("bytes", str), Heading("cost", str)),
+        tuple(
+            (each.about or name, human_bytes(size), dollars_for_bytes(size, price))
             if size is not None
-            else [each.about or name, "only within a sync", "see `microconv sync --dry-run`"]
+            else (each.about or name, "only as part of a sync", "see `microconv sync --dry-run`")
             for each, size in zip(asked, sizes, strict=True)
-        ],
+        ),
     )

@@ -8,30 +8,28 @@ from typing import TYPE_CHECKING
 import click
 
 from microconv.cli import output
-from microconv.cli.context import Context
+from microconv.cli.context import CommandContext
 from microconv.errors import UsageError
-from microconv.wording import amount, human_bytes, money
+from microconv.wording import Heading, Sheet, count, dollars_for_bytes, elapsed, human_bytes, price_of_bytes
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from microconv.project import Project
-    from microconv.staging import Estimate, Plan, Scope, SyncResult
+    from microconv.staging import Estimate, Scope, SyncPlan, SyncResult
 
 _DAY = click.DateTime(["%Y-%m-%d"])
 
 
 @click.command("sync", short_help="Read the export and stage the days that changed.")
-@click.option("--since", type=_DAY, metavar="DATE", help="First day to look at (YYYY-MM-DD).")
-@click.option("--until", type=_DAY, metavar="DATE", help="Last day to look at (YYYY-MM-DD).")
+@click.option("--since", type=_DAY, metavar="DAY", help="First day to look at (YYYY-MM-DD).")
+@click.option("--until", type=_DAY, metavar="DAY", help="Last day to look at (YYYY-MM-DD).")
 @click.option("--full-refresh", is_flag=True, help="Stage every day again, whether it changed or not.")
-@click.option("--newest-first", is_flag=True, help="Begin with the latest day: for long back-fills.")
-@click.option("--plan", "only_plan", is_flag=True, help="Say what would be done to each day and why; do nothing.")
-@click.option("--dry-run", is_flag=True, help="Say what BigQuery would bill, step by step; do nothing.")
+@click.option("--newest-first", is_flag=True, help="Begin with the latest day: useful for long back-fills.")
+@click.option("--plan", "only_plan", is_flag=True, help="Show which days would be staged and why; change nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what BigQuery would bill, step by step; run nothing.")
 @output.format_option
 @click.pass_obj
 def sync(
-    context: Context,
+    context: CommandContext,
     *,
     since: datetime | None,
     until: datetime | None,
@@ -43,9 +41,10 @@ def sync(
 ) -> None:
     """Read the export and stage the days that changed.
 
-    A day is staged when its shard is new, changed or replaced (daily after intraday), or taxonomy or properties did.
-    Sessions that touch such a day are rebuilt whole. A damaged shard stops its own day only; the exit code is then 3.
-    Interrupted or killed, the next run stages the rest. `rows` are what the tables hold afterwards.
+    A day is staged when its shard is new, has changed or was replaced (intraday by daily), and again when the taxonomy
+    or the properties to stage have changed. Sessions that touch such a day are rebuilt as a whole. A damaged shard
+    stops only its own day; the exit code is then 3. After an interruption the next run stages the rest. In JSON, `rows`
+    is what the tables hold afterwards.
 
     \b
     Examples:
@@ -55,22 +54,24 @@ def sync(
       microconv sync --newest-first
       microconv -c shop.toml --log-format json sync --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    if since and until and since > until:
-        raise UsageError("--since is after --until.", hint="Swap them, or leave one out.")
     if only_plan and dry_run:
-        raise UsageError("--plan and --dry-run exclude each other.", hint="Ask for one at a time.")
+        raise UsageError("--plan and --dry-run cannot be combined.", hint="Ask for one at a time.")
+    from microconv.question import section_of
     from microconv.staging import Scope
 
-    scope = Scope(
-        since=since.date() if since else None,
-        until=until.date() if until else None,
-        full_refresh=full_refresh,
-        newest_first=newest_first,
+    scope = section_of(
+        Scope,
+        {
+            "since": since.date() if since else None,
+            "until": until.date() if until else None,
+            "full_refresh": full_refresh,
+            "newest_first": newest_first,
+        },
     )
     with context.project() as project:
         if only_plan:
             planned = project.plan(scope)
-            output.emit(output_format, document=planned.document(), tables=lambda: _plan(planned))
+            output.emit(output_format, document=planned.document(), shown=lambda: _plan(planned))
         elif dry_run:
             estimated = project.estimate(scope)
             settings = project.config.engine
@@ -78,13 +79,13 @@ def sync(
             output.emit(
                 output_format,
                 document=_estimate_document(estimated, price),
-                tables=lambda: _estimate(estimated, price),
+                shown=lambda: _estimate(estimated, price),
             )
         else:
             _sync(context, project, scope, output_format)
 
 
-def _sync(context: Context, project: Project, scope: Scope, output_format: str) -> None:
+def _sync(context: CommandContext, project: Project, scope: Scope, output_format: str) -> None:
     log = output.Log(context.log_format)
     with log.progress("Staging") as show:
         result = project.sync(
@@ -94,7 +95,7 @@ def _sync(context: Context, project: Project, scope: Scope, output_format: str) 
         )
     for warning in result.warnings:
         log.warning(warning, run_id=result.run_id)
-    output.emit(output_format, document=result.document(), tables=lambda: [summary(result)])
+    output.emit(output_format, document=result.document(), shown=lambda: [summary(result)])
 
 
 def summary(result: SyncResult) -> str:
@@ -102,51 +103,55 @@ def summary(result: SyncResult) -> str:
     shards, rows = result.shards, result.rows
     billed = f"\nBilled by BigQuery: {human_bytes(result.bytes_billed)}." if result.bytes_billed else ""
     return (
-        f"{shards['staged']} of {shards['seen']} days staged, {shards['skipped']} unchanged ({result.seconds:.1f} s).\n"
-        f"Staged in all: {rows['mc_events']:,} events, {rows['mc_sessions']:,} sessions, "
-        f"{rows['mc_micro_conversions']:,} micro-conversions.\n"
-        f"Exact duplicates left out: {result.duplicates_removed:,}.{billed}"
+        f"{shards['staged']} of {shards['seen']} days staged, {shards['skipped']} unchanged "
+        f"({elapsed(result.seconds)}).\n"
+        f"Staged in all: {count(rows['mc_events'])} events, {count(rows['mc_sessions'])} sessions, "
+        f"{count(rows['mc_micro_conversions'])} micro-conversions.\n"
+        f"Exact duplicates left out: {count(result.duplicates_removed)}.{billed}"
     )
 
 
-def _plan(planned: Plan) -> list[Table | str]:
+def _plan(planned: SyncPlan) -> list[Sheet | str]:
     from microconv.staging import REASONS
 
     days = [
-        (shard.property_id, shard.day.isoformat(), shard.name, human_bytes(shard.bytes), REASONS[day.reason])
+        (shard.property_id, shard.day, shard.name, shard.bytes, REASONS[day.reason])
         for day in planned.days
         for shard in (day.shard,)
     ]
     kept = [
-        (kept.property_id, kept.day.isoformat(), kept.shard, "", "its shard is gone: stays as it is")
+        (kept.property_id, kept.day, kept.shard, None, "its shard is gone: the day stays as it is")
         for kept in planned.kept
     ]
-    columns = (("Property", "left"), ("Day", "left"), ("Shard", "left"), ("Size", "right"), ("Why", "left"))
+    headings = (
+        *(Heading("Property"), Heading("Day"), Heading("Shard")),
+        *(Heading("Size", lambda size: "" if size is None else human_bytes(size)), Heading("Why")),
+    )
     sentence = (
         f"{len(days)} of {planned.seen} days would be staged, {planned.skipped} are up to date. Nothing was changed."
     )
-    return [*([output.table("Plan", columns, days + kept)] if days or kept else []), sentence]
+    return [*([Sheet("Plan", headings, (*days, *kept))] if days or kept else []), sentence]
 
 
 def _estimate_document(estimated: Estimate, price_per_tib: float) -> dict[str, object]:
     return {
         "bytes": estimated.bytes,
-        "cost": amount(estimated.bytes, price_per_tib),
+        "cost": price_of_bytes(estimated.bytes, price_per_tib),
         "steps": [
-            {"step": step.name, "bytes": step.bytes, "cost": amount(step.bytes, price_per_tib), "how": step.how}
+            {"step": step.name, "bytes": step.bytes, "cost": price_of_bytes(step.bytes, price_per_tib), "how": step.how}
             for step in estimated.steps
         ],
     }
 
 
-def _estimate(estimated: Estimate, price_per_tib: float) -> list[Table | str]:
+def _estimate(estimated: Estimate, price_per_tib: float) -> list[Sheet | str]:
     if not estimated.steps:
         return ["Nothing would be billed."]
-    rows = [
-        (step.name, human_bytes(step.bytes), money(step.bytes, price_per_tib), step.how) for step in estimated.steps
-    ]
-    columns = (("Step", "left"), ("Bytes", "right"), ("Cost", "right"), ("How", "left"))
-    total = (
-        f"In all about {human_bytes(estimated.bytes)}, {money(estimated.bytes, price_per_tib)}. Nothing was changed."
+    rows = tuple((step.name, step.bytes, step.bytes, step.how) for step in estimated.steps)
+    headings = (
+        *(Heading("Step"), Heading("Bytes", human_bytes)),
+        *(Heading("Cost", lambda size: dollars_for_bytes(size, price_per_tib)), Heading("How")),
     )
-    return [output.table("Cost of a sync", columns, rows), total]
+    cost = dollars_for_bytes(estimated.bytes, price_per_tib)
+    total = f"In all about {human_bytes(estimated.bytes)}, {cost}. Nothing was changed."
+    return [Sheet("Cost of a sync", headings, rows), total]

@@ -10,16 +10,15 @@ from typing import TYPE_CHECKING
 import click
 
 from microconv.cli import output
-from microconv.cli.context import Context
+from microconv.cli.context import CommandContext
 from microconv.errors import ConfigError, TaxonomyError
+from microconv.wording import Heading, Sheet
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from microconv.config.sections import TaxonomyConfig
     from microconv.taxonomy import MicroConversion, Taxonomy
 
-_PRESET_HELP = "ecommerce, saas, publisher, lead_generation, or none; default: the configuration's."
+_PRESET_HELP = "ecommerce, saas, publisher, lead_generation or none; default: the preset of the configuration."
 
 
 def _preset_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -35,10 +34,10 @@ def taxonomy() -> None:
 @_preset_option
 @output.format_option
 @click.pass_obj
-def show(context: Context, *, preset: str | None, output_format: str) -> None:
+def show(context: CommandContext, *, preset: str | None, output_format: str) -> None:
     """Print every entry of the taxonomy, in the order of the journey.
 
-    Without --preset it is the configuration's taxonomy, its file included; with it, the preset as it comes.
+    Without --preset this is the taxonomy of the configuration, including its file; with --preset, that preset alone.
 
     \b
     Examples:
@@ -54,7 +53,7 @@ def show(context: Context, *, preset: str | None, output_format: str) -> None:
         shown = load_taxonomy(preset=configured.preset, file=configured.file)
     else:
         shown = load_taxonomy(preset=preset, file=None)
-    output.emit(output_format, document=shown.document(), tables=lambda: [_summary(shown), _table(shown)])
+    output.emit(output_format, document=shown.document(), shown=lambda: [_summary(shown), _table(shown)])
 
 
 @taxonomy.command("validate", short_help="Check a taxonomy file, or the configuration's.")
@@ -62,11 +61,11 @@ def show(context: Context, *, preset: str | None, output_format: str) -> None:
 @_preset_option
 @output.format_option
 @click.pass_obj
-def validate(context: Context, *, file: Path | None, preset: str | None, output_format: str) -> None:
+def validate(context: CommandContext, *, file: Path | None, preset: str | None, output_format: str) -> None:
     """Check FILE, or the configuration's taxonomy file, and list every problem.
 
-    The file is checked laid over its preset: --preset, else the configuration's. "none" checks it on its own.
-    Exit code 0 when it is valid, 2 when it is not.
+    The file is checked together with the preset that it changes: --preset, or the one of the configuration. With
+    "none" it is checked alone. The exit code is 0 when it is valid, and 2 when it is not.
 
     \b
     Examples:
@@ -86,7 +85,7 @@ def validate(context: Context, *, file: Path | None, preset: str | None, output_
         output.emit(
             output_format,
             document={"valid": False, "problems": problems},
-            tables=lambda: [f"{checked}: {problem}" for problem in problems],
+            shown=lambda: [f"{checked}: {problem}" for problem in problems],
         )
         raise TaxonomyError(
             f"{checked} has {len(problems)} {'problem' if len(problems) == 1 else 'problems'}.",
@@ -102,21 +101,23 @@ def validate(context: Context, *, file: Path | None, preset: str | None, output_
         "micro_conversions": len(valid.entries),
         "macros": valid.macros,
     }
-    output.emit(output_format, document=document, tables=lambda: [f"{checked} is valid: {_summary(valid)}."])
+    output.emit(output_format, document=document, shown=lambda: [f"{checked} is valid: {_summary(valid)}."])
 
 
-def _configured(context: Context) -> TaxonomyConfig:
+def _configured(context: CommandContext) -> TaxonomyConfig:
     try:
         return context.config().taxonomy
     except ConfigError as error:
-        raise ConfigError(error.message, hint=f"{error.hint} Or do without: name a preset with --preset.") from error
+        raise ConfigError(
+            error.message, hint=f"{error.hint} Or name a preset with --preset: that needs no configuration."
+        ) from error
 
 
 def _summary(shown: Taxonomy) -> str:
     return f"{shown.name} {shown.version}, {len(shown.entries)} micro-conversions, macro: {', '.join(shown.macros)}"
 
 
-def _table(shown: Taxonomy) -> Table:
+def _table(shown: Taxonomy) -> Sheet:
     rows = []
     by_rank = sorted(shown.entries, key=lambda entry: shown.rank(entry.id))
     for stage, entries in groupby(by_rank, key=lambda entry: entry.stage):
@@ -124,12 +125,12 @@ def _table(shown: Taxonomy) -> Table:
         rows += [
             (str(shown.rank(entry.id)), entry.id, entry.kind, _value(entry), _counts_when(entry)) for entry in entries
         ]
-    headings = [("Rank", "right"), ("Micro-conversion", "left"), ("Kind", "left"), ("Value", "right")]
-    table = output.table("", [*headings, ("Counts when", "left")], rows)
     # In a narrow window ids stay whole, to be copied, and patterns break instead of being cut.
-    table.columns[1].no_wrap = True
-    table.columns[-1].overflow = "fold"
-    return table
+    headings = (
+        *(Heading("Rank", str), Heading("Micro-conversion", is_whole=True), Heading("Kind"), Heading("Value", str)),
+        Heading("Counts when"),
+    )
+    return Sheet("", headings, tuple(rows))
 
 
 def _value(entry: MicroConversion) -> str:

@@ -7,10 +7,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
-from pydantic import ValidationError
+from pydantic import BaseModel, ValidationError
 
-from microconv.config.problems import Override, explain, paragraph, split_overrides, tables
-from microconv.config.sections import Config, Sections
+from microconv.config.problems import KeyPath, Override, explain, paragraph, split_overrides, tables
+from microconv.config.sections import Config, DestinationConfig, Sections, SettingsOf, settings_model
 from microconv.errors import ConfigError, UsageError
 
 DEFAULT_FILE = "microconv.toml"
@@ -23,6 +23,7 @@ class _Named(Protocol):
 
 
 NamedT = TypeVar("NamedT", bound=_Named)
+SettingsT = TypeVar("SettingsT", bound=DestinationConfig)
 
 
 def find_named(items: Sequence[NamedT], name: str, what: str) -> NamedT:
@@ -36,7 +37,7 @@ def find_named(items: Sequence[NamedT], name: str, what: str) -> NamedT:
     )
 
 
-def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
+def load_config(path: Path | None, environ: Mapping[str, str], destinations: SettingsOf | None = None) -> Config:
     """Read the configuration.
 
     Without `path`, the file is the one `MICROCONV_CONFIG` names, else `microconv.toml` in the current folder. A
@@ -46,6 +47,8 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     Args:
         path: the file asked for, or None to look for it.
         environ: the environment, usually `os.environ`.
+        destinations: gives the settings of a kind of destination (`catalogue.destination_settings`), by which its keys
+            are read. Without it they are taken as they are, and read once the destination is used.
 
     Raises:
         ConfigError: the file is missing, unreadable or wrong, or an override is; the message lists every problem.
@@ -62,14 +65,47 @@ def load_config(path: Path | None, environ: Mapping[str, str]) -> Config:
     overrides, problems = split_overrides(environ, Sections, reserved=PATH_VARIABLE)
     merged = _overlay(document, overrides)
     try:
-        sections = Sections.model_validate(merged, context={"folder": file.parent})
+        sections = Sections.model_validate(merged, context={"folder": file.parent, "destinations": destinations})
     except ValidationError as error:
-        problems += explain(error.errors(), model=Sections, text=text, document=merged, overrides=overrides)
+        problems += explain(
+            error.errors(),
+            model=Sections,
+            text=text,
+            document=merged,
+            overrides=overrides,
+            parts=_destination_models(merged.get("destinations"), destinations),
+        )
     if problems:
         raise ConfigError(
             paragraph(path, problems), hint="Correct this, then run the command again; nothing was changed."
         )
     return Config(**dict(sections), file=file)
+
+
+def read_destination(entry: DestinationConfig, settings: type[SettingsT], file: Path) -> SettingsT:
+    """Return a destination with its own keys read, where loading the configuration did not.
+
+    Raises:
+        ConfigError: a key is missing or wrong.
+    """
+    if isinstance(entry, settings):
+        return entry
+    document = entry.model_dump()
+    try:
+        return settings.model_validate(document, context={"folder": file.parent})
+    except ValidationError as error:
+        problems = explain(error.errors(), model=settings, text="", document=document, overrides=())
+        raise ConfigError(
+            f'The destination "{entry.name}" in {file} cannot be used: {"; ".join(problems)}.',
+            hint="Correct it, then run the command again; nothing was changed.",
+        ) from None
+
+
+def _destination_models(entries: object, destinations: SettingsOf | None) -> dict[KeyPath, type[BaseModel]]:
+    """Return by which models the destinations were read, by their paths."""
+    if destinations is None or not isinstance(entries, list):
+        return {}
+    return {("destinations", index): settings_model(entry, destinations) for index, entry in enumerate(entries)}
 
 
 def _find(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, str]:

@@ -90,6 +90,8 @@ def split_overrides(
             problems.append(
                 f"the environment variable {variable} cannot be used: [[{section}]] is a list, set in the file only"
             )
+        elif section in sections and (now := _renamed(sections[section]).get(key)):
+            problems.append(f"the environment variable {variable} sets a key that has another name now: {now}")
         else:
             problems.append(
                 f"the environment variable {variable} sets no known key{nearest(variable, known, quoted=False)}"
@@ -155,6 +157,7 @@ def explain(
     text: str,
     document: Mapping[str, Any],
     overrides: Iterable[Override],
+    parts: Mapping[KeyPath, type[BaseModel]] | None = None,
 ) -> list[str]:
     """Put pydantic's errors into words, in the order of the file.
 
@@ -164,6 +167,7 @@ def explain(
         text: the file, to find lines.
         document: what was validated: the file with the overrides laid over it.
         overrides: which keys an environment variable set.
+        parts: the models of parts that were read by another one than `model` says, by their paths.
 
     Returns:
         One sentence per error, without its full stop.
@@ -177,7 +181,9 @@ def explain(
         setter = next((one for one in overrides if (one.section, one.key) == path[:2]), None)
         line = None if setter else _nearest_line(text, path)
         where = f"the environment variable {setter.variable}: " if setter else f"line {line}: " if line else ""
-        found.append((line or 0, where + _sentence(error, path, model, document, is_set=setter is not None)))
+        found.append(
+            (line or 0, where + _sentence(error, path, model, parts or {}, document, is_set=setter is not None))
+        )
     return [sentence for _, sentence in sorted(found, key=lambda one: one[0])]
 
 
@@ -194,13 +200,21 @@ def _nearest_line(text: str, path: KeyPath) -> int | None:
 
 
 def _sentence(
-    error: ErrorDetails, path: KeyPath, model: type[BaseModel], document: Mapping[str, Any], *, is_set: bool
+    error: ErrorDetails,
+    path: KeyPath,
+    model: type[BaseModel],
+    parts: Mapping[KeyPath, type[BaseModel]],
+    document: Mapping[str, Any],
+    *,
+    is_set: bool,
 ) -> str:
     key = _written(path)
     if error["type"] == "extra_forbidden":
-        inside = _model_of(model, path[:-1])
+        inside = _model_of(model, path[:-1], parts)
+        if now := _renamed(inside).get(str(path[-1])):
+            return f"{key} has another name now: {now}"
         return f"{key} is not a known key{nearest(str(path[-1]), inside.model_fields)}"
-    field = _field(model, path)
+    field = _field(model, path, parts)
     if error["type"] == "missing":
         meaning = f": {field.description}" if field and field.description else ""
         return f"{key} is required{meaning}{_elsewhere(model, path, field)}"
@@ -208,9 +222,16 @@ def _sentence(
     return f"{key}{value} {_fault(error, path, model)}{'' if is_set else _elsewhere(model, path, field)}"
 
 
+def _renamed(model: type[BaseModel]) -> Mapping[str, str]:
+    """Return the keys of a section that were called otherwise, and what stands for each now."""
+    return getattr(model, "renamed", {})
+
+
 _FAULTS = {
     "value_error": "{error}",
     "greater_than_equal": "must be at least {ge:g}",
+    "greater_than": "must be more than {gt:g}",
+    "less_than_equal": "must be at most {le:g}",
     "int_type": "must be a whole number",
     "float_type": "must be a number",
     "finite_number": "must be a finite number",
@@ -255,9 +276,11 @@ def _shown(value: object) -> str:
     return ""
 
 
-def _model_of(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
-    for part in path:
-        if isinstance(part, str):
+def _model_of(model: type[BaseModel], path: KeyPath, parts: Mapping[KeyPath, type[BaseModel]]) -> type[BaseModel]:
+    for length, part in enumerate(path, start=1):
+        if path[:length] in parts:
+            model = parts[path[:length]]
+        elif isinstance(part, str):
             annotation = model.model_fields[part].annotation
             model = next(
                 kind
@@ -267,10 +290,10 @@ def _model_of(model: type[BaseModel], path: KeyPath) -> type[BaseModel]:
     return model
 
 
-def _field(model: type[BaseModel], path: KeyPath) -> FieldInfo | None:
+def _field(model: type[BaseModel], path: KeyPath, parts: Mapping[KeyPath, type[BaseModel]]) -> FieldInfo | None:
     if not path or isinstance(path[-1], int):
         return None
-    return _model_of(model, path[:-1]).model_fields.get(path[-1])
+    return _model_of(model, path[:-1], parts).model_fields.get(path[-1])
 
 
 def _variable_of(model: type[BaseModel], path: KeyPath) -> str | None:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import date
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, cast
 
 from pydantic import (
     AfterValidator,
@@ -12,8 +13,11 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    ModelWrapValidatorHandler,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -42,6 +46,7 @@ from microconv.config.values import (
     unique,
     unique_names,
 )
+from microconv.errors import UsageError
 from microconv.queries.conditions import Comparison
 
 Count = Literal["actors", "attempts", "sessions"]
@@ -58,6 +63,30 @@ class Section(BaseModel):
     """A table of the configuration: frozen, without unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
+
+    renamed: ClassVar[Mapping[str, str]] = {}
+    """Keys that were called otherwise: what stands for each now."""
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Yield each micro-conversion id that the section names, with what names it (`funnel "checkout"`)."""
+        yield from ()
+
+
+class Period(Section):
+    """Days of the property, both ends included; None is open."""
+
+    since: date | None = Field(default=None, description="First day (YYYY-MM-DD).")
+    until: date | None = Field(default=None, description="Last day (YYYY-MM-DD).")
+
+    @model_validator(mode="after")
+    def _begins_before_it_ends(self) -> Self:
+        if self.since is not None and self.until is not None and self.until < self.since:
+            raise ItemError(f"is before since ({self.since}): swap the two days", ("until",))
+        return self
+
+    def holds(self, day: date) -> bool:
+        """Tell whether the period has this day."""
+        return (self.since or day) <= day <= (self.until or day)
 
 
 class PropertyCondition(Comparison):
@@ -113,14 +142,18 @@ class ExclusionConfig(_Occurrences):
 class FunnelConfig(Section):
     """`[[funnels]]`: the steps, how they may follow each other and within what time, and what is counted."""
 
+    renamed: ClassVar[Mapping[str, str]] = {"unit": "count"}
+
     name: FileStem = Field(description="the name used on the command line")
     steps: Annotated[tuple[StepConfig, ...], Field(min_length=2, description="micro-conversion ids, first step first")]
-    count: Count = "actors"
-    order: Order = "ordered"
-    entry: Entry = "closed"
-    window: Length = DEFAULT_WINDOW
-    step_window: Length | None = None
-    hold: Annotated[tuple[PropertyName, ...], BeforeValidator(as_list), AfterValidator(unique)] = ()
+    count: Count = Field(default="actors", description="what is counted")
+    order: Order = Field(default="ordered", description="how steps may follow each other")
+    entry: Entry = Field(default="closed", description="whether to begin at the first step, or at any")
+    window: Length = Field(default=DEFAULT_WINDOW, description="from the first step to the last, such as 7d")
+    step_window: Length | None = Field(default=None, description="from each step to the next, instead of window")
+    hold: Annotated[tuple[PropertyName, ...], BeforeValidator(as_list), AfterValidator(unique)] = Field(
+        default=(), description="what stays the same all the way"
+    )
     exclude: tuple[ExclusionConfig, ...] = ()
 
     @model_validator(mode="after")
@@ -156,6 +189,19 @@ class FunnelConfig(Section):
             if exclusion.between is not None:
                 raise ItemError("needs an order of steps; leave it out", ("exclude", index, "between"))
 
+    @model_serializer(mode="wrap")
+    def _without_unused_window(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out the window that step_window took the place of, so that what is written can be read again."""
+        document: dict[str, Any] = handler(self)
+        if self.step_window is not None:
+            document.pop("window", None)
+        return document
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Yield the ids of its steps and exclusions."""
+        for each in (*self.steps, *self.exclude):
+            yield from ((entry, f'funnel "{self.name}"') for entry in each.did)
+
     @property
     def whole_window(self) -> Duration | None:
         """The time from the first step to the last; None where each step has its own time."""
@@ -176,29 +222,41 @@ _Share = Annotated[float, Field(allow_inf_nan=False, strict=True)]
 
 
 class AttributionConfig(Section):
-    """`[attribution]`: the conversion to credit, the touchpoints, and the grid of windows (ascending) and models."""
+    """`[attribution]`: the goal to credit, the touchpoints, and the grid of windows (ascending) and models."""
 
-    conversion: EntryId = "purchase"
-    count: Literal["each", "actors", "sessions"] = "each"
-    touchpoint: Touchpoint = "channel_group"
-    micro_conversions: Annotated[tuple[EntryId, ...], AfterValidator(unique)] = ()
-    windows: Annotated[tuple[Length, ...], Field(min_length=1), AfterValidator(_sorted_windows)] = (
-        Duration.parse("1d"),
-        Duration.parse("7d"),
-        Duration.parse("30d"),
+    renamed: ClassVar[Mapping[str, str]] = {
+        "conversion": "goal",
+        "since": 'reset_after_conversion = true, where it was "last_conversion"',
+    }
+
+    goal: EntryId | None = Field(
+        default=None, description="the micro-conversion to credit; default: the first macro-conversion"
     )
-    since: Literal["window", "last_conversion"] = "window"
-    models: Annotated[tuple[Model, ...], Field(min_length=1), AfterValidator(unique)] = (
-        *RULE_MODELS,
-        "markov",
-        "shapley",
+    count: Literal["each", "actors", "sessions"] = Field(default="each", description="which conversions count")
+    touchpoint: Touchpoint = Field(default="channel_group", description="what earns credit")
+    micro_conversions: Annotated[tuple[EntryId, ...], AfterValidator(unique)] = Field(
+        default=(), description='with touchpoint = "micro_conversion": which ones; default: all but the goal'
     )
-    half_life: Length = Duration.parse("7d")
+    windows: Annotated[tuple[Length, ...], Field(min_length=1), AfterValidator(_sorted_windows)] = Field(
+        default=(Duration.parse("1d"), Duration.parse("7d"), Duration.parse("30d")),
+        description="a lookback window, such as 7d",
+    )
+    reset_after_conversion: Switch = Field(
+        default=False, description="what an earlier conversion had behind it does not count again"
+    )
+    models: Annotated[tuple[Model, ...], Field(min_length=1), AfterValidator(unique)] = Field(
+        default=(*RULE_MODELS, "markov", "shapley"), description="a model"
+    )
+    half_life: Length = Field(
+        default=Duration.parse("7d"), description="of time_decay: a touchpoint this much older earns half the credit"
+    )
     position_weights: Annotated[tuple[_Share, _Share, _Share], AfterValidator(_weights)] = (0.4, 0.2, 0.4)
-    path: Literal["unique", "exposure", "first"] = "unique"
-    markov_order: int = Field(default=1, ge=1, le=3, strict=True)
+    path: Literal["unique", "exposure", "first"] = Field(
+        default="unique", description="which touches of a path markov looks at"
+    )
+    markov_order: int = Field(default=1, ge=1, le=3, strict=True, description="how many touches back markov remembers")
     self_loops: Switch = True
-    shapley_game: Literal["conversions", "rate"] = "conversions"
+    shapley_game: Literal["conversions", "rate"] = Field(default="conversions", description="the game of shapley")
     spend_file: InFolder | None = None
     spend_table: TableName | None = None
 
@@ -209,6 +267,12 @@ class AttributionConfig(Section):
         if self.micro_conversions and self.touchpoint != "micro_conversion":
             raise ItemError('is a key of touchpoint = "micro_conversion"', ("micro_conversions",))
         return self
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Yield the goal and the touchpoints that are named."""
+        if self.goal is not None:
+            yield self.goal, "attribution.goal"
+        yield from ((entry, "attribution.micro_conversions") for entry in self.micro_conversions)
 
 
 Identifier = Literal["email", "phone", "user_id"]
@@ -310,6 +374,10 @@ class SegmentRule(Section):
     within: Length = Field(description='how far back to look, such as "14d"')
     not_did: EntryId | None = None
 
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Yield the ids of the rule."""
+        yield from ((entry, "a segment's rule") for entry in (self.did, self.not_did) if entry is not None)
+
     @model_validator(mode="after")
     def _can_hold(self) -> SegmentRule:
         if self.did == self.not_did:
@@ -326,14 +394,57 @@ class SegmentConfig(Section):
         tuple[Identifier, ...], BeforeValidator(as_list), Field(min_length=1), AfterValidator(unique)
     ] = ("email",)
 
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Yield the ids of the rule."""
+        yield from ((entry, f'segment "{self.name}"') for entry, _ in self.rule.named())
+
 
 class DestinationConfig(Section):
-    """`[[destinations]]`: where audiences go; `path` is a folder."""
+    """`[[destinations]]`: where audiences go. Further keys belong to the kind, whose settings are a subclass."""
+
+    model_config = ConfigDict(extra="allow")
 
     name: FileStem = Field(description="the name used on the command line")
-    kind: Literal["file"] = "file"
-    format: Literal["google_ads", "csv", "jsonl"] = Field(description='"google_ads", "csv" or "jsonl"')
-    path: InFolder = Path("exports")
+    kind: Label = "file"
+
+    def clash(self, other: DestinationConfig) -> str | None:  # noqa: ARG002 - others look at it
+        """Return why it cannot stand beside an earlier destination, if so."""
+        return None
+
+    @field_validator("kind", mode="after")
+    @classmethod
+    def _is_known(cls, kind: str, info: ValidationInfo) -> str:
+        settings_of: SettingsOf | None = (info.context or {}).get("destinations")
+        try:
+            if settings_of is not None:
+                settings_of(kind)
+        except UsageError as error:
+            message = error.message[:1].lower() + error.message[1:].removesuffix(".")
+            raise ValueError(f"cannot be used: {message}") from None
+        return kind
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _of_its_kind(cls, value: Any, handler: ModelWrapValidatorHandler[Self], info: ValidationInfo) -> Self:  # noqa: ANN401 - whatever the file holds
+        settings_of: SettingsOf | None = (info.context or {}).get("destinations")
+        settings = settings_model(value, settings_of) if cls is DestinationConfig and settings_of else cls
+        if settings is cls:
+            return handler(value)
+        # Mistakes of its own keys are told together with all others.
+        return cast("Self", settings.model_validate(value, context=info.context))
+
+
+SettingsOf: TypeAlias = Callable[[str], type[DestinationConfig]]
+"""Gives the settings of a kind of destination; UsageError says that there are none."""
+
+
+def settings_model(entry: object, settings_of: SettingsOf) -> type[DestinationConfig]:
+    """Return what checks an entry of `[[destinations]]`: the settings of its kind, if it has one that is known."""
+    kind = entry.get("kind", DestinationConfig.model_fields["kind"].default) if isinstance(entry, Mapping) else None
+    try:
+        return settings_of(kind) if isinstance(kind, str) else DestinationConfig
+    except UsageError:
+        return DestinationConfig
 
 
 class PeopleTable(Section):
@@ -368,10 +479,11 @@ def _unique_places(sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...
     return sources
 
 
-def _separate_files(destinations: tuple[DestinationConfig, ...]) -> tuple[DestinationConfig, ...]:
+def _apart(destinations: tuple[DestinationConfig, ...]) -> tuple[DestinationConfig, ...]:
     for index, one in enumerate(destinations):
-        if any((one.format, one.path) == (other.format, other.path) for other in destinations[:index]):
-            raise ItemError("writes the same files as an earlier destination; change its path or format", (index,))
+        for other in destinations[:index]:
+            if clash := one.clash(other):
+                raise ItemError(clash, (index,))
     return destinations
 
 
@@ -389,11 +501,14 @@ class Sections(Section):
     funnels: Annotated[tuple[FunnelConfig, ...], AfterValidator(unique_names)] = ()
     attribution: AttributionConfig = Field(default_factory=AttributionConfig)
     segments: Annotated[tuple[SegmentConfig, ...], AfterValidator(unique_names)] = ()
-    destinations: Annotated[
-        tuple[DestinationConfig, ...], AfterValidator(unique_names), AfterValidator(_separate_files)
-    ] = ()
+    destinations: Annotated[tuple[DestinationConfig, ...], AfterValidator(unique_names), AfterValidator(_apart)] = ()
     identity: IdentityConfig = Field(default_factory=IdentityConfig)
     consent: ConsentConfig = Field(default_factory=ConsentConfig)
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Yield the ids that any section names."""
+        for section in (*self.funnels, self.attribution, *self.segments):
+            yield from section.named()
 
     @field_validator("sources", mode="after")
     @classmethod

@@ -188,7 +188,7 @@ count = "actors"  # or "sessions", "attempts"
 window = "7d"  # from the first step to the last
 
 [attribution]
-conversion = $conversion
+goal = $conversion
 windows = ["1d", "7d", "30d"]
 models = ["first", "last", "last_non_direct", "linear", "time_decay", "position", "markov", "shapley"]
 half_life = "7d"  # of time_decay

@@ -9,6 +9,7 @@ from typing import Any, Final
 
 import numpy as np
 
+from microconv.demo.accounts import PeopleTruth
 from microconv.demo.calendar import INTRADAY, NDJSON_DAY, NEW_COLUMNS_FROM, OUTAGE_DAYS, Calendar
 from microconv.demo.events import Events
 from microconv.demo.journeys import (
@@ -22,7 +23,6 @@ from microconv.demo.journeys import (
     Integers,
     Journeys,
 )
-from microconv.demo.people import PeopleTruth
 from microconv.demo.shop import AI_ASSISTANT, CHANNELS, DEVICES, DIRECT, REFERRAL, THANKS_AGAIN, WRONG_UTM
 
 

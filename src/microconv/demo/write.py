@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Final
 
 import numpy as np
 
+from microconv.demo.accounts import PeopleTruth, write_people
 from microconv.demo.calendar import DAYS, INTRADAY, LATE_DAY, NDJSON_DAY, NEW_COLUMNS_FROM, Calendar, demo_calendar
 from microconv.demo.events import Events, events_of_day, late_rows, split_at, with_exact_duplicates, without_outage
 from microconv.demo.formats import write_ndjson, write_parquet
 from microconv.demo.journeys import Integers, Journeys, plan_journeys
-from microconv.demo.people import PeopleTruth, write_people
 from microconv.demo.rows import Era, RowBuilder, user_ids
 from microconv.demo.truths import LateDay, Tally, Truths
 from microconv.errors import EngineError, UsageError

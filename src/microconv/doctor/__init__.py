@@ -1,6 +1,5 @@
 """Doctor: is all there that a sync needs, and is the data as it should be? It writes nothing, and bills nothing."""
 
 from microconv.doctor.diagnosis import CHECKS, diagnose
-from microconv.doctor.findings import Finding
 
-__all__ = ["CHECKS", "Finding", "diagnose"]
+__all__ = ["CHECKS", "diagnose"]

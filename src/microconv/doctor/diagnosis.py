@@ -6,10 +6,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from microconv.config.sections import Config
-from microconv.doctor import cloud, data, local
-from microconv.doctor.findings import Check, Finding, Verdict, failure, skipped, to_do
+from microconv.doctor import cloud, local, staged
+from microconv.doctor.checks import Check, fault, not_tested, to_do
 from microconv.doctor.patient import Patient
 from microconv.errors import LockedError, MicroconvError
+from microconv.findings import Finding
 
 _STAGED = ("configuration", "credentials", "jobs", "database")
 CHECKS = (
@@ -19,7 +20,7 @@ CHECKS = (
     Check("libraries", "what microconv needs to have installed", local.libraries, needs=()),
     Check("credentials", "Application Default Credentials", cloud.credentials),
     Check("jobs", "a dry run of a query", cloud.jobs, needs=("configuration", "credentials")),
-    Check("exports", "names and metadata of the shards", data.exports, needs=("configuration", "credentials")),
+    Check("exports", "names and metadata of the shards", staged.exports, needs=("configuration", "credentials")),
     Check("reading", "a dry run of reading the newest shard", cloud.reading, needs=("jobs", "exports")),
     Check("fast reading", "a session of the Storage Read API", cloud.storage, needs=("credentials", "exports")),
     Check("working dataset", "the dataset of the staged tables", cloud.dataset, needs=("jobs",)),
@@ -27,12 +28,12 @@ CHECKS = (
     Check("database", "the file of the staged tables", local.database),
     Check("disk", "free space beside the database", local.disk),
     Check("lock", "who holds the lock", cloud.lock, needs=("jobs",)),
-    Check("tables", "schema versions of the staged tables", data.versions, needs=_STAGED),
-    Check("freshness", "the newest daily shard", data.freshness, needs=("exports",)),
-    Check("gaps", "days between the first shard and the last", data.gaps, needs=("exports",)),
-    Check("daily limit", "rows of the daily shards", data.cap, needs=("exports",)),
-    Check("waiting days", "shards against what is staged", data.waiting, needs=("exports", "taxonomy", "tables")),
-    Check("runs", "how the latest runs ended", data.runs, needs=("tables",)),
+    Check("tables", "schema versions of the staged tables", staged.versions, needs=_STAGED),
+    Check("freshness", "the newest daily shard", staged.freshness, needs=("exports",)),
+    Check("gaps", "days between the first shard and the last", staged.gaps, needs=("exports",)),
+    Check("daily limit", "rows of the daily shards", staged.cap, needs=("exports",)),
+    Check("waiting days", "shards against what is staged", staged.waiting, needs=("exports", "taxonomy", "tables")),
+    Check("runs", "how the latest runs ended", staged.runs, needs=("tables",)),
     Check("clock", "the time here and at BigQuery", cloud.clock, needs=("jobs",)),
 )
 """All checks, in the order in which they are made and shown."""
@@ -43,8 +44,8 @@ def diagnose(
 ) -> tuple[Finding, ...]:
     """Make all checks.
 
-    A check whose ground another check found missing is skipped, and says which. Nothing is written, and no query runs
-    that would be billed.
+    A check that needs another one to pass is not made when that one failed, and says which. Nothing is written, and
+    no query runs that would be billed.
 
     Args:
         load: Loads the configuration; what it raises is the first finding.
@@ -56,24 +57,24 @@ def diagnose(
     try:
         for check in CHECKS:
             missing = next((name for name in check.needs if name in blocked), None)
-            verdict = skipped(f"The check of {missing} comes first.") if missing else _look(check, patient)
-            if missing or verdict.status == "failure":
+            finding = not_tested(f'The check "{missing}" must pass first.') if missing else _look(check, patient)
+            if missing or finding.severity == "error":
                 blocked.add(check.name)
-            findings.append(Finding(check.name, verdict.status, check.looked_at, verdict.found, verdict.hint))
+            findings.append(check.named(finding))
     finally:
         patient.close()
     return tuple(findings)
 
 
-def _look(check: Check, patient: Patient) -> Verdict:
+def _look(check: Check, patient: Patient) -> Finding:
     try:
         return check.look(patient)
     except LockedError as error:
-        return skipped(error.message)
+        return not_tested(error.message)
     except MicroconvError as error:
-        return failure(error.message, to_do(error))
+        return fault(error.message, to_do(error))
     except Exception as error:  # noqa: BLE001 - a check that breaks is a finding; the others still have theirs
-        return failure(
-            f"The check itself broke ({type(error).__name__}).",
-            "This is a bug worth reporting; the other checks do not depend on it.",
+        return fault(
+            f"The check itself failed ({type(error).__name__}).",
+            "This is a bug: please report it. The other checks do not depend on it.",
         )

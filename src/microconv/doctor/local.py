@@ -8,10 +8,10 @@ import re
 import shutil
 from pathlib import Path
 
-from microconv.doctor.findings import Verdict, failure, ok, skipped, warning
+from microconv.doctor.checks import fault, not_tested, ok, warning
 from microconv.doctor.patient import Patient
-from microconv.errors import LockedError, TaxonomyError
-from microconv.questions import questions
+from microconv.errors import LockedError
+from microconv.findings import Finding
 from microconv.wording import human_bytes
 
 _ROOM_NEEDED = 2
@@ -29,41 +29,37 @@ TWD TZS UAH UGX USD UYU UZS VED VES VND VUV WST XAF XCD XCG XOF XPF YER ZAR ZMW 
 """
 
 
-def configuration(patient: Patient) -> Verdict:
+def configuration(patient: Patient) -> Finding:
     """Load the configuration."""
     config = patient.config
     sources = ", ".join(f"{source.property} ({source.kind})" for source in config.sources)
     return ok(f"{config.file} loads: engine {config.engine.kind}, sources {sources}.")
 
 
-def taxonomy(patient: Patient) -> Verdict:
+def taxonomy(patient: Patient) -> Finding:
     """Load the taxonomy, and look for what the configuration names in it."""
     loaded = patient.project.taxonomy
-    for template in ("analyses/funnels/counts", "segments/members", "analyses/attribution/credits"):
-        try:
-            questions(template, patient.config, loaded)
-        except TaxonomyError as error:
-            return warning(error.message, error.hint)
     return ok(f"{loaded.name} {loaded.version}, {len(loaded.entries)} micro-conversions.")
 
 
-def zone_and_currency(patient: Patient) -> Verdict:
-    """Ask whether GA4 would show such a zone and currency; how far events stray from their days, a sync says."""
+def zone_and_currency(patient: Patient) -> Finding:
+    """Check that GA4 would show such a zone and currency; a sync says how far events lie outside their days."""
     project = patient.config.project
     if project.currency not in _CURRENCIES.split():
         return warning(
-            f"{project.currency} is no currency in use (ISO 4217).", "Set project.currency to that of the property."
+            f"{project.currency} is not a currency in use (ISO 4217).",
+            "Set project.currency to the currency of the property.",
         )
     if "/" not in project.timezone and project.timezone not in ("UTC", "GMT"):
         return warning(
-            f"{project.timezone} is an abbreviation, which may know no daylight saving time.",
+            f"{project.timezone} is an abbreviation, which may lack daylight saving time.",
             "Set project.timezone to the reporting time zone in GA4's property settings, such as Europe/Berlin.",
         )
     return ok(f"Days begin at midnight in {project.timezone}; values are in {project.currency}.")
 
 
-def libraries(_patient: Patient) -> Verdict:
-    """Look for the distributions that this one asks for."""
+def libraries(_patient: Patient) -> Finding:
+    """Look for the packages that this one requires."""
     missing, extras = [], set()
     for requirement in importlib.metadata.requires(_DISTRIBUTION) or ():
         wanted, _, marker = requirement.partition(";")
@@ -76,12 +72,12 @@ def libraries(_patient: Patient) -> Verdict:
         else:
             missing.append(name)
     if missing:
-        return failure(
+        return fault(
             f"Not installed: {', '.join(missing)}.",
             f"Install microconv again: `pip install --force-reinstall {_DISTRIBUTION}`.",
         )
     names = ", ".join(f"{_DISTRIBUTION}[{extra}]" for extra in sorted(extras))
-    return ok(f"All there.{f' Optional, and not installed: {names}.' if names else ''}")
+    return ok(f"All that is required is installed.{f' Optional, and not installed: {names}.' if names else ''}")
 
 
 def _is_installed(distribution: str) -> bool:
@@ -92,26 +88,30 @@ def _is_installed(distribution: str) -> bool:
     return True
 
 
-def database(patient: Patient) -> Verdict:
+def database(patient: Patient) -> Finding:
     """Open DuckDB's file, if there is one."""
     if patient.is_bigquery:
-        return skipped("The engine is BigQuery.")
+        return not_tested("The engine is BigQuery.")
     path = patient.config.engine.path
     if not path.exists():
         if os.access(path.parent, os.W_OK | os.X_OK):
-            return ok(f"{path} is not there yet; the first sync creates it.")
-        return failure(f"{path} cannot be created.", "Create its folder, make it writable, or set engine.path.")
+            return ok(f"{path} does not exist yet; the first sync creates it.")
+        return fault(
+            f"{path} cannot be created.", "Create its folder and make it writable, or set engine.path to another place."
+        )
     try:
         _ = patient.project.engine
     except LockedError as error:
-        return warning(error.message, "A sync is running, or a session is open. Ask again when it has ended.")
-    return ok(f"{path} opens ({human_bytes(path.stat().st_size)}).")
+        return warning(
+            error.message, "A sync is running, or another program has the file open. Run this again when it has ended."
+        )
+    return ok(f"{path} can be opened ({human_bytes(path.stat().st_size)}).")
 
 
-def disk(patient: Patient) -> Verdict:
-    """Measure the room beside the database, where DuckDB also spills what does not fit in memory."""
+def disk(patient: Patient) -> Finding:
+    """Measure the free space beside the database, where DuckDB also puts what does not fit in memory."""
     if patient.is_bigquery:
-        return skipped("The engine is BigQuery, which keeps nothing here.")
+        return not_tested("The engine is BigQuery, which keeps nothing on this machine.")
     path = patient.config.engine.path
     size = path.stat().st_size if path.exists() else 0
     free = shutil.disk_usage(_existing(path.parent)).free
@@ -119,8 +119,9 @@ def disk(patient: Patient) -> Verdict:
     said = f"{human_bytes(free)} are free in {path.parent}; the database takes {human_bytes(size)}"
     if free < needed:
         return warning(
-            f"{said}, so a sync of everything may need {human_bytes(needed)}.",
-            "Free some space. DuckDB does not give back space: deleting the file and syncing anew shrinks it.",
+            f"{said}, but a full sync may need {human_bytes(needed)}.",
+            "Free some space. A DuckDB file never shrinks. Deleting it and syncing again makes it smaller, but loses "
+            "saved results and the log of runs.",
         )
     return ok(f"{said}.")
 

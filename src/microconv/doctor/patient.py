@@ -8,7 +8,7 @@ from datetime import date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from microconv.clients.bigquery import ONE_TRY
+from microconv.clients.bigquery_connection import ONE_TRY
 from microconv.clients.failures import in_our_words
 from microconv.config.sections import Config
 from microconv.errors import EngineError
@@ -178,23 +178,17 @@ class Patient:
     def staged(self) -> list[Mapping[str, Any]]:
         """The staged days, with the columns of `sql/staging/staged_shards.sql`."""
         if not self.is_bigquery:
-            version = self.versions["mc_shards"] or 1
-            found: list[Mapping[str, Any]] = self.project.engine.query(batch_queries.staged_shards(version)).to_pylist()
+            found: list[Mapping[str, Any]] = self.project.engine.query(batch_queries.staged_shards()).to_pylist()
             return found
         taxonomies = {row["run_id"]: row["taxonomy_fingerprint"] for row in self.rows("mc_runs") or ()}
-        absent = {"carried_columns": None}  # by an older version
-        return [
-            {**absent, **row, "taxonomy_fingerprint": taxonomies.get(row["run_id"])}
-            for row in self.rows("mc_shards") or ()
-        ]
+        return [{**row, "taxonomy_fingerprint": taxonomies.get(row["run_id"])} for row in self.rows("mc_shards") or ()]
 
     @cached_property
     def runs(self) -> tuple[runs.Run, ...]:
         """The latest runs, the latest first."""
         if not self.is_bigquery:
-            return runs.list_runs(self.project.engine, limit=_RUNS)
-        absent: dict[str, Any] = dict.fromkeys(mc_tables.RUNS.column_names)
-        found = [runs.Run(**{**absent, **row}) for row in self.rows("mc_runs")]
+            return runs.list_runs(self.project.engine, limit=_RUNS).runs
+        found = [runs.Run(**row) for row in self.rows("mc_runs")]
         return tuple(sorted(found, key=lambda run: (run.started_at, run.run_id), reverse=True))[:_RUNS]
 
     def close(self) -> None:

@@ -18,8 +18,6 @@ from microconv.exports.shards import (
     Source,
     choose,
     columns_of,
-    fingerprint_of,
-    parse_day,
     struct_fields,
 )
 
@@ -40,9 +38,7 @@ __all__ = [
     "choose",
     "classify_shard",
     "columns_of",
-    "fingerprint_of",
     "list_shards",
-    "parse_day",
     "read_schema",
     "struct_fields",
 ]

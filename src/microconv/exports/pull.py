@@ -6,7 +6,6 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import date
 from pathlib import Path
@@ -31,9 +30,6 @@ _PULLS = 3
 _STATE = b"microconv"
 _PLAIN_NAME = re.compile(r"[a-z0-9_-]{1,64}")
 
-OnRows = Callable[[str, int, int | None], None]
-"""Told of progress: name of the shard, rows pulled, and rows in all where that is known. Other threads call it."""
-
 
 @dataclass(frozen=True)
 class PulledSource:
@@ -44,7 +40,6 @@ class PulledSource:
 
     source: TableSource
     folder: Path
-    on_rows: OnRows = lambda *_: None
 
     @property
     def property_id(self) -> str:
@@ -145,9 +140,8 @@ class PulledSource:
         reader = self._reader(shard)
         reading = reader.open()
         schema = reading.schema.with_metadata({_STATE: _state(shard)})
-        total = table_of(shard).schema.rows
         with path.open("wb") as sink, pq.ParquetWriter(sink, schema, compression="zstd") as writer:
-            groups = _RowGroups(writer, schema, lambda rows: self.on_rows(shard.name, rows, total))
+            groups = _RowGroups(writer, schema)
             reader.read(reading.streams, groups.add)
             groups.flush()
         return groups.rows
@@ -159,7 +153,6 @@ class _RowGroups:
 
     writer: pq.ParquetWriter
     schema: pa.Schema
-    on_rows: Callable[[int], None]
     rows: int = 0
     _held: list[pa.RecordBatch] = field(default_factory=list)
     _lock: Lock = field(default_factory=Lock)
@@ -172,7 +165,6 @@ class _RowGroups:
             is_full = sum(each.num_rows for each in self._held) >= ROW_GROUP_ROWS
             if is_full or sum(each.nbytes for each in self._held) >= ROW_GROUP_BYTES:
                 self.flush()
-            self.on_rows(self.rows)
 
     def flush(self) -> None:
         """Write what is held."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from threading import Event
 from typing import TYPE_CHECKING, TypeAlias
 
-from microconv.clients.bigquery import ONE_TRY, Connection
+from microconv.clients.bigquery_connection import ONE_TRY, Connection
 from microconv.errors import SourceError
 from microconv.exports.shards import columns_of
 

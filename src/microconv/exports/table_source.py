@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING
 
-from microconv.clients.bigquery import ONE_TRY, Connection
+from microconv.clients.bigquery_connection import ONE_TRY, Connection
 from microconv.errors import SourceError, VanishedError
 from microconv.exports.shards import (
     BASIC_LEAVES,

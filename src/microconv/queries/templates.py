@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cache
 from pathlib import Path
 from types import MappingProxyType
@@ -25,6 +25,9 @@ _QUERY_PARAM = re.compile(r"@([A-Za-z_][A-Za-z0-9_]*)")
 _LITERALS_AND_COMMENTS = re.compile(r"--[^\n]*|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`")
 _OF_EVERY_TEMPLATE = frozenset({"relation", "dialect"})
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+
+EXAMPLE_MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
+"""What stands for a moment that is known only when a query runs, where only its SQL is wanted."""
 
 Value = (
     str | int | float | bool | date | datetime | None | Sequence[str] | Sequence[int] | Sequence[float] | Sequence[date]
@@ -74,13 +77,15 @@ Place = str | Union
 class Query:
     """A rendered template with its values: GoogleSQL text, and for each parameter a (GoogleSQL type, value) pair.
 
-    `structure` and `relations` are what `sql` was rendered with. `duckdb_form` is what DuckDB runs instead where the
+    `reads` are the relations that it reads, under the names of the template. `structure` and `relations` are what `sql`
+    was rendered with. `duckdb_form` is what DuckDB runs instead where the
     template asks for the `dialect`: GoogleSQL but for what only DuckDB can do, with the same rows.
     """
 
     name: str
     sql: str
     params: Mapping[str, tuple[str, Value]]
+    reads: frozenset[str] = frozenset()
     structure: Mapping[str, object] = field(default_factory=dict, repr=False)
     relations: Mapping[str, Place] = field(default_factory=dict, repr=False)
     duckdb_form: str | None = field(default=None, repr=False)
@@ -273,6 +278,16 @@ def render(
     Raises:
         TemplateError: the structure is not what the header declares, or a value would have been written into the SQL.
     """
+    return _rendered(name, structure, relations, dialect)[0]
+
+
+def _rendered(
+    name: str,
+    structure: Mapping[str, object] | None,
+    relations: Mapping[str, Place] | None,
+    dialect: Literal["googlesql", "duckdb"],
+) -> tuple[str, frozenset[str]]:
+    """Return the text of a template, and the relations that it asked for while it was rendered."""
     template = load(name)
     given = dict(structure or {})
     if set(given) != set(template.structure):
@@ -281,15 +296,15 @@ def render(
             hint="Pass exactly these.",
         )
     places = dict(relations or {})
+    reads: set[str] = set()
 
     def relation(relation_name: str) -> Markup:
+        reads.add(relation_name)
         place = places.get(relation_name, relation_name)
         return _union(place) if isinstance(place, Union) else _path(place)
 
     try:
-        return (
-            _compiled(_environment(), template.text).render(**given, relation=relation, dialect=dialect).strip() + "\n"
-        )
+        text = _compiled(_environment(), template.text).render(**given, relation=relation, dialect=dialect)
     except TemplateNotFound as error:
         raise TemplateError(
             f"Template {name} imports {error.name}, which is not there.", hint="Check the name."
@@ -298,6 +313,7 @@ def render(
         raise TemplateError(
             f"Template {name} cannot be rendered: {error}.", hint="Check the structure passed to it."
         ) from error
+    return f"{text.strip()}\n", frozenset(reads)
 
 
 def query(
@@ -312,7 +328,7 @@ def query(
     Raises:
         TemplateError: a parameter is missing, unused or not declared in the header.
     """
-    sql = render(name, structure=structure, relations=relations)
+    sql, reads = _rendered(name, structure, relations, "googlesql")
     given = dict(params or {})
     used = params_used(sql)
     if used != set(given):
@@ -326,6 +342,7 @@ def query(
         name=name,
         sql=sql,
         params={key: (template.param_type(key), value) for key, value in given.items()},
+        reads=reads,
         structure=dict(structure or {}),
         relations=dict(relations or {}),
         duckdb_form=(

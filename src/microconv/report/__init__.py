@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from microconv.report.data import ReportData
-from microconv.report.findings import Finding, findings
+from microconv.report.attention import attention
+from microconv.report.data import Answer, ReportData
 from microconv.report.render import render_report, write_report
 
-__all__ = ["Finding", "ReportData", "findings", "render_report", "write_report"]
+__all__ = ["Answer", "ReportData", "attention", "render_report", "write_report"]

@@ -4,22 +4,44 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeVar
 
-from microconv.analyses.attribution.results import AttributionResult
-from microconv.analyses.channels import ChannelResult
-from microconv.analyses.funnels.results import FunnelResult
-from microconv.audit.coverage import CoverageResult
 from microconv.errors import UsageError
+from microconv.result import Result
 from microconv.staging.summary import StagedSummary
+
+ResultT = TypeVar("ResultT", bound=Result)
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The answer to one question.
+
+    Attributes:
+        question: The question's name in the catalogue.
+        answers: What it answers, in the words of the catalogue: "Count sessions by default channel group."
+        about: The part of the configuration that it is for ("funnel checkout"), if any.
+        result: The result.
+    """
+
+    question: str
+    answers: str
+    about: str | None
+    result: Result
 
 
 @dataclass(frozen=True)
 class ReportData:
     """Everything the page shows, computed beforehand over the same staged tables.
 
-    `timezone` is the property's reporting zone (IANA name), `currency` the unit of every value, `generated_at` an aware
-    timestamp (shown in the property's zone), `version` the microconv that made the page. `attribution` is None when it
-    was not computed; a funnel, coverage or channel result may be empty.
+    Attributes:
+        project_name: Whose data it is.
+        timezone: The property's reporting time zone (IANA name).
+        currency: The unit of every value.
+        generated_at: An aware timestamp; the page shows it in the property's zone.
+        version: The microconv that made the page.
+        summary: What is staged in all.
+        answers: The answers to all questions, in the order of the catalogue; each may be empty.
 
     Raises:
         UsageError: `generated_at` has no time zone.
@@ -31,10 +53,7 @@ class ReportData:
     generated_at: datetime
     version: str
     summary: StagedSummary
-    funnels: tuple[FunnelResult, ...]
-    attribution: AttributionResult | None
-    coverage: CoverageResult
-    channels: ChannelResult
+    answers: tuple[Answer, ...]
 
     def __post_init__(self) -> None:
         if self.generated_at.utcoffset() is None:
@@ -42,3 +61,11 @@ class ReportData:
                 "The report's generated_at has no time zone.",
                 hint="Pass an aware timestamp, such as datetime.now(UTC).",
             )
+
+    def results(self, kind: type[ResultT]) -> tuple[ResultT, ...]:
+        """Return the results of one class."""
+        return tuple(answer.result for answer in self.answers if isinstance(answer.result, kind))
+
+    def result(self, kind: type[ResultT]) -> ResultT | None:
+        """Return the first result of a class; None when there is none."""
+        return next(iter(self.results(kind)), None)

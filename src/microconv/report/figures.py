@@ -14,9 +14,9 @@ from typing import Any
 import plotly.graph_objects as go
 from plotly.offline import get_plotlyjs
 
+from microconv import wording
 from microconv.analyses.channels import ChannelSessions
-from microconv.analyses.funnels.results import FunnelResult
-from microconv.report import wording
+from microconv.analyses.funnels.counts import FunnelResult
 
 Figure = dict[str, Any]
 """A plotly figure as JSON data: `data` and `layout`, NaN as null."""
@@ -29,6 +29,21 @@ _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, 
 _ROW_SPREAD = 0.75
 _BAND = 0.44
 _WHOLE_PERCENT_TICKS = 0.1
+
+
+_MODELS = {
+    "first": "First touch",
+    "last": "Last touch",
+    "last_non_direct": "Last non-direct",
+    "linear": "Linear",
+    "time_decay": "Time decay",
+    "position": "Position-based",
+}
+
+
+def model_name(model: str) -> str:
+    """Return the reader's name of an attribution model."""
+    return _MODELS.get(model) or model.replace("_", " ").capitalize()
 
 
 def plotly_script() -> str:
@@ -96,7 +111,7 @@ def credit_figure(models: Sequence[str], shares: Mapping[str, Mapping[str, float
         figure.add_scatter(
             x=[of[model] for of in shares.values()],
             y=[row + offset for row in range(len(touchpoints))],
-            name=_text(wording.model(model)),
+            name=_text(model_name(model)),
             mode="markers",
             marker={
                 "size": 9,
@@ -219,7 +234,7 @@ def _finish(figure: Any, yaxis: dict[str, Any], *, height: int, **layout: object
                 "font": {"family": _FONT, "size": 13, "color": "var(--ink)"},
                 "align": "left",
             },
-            "separators": f".{wording.THIN_SPACE}",
+            "separators": ".,",
             "margin": {"l": 8, "r": 8, "t": 8, "b": 8},
             **layout,
         }

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from datetime import date, timedelta
 from itertools import groupby
 
+from microconv import wording
 from microconv.audit.coverage import CoverageDay, CoverageResult
-from microconv.report import wording
 
 MAX_DAYS = 180
 LEVELS = 4

@@ -12,11 +12,11 @@ from zoneinfo import ZoneInfo
 from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
-from microconv.report import wording
+from microconv import wording
+from microconv.report.attention import DETAILS, attention
 from microconv.report.data import ReportData
 from microconv.report.figures import plotly_script
-from microconv.report.findings import findings
-from microconv.report.sections import sections
+from microconv.report.parts import parts
 from microconv.staging.summary import StagedSummary
 
 
@@ -31,8 +31,9 @@ def page(data: ReportData) -> str:
             period=_period(data.summary),
             generated=_generated(data),
             figures=_key_figures(data.summary),
-            findings=findings(data),
-            sections=sections(data),
+            findings=attention(data),
+            details=DETAILS,
+            parts=parts(data),
             policy=_policy(scripts),
             # Our own files and plotly's: the only text that goes into the page unescaped.
             style=Markup(_asset("style.css")),  # noqa: S704 - a file of this package
@@ -50,6 +51,7 @@ def _environment() -> Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.tests["verbatim"] = lambda value: isinstance(value, wording.Verbatim)
     environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
     return environment
 

@@ -1,14 +1,14 @@
-"""Segments: which actors a rule holds for."""
+"""Members: the actors that a rule holds for at one moment."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from microconv.config.sections import SegmentConfig
+from microconv.config.sections import SegmentConfig, SegmentRule
 from microconv.engines.base import Engine
 from microconv.queries import templates
-from microconv.queries.templates import Query
+from microconv.queries.templates import Query, Value
 from microconv.taxonomy import Taxonomy
 
 
@@ -30,37 +30,27 @@ def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: d
         engine: Where the staged tables are.
         segment: The rule.
         taxonomy: The taxonomy the tables were staged with.
-        as_of: An aware timestamp; `default_as_of` gives the usual one.
+        as_of: An aware timestamp, usually that of the latest staged event.
 
     Raises:
-        TaxonomyError: The rule names no micro-conversion of the taxonomy.
+        TaxonomyError: The rule names a micro-conversion that the taxonomy does not have.
         EngineError: The engine failed.
     """
     rows = engine.query(members_query(segment, taxonomy, as_of)).to_pylist()
     return tuple(Member(row["actor_key"], row["user_id"]) for row in rows)
 
 
-def members_query(segment: SegmentConfig, taxonomy: Taxonomy, as_of: datetime) -> Query:
-    """Return the query of a segment's members; TaxonomyError when the rule names no micro-conversion."""
-    rule, named_by = segment.rule, f'segment "{segment.name}"'
-    return templates.query(
-        "segments/members",
-        params={
-            "did": taxonomy.counted_id(rule.did, named_by=named_by),
-            "not_did": None if rule.not_did is None else taxonomy.counted_id(rule.not_did, named_by=named_by),
-            "at_least": rule.at_least,
-            "within_us": rule.within.microseconds,
-            "as_of": as_of,
-        },
-    )
+def members_query(segment: SegmentConfig, taxonomy: Taxonomy, as_of: datetime | None) -> Query:
+    """Return the query of a segment's members."""
+    return templates.query("segments/members", params=rule_params(segment.rule, taxonomy, as_of))
 
 
-def default_as_of(engine: Engine) -> datetime | None:
-    """Return when the latest staged event happened (UTC), or None when nothing is staged.
-
-    Raises:
-        EngineError: The engine failed.
-    """
-    (row,) = engine.query(templates.query("segments/latest_event")).to_pylist()
-    latest: datetime | None = row["latest_event_at"]
-    return latest
+def rule_params(rule: SegmentRule, taxonomy: Taxonomy, as_of: datetime | None) -> dict[str, Value]:
+    """Return the parameters of `sql/segments/_matching.sql`: the actors that a rule holds for at a moment."""
+    return {
+        "did": taxonomy.counted(rule.did),
+        "not_did": None if rule.not_did is None else taxonomy.counted(rule.not_did),
+        "at_least": rule.at_least,
+        "within_us": rule.within.microseconds,
+        "as_of": as_of,
+    }

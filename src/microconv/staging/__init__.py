@@ -1,20 +1,16 @@
 """Sync: plan what changed, stage it in transactions, record it; safe to repeat, to interrupt and to kill."""
 
-from microconv.staging.estimate import Estimate, Step, estimate
-from microconv.staging.plan import REASONS, KeptDay, Plan, PlannedDay, Reason, Scope, compare, find_shards, plan
+from microconv.staging.estimate import Estimate, estimate
 from microconv.staging.rounds import Progress
-from microconv.staging.sync import SyncResult, is_at_cap, sync, upgrades
+from microconv.staging.sync import SyncResult, is_at_cap, sync
+from microconv.staging.sync_plan import REASONS, Scope, SyncPlan, compare, find_shards, plan
 
 __all__ = [
     "REASONS",
     "Estimate",
-    "KeptDay",
-    "Plan",
-    "PlannedDay",
     "Progress",
-    "Reason",
     "Scope",
-    "Step",
+    "SyncPlan",
     "SyncResult",
     "compare",
     "estimate",
@@ -22,5 +18,4 @@ __all__ = [
     "is_at_cap",
     "plan",
     "sync",
-    "upgrades",
 ]

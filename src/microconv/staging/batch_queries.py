@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 
-from microconv.exports import ShardSchema
+from microconv.config.sections import Config
+from microconv.engines.base import RAW_EVENTS
+from microconv.exports import RAW_LEAVES, ShardSchema
 from microconv.queries import templates
 from microconv.queries.conditions import Criterion, Operands
 from microconv.queries.templates import Query, Value
-from microconv.staging import mc_tables, properties
+from microconv.staging import properties
 from microconv.staging.rules import Rules
 from microconv.staging.traffic import load_channel_rules, session_params, session_structure
 from microconv.taxonomy import Condition, Taxonomy
@@ -24,6 +26,11 @@ NEIGHBOUR_EVENTS = "neighbour_events"
 MOVED_SESSIONS = "moved_sessions"
 SESSIONS = "sessions"
 MICRO_CONVERSIONS = "micro_conversions"
+
+OF_A_BATCH = frozenset(
+    {RAW_EVENTS, CHANGED_EVENTS, TOUCHED_SESSIONS, NEIGHBOUR_EVENTS, MOVED_SESSIONS, SESSIONS, MICRO_CONVERSIONS}
+)
+"""Relations that are there only while a sync runs."""
 
 Span = tuple["date | None", "date | None"]
 """First and last day of some sessions; None where there are none."""
@@ -44,9 +51,9 @@ def events(property_id: str, schema: ShardSchema, rules: Rules, *, is_provisiona
     )
 
 
-def staged_shards(version: int = mc_tables.SHARDS.version) -> Query:
-    """The state of every staged day, from an mc_shards of that schema version."""
-    return templates.query("staging/staged_shards", structure={"notes_carried": version >= properties.NOTED_SINCE})
+def staged_shards() -> Query:
+    """The state of every staged day."""
+    return templates.query("staging/staged_shards")
 
 
 def staged_days() -> Query:
@@ -144,3 +151,36 @@ def _criterion(condition: Condition, operands: Operands) -> Criterion:
         return operands.add(condition, None)
     looked_at = properties.parameter(condition.parameter, as_number=condition.is_numeric)
     return operands.add(condition, looked_at.column, is_number=looked_at.is_number)
+
+
+# What is known only when a query runs.
+_EXAMPLE_DAY = templates.EXAMPLE_MOMENT.date()
+_EXAMPLE_SPAN = (_EXAMPLE_DAY, _EXAMPLE_DAY)
+_EXAMPLE_SCHEMA = ShardSchema(RAW_LEAVES, "", None)
+
+
+def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
+    """Yield the queries of a sync of one day, each with what it is for; raw events have every column."""
+    rules = Rules.of(config, taxonomy)
+    for label in dict.fromkeys(source.property for source in config.sources):
+        yield from (
+            (f"property {label}", query)
+            for query in (
+                events(label, _EXAMPLE_SCHEMA, rules, is_provisional=False),
+                touched_sessions(label, [_EXAMPLE_DAY]),
+                session_span(label, TOUCHED_SESSIONS),
+                neighbour_events(label, [_EXAMPLE_DAY], _EXAMPLE_SPAN, rules),
+            )
+        )
+    yield from (
+        (None, query)
+        for query in (
+            staged_shards(),
+            staged_days(),
+            sessions(taxonomy),
+            moved_sessions(),
+            micro_conversions(rules, _EXAMPLE_SPAN),
+            templates.query("staging/carried_days"),
+            templates.query("staging/table_rows"),
+        )
+    )

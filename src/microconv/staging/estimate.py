@@ -11,8 +11,8 @@ from microconv.exports import OpenShard, Shard, Source
 from microconv.queries import templates
 from microconv.staging import batch_queries
 from microconv.staging.batches import batches, describe
-from microconv.staging.plan import Plan
 from microconv.staging.rules import Rules
+from microconv.staging.sync_plan import SyncPlan
 
 BYTES_PER_EVENT = 1_000
 """Bytes billed per event for all that follows its reading: sessions, micro-conversions and the transaction.
@@ -48,7 +48,7 @@ class Estimate:
         return sum(step.bytes for step in self.steps)
 
 
-def estimate(engine: Engine | None, planned: Plan, shards: Mapping[Shard, Source], rules: Rules) -> Estimate:
+def estimate(engine: Engine | None, planned: SyncPlan, shards: Mapping[Shard, Source], rules: Rules) -> Estimate:
     """Estimate what staging these days would be billed. Reads metadata and makes dry runs, which are free.
 
     Without an engine (there is no database yet) only what it takes to get at the shards counts.

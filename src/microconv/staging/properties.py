@@ -19,8 +19,6 @@ from microconv.staging.mc_tables import SHARDS
 
 COLUMNS = ("page", "value", "currency", "transaction_id")
 """The properties that every occurrence has a column for."""
-NOTED_SINCE = 2
-"""The schema version of mc_shards that notes what each day carries; under an older one no day carries anything."""
 
 Kind = Literal["column", "item", "parameter"]
 
@@ -128,8 +126,8 @@ def check(engine: Engine, needed: Iterable[Property], config: Config) -> tuple[s
                 f"{each.name} is not carried: staged micro-conversions do not have it.",
                 hint=f'Add "{each.name}" to `carry` under [taxonomy], then run `microconv sync`.',
             )
-    are_noted = (engine.version(SHARDS.name) or 0) >= NOTED_SINCE
-    rows = engine.query(templates.query("staging/carried_days")).to_pylist() if are_noted else []
+    is_staged = engine.version(SHARDS.name) is not None
+    rows = engine.query(templates.query("staging/carried_days")).to_pylist() if is_staged else []
     total = sum(row["days"] for row in rows)
     assumptions = []
     for each in added:

@@ -13,9 +13,9 @@ from microconv.errors import MicroconvError, SourceError, VanishedError
 from microconv.exports import OpenShard, Shard, Source
 from microconv.queries import templates
 from microconv.staging.batches import Batch, Stamp, batches, describe, stage
-from microconv.staging.plan import Plan, PlannedDay, Scope, find_shards, plan
 from microconv.staging.record import RunRecord
 from microconv.staging.rules import Rules
+from microconv.staging.sync_plan import PlannedDay, Scope, SyncPlan, find_shards, plan
 
 MOST_ROUNDS = 3
 """How often a run looks for days that changed while it staged them; what changes even then waits for the next run."""
@@ -48,7 +48,7 @@ class Rounds:
     _failures: dict[_Day, tuple[Shard, MicroconvError]] = field(default_factory=dict)
     _staged: set[_Day] = field(default_factory=set)
 
-    def stage(self, planned: Plan, shards: Mapping[Shard, Source]) -> dict[str, int]:
+    def stage(self, planned: SyncPlan, shards: Mapping[Shard, Source]) -> dict[str, int]:
         """Stage what is planned, and return how many rows each table holds then.
 
         Raises:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Self
@@ -12,7 +13,7 @@ from microconv.engines.tables import Column, Table
 from microconv.queries import templates
 from microconv.staging import mc_tables, properties
 from microconv.staging.properties import Property
-from microconv.staging.traffic import load_channel_rules
+from microconv.staging.traffic import load_channel_rules, session_params, session_structure
 from microconv.taxonomy import Taxonomy
 
 _DECIDING = tuple(
@@ -43,7 +44,10 @@ class Rules:
         versions = [
             (table.name, table.version) for table in (mc_tables.EVENTS, mc_tables.SESSIONS, mc_tables.MICRO_CONVERSIONS)
         ]
-        digest = hashlib.sha256(f"{versions} {self.taxonomy.fingerprint} {load_channel_rules()}".encode())
+        rules = load_channel_rules()
+        # As the templates take them: what our classes are called decides nothing.
+        traffic = json.dumps([session_params(rules), session_structure(rules)], default=asdict)
+        digest = hashlib.sha256(f"{versions} {self.taxonomy.fingerprint} {traffic}".encode())
         for name in _DECIDING:
             for text in templates.sources(name):
                 digest.update(templates.without_comments(text).encode())

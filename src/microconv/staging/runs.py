@@ -3,79 +3,149 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
 from typing import Any
 
+from microconv import wording
+from microconv.config.sections import Config
 from microconv.engines.base import Engine
-from microconv.errors import EngineError, UsageError
+from microconv.errors import UsageError
 from microconv.queries import templates
-from microconv.staging.mc_tables import RUNS
+from microconv.queries.templates import Query
+from microconv.result import Result, column, sheet
+from microconv.taxonomy import Taxonomy
+from microconv.wording import Heading, Sheet
 
 LATEST = "latest"
 """The word that stands for the id of the latest run."""
 
 _COMPARED = 1_000
-_SHOWN = 3
+_NEAR = 3
+_LISTED = 20
+_IN_THE_LIST = ("run_id", "status", "started_at", "seconds", "shards_seen", "shards_staged", "bytes_billed")
+_OF_A_DAY = ("property", "event_date", "shard", "source_rows", "events", "duplicates_removed")
 
 
 @dataclass(frozen=True)
 class Run:
     """One sync, with the columns of mc_runs; None where it did not come that far."""
 
-    run_id: str
-    status: str
-    started_at: datetime
-    ended_at: datetime | None
-    owner: str | None
-    version: str | None
-    config_fingerprint: str | None
-    taxonomy: str | None
-    taxonomy_fingerprint: str | None
-    shards_seen: int | None
-    shards_staged: int | None
-    shards_skipped: int | None
-    rows_events: int | None
-    rows_sessions: int | None
-    rows_micro_conversions: int | None
-    duplicates_removed: int | None
-    bytes_billed: int | None
-    seconds: float | None
-    error: str | None
+    run_id: str = column("run", is_whole=True)
+    status: str = column("status")
+    started_at: datetime = column("began", wording.minute)
+    ended_at: datetime | None = column("ended", wording.minute)
+    owner: str | None = column("owner")
+    version: str | None = column("microconv")
+    config_fingerprint: str | None = column("configuration")
+    taxonomy: str | None = column("taxonomy")
+    taxonomy_fingerprint: str | None = column("taxonomy fingerprint")
+    shards_seen: int | None = column("days seen", wording.count)
+    shards_staged: int | None = column("staged", wording.count)
+    shards_skipped: int | None = column("unchanged", wording.count)
+    rows_events: int | None = column("events", wording.count)
+    rows_sessions: int | None = column("sessions", wording.count)
+    rows_micro_conversions: int | None = column("micro-conversions", wording.count)
+    duplicates_removed: int | None = column("duplicates", wording.count)
+    bytes_billed: int | None = column("billed", wording.billed)
+    seconds: float | None = column("took", wording.elapsed)
+    error: str | None = column("error")
+
+
+@dataclass(frozen=True)
+class RunsResult(Result):
+    """Runs, the latest first."""
+
+    row_type = Run
+    runs: tuple[Run, ...]
+    sentence: str = ""
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> tuple[Run, ...]:
+        """The runs."""
+        return self.runs
+
+    def sheets(self) -> tuple[Sheet | str]:
+        """Return one table, of what tells runs apart; all else is told of a single run."""
+        if not self.runs:
+            return ("No such run.",)
+        return (sheet("Runs, the latest first", self.runs, Run, only=_IN_THE_LIST),)
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document: the columns of mc_runs, times as ISO strings."""
-        return _with_iso_times(asdict(self))
+        return {"runs": super().document()["runs"]}
 
 
 @dataclass(frozen=True)
 class RunDay:
     """One day that is staged as a run left it; counts are rows."""
 
-    property: str
-    event_date: date
-    shard: str
-    kind: str
-    source_rows: int | None
-    events: int
-    duplicates_removed: int | None
-    consentless_events: int | None
-    staged_at: datetime
+    property: str = column("property")
+    event_date: date = column("day")
+    shard: str = column("shard")
+    kind: str = column("kind")
+    source_rows: int | None = column("rows read", wording.count)
+    events: int = column("events", wording.count)
+    duplicates_removed: int | None = column("duplicates", wording.count)
+    consentless_events: int | None = column("without consent", wording.count)
+    staged_at: datetime = column("staged", wording.minute)
 
 
 @dataclass(frozen=True)
-class RunDetails:
+class RunDetails(Result):
     """A run, and the days whose rows are still its own: those that no later run staged again."""
 
+    row_type = RunDay
     run: Run
     days: tuple[RunDay, ...]
+    sentence: str = ""
+    assumptions: tuple[str, ...] = ()
+
+    @property
+    def rows(self) -> tuple[RunDay, ...]:
+        """The days."""
+        return self.days
+
+    def sheets(self) -> Iterator[Sheet | str]:
+        """Yield what is known of the run, and its days."""
+        facts = tuple(each for each in self._facts() if each[1])
+        yield Sheet(f"Run {self.run.run_id}", (Heading(""), Heading("")), facts)
+        if self.days:
+            yield sheet("Days that are still staged as this run left them", self.days, RunDay, only=_OF_A_DAY)
+        else:
+            yield "No day is still staged as this run left it."
+
+    def _facts(self) -> Iterator[tuple[str, str | None]]:
+        run = self.run
+        yield "status", run.status
+        yield "error", run.error
+        yield "began", wording.second(run.started_at)
+        yield "ended", wording.second(run.ended_at)
+        yield "took", None if run.seconds is None else wording.elapsed(run.seconds)
+        yield "owner", run.owner
+        yield "microconv", run.version
+        yield "configuration", run.config_fingerprint
+        yield "taxonomy", f"{run.taxonomy or ''} {run.taxonomy_fingerprint or ''}".strip()
+        yield "billed", wording.human_bytes(run.bytes_billed) if run.bytes_billed else None
+        counts = {
+            "days seen": run.shards_seen,
+            "days staged": run.shards_staged,
+            "days unchanged": run.shards_skipped,
+            "events after it": run.rows_events,
+            "sessions after it": run.rows_sessions,
+            "micro-conversions after it": run.rows_micro_conversions,
+            "duplicates left out": run.duplicates_removed,
+        }
+        yield from ((name, wording.count(number)) for name, number in counts.items() if number is not None)
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document: the columns of mc_runs, and the list `days`."""
-        return {**self.run.document(), "days": [_with_iso_times(asdict(day)) for day in self.days]}
+        return wording.iso_dates({**asdict(self.run), "days": [asdict(day) for day in self.days]})  # type: ignore[no-any-return]  # a tree
 
 
-def list_runs(engine: Engine, *, limit: int = 20, status: str | None = None) -> tuple[Run, ...]:
+def list_runs(engine: Engine, *, limit: int = _LISTED, status: str | None = None) -> RunsResult:
     """Return runs (`sql/operations/runs.sql`), the latest first.
 
     Args:
@@ -84,9 +154,9 @@ def list_runs(engine: Engine, *, limit: int = 20, status: str | None = None) -> 
         status: running, done, failed or interrupted; None for all.
 
     Raises:
-        EngineError: The engine failed, or an older version made mc_runs.
+        EngineError: The engine failed.
     """
-    return _runs(engine, limit=limit, status=status)
+    return RunsResult(_runs(engine, limit=limit, status=status))
 
 
 def find_run(engine: Engine, run_id: str) -> RunDetails:
@@ -98,9 +168,9 @@ def find_run(engine: Engine, run_id: str) -> RunDetails:
 
     Raises:
         UsageError: There is no such run, or there are several; the message says which come near.
-        EngineError: The engine failed, or an older version made mc_runs.
+        EngineError: The engine failed.
     """
-    found = _runs(engine, limit=1) if run_id == LATEST else _runs(engine, limit=_SHOWN, prefix=run_id)
+    found = _runs(engine, limit=1) if run_id == LATEST else _runs(engine, limit=_NEAR, prefix=run_id)
     exact = [run for run in found if run.run_id == run_id]
     if not found:
         raise _unknown(engine, run_id)
@@ -113,12 +183,6 @@ def find_run(engine: Engine, run_id: str) -> RunDetails:
 
 
 def _runs(engine: Engine, *, limit: int, status: str | None = None, prefix: str = "") -> tuple[Run, ...]:
-    version = engine.version(RUNS.name)
-    if version is not None and version < RUNS.version:
-        raise EngineError(
-            f"{RUNS.name} was made by an older version of microconv and lacks columns.",
-            hint="Run `microconv sync`: it adds them.",
-        )
     query = templates.query("operations/runs", params={"status": status, "prefix": prefix, "most": limit})
     return tuple(Run(**row) for row in engine.query(query).to_pylist())
 
@@ -132,5 +196,7 @@ def _unknown(engine: Engine, run_id: str) -> UsageError:
     return UsageError(f"There is no run {run_id!r}.", hint=f"{hint} `microconv runs list` names them.")
 
 
-def _with_iso_times(columns: dict[str, Any]) -> dict[str, Any]:
-    return {name: value.isoformat() if isinstance(value, date) else value for name, value in columns.items()}
+def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
+    """Yield the queries of the log of runs, for any run."""
+    yield None, templates.query("operations/runs", params={"status": None, "prefix": "", "most": _LISTED})
+    yield None, templates.query("operations/run_days", params={"run_id": "20240101T000000Z-000000"})

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import date
-from typing import Any
 
+from microconv.config.sections import Config
 from microconv.engines.base import Engine
 from microconv.queries import templates
-from microconv.wording import iso_dates
+from microconv.queries.templates import Query
+from microconv.taxonomy import Taxonomy
 
 
 @dataclass(frozen=True)
@@ -27,11 +29,6 @@ class StagedSummary:
     actors: int
     micro_conversions: int
 
-    def document(self) -> dict[str, Any]:
-        """Return the JSON document, dates as ISO strings."""
-        document: dict[str, Any] = iso_dates(asdict(self))
-        return document
-
 
 def summary(engine: Engine) -> StagedSummary:
     """Say what the staged tables hold (`sql/operations/summary.sql`); zeros and None when nothing is staged.
@@ -41,3 +38,9 @@ def summary(engine: Engine) -> StagedSummary:
     """
     (row,) = engine.query(templates.query("operations/summary")).to_pylist()
     return StagedSummary(**row)
+
+
+def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
+    """Yield the queries of what is staged in all."""
+    yield None, templates.query("operations/summary")
+    yield None, templates.query("operations/latest_event")

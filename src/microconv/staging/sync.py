@@ -14,10 +14,10 @@ from microconv.errors import BudgetError, MicroconvError
 from microconv.exports import Shard, Source
 from microconv.staging import mc_tables
 from microconv.staging.estimate import Estimate, estimate
-from microconv.staging.plan import Plan, Scope, find_shards, plan
 from microconv.staging.record import RunRecord
 from microconv.staging.rounds import Progress, Rounds
 from microconv.staging.rules import Rules
+from microconv.staging.sync_plan import Scope, SyncPlan, find_shards, plan
 from microconv.taxonomy import Taxonomy
 from microconv.wording import human_bytes
 
@@ -156,7 +156,7 @@ def _recorded(run: RunRecord, work: Callable[[], dict[str, int]]) -> dict[str, i
     return rows
 
 
-def _notices(planned: Plan, shards: Mapping[Shard, Source]) -> Iterator[str]:
+def _notices(planned: SyncPlan, shards: Mapping[Shard, Source]) -> Iterator[str]:
     reasons = planned.reasons()
     if count := reasons.get("taxonomy"):
         yield f"The taxonomy changed: {count} days are staged again."

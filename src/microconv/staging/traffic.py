@@ -19,7 +19,7 @@ _DATA = Path(__file__).parent / "data"
 
 
 @dataclass(frozen=True)
-class Condition:
+class ChannelTest:
     """One test on a field of the traffic: equal to one of `values`, or a match of the pattern named `pattern`.
 
     `number` names the query parameter of the values, `channel_values_<number>`.
@@ -33,16 +33,16 @@ class Condition:
 
 @dataclass(frozen=True)
 class ChannelGroup:
-    """One channel group: it fits where all conditions of at least one alternative hold. `number` is its rank."""
+    """One channel group: it fits where all tests of at least one alternative hold. `number` is its rank."""
 
     number: int
     name: str
-    alternatives: tuple[tuple[Condition, ...], ...]
+    alternatives: tuple[tuple[ChannelTest, ...], ...]
 
     @property
-    def conditions(self) -> tuple[Condition, ...]:
-        """Return the conditions of all alternatives."""
-        return tuple(condition for alternative in self.alternatives for condition in alternative)
+    def tests(self) -> tuple[ChannelTest, ...]:
+        """Return the tests of all alternatives."""
+        return tuple(test for alternative in self.alternatives for test in alternative)
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ def load_channel_rules() -> ChannelRules:
     numbers = count()
     return ChannelRules(
         groups=tuple(
-            ChannelGroup(place, group["name"], tuple(_conditions(tests, numbers) for tests in group["when"]))
+            ChannelGroup(place, group["name"], tuple(_alternative(tests, numbers) for tests in group["when"]))
             for place, group in enumerate(document["groups"])
         ),
         fallback=document["fallback"],
@@ -113,11 +113,11 @@ def channel_params(rules: ChannelRules) -> dict[str, str | list[str]]:
     params: dict[str, str | list[str]] = {"channel_fallback": rules.fallback}
     for group in rules.groups:
         params[f"channel_name_{group.number}"] = group.name
-        for condition in group.conditions:
-            if condition.pattern is None:
-                params[f"channel_values_{condition.number}"] = list(condition.values)
+        for test in group.tests:
+            if test.pattern is None:
+                params[f"channel_values_{test.number}"] = list(test.values)
             else:
-                params[f"channel_pattern_{condition.pattern}"] = rules.patterns[condition.pattern]
+                params[f"channel_pattern_{test.pattern}"] = rules.patterns[test.pattern]
     return params
 
 
@@ -147,12 +147,12 @@ def session_structure(rules: ChannelRules) -> dict[str, object]:
     return {"channel_groups": rules.groups}
 
 
-def _conditions(tests: Mapping[str, str | list[str]], numbers: Iterator[int]) -> tuple[Condition, ...]:
+def _alternative(tests: Mapping[str, str | list[str]], numbers: Iterator[int]) -> tuple[ChannelTest, ...]:
     """Read one alternative: a list stands for values, a word for the name of a pattern."""
     return tuple(
-        Condition(next(numbers), field, (), test)
+        ChannelTest(next(numbers), field, (), test)
         if isinstance(test, str)
-        else Condition(next(numbers), field, tuple(test), None)
+        else ChannelTest(next(numbers), field, tuple(test), None)
         for field, test in tests.items()
     )
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from microconv.taxonomy.load import PRESETS, find_problems, load_taxonomy
 from microconv.taxonomy.model import CarriedParameter, Condition, MicroConversion, Taxonomy
+from microconv.taxonomy.taxonomy_file import PRESETS, find_problems, load_taxonomy
 
 __all__ = [
     "PRESETS",

@@ -6,6 +6,7 @@ import hashlib
 import json
 import math
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
@@ -215,20 +216,31 @@ class Taxonomy:
             )
         return self._by_id[entry_id]
 
-    def counted_id(self, entry_id: str, *, named_by: str) -> str:
-        """Return the id under which occurrences of `entry_id` are staged: a deprecated entry counts as its replacement.
-
-        Args:
-            entry_id: As the configuration writes it.
-            named_by: What names the entry (`funnel "checkout"`), for the message.
+    def counted(self, entry_id: str) -> str:
+        """Return the id under which occurrences of an entry are staged: a deprecated one counts as its replacement.
 
         Raises:
-            TaxonomyError: The taxonomy has no such entry; the message says who named it and which ids come near.
+            TaxonomyError: The taxonomy has no such entry; the message says which ids come near.
         """
-        try:
-            return self.entry(entry_id).counts_as
-        except TaxonomyError as error:
-            raise TaxonomyError(f"In {named_by}: {error.message}", hint=error.hint) from None
+        return self.entry(entry_id).counts_as
+
+    def check_names(self, named: Iterable[tuple[str, str]]) -> None:
+        """Refuse ids that the taxonomy does not have. This is the only place where names are checked.
+
+        Args:
+            named: Ids, each with what names it (`funnel "checkout"`).
+
+        Raises:
+            TaxonomyError: One is unknown, or several are; the message says who named each and which ids come near.
+        """
+        unknown: dict[str, TaxonomyError] = {}
+        for entry_id, named_by in named:
+            try:
+                self.entry(entry_id)
+            except TaxonomyError as error:
+                unknown[f"In {named_by}: {error.message}"] = error
+        if unknown:
+            raise TaxonomyError(" ".join(unknown), hint=next(iter(unknown.values())).hint)
 
     def rank(self, entry_id: str) -> int:
         """Return the place of an entry in the journey, 1 to n: by stage, then by position in the file.

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from microconv.activation.audience.people import ConsentRecord, Person
 from microconv.activation.audience.people_tables import consents_from_rows, people_from_rows, read_consents, read_people
-from microconv.config.sections import ConsentConfig, IdentityConfig, PeopleTable
+from microconv.config.sections import Config, ConsentConfig, IdentityConfig, PeopleTable
 from microconv.engines.base import Engine
 from microconv.errors import ConfigError, EngineError
 from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.taxonomy import Taxonomy
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -58,3 +61,11 @@ def _read(config: PeopleTable, engine: Engine, config_file: Path, template: str,
             f"{section}.table = {config.table!r} in {config_file} cannot be read ({error.message})",
             hint="Check its name and columns; docs/audiences.md lists them.",
         ) from error
+
+
+def examples(config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
+    """Yield the queries of the first-party tables that are tables of the engine."""
+    for section in ("identity", "consent"):
+        people: PeopleTable = getattr(config, section)
+        if people.table is not None:
+            yield None, templates.query(f"segments/{section}", relations={section: people.table})

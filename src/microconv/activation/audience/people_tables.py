@@ -166,6 +166,6 @@ def _read_parquet(path: Path, source: str) -> tuple[list[str], Iterator[Sequence
     except (pa.ArrowException, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:
             raise
-        raise ConfigError(f"{source} is no Parquet file, or a damaged one.", hint="Write it again.") from None
+        raise ConfigError(f"{source} is not a Parquet file, or is damaged.", hint="Write it again.") from None
     rows = (row for batch in table.to_batches() for row in zip(*batch.to_pydict().values(), strict=True))
     return table.column_names, rows

@@ -1,132 +1,223 @@
-"""Attribution: which touchpoints earn the credit for a conversion, by every model and over several lookback windows."""
+"""Which touchpoints earn the credit for a conversion, by every model and over several lookback windows."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from microconv.analyses.attribution.assumptions import assumptions_of
-from microconv.analyses.attribution.query import (
-    HEAVY_PAIRS,
-    PATH_MODELS,
-    Selection,
-    attribution_query,
-    conversion_id,
-    is_limited,
-    listed_touchpoints,
-    paths_query,
+from microconv import wording
+from microconv.analyses.attribution.attribution_question import AttributionQuestion, left_out
+from microconv.analyses.attribution.spend import (
+    AttributionCredit,
+    Return,
+    ReturnResult,
+    Spend,
+    join_spend,
+    read_spend,
     spend_query,
 )
-from microconv.analyses.attribution.results import (
-    AttributionCredit,
-    AttributionResult,
-    RemovalEffect,
-    ReturnResult,
-    Untouched,
-)
-from microconv.analyses.attribution.spend import Spend
-from microconv.config.sections import AttributionConfig
-from microconv.engines.base import Engine
 from microconv.errors import ConfigError
-from microconv.result import OTHER
-from microconv.staging.summary import summary
-from microconv.taxonomy import Taxonomy
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.question import Context
+from microconv.result import Result, column, pivot, sheet
+from microconv.wording import Bar, Heading, Sheet
 
 if TYPE_CHECKING:
     import numpy as np
+    import pyarrow as pa
     from numpy.typing import NDArray
 
-    Earned = Mapping[str, tuple[float, float]]
-    """Credit and value by touchpoint."""
+Earned = Mapping[str, tuple[float, float]]
+"""Credit and value by touchpoint."""
 
 # The template sums whole numbers of such units, so that a result does not depend on the order of adding.
 UNITS_OF_CREDIT = 10**10
 UNITS_OF_VALUE = 10**6
 
 
-def attribution(
-    engine: Engine,
-    config: AttributionConfig,
-    taxonomy: Taxonomy,
-    *,
-    since: date | None = None,
-    until: date | None = None,
-    heavy_pairs: int = HEAVY_PAIRS,
-) -> AttributionResult:
-    """Credit touchpoints for a conversion by every configured model, within every configured window.
+@dataclass(frozen=True)
+class Untouched:
+    """Conversions that had no touchpoint within the window: reported, never spread over the others."""
 
-    Rule models come from `sql/analyses/attribution/credits.sql`, all windows in one pass; Markov and Shapley from
-    `sql/analyses/attribution/paths.sql`. A touchpoint has no row for a window in which it touched no conversion.
+    window: str = column("window")
+    conversions: int = column("conversions", wording.count)
+    value: float = column("value", wording.cents)
 
-    Args:
-        engine: Where the staged tables are.
-        config: The conversion, touchpoints, windows (ascending), models and their settings, and spend.
-        taxonomy: The taxonomy the tables were staged with.
-        since: The first of the property's days whose conversions are credited; their touchpoints may be older.
+
+@dataclass(frozen=True)
+class RemovalEffect:
+    """The share (0 to 1) of conversions that a Markov chain would lose if journeys ended on reaching the touchpoint."""
+
+    window: str = column("window")
+    touchpoint: str = column("touchpoint")
+    effect: float = column("effect", wording.share)
+
+
+@dataclass(frozen=True)
+class AttributionResult(Result):
+    """Credit per model, window and touchpoint; with `untouched`, those of a model and window sum to `conversions`.
+
+    Attributes:
+        goal: The micro-conversion that is credited.
+        conversions: How many counted.
+        value: Their value, in the project's currency.
+        results: By model as configured, window ascending, credit descending, touchpoint.
+        untouched: By window.
+        assumptions: What the figures rest on.
+        touchpoint: What touchpoints are: `channel_group`, `source_medium`, `campaign`, `landing_page` or
+            `micro_conversion`.
+        count: Which conversions count: `each`, or the first of `actors` or `sessions`.
+        reset_after_conversion: Whether a conversion looks back no further than to the one before.
+        since: The first day of conversion asked for; None where there was no bound.
         until: The last.
-        heavy_pairs: Where the linear way of counting takes over; it changes the cost, not the result.
-
-    Raises:
-        TaxonomyError: The configuration names a micro-conversion that the taxonomy does not have.
-        ConfigError: The half-life is so short against a window that weights would vanish; or spend cannot be read, or
-            goes with touchpoints that are no sessions.
-        UsageError: A Markov chain or a Shapley game is larger than what is solved.
-        EngineError: The engine failed.
+        shapley_game: The game that the model shapley played; None without that model.
+        removal_effects: Of the model markov, by window, the largest first.
+        shortened_journeys: By window, journeys whose path lost its beginning to the limit of its length.
+        left_out_actors: Actors with too many pairs of touchpoints and conversions.
+        left_out_conversions: Their conversions, which count as untouched.
+        spend: Cost and return; None without spend.
+        sentence: The result in one sentence.
     """
-    check_spend(config)
-    selection = select(engine, config, taxonomy, since=since, until=until, heavy_pairs=heavy_pairs)
-    rows = engine.query(attribution_query(config, taxonomy, selection)).to_pylist()
-    learned = _learned(engine, config, taxonomy, selection)
-    results = tuple(_credits(config, rows, learned))
-    conversion = conversion_id(config, taxonomy)
-    conversions = round(_credit(sum(row["credit_first_1"] for row in rows)))
-    untouched = tuple(_untouched(config, rows))
-    spend = _spend(engine, config, results, selection)
-    return AttributionResult(
-        conversion=conversion,
-        conversions=conversions,
-        value=_value(sum(row["value_first_1"] for row in rows)),
-        results=results,
-        untouched=untouched,
-        assumptions=(*assumptions_of(config), *learned.assumptions, *(spend.assumptions if spend else ())),
-        touchpoint=config.touchpoint,
-        count=config.count,
-        since=config.since,
-        first_date=since,
-        last_date=until,
-        shapley_game=config.shapley_game if "shapley" in config.models else None,
-        removal_effects=tuple(learned.removal_effects),
-        shortened_journeys=tuple(learned.shortened),
-        spend=spend,
-        sentence=_sentence(conversion, conversions, results, untouched[-1]),
+
+    row_type: ClassVar[type] = AttributionCredit
+
+    goal: str
+    conversions: int
+    value: float
+    results: tuple[AttributionCredit, ...]
+    untouched: tuple[Untouched, ...]
+    assumptions: tuple[str, ...]
+    touchpoint: str = "channel_group"
+    count: str = "each"
+    reset_after_conversion: bool = False
+    since: date | None = None
+    until: date | None = None
+    shapley_game: str | None = None
+    removal_effects: tuple[RemovalEffect, ...] = ()
+    shortened_journeys: tuple[int, ...] = ()
+    left_out_actors: int = 0
+    left_out_conversions: int = 0
+    spend: ReturnResult | None = None
+    sentence: str = ""
+
+    @property
+    def rows(self) -> tuple[AttributionCredit, ...]:
+        """The credits."""
+        return self.results
+
+    def sheets(self) -> Iterator[Sheet | str]:
+        """Show one table per window, touchpoints down and models across; then cost and return."""
+        for untouched in self.untouched:
+            yield pivot(
+                f"{self.goal}, window {untouched.window}, conversions: {wording.count(self.conversions)}, "
+                f"untouched: {wording.count(untouched.conversions)}",
+                {(row.touchpoint, row.model): row.credit for row in self.results if row.window == untouched.window},
+                down=Heading("touchpoint"),
+                write=lambda credit: wording.decimal(credit or 0.0),
+            )
+        if self.spend is not None:
+            for window in dict.fromkeys(row.window for row in self.spend.rows):
+                rows = [row for row in self.spend.rows if row.window == window]
+                yield sheet(f"Cost and return, window {window}", rows, Return, without=("window", "value"))
+            yield self.spend.sentence
+
+    def bars(self) -> tuple[Bar, ...]:
+        """One bar per touchpoint and model, within the widest window."""
+        widest = self.untouched[-1].window
+        return tuple(
+            Bar(f"{row.touchpoint}, {row.model}", row.credit, wording.decimal(row.credit))
+            for row in self.results
+            if row.window == widest
+        )
+
+
+class Attribution(AttributionQuestion):
+    """Credit touchpoints for the goal, by every configured model and lookback window; options change them.
+
+    What the figures rest on is printed with them. Conversions without a touchpoint are reported as untouched.
+    """
+
+    examples: ClassVar[tuple[str, ...]] = (
+        "attribution",
+        "attribution --compare",
+        "attribution --touchpoint micro_conversion --window 7d --model linear --model shapley",
+        "-c shop.toml attribution --goal begin_checkout --count sessions --format csv",
     )
 
+    def queries(self, context: Context) -> tuple[Query, ...]:
+        """Return the queries of the rule models, of the paths where a model learns from them, and of spend."""
+        self._refuse_spend_on_events()
+        touchpoints = self.touchpoints(context)
+        asked = [self.rules_query(context, touchpoints)]
+        if self.learns:
+            asked.append(self.paths_query(context, touchpoints))
+        if self.spend_table is not None:
+            asked.append(spend_query(self.spend_table))
+        return tuple(asked)
 
-def select(
-    engine: Engine,
-    config: AttributionConfig,
-    taxonomy: Taxonomy,
-    *,
-    since: date | None,
-    until: date | None,
-    grouped: bool = False,
-    heavy_pairs: int = HEAVY_PAIRS,
-) -> Selection:
-    """Return the selection of conversions, with the touchpoints that are told apart where queries need to know them."""
-    needed = is_limited(config) or any(model in PATH_MODELS for model in config.models)
-    touchpoints = listed_touchpoints(engine, config, taxonomy) if needed else (OTHER,)
-    return Selection(touchpoints, since, until, grouped, heavy_pairs)
-
-
-def check_spend(config: AttributionConfig) -> None:
-    """Refuse spend on touchpoints that are no sessions: nobody pays for a micro-conversion."""
-    if config.touchpoint == "micro_conversion" and (config.spend_file or config.spend_table):
-        raise ConfigError(
-            'attribution has spend, and touchpoint = "micro_conversion", which costs nothing.',
-            hint='Leave spend out, or use touchpoint = "channel_group" (or another of sessions).',
+    def result(self, tables: Sequence[pa.Table], context: Context) -> AttributionResult:
+        """Give credit by every model; a touchpoint has no row for a window in which it touched no conversion."""
+        rows = tables[0].to_pylist()
+        learned = _learned(self, self.touchpoints(context), tables[1]) if self.learns else _Learned()
+        results = tuple(_credits(self, rows, learned))
+        goal = self.goal_in(context.taxonomy)
+        conversions = round(_credit(sum(row["credit_first_1"] for row in rows)))
+        untouched = tuple(_untouched(self, rows))
+        spend = self._spend(results, tables, context)
+        actors, lost = (sum(row[name] for row in rows) for name in ("left_out_actors", "left_out_conversions"))
+        return AttributionResult(
+            goal=goal,
+            conversions=conversions,
+            value=_value(sum(row["value_first_1"] for row in rows)),
+            results=results,
+            untouched=untouched,
+            assumptions=(
+                *self.assumptions(goal),
+                *left_out(actors, lost),
+                *learned.assumptions,
+                *(spend.assumptions if spend else ()),
+            ),
+            touchpoint=self.touchpoint,
+            count=self.count,
+            reset_after_conversion=self.reset_after_conversion,
+            since=self.since,
+            until=self.until,
+            shapley_game=self.shapley_game if "shapley" in self.models else None,
+            removal_effects=tuple(learned.removal_effects),
+            shortened_journeys=tuple(learned.shortened),
+            left_out_actors=actors,
+            left_out_conversions=lost,
+            spend=spend,
+            sentence=_sentence(goal, conversions, results, untouched[-1]),
         )
+
+    def _refuse_spend_on_events(self) -> None:
+        """Refuse spend on touchpoints that are not sessions: nobody pays for a micro-conversion."""
+        if self.touchpoint == "micro_conversion" and (self.spend_file or self.spend_table):
+            raise ConfigError(
+                'attribution has spend, and touchpoint = "micro_conversion", which costs nothing.',
+                hint='Leave spend out, or use touchpoint = "channel_group" (or another of sessions).',
+            )
+
+    def _spend(
+        self, results: Sequence[AttributionCredit], tables: Sequence[pa.Table], context: Context
+    ) -> ReturnResult | None:
+        if self.spend_file is None and self.spend_table is None:
+            return None
+        (staged,) = context.look_up(templates.query("operations/summary"))
+        first, last = self.since or staged["first_date"], self.until or staged["last_date"]
+        if first is None or last is None:
+            return None
+        costs: Sequence[Spend]
+        if self.spend_file is not None:
+            costs = read_spend(self.spend_file)
+        else:
+            costs = [Spend(**row) for row in tables[-1].to_pylist()]
+        windows = [window.text for window in self.windows]
+        return join_spend(results, costs, models=self.models, windows=windows, first=first, last=last)
 
 
 @dataclass
@@ -139,25 +230,22 @@ class _Learned:
     assumptions: tuple[str, ...] = ()
 
 
-def _learned(engine: Engine, config: AttributionConfig, taxonomy: Taxonomy, selection: Selection) -> _Learned:
-    learned = _Learned()
-    if not any(model in PATH_MODELS for model in config.models):
-        return learned
+def _learned(asked: AttributionQuestion, names: tuple[str, ...], table: pa.Table) -> _Learned:
+    # These load numpy; who asks for rules alone does without.
     import pyarrow.compute as pc
 
     from microconv.analyses.attribution.markov import markov
-    from microconv.analyses.attribution.paths import Paths
     from microconv.analyses.attribution.shapley import shapley
+    from microconv.analyses.attribution.touch_paths import TouchPaths
 
-    names = selection.touchpoints
-    table = engine.query(paths_query(config, taxonomy, selection))
+    learned = _Learned()
     said: dict[str, None] = {}
-    for number, window in enumerate(config.windows, start=1):
+    for number, window in enumerate(asked.windows, start=1):
         of_window = table.filter(pc.equal(table["window_number"], number))
         learned.shortened.append(sum(of_window["shortened"].to_pylist()))
-        paths = Paths.read(of_window, names).transformed(config.path)
-        if "markov" in config.models:
-            chain = markov(paths, order=config.markov_order, self_loops=config.self_loops)
+        paths = TouchPaths.read(of_window, names).transformed(asked.path)
+        if "markov" in asked.models:
+            chain = markov(paths, order=asked.markov_order, self_loops=asked.self_loops)
             learned.earned["markov", number] = _by_name(names, chain.conversions, chain.values)
             effects = [
                 RemovalEffect(window.text, name, float(effect))
@@ -166,8 +254,8 @@ def _learned(engine: Engine, config: AttributionConfig, taxonomy: Taxonomy, sele
             ]
             learned.removal_effects += sorted(effects, key=lambda row: (-row.effect, row.touchpoint))
             said |= dict.fromkeys(chain.assumptions)
-        if "shapley" in config.models:
-            game = shapley(paths, game=config.shapley_game)
+        if "shapley" in asked.models:
+            game = shapley(paths, game=asked.shapley_game)
             learned.earned["shapley", number] = _by_name(names, game.conversions, game.values)
             said |= dict.fromkeys(game.assumptions)
     learned.assumptions = tuple(said)
@@ -180,10 +268,10 @@ def _by_name(names: Sequence[str], credit: NDArray[np.float64], value: NDArray[n
     }
 
 
-def _credits(config: AttributionConfig, rows: Sequence[dict[str, Any]], learned: _Learned) -> list[AttributionCredit]:
+def _credits(asked: AttributionQuestion, rows: Sequence[dict[str, Any]], learned: _Learned) -> list[AttributionCredit]:
     found: list[AttributionCredit] = []
-    for model in config.models:
-        for number, window in enumerate(config.windows, start=1):
+    for model in asked.models:
+        for number, window in enumerate(asked.windows, start=1):
             # Linear credit is never zero where there was a touch.
             touched = [row for row in rows if row["touchpoint"] is not None and row[f"credit_linear_{number}"] > 0]
             earned = learned.earned.get((model, number))
@@ -203,7 +291,7 @@ def _credits(config: AttributionConfig, rows: Sequence[dict[str, Any]], learned:
     return found
 
 
-def _untouched(config: AttributionConfig, rows: Sequence[dict[str, Any]]) -> list[Untouched]:
+def _untouched(asked: AttributionQuestion, rows: Sequence[dict[str, Any]]) -> list[Untouched]:
     nowhere = next((row for row in rows if row["touchpoint"] is None), None)
     return [
         Untouched(window.text, 0, 0.0)
@@ -213,7 +301,7 @@ def _untouched(config: AttributionConfig, rows: Sequence[dict[str, Any]]) -> lis
             round(_credit(nowhere[f"credit_first_{number}"])),
             _value(nowhere[f"value_first_{number}"]),
         )
-        for number, window in enumerate(config.windows, start=1)
+        for number, window in enumerate(asked.windows, start=1)
     ]
 
 
@@ -225,37 +313,16 @@ def _value(units: int) -> float:
     return units / UNITS_OF_VALUE
 
 
-def _spend(
-    engine: Engine, config: AttributionConfig, results: Sequence[AttributionCredit], selection: Selection
-) -> ReturnResult | None:
-    if config.spend_file is None and config.spend_table is None:
-        return None
-    from microconv.analyses.attribution.spend import join_spend, read_spend
-
-    staged = summary(engine)
-    first, last = selection.first or staged.first_date, selection.last or staged.last_date
-    if first is None or last is None:
-        return None
-    costs: Sequence[Spend]
-    if config.spend_file is not None:
-        costs = read_spend(config.spend_file)
-    else:
-        costs = _spend_table(engine, str(config.spend_table))
-    windows = [window.text for window in config.windows]
-    return join_spend(results, costs, models=config.models, windows=windows, first=first, last=last)
-
-
-def _spend_table(engine: Engine, table: str) -> list[Spend]:
-    from microconv.analyses.attribution.spend import Spend
-
-    return [Spend(**row) for row in engine.query(spend_query(table)).to_pylist()]
-
-
-def _sentence(conversion: str, conversions: int, results: Sequence[AttributionCredit], untouched: Untouched) -> str:
+def _sentence(goal: str, conversions: int, results: Sequence[AttributionCredit], untouched: Untouched) -> str:
     """Say who leads within the widest window, and what had no touchpoint there."""
     if conversions == 0:
-        return f"No {conversion} was counted, so there is no credit to give."
-    lost = f"{untouched.conversions:,} of {conversions:,} conversions had no touchpoint"
+        return f"No {goal} was counted, so there is no credit to give."
+    every = f"all {wording.count(conversions)} conversions" if conversions > 1 else "the only conversion"
+    lost = (
+        f"{wording.count(untouched.conversions)} of {wording.plural(conversions, 'conversion')} had no touchpoint"
+        if untouched.conversions
+        else f"{every} had a touchpoint"
+    )
     leaders: dict[str, int] = {}
     models = set()
     for row in results:

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from microconv.analyses.attribution.paths import Paths, total_by
+from microconv import wording
+from microconv.analyses.attribution.touch_paths import TouchPaths, total_by
 from microconv.errors import UsageError
 
 Vector = NDArray[np.float64]
@@ -22,15 +23,13 @@ MOST_STATES = 4_000
 
 @dataclass(frozen=True, eq=False)
 class MarkovResult:
-    """Credit by touchpoint, in the order of `touchpoints`.
+    """Credit by touchpoint, in the order of those of the paths.
 
     `conversions` and `values` sum to the touched conversions and their value. `removal_effects` are shares (0 to 1) of
     the conversion probability. `conversion_probability` is that of a touched journey, None when there is none.
     """
 
-    touchpoints: tuple[str, ...]
     order: int
-    self_loops: bool
     conversion_probability: float | None
     removal_effects: Vector
     conversions: Vector
@@ -46,7 +45,7 @@ class MarkovResult:
         )
 
 
-def markov(paths: Paths, *, order: int = 1, self_loops: bool = True) -> MarkovResult:
+def markov(paths: TouchPaths, *, order: int = 1, self_loops: bool = True) -> MarkovResult:
     """Credit touchpoints by their removal effects (Anderl, Becker, von Wangenheim, Schumann, 2016).
 
     The chain: each of the `conversions + others` journeys over a path counts once on every transition of that path.
@@ -86,9 +85,7 @@ def markov(paths: Paths, *, order: int = 1, self_loops: bool = True) -> MarkovRe
         lost_value[touchpoint] = first_reached @ worth[ending]
     probability = float(chain.start @ converts)
     return MarkovResult(
-        touchpoints=paths.touchpoints,
         order=order,
-        self_loops=self_loops,
         conversion_probability=probability if chain.start.any() else None,
         removal_effects=lost / probability if probability else lost,
         conversions=paths.touched_conversions * _shares(lost),
@@ -107,12 +104,13 @@ class _Chain:
     value: Vector
 
 
-def _chain(paths: Paths, order: int, *, self_loops: bool) -> _Chain:
+def _chain(paths: TouchPaths, order: int, *, self_loops: bool) -> _Chain:
     touchpoint, state = _states(paths, order)
     number = len(touchpoint)
     if number > MOST_STATES:
         raise UsageError(
-            f"The Markov chain of order {order} has {number:,} states; {MOST_STATES:,} are the most that are solved.",
+            f"The Markov chain of order {order} has {wording.count(number)} states; "
+            f"at most {wording.count(MOST_STATES)} can be solved.",
             hint="Use a lower order, or coarser touchpoints (channel groups instead of campaigns).",
         )
     touched = paths.lengths > 0
@@ -140,7 +138,7 @@ def _chain(paths: Paths, order: int, *, self_loops: bool) -> _Chain:
     return _Chain(touchpoint, _shares(start), between / total[:, np.newaxis], conversion / total, value / total)
 
 
-def _states(paths: Paths, order: int) -> tuple[Numbers, Numbers]:
+def _states(paths: TouchPaths, order: int) -> tuple[Numbers, Numbers]:
     """Return the touchpoint that each state ends in, and the state of each step."""
     base = len(paths.touchpoints) + 1
     code = paths.steps + 1  # 0 is the time before the first step

@@ -8,31 +8,28 @@ from typing import Literal
 import numpy as np
 from numpy.typing import NDArray
 
-from microconv.analyses.attribution.paths import Paths, total_by
+from microconv.analyses.attribution.touch_paths import TouchPaths, total_by
 from microconv.errors import UsageError
 
 Vector = NDArray[np.float64]
 
-Game = Literal["conversions", "rate", "raw_rate"]
+Game = Literal["conversions", "rate"]
 
 GAMES: dict[Game, str] = {
     "conversions": "a set of touchpoints is worth the conversions that came over no other touchpoint",
     "rate": "a set of touchpoints is worth the conversion rate of the journeys over exactly these touchpoints, or of "
     "the best set within it where that is higher",
-    "raw_rate": "a set of touchpoints is worth the conversion rate of the journeys over exactly these touchpoints; "
-    "credit can be negative",
 }
 """What a set of touchpoints is worth in each game."""
 
 MOST_PLAYERS = 12
-"""Touchpoints up to which the rate games are played: they look at every subset."""
+"""Touchpoints up to which the game "rate" is played: it looks at every subset."""
 
 
 @dataclass(frozen=True, eq=False)
 class ShapleyResult:
-    """Credit by touchpoint, in the order of `touchpoints`; sums to the touched conversions and their value."""
+    """Credit by touchpoint, in the order of those of the paths; sums to the touched conversions and their value."""
 
-    touchpoints: tuple[str, ...]
     game: Game
     conversions: Vector
     values: Vector
@@ -43,32 +40,30 @@ class ShapleyResult:
         return (f'shapley plays the game "{self.game}": {GAMES[self.game]}; order and repeats do not count.',)
 
 
-def shapley(paths: Paths, *, game: Game = "conversions") -> ShapleyResult:
+def shapley(paths: TouchPaths, *, game: Game = "conversions") -> ShapleyResult:
     """Credit touchpoints by their Shapley value: what each adds, averaged over all orders of joining.
 
     `conversions`: v(S) = conversions whose set of touchpoints lies in S. This is the simplified form of Zhao, Mahboobi
     and Bagheri (2018): each conversion is shared equally by the touchpoints of its set, whatever their number.
 
-    `raw_rate`: v(S) = conversions / journeys among journeys whose set is exactly S, 0 where there is none. The
-    conversions of each set T are shared in proportion to the Shapley values of the game between the members of T, as
-    `marketing-attribution-models` does. Where a set converts worse than a part of it, credit turns negative, and can
-    be many times the conversions.
-
-    `rate`: the same with v(S) = the highest rate of any subset of S, so that no touchpoint can do harm: no credit is
-    negative. A rate is as certain as its journeys are many, and small sets count as much as large ones.
+    `rate`: v(S) = the highest rate of any subset of S, where the rate of a set is conversions / journeys among journeys
+    over exactly this set, 0 where there is none. The conversions of each set T are shared in proportion to the Shapley
+    values of the game between the members of T. The highest rate and not that of S itself, so that no touchpoint can do
+    harm: where a set converts worse than a part of it, credit would turn negative. A rate is as certain as its journeys
+    are many, and small sets count as much as large ones.
 
     Raises:
-        UsageError: A game that is not known, or a rate game between more than `MOST_PLAYERS` touchpoints.
+        UsageError: A game that is not known, or the game `rate` between more than `MOST_PLAYERS` touchpoints.
     """
     if game not in GAMES:
         raise UsageError(f'There is no Shapley game "{game}".', hint=f"Use one of {', '.join(GAMES)}.")
     sets = paths.transformed("first")
     amounts = (sets.conversions, sets.values)
-    conversions, values = _equally(sets, amounts) if game == "conversions" else _by_rate(sets, amounts, game)
-    return ShapleyResult(paths.touchpoints, game, conversions, values)
+    conversions, values = _equally(sets, amounts) if game == "conversions" else _by_rate(sets, amounts)
+    return ShapleyResult(game, conversions, values)
 
 
-def _equally(sets: Paths, amounts: tuple[Vector, ...]) -> list[Vector]:
+def _equally(sets: TouchPaths, amounts: tuple[Vector, ...]) -> list[Vector]:
     """Share the amount of each set equally."""
     return [
         total_by(sets.steps, np.repeat(amount / np.maximum(sets.lengths, 1), sets.lengths), len(sets.touchpoints))
@@ -76,13 +71,13 @@ def _equally(sets: Paths, amounts: tuple[Vector, ...]) -> list[Vector]:
     ]
 
 
-def _by_rate(sets: Paths, amounts: tuple[Vector, ...], game: Game) -> list[Vector]:
+def _by_rate(sets: TouchPaths, amounts: tuple[Vector, ...]) -> list[Vector]:
     """Share the amount of each set by the game between its members."""
     players, seat = np.unique(sets.steps, return_inverse=True)
     if len(players) > MOST_PLAYERS:
         raise UsageError(
-            f"The Shapley rate games look at every subset of the touchpoints: {len(players)} touchpoints are too many, "
-            f"{MOST_PLAYERS} are the most.",
+            f'The Shapley game "rate" looks at every subset of touchpoints, so it takes at most {MOST_PLAYERS}; '
+            f"there are {len(players)}.",
             hint='Use coarser touchpoints, or the game "conversions", which takes any number.',
         )
     subsets = 1 << len(players)
@@ -92,8 +87,7 @@ def _by_rate(sets: Paths, amounts: tuple[Vector, ...], game: Game) -> list[Vecto
     conversions[0] = 0
     journeys = conversions + others
     worth = np.divide(conversions, journeys, out=np.zeros(subsets), where=journeys > 0)
-    if game == "rate":
-        _over_subsets(np.maximum, worth)
+    _over_subsets(np.maximum, worth)
     credit = _values_of_every_subgame(worth, len(players))
     whole = credit.sum(axis=0)
     shares = np.divide(credit, whole, out=credit, where=conversions > 0)

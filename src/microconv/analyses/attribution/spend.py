@@ -9,14 +9,14 @@ from datetime import date
 from decimal import Decimal
 from itertools import product
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import ClassVar
 
-from microconv.analyses.attribution.results import AttributionCredit, Return, ReturnResult
+from microconv import wording
 from microconv.errors import ConfigError
 from microconv.files import read_csv, readable
-
-if TYPE_CHECKING:
-    pass
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.result import Result, column
 
 _COLUMNS = {"date": ("date",), "touchpoint": ("touchpoint", "channel"), "cost": ("cost",)}
 _HEADER = "date,touchpoint,cost"
@@ -30,6 +30,59 @@ class Spend:
     day: date
     touchpoint: str
     cost: float
+
+
+@dataclass(frozen=True)
+class AttributionCredit:
+    """What one model gives one touchpoint within one lookback window; `value` in the project's currency."""
+
+    model: str = column("model")
+    window: str = column("window")
+    touchpoint: str = column("touchpoint")
+    credit: float = column("credit", wording.decimal)
+    value: float = column("value", wording.cents)
+
+
+@dataclass(frozen=True)
+class Return:
+    """What a model credits a touchpoint with, beside what was spent on it.
+
+    `cost_per_conversion` is None where there is no credit, `return_on_spend` (value per unit of cost) where there is
+    no cost.
+    """
+
+    touchpoint: str = column("touchpoint")
+    model: str = column("model")
+    window: str = column("window")
+    cost: float = column("cost", wording.cents)
+    credit: float = column("credit", wording.decimal)
+    value: float = column("value", wording.cents)
+    cost_per_conversion: float | None = column("cost per conversion", wording.cents)
+    return_on_spend: float | None = column("return on spend", wording.cents)
+
+
+@dataclass(frozen=True)
+class ReturnResult(Result):
+    """Cost and return by model, window and touchpoint.
+
+    `without_credit` names the touchpoints that cost money and have no credit by any model in any window;
+    `cost_outside_days` is what was spent before `first` or after `last`, and is in no row.
+    """
+
+    row_type: ClassVar[type] = Return
+
+    first: date
+    last: date
+    returns: tuple[Return, ...]
+    without_credit: tuple[str, ...]
+    cost_outside_days: float
+    sentence: str
+    assumptions: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[Return, ...]:
+        """The returns."""
+        return self.returns
 
 
 def read_spend(file: Path) -> tuple[Spend, ...]:
@@ -99,7 +152,7 @@ def join_spend(
     return ReturnResult(
         first=first,
         last=last,
-        rows=tuple(rows),
+        returns=tuple(rows),
         without_credit=without_credit,
         cost_outside_days=outside,
         sentence=_in_words(first, last, sum(cost.values()), outside, without_credit),
@@ -112,9 +165,13 @@ def join_spend(
 
 
 def _in_words(first: date, last: date, cost: float, outside: float, without_credit: Sequence[str]) -> str:
-    said = [f"{cost:,.2f} was spent from {first} to {last}" if cost else f"Nothing was spent from {first} to {last}"]
+    said = [
+        f"{wording.cents(cost)} was spent from {first} to {last}"
+        if cost
+        else f"Nothing was spent from {first} to {last}"
+    ]
     if outside:
-        said.append(f"{outside:,.2f} on other days is left out")
+        said.append(f"{wording.cents(outside)} on other days is left out")
     if without_credit:
         said.append(f"no model credits {', '.join(without_credit)}")
     return "; ".join(said) + "."
@@ -160,13 +217,18 @@ def _day(text: str, where: str) -> date:
     try:
         return date.fromisoformat(text)
     except ValueError:
-        raise ConfigError(f"{where}, column date: this is no date.", hint="Write dates like 2024-01-31.") from None
+        raise ConfigError(f"{where}, column date: this is not a date.", hint="Write dates like 2024-01-31.") from None
 
 
 def _cost(text: str, where: str) -> Decimal:
     if not _COST.fullmatch(text):
         raise ConfigError(
-            f"{where}, column cost: this is no cost.",
+            f"{where}, column cost: this is not a cost.",
             hint="Write costs like 1234.50: a point before decimals, no thousands separators, signs or currencies.",
         )
     return Decimal(text)
+
+
+def spend_query(table: str) -> Query:
+    """Return the query of what touchpoints cost, from a table of the engine with `date`, `touchpoint` and `cost`."""
+    return templates.query("analyses/attribution/spend", relations={"spend": table})

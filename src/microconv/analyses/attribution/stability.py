@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import combinations
@@ -13,13 +13,21 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from microconv.result import Result
+from microconv import wording
+from microconv.result import Result, column, pivot
 from microconv.stats.intervals import percentile_interval
+from microconv.wording import Bar, Heading, Sheet
 
 Array = NDArray[np.float64]
 
 FEWEST_GROUPS = 10
 """Groups of actors with credit below which chance is not estimated: resampling so few would look too sure."""
+
+LEVEL = 0.95
+"""The level (0 to 1) of the intervals."""
+
+RESAMPLES = 500
+"""How often groups of actors are drawn with replacement."""
 
 # Credits that are equal on paper differ in the last digits, since they were added in another order.
 _DIGITS = 12
@@ -35,7 +43,7 @@ class Recalculated:
     Attributes:
         model: Its name.
         credits: By window and touchpoint.
-        weekly: By week and touchpoint within the window under scrutiny; None when it was not calculated.
+        weekly: By week and touchpoint within the widest window; None when it was not calculated.
         resampled: By resampling of actors and touchpoint within that window; None when it was not calculated.
     """
 
@@ -52,11 +60,11 @@ class Share:
     `week` is None for all weeks together.
     """
 
-    touchpoint: str
-    model: str
-    window: str
-    week: str | None
-    share: float | None
+    touchpoint: str = column("touchpoint")
+    model: str = column("model")
+    window: str = column("window")
+    week: str | None = column("week")
+    share: float | None = column("share", wording.share)
 
 
 @dataclass(frozen=True)
@@ -94,13 +102,13 @@ class TouchpointStability:
 
     Attributes:
         touchpoint: Its name.
-        over_models: Between models, in the window under scrutiny.
+        over_models: Between models, in the widest window.
         over_windows: Between windows, by the model for which that is most.
-        over_weeks: Between weeks, by the model for which that is most, in the window under scrutiny.
+        over_weeks: Between weeks, by the model for which that is most, in the widest window.
         widest_swing: Between any two pairs of model and window, all weeks together.
         best_place: The best place that any model gives it in any window (1: the largest share).
         worst_place: The worst. Equal shares hold all their places, so two that lead together have places 1 to 2.
-        intervals: By chance, by model, in the window under scrutiny. A model is left out when it has too few groups
+        intervals: By chance, by model, in the widest window. A model is left out when it has too few groups
             of actors with credit, or when no resampling moved the share.
         sentence: The same in words.
 
@@ -120,9 +128,8 @@ class TouchpointStability:
 
 @dataclass(frozen=True)
 class StabilityResult(Result):
-    """How far shares of credit move; `window` is the one under scrutiny."""
+    """How far shares of credit move; `window` is the widest, in which models, weeks and chance are looked at."""
 
-    analysis: ClassVar[str] = "attribution_shares"
     row_type: ClassVar[type] = Share
 
     window: str
@@ -137,6 +144,41 @@ class StabilityResult(Result):
         """The shares by touchpoint, model and window."""
         return self.shares
 
+    def sheets(self) -> Iterator[Sheet | str]:
+        """Show shares by model and window, how like the rankings are, and a sentence for each touchpoint."""
+        for window in dict.fromkeys(share.window for share in self.shares):
+            yield pivot(
+                f"Shares of credit, window {window}",
+                {(row.touchpoint, row.model): row.share for row in self.shares if row.window == window},
+                down=Heading("touchpoint"),
+                write=wording.share,
+            )
+        models = list(dict.fromkeys(share.model for share in self.shares))
+        if len(models) > 1:
+            yield self._rank_correlations(models)
+        yield "\n".join(each.sentence for each in self.touchpoints)
+
+    def _rank_correlations(self, models: Sequence[str]) -> Sheet:
+        """Show each pair of models once, within the widest window."""
+        alike = {
+            (pair.model_a, pair.model_b): wording.cents(pair.correlation)
+            for pair in self.correlations
+            if pair.window_a == pair.window_b == self.window
+        }
+        return Sheet(
+            f"Rank correlation of models, window {self.window}",
+            (Heading("model"), *(Heading(model, str) for model in models[1:])),
+            tuple((one, *(alike.get((one, other), "") for other in models[1:])) for one in models[:-1]),
+        )
+
+    def bars(self) -> tuple[Bar, ...]:
+        """One bar per touchpoint and model, within the widest window."""
+        return tuple(
+            Bar(f"{row.touchpoint}, {row.model}", row.share or 0, wording.share(row.share))
+            for row in self.shares
+            if row.window == self.window
+        )
+
 
 def stability(
     credit: Array,
@@ -146,9 +188,6 @@ def stability(
     weeks: Sequence[str],
     touchpoints: Sequence[str],
     recalculated: Sequence[Recalculated] = (),
-    window: str | None = None,
-    level: float = 0.95,
-    resamples: int = 500,
     seed: int = 1,
 ) -> StabilityResult:
     """Compare shares of credit over models, windows and weeks, and resample actors to see what chance does.
@@ -161,12 +200,8 @@ def stability(
         weeks: The names along the third axis.
         touchpoints: The names along the last axis.
         recalculated: Further models, which come after `models`.
-        window: The window under scrutiny, one of `windows`; the widest by default.
-        level: The level of the intervals (0 to 1).
-        resamples: How often groups are drawn with replacement.
         seed: The same seed draws the same groups.
     """
-    chosen = len(windows) - 1 if window is None else list(windows).index(window)
     unknown = np.zeros((len(weeks), len(touchpoints)))
     others_weekly = [unknown if model.weekly is None else model.weekly for model in recalculated]
     cells = _Cells(
@@ -174,26 +209,25 @@ def stability(
         windows=tuple(windows),
         weeks=tuple(weeks),
         touchpoints=tuple(touchpoints),
-        chosen=chosen,
         whole=_shares(np.stack([*credit.sum(axis=(2, 3)), *(model.credits for model in recalculated)])),
-        weekly=_shares(np.stack([*credit[:, chosen].sum(axis=2), *others_weekly])),
+        weekly=_shares(np.stack([*credit[:, -1].sum(axis=2), *others_weekly])),
     )
     draws = [
-        *_resampled(credit[:, chosen].sum(axis=1), resamples, seed),
+        *_resampled(credit[:, -1].sum(axis=1), seed),
         *(None if model.resampled is None else _shares(model.resampled) for model in recalculated),
     ]
     numbers = range(len(touchpoints))
-    found = tuple(_stability_of(cells, number, _intervals(cells, number, draws, level)) for number in numbers)
+    found = tuple(_stability_of(cells, number, _intervals(cells, number, draws)) for number in numbers)
     return StabilityResult(
-        window=windows[chosen],
+        window=windows[-1],
         shares=tuple(share for number in numbers for row in cells.by_window(number) for share in row),
         correlations=_correlations(cells),
         touchpoints=found,
         sentence=_overall(found),
         assumptions=(
-            "Shares are of the credit that touchpoints were given; untouched conversions are no part of them.",
-            f"Ranges over models, over weeks and by chance are within the window {windows[chosen]}.",
-            f"By chance: {level:.0%} percentile interval of {resamples} resamplings of {credit.shape[3]} actor groups.",
+            "Shares are of the credit that touchpoints earned; untouched conversions are not part of it.",
+            f"Ranges over models, over weeks and by chance are within the window {windows[-1]}.",
+            f"By chance: {LEVEL:.0%} percentile interval of {RESAMPLES} resamplings of {credit.shape[3]} actor groups.",
             "Weeks are not resampled: one with few conversions moves far by chance alone.",
             "Models that agree may be wrong together: a narrow range shows agreement, not what a touchpoint caused.",
         ),
@@ -204,14 +238,13 @@ def stability(
 class _Cells:
     """Shares with the names along their axes.
 
-    `whole` is by [model, window, touchpoint]; `weekly` by [model, week, touchpoint], in the window numbered `chosen`.
+    `whole` is by [model, window, touchpoint]; `weekly` by [model, week, touchpoint], in the widest window.
     """
 
     models: tuple[str, ...]
     windows: tuple[str, ...]
     weeks: tuple[str, ...]
     touchpoints: tuple[str, ...]
-    chosen: int
     whole: Array
     weekly: Array
 
@@ -247,10 +280,9 @@ class _Cells:
 
     def by_week(self, touchpoint: int) -> list[list[Share]]:
         """Name the weekly shares of a touchpoint, a row by model."""
-        window = self.windows[self.chosen]
         return [
             [
-                Share(self.touchpoints[touchpoint], model, window, week, _known(share))
+                Share(self.touchpoints[touchpoint], model, self.windows[-1], week, _known(share))
                 for week, share in zip(self.weeks, row, strict=True)
             ]
             for model, row in zip(self.models, self.weekly[..., touchpoint], strict=True)
@@ -289,31 +321,28 @@ def _correlation(a: Array, b: Array) -> float | None:
     return max(-1.0, min(1.0, float(a @ b) / spread)) if spread > 0 else None
 
 
-def _resampled(credit: Array, resamples: int, seed: int) -> list[Array | None]:
+def _resampled(credit: Array, seed: int) -> list[Array | None]:
     """Draw groups with replacement, as many as there are; return, by model, shares by [resampling, touchpoint].
 
     None for a model with too few groups.
 
     Args:
         credit: By [model, group, touchpoint].
-        resamples: How often to draw.
         seed: For the generator.
     """
     groups = credit.shape[1]
-    draws = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=resamples)
+    draws = np.random.default_rng(seed).multinomial(groups, np.full(groups, 1 / groups), size=RESAMPLES)
     enough = (credit.sum(axis=2) > 0).sum(axis=1) >= FEWEST_GROUPS
     return [_shares(draws @ of_model) if sure else None for of_model, sure in zip(credit, enough, strict=True)]
 
 
-def _intervals(
-    cells: _Cells, touchpoint: int, draws: Sequence[Array | None], level: float
-) -> tuple[ShareInterval, ...]:
+def _intervals(cells: _Cells, touchpoint: int, draws: Sequence[Array | None]) -> tuple[ShareInterval, ...]:
     found = []
-    for model, share, drawn in zip(cells.models, cells.whole[:, cells.chosen, touchpoint], draws, strict=True):
+    for model, share, drawn in zip(cells.models, cells.whole[:, -1, touchpoint], draws, strict=True):
         if drawn is None:
             continue
         known = drawn[~np.isnan(drawn[:, touchpoint]), touchpoint]
-        interval = percentile_interval(known.tolist(), level)
+        interval = percentile_interval(known.tolist(), LEVEL)
         if interval is not None and interval.high - interval.low > _NOISE:
             found.append(ShareInterval(model, float(share), *interval))
     return tuple(found)
@@ -341,7 +370,7 @@ def _stability_of(cells: _Cells, touchpoint: int, intervals: tuple[ShareInterval
     nowhere = np.isnan(best).all()
     found = TouchpointStability(
         touchpoint=cells.touchpoints[touchpoint],
-        over_models=_span(row[cells.chosen] for row in by_window),
+        over_models=_span(row[-1] for row in by_window),
         over_windows=_widest(by_window),
         over_weeks=_widest(cells.by_week(touchpoint)),
         widest_swing=_span(share for row in by_window for share in row),
@@ -358,7 +387,7 @@ def _in_words(found: TouchpointStability, cells: _Cells) -> str:
         return "no share, since no conversion had a touchpoint"
     if not found.widest_swing.low.share and not found.widest_swing.high.share:
         return "no credit from any model in any window"
-    window = cells.windows[cells.chosen]
+    window = cells.windows[-1]
     if found.over_models is None:
         return f"no share within {window}, where no conversion had a touchpoint; {_place(found, cells)}"
     extent = f"{_extent(found.over_models, len(cells.models))} within {window}"
@@ -366,7 +395,7 @@ def _in_words(found: TouchpointStability, cells: _Cells) -> str:
 
 
 def _extent(span: Span, models: int) -> str:
-    low, high = _percent(span.low.share), _percent(span.high.share)
+    low, high = wording.share(span.low.share), wording.share(span.high.share)
     if low != high:
         return f"between {low} and {high} depending on the model"
     return f"{low} by every model" if models > 1 else f"{low} by {span.low.model}"
@@ -402,15 +431,6 @@ def _overall(touchpoints: Sequence[TouchpointStability]) -> str:
     if _width(widest) < _POINT:
         return "No share moves by a point or more between models and windows."
     return (
-        f"The share of {low.touchpoint} moves most: from {_percent(low.share)} ({low.model}, {low.window}) "
-        f"to {_percent(high.share)} ({high.model}, {high.window})."
+        f"The share of {low.touchpoint} moves most: from {wording.share(low.share)} ({low.model}, {low.window}) "
+        f"to {wording.share(high.share)} ({high.model}, {high.window})."
     )
-
-
-def _percent(share: float | None) -> str:
-    share = share or 0.0
-    if 0 < share < _POINT / 2:
-        return "under 1 %"
-    if 1 - _POINT / 2 < share < 1:
-        return "over 99 %"
-    return f"{share * 100:.0f} %"

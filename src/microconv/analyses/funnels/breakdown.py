@@ -2,29 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self
 
-from microconv.analyses.funnels.counts import steps_of
-from microconv.analyses.funnels.machine import EVERYTHING, Carried, Selection, in_order, machine, settled
-from microconv.analyses.funnels.results import FunnelStep
-from microconv.analyses.funnels.wording import assumptions, counted
+from pydantic import Field
+
+from microconv import wording
+from microconv.analyses.funnels.counts import FunnelStep, steps_of
+from microconv.analyses.funnels.funnel import FunnelQuestion
+from microconv.analyses.funnels.machine import Carried, machine
 from microconv.config.problems import nearest
-from microconv.config.sections import Count, FunnelConfig
-from microconv.engines.base import Engine
+from microconv.config.sections import Config, Count
 from microconv.errors import UsageError
 from microconv.queries import templates
 from microconv.queries.templates import Query
-from microconv.result import OTHER, Result
+from microconv.question import Context, Option
+from microconv.result import OTHER, Result, column, pivot
 from microconv.staging import properties
 from microconv.taxonomy import Taxonomy
+from microconv.wording import Bar, Heading, Sheet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 SESSION_PROPERTIES = (
     *("channel_group", "source", "medium", "campaign", "landing_page"),
     *("device_category", "country", "is_new"),
 )
-_MOST_VALUES = 1_000
+MOST_VALUES = 1_000
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class Breakdown:
         name = text.removeprefix("actor.")
         if name not in SESSION_PROPERTIES:
             raise UsageError(
-                f"{text} is nothing that a funnel can be broken down by{nearest(name, SESSION_PROPERTIES)}.",
+                f"{text} cannot break down a funnel{nearest(name, SESSION_PROPERTIES)}.",
                 hint=f"Use {', '.join(SESSION_PROPERTIES)}, with actor. before it for the actor's first session, or a "
                 "property of an occurrence such as page@first, item_id@last or value@2.",
             )
@@ -78,20 +84,19 @@ class BreakdownStep:
     `value` is `(not set)` where there is none, and `(other)` for all beyond the most frequent.
     """
 
-    value: str
-    step: str
-    count: int
-    from_previous: float | None
-    from_first: float | None
-    entered: int | None
-    continued: int | None
+    value: str = column("value")
+    step: str = column("step")
+    count: int = column("count", wording.count)
+    from_previous: float | None = column("from previous", wording.share)
+    from_first: float | None = column("from first", wording.share)
+    entered: int | None = column("entered here", wording.count)
+    continued: int | None = column("continued", wording.count)
 
 
 @dataclass(frozen=True)
-class FunnelBreakdown(Result):
+class FunnelBreakdownResult(Result):
     """A funnel by the values of a property, the most frequent first and `(other)` last: their counts add up to it."""
 
-    analysis: ClassVar[str] = "funnel_breakdown"
     row_type: ClassVar[type] = BreakdownStep
 
     funnel: str
@@ -106,112 +111,121 @@ class FunnelBreakdown(Result):
         """The steps, value by value."""
         return self.steps
 
+    def sheets(self) -> Iterator[Sheet]:
+        """Show values down, steps across."""
+        through = {row.value: row.from_first for row in self.steps}  # of the last step, which comes last
+        yield pivot(
+            f"Funnel {self.funnel} by {self.by}, {self.count}",
+            {(row.value, row.step): row.count for row in self.steps},
+            down=Heading(self.by),
+            write=wording.count,
+            beside={Heading("first to last", wording.share): through.__getitem__},
+        )
 
-def breakdown(
-    engine: Engine,
-    config: FunnelConfig,
-    taxonomy: Taxonomy,
-    by: Breakdown,
-    selection: Selection = EVERYTHING,
-    *,
-    top: int = 10,
-) -> FunnelBreakdown:
-    """Count a funnel by the values of a property (`sql/analyses/funnels/breakdown.sql`).
+    def bars(self) -> tuple[Bar, ...]:
+        """One bar per value and step."""
+        return tuple(Bar(f"{row.value}, {row.step}", row.count, wording.count(row.count)) for row in self.steps)
+
+
+class FunnelBreakdown(FunnelQuestion):
+    """A funnel by the values of a property.
 
     An actor or session has the value of its best attempt: the one that first took the furthest step. So each belongs to
     one value, and the counts of the values add up to those of the funnel.
-
-    Args:
-        engine: Where the staged tables are.
-        config: The funnel: ordered or strict.
-        taxonomy: The taxonomy the tables were staged with.
-        by: What tells them apart.
-        selection: Which starts count.
-        top: How many values to show; the rest is `(other)`.
-
-    Raises:
-        UsageError: The funnel has no order of steps, or not the step that `by` names, or `top` is out of its range.
-        TaxonomyError: A step is no micro-conversion of the taxonomy.
-        EngineError: The engine failed.
     """
-    selection = settled(engine, selection)
-    by_value: dict[str, list[dict[str, Any]]] = {}
-    for row in engine.query(breakdown_query(config, taxonomy, by, selection, top=top)).to_pylist():
-        by_value.setdefault(OTHER if row["place"] is None else row["value"], []).append(row)
-    if OTHER in by_value:  # without a place it may come first
-        by_value[OTHER] = by_value.pop(OTHER)
-    labels = machine(config, taxonomy, selection).labels
-    steps = {value: steps_of(config, labels, rows) for value, rows in by_value.items()}
-    return FunnelBreakdown(
-        funnel=config.name,
-        count=config.count,
-        by=str(by),
-        steps=tuple(
-            BreakdownStep(
-                value, step.step, step.count, step.from_previous, step.from_first, step.entered, step.continued
+
+    options: ClassVar[Mapping[str, Option]] = {**FunnelQuestion.options, "by": Option(metavar="PROPERTY")}
+
+    by: str = Field(description="break down by a property: channel_group, actor.country, page@first, item_id@2 …")
+    top: int = Field(default=10, ge=1, le=MOST_VALUES, description="maximum number of values to tell apart")
+
+    @classmethod
+    def of(cls, config: Config, taxonomy: Taxonomy) -> Iterator[Self]:  # noqa: ARG003 - as the contract has it
+        """Yield the question for each funnel that has an order, by channel group."""
+        yield from (cls.over(funnel, {"by": "channel_group"}) for funnel in config.funnels if cls.fits(funnel))
+
+    def properties(self) -> Collection[properties.Property]:
+        """Return the properties that the funnel names, and the one it is broken down by."""
+        return (*super().properties(), *Breakdown.parse(self.by).properties)
+
+    def queries(self, context: Context) -> tuple[Query, ...]:
+        """Return the query of the breakdown."""
+        self.refuse_without_order("no first one")
+        broken_by = Breakdown.parse(self.by)
+        if isinstance(broken_by.at, int) and not 1 <= broken_by.at <= len(self.steps):
+            raise UsageError(
+                f"{self.by} names step {broken_by.at}, and the funnel {self.name} has {len(self.steps)}.",
+                hint="Name one of its steps.",
             )
-            for value, taken in steps.items()
-            for step in taken
-        ),
-        sentence=_sentence(config, by, steps),
-        assumptions=(
-            *assumptions(config, selection),
-            f"The {_described(by)} is that of the attempt that first took the furthest step.",
-            "A difference between values shows no cause.",
-        ),
-    )
-
-
-def breakdown_query(
-    config: FunnelConfig, taxonomy: Taxonomy, by: Breakdown, selection: Selection = EVERYTHING, *, top: int = 10
-) -> Query:
-    """Return the query of a breakdown; UsageError as `breakdown`."""
-    in_order(config, "a first one")
-    if not 1 <= top <= _MOST_VALUES:
-        raise UsageError(f"{top} values cannot be shown.", hint=f"Ask for 1 to {_MOST_VALUES}.")
-    if isinstance(by.at, int) and not 1 <= by.at <= len(config.steps):
-        raise UsageError(
-            f"{by} names step {by.at}, and the funnel {config.name} has {len(config.steps)}.",
-            hint="Name one of its steps.",
-        )
-    looked_at = by.properties[0] if by.properties else None
-    column = looked_at.column if looked_at else by.name
-    # What is carried has a name of its own; the last occurrence is the row itself.
-    attributes, fields, shown = {
-        "session": ((), (Carried("first_session_key", "session_key", None),), column),
-        "actor": (("actor_key",), (), column),
-        "occurrence": ((column,), (), column)
-        if by.at == "last"
-        else ((), (Carried("carried_value", column, None if by.at == "first" else by.at),), "carried_value"),
-    }[by.of]
-    asked = machine(config, taxonomy, selection, attributes=attributes, fields=fields)
-    return templates.query(
-        "analyses/funnels/breakdown",
-        params={**asked.params, "top": top},
-        structure={
-            "funnel": asked.structure,
-            "breakdown": {
-                "of": by.of,
-                "column": shown,
-                "is_list": looked_at is not None and looked_at.is_list,
-                "is_number": looked_at is not None and looked_at.is_number,
+        looked_at = broken_by.properties[0] if broken_by.properties else None
+        column = looked_at.column if looked_at else broken_by.name
+        # What is carried has a name of its own; the last occurrence is the row itself.
+        attributes, fields, shown = {
+            "session": ((), (Carried("first_session_key", "session_key", None),), column),
+            "actor": (("actor_key",), (), column),
+            "occurrence": ((column,), (), column)
+            if broken_by.at == "last"
+            else (
+                (),
+                (Carried("carried_value", column, None if broken_by.at == "first" else broken_by.at),),
+                "carried_value",
+            ),
+        }[broken_by.of]
+        asked = machine(self, context, attributes=attributes, fields=fields)
+        query = templates.query(
+            "analyses/funnels/breakdown",
+            params={**asked.params, "top": self.top},
+            structure={
+                "funnel": asked.structure,
+                "breakdown": {
+                    "of": broken_by.of,
+                    "column": shown,
+                    "is_list": looked_at is not None and looked_at.is_list,
+                    "is_number": looked_at is not None and looked_at.is_number,
+                },
             },
-        },
-    )
+        )
+        return (query,)
+
+    def result(self, tables: Sequence[pa.Table], context: Context) -> FunnelBreakdownResult:
+        """Gather the steps of each value."""
+        (table,) = tables
+        by_value: dict[str, list[dict[str, Any]]] = {}
+        for row in table.to_pylist():
+            by_value.setdefault(OTHER if row["place"] is None else row["value"], []).append(row)
+        if OTHER in by_value:  # without a place it may come first
+            by_value[OTHER] = by_value.pop(OTHER)
+        labels = machine(self, context).labels
+        steps = {value: steps_of(self, labels, rows) for value, rows in by_value.items()}
+        return FunnelBreakdownResult(
+            funnel=self.name,
+            count=self.count,
+            by=self.by,
+            steps=tuple(
+                BreakdownStep(
+                    value, step.step, step.count, step.from_previous, step.from_first, step.entered, step.continued
+                )
+                for value, taken in steps.items()
+                for step in taken
+            ),
+            sentence=self._sentence(steps),
+            assumptions=(
+                *self.assumptions(context),
+                f"The {_described(Breakdown.parse(self.by))} is that of the attempt that first took the furthest step.",
+                "A difference between values shows no cause.",
+            ),
+        )
+
+    def _sentence(self, steps: Mapping[str, Sequence[FunnelStep]]) -> str:
+        if not steps:
+            return f"No {self.unit} took any step of the funnel {self.name}."
+        value, taken = next(iter(steps.items()))
+        through = f"{wording.count(taken[-1].count)} of them took {taken[-1].step}"
+        most = wording.plural(max(step.count for step in taken), self.unit)
+        return f"The most frequent {self.by} is {value}, of {most}; {through}."
 
 
 def _described(by: Breakdown) -> str:
     if by.of == "occurrence":
         return f"{by.name} of step {by.at}" if isinstance(by.at, int) else f"{by.name} of the {by.at} step taken"
     return f"{by.name} of the {'first session of their actor' if by.of == 'actor' else 'session in which it began,'}"
-
-
-def _sentence(config: FunnelConfig, by: Breakdown, steps: Mapping[str, Sequence[FunnelStep]]) -> str:
-    unit = config.count.removesuffix("s")
-    if not steps:
-        return f"No {unit} took any step of the funnel {config.name}."
-    value, taken = next(iter(steps.items()))
-    through = f"{taken[-1].count:,} of them took {taken[-1].step}"
-    return (
-        f"The most frequent {by} is {value}, of {counted(config.count, max(step.count for step in taken))}; {through}."
-    )

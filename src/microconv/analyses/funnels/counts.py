@@ -1,76 +1,173 @@
-"""Funnels: how many actors, sessions or attempts take each step, and how long that takes."""
+"""How many actors, sessions or attempts take each step of a funnel, and how long that takes."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from microconv.analyses.funnels.machine import EVERYTHING, Machine, Selection, machine, settled
-from microconv.analyses.funnels.results import FunnelResult, FunnelStep
-from microconv.analyses.funnels.wording import assumptions, sentence
-from microconv.config.sections import FunnelConfig
-from microconv.engines.base import Engine
+from microconv import wording
+from microconv.analyses.funnels.funnel import FunnelQuestion
+from microconv.analyses.funnels.machine import machine
+from microconv.config.sections import Count, Entry, FunnelConfig, Order
 from microconv.queries import templates
 from microconv.queries.templates import Query
-from microconv.taxonomy import Taxonomy
+from microconv.question import Context
+from microconv.result import Result, column, sheet
+from microconv.wording import Bar, Sheet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 
-def funnel(engine: Engine, config: FunnelConfig, taxonomy: Taxonomy, selection: Selection = EVERYTHING) -> FunnelResult:
-    """Count a funnel (`sql/analyses/funnels/counts.sql`, or `funnel_unordered.sql` where steps come in any order).
+@dataclass(frozen=True)
+class FunnelStep:
+    """One step of a funnel.
 
-    Any occurrence of the first step may start it. Steps come back under their names, or the ids they are staged with.
-
-    Raises:
-        TaxonomyError: A step is no micro-conversion of the taxonomy.
-        ConfigError: The funnel cannot be counted as it is configured; the message says why.
-        EngineError: The engine failed.
+    `count` is the actors, sessions or attempts that took the step. `from_previous` is its share of the last step before
+    that is not optional (in an open funnel, the share of those who went on from there), `from_first` that of the first;
+    None where there is no such step or nobody took it. `seconds_median` is the median time from the start to this step,
+    over those who took it on their way. In an open funnel `count` is `entered` (who came in here) + `continued` (who
+    came from an earlier step); in a closed one both are None. Where steps come in any order, `step` is "any k of n".
     """
-    selection = settled(engine, selection)
-    asked = machine(config, taxonomy, selection)
-    steps = steps_of(config, asked.labels, engine.query(_query(config, asked)).to_pylist())
-    return FunnelResult(
-        funnel=config.name,
-        count=config.count,
-        order=config.order,
-        entry=config.entry,
-        window_seconds=config.whole_window.seconds if config.whole_window else None,
-        step_window_seconds=config.step_window.seconds if config.step_window else None,
-        steps=steps,
-        sentence=sentence(config, steps),
-        assumptions=assumptions(config, selection),
+
+    step: str = column("step")
+    count: int = column("count", wording.count)
+    from_previous: float | None = column("from previous", wording.share)
+    from_first: float | None = column("from first", wording.share)
+    seconds_median: float | None = column("median time", wording.elapsed)
+    entered: int | None = column("entered here", wording.count, default=None)
+    continued: int | None = column("continued", wording.count, default=None)
+
+
+@dataclass(frozen=True)
+class FunnelResult(Result):
+    """A funnel, counted by actors, sessions or attempts.
+
+    One of `window_seconds` (from the first step to any other) and `step_window_seconds` (from step to step) is None.
+    """
+
+    row_type: ClassVar[type] = FunnelStep
+
+    funnel: str
+    count: Count
+    order: Order
+    entry: Entry
+    window_seconds: int | None
+    step_window_seconds: int | None
+    steps: tuple[FunnelStep, ...]
+    sentence: str
+    assumptions: tuple[str, ...]
+
+    @property
+    def unit(self) -> str:
+        """What is counted, in the singular: `actor`, `session` or `attempt`."""
+        return self.count.removesuffix("s")
+
+    @property
+    def rows(self) -> tuple[FunnelStep, ...]:
+        """The steps."""
+        return self.steps
+
+    @property
+    def title(self) -> str:
+        """Name the funnel, its rules and its window."""
+        within = (
+            f"within {wording.elapsed(self.window_seconds)} of the first step"
+            if self.window_seconds is not None
+            else f"with at most {wording.elapsed(self.step_window_seconds)} from step to step"
+        )
+        return f"Funnel {self.funnel}, {self.order}, {self.entry}, by {self.unit}, {within}"
+
+    def sheets(self) -> Iterator[Sheet]:
+        """Show a row per step; who entered at a step is said of open funnels."""
+        hidden = ("continued",) if self.entry == "open" else ("entered", "continued")
+        yield sheet(self.title, self.steps, FunnelStep, labels={"count": self.count}, without=hidden)
+
+    def bars(self) -> tuple[Bar, ...]:
+        """One bar per step."""
+        return tuple(Bar(step.step, step.count, wording.count(step.count)) for step in self.steps)
+
+
+class Funnel(FunnelQuestion):
+    """Count the funnel NAME of the configuration, or the steps given; options change its keys for this once.
+
+    Any occurrence of the first step may start it; the window counts from there, inclusive. Times are medians since
+    the first step. One of --by, --trend, --times, --drop-off and --against asks something else about it.
+    """
+
+    in_report: ClassVar[bool] = True
+    examples: ClassVar[tuple[str, ...]] = (
+        "funnel purchase_journey",
+        "funnel purchase_journey --count sessions --chart",
+        'funnel --steps "view_item,add_to_cart|add_to_wishlist,begin_checkout?,purchase" --window 1d',
+        "funnel purchase_journey --by device_category --top 3",
+        "funnel purchase_journey --trend week",
+        "funnel purchase_journey --times",
+        "funnel purchase_journey --since 2024-03-01 --until 2024-03-31 --against 2024-02-01..2024-02-29",
+        "funnel purchase_journey --drop-off --format csv",
     )
 
+    @classmethod
+    def fits(cls, funnel: FunnelConfig) -> bool:  # noqa: ARG003 - as the contract has it
+        """Every funnel can be counted."""
+        return True
 
-def funnel_query(config: FunnelConfig, taxonomy: Taxonomy, selection: Selection = EVERYTHING) -> Query:
-    """Return the query of a funnel.
+    def queries(self, context: Context) -> tuple[Query, ...]:
+        """Return the query that counts the steps."""
+        asked = machine(self, context)
+        name = "analyses/funnels/unordered" if self.order == "unordered" else "analyses/funnels/counts"
+        return (templates.query(name, params=asked.params, structure={"funnel": asked.structure}),)
 
-    Raises:
-        TaxonomyError: A step is no micro-conversion of the taxonomy.
-        ConfigError: The funnel cannot be counted as it is configured.
-    """
-    return _query(config, machine(config, taxonomy, selection))
+    def result(self, tables: Sequence[pa.Table], context: Context) -> FunnelResult:
+        """Name the steps; they come back under their names, or the ids they are staged with."""
+        (table,) = tables
+        steps = steps_of(self, machine(self, context).labels, table.to_pylist())
+        return FunnelResult(
+            funnel=self.name,
+            count=self.count,
+            order=self.order,
+            entry=self.entry,
+            window_seconds=self.whole_window.seconds if self.whole_window else None,
+            step_window_seconds=self.step_window.seconds if self.step_window else None,
+            steps=steps,
+            sentence=self._sentence(steps),
+            assumptions=self.assumptions(context),
+        )
 
-
-def _query(config: FunnelConfig, asked: Machine) -> Query:
-    name = "analyses/funnels/unordered" if config.order == "unordered" else "analyses/funnels/counts"
-    return templates.query(name, params=asked.params, structure={"funnel": asked.structure})
+    def _sentence(self, steps: Sequence[FunnelStep]) -> str:
+        """Say how many came through."""
+        first, last = steps[0], steps[-1]
+        if not any(step.count for step in steps):
+            return f"No {self.unit} took any step of the funnel {self.name}."
+        if self.entry == "open":
+            through = f"{wording.count(last.continued or 0)} of them on the way from an earlier step"
+            return f"{wording.plural(last.count, self.unit)} took {last.step}, {through}."
+        if not first.count:
+            return f"No {self.unit} took the first step of the funnel {self.name}, {first.step}."
+        way = f"took all {len(steps)} steps" if self.order == "unordered" else f"went from {first.step} to {last.step}"
+        time = f"within {self.window}" if self.whole_window else f"with at most {self.step_window} from step to step"
+        through = f"{wording.count(last.count)} of {wording.plural(first.count, self.unit)}"
+        return f"{through} ({wording.share(last.count / first.count)}) {way} {time}."
 
 
 _NOBODY = {"units": 0, "continued": 0}
 
 
-def steps_of(config: FunnelConfig, labels: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> tuple[FunnelStep, ...]:
+def steps_of(funnel: FunnelConfig, labels: Sequence[str], rows: Sequence[Mapping[str, Any]]) -> tuple[FunnelStep, ...]:
     """Return all steps of a funnel from rows of those that were taken: step_index, units, continued, seconds_median."""
     found = {row["step_index"]: row for row in rows}
     steps = [found.get(number, _NOBODY) for number in range(1, len(labels) + 1)]
     counts = [row["units"] for row in steps]
-    is_open = config.entry == "open"
+    is_open = funnel.entry == "open"
     return tuple(
         FunnelStep(
             step=label,
             count=row["units"],
-            from_previous=_share(row["continued"] if is_open else row["units"], _of_previous(config, counts, index)),
-            from_first=_share(row["units"], counts[0]),
+            from_previous=wording.ratio(
+                row["continued"] if is_open else row["units"], _of_previous(funnel, counts, index)
+            ),
+            from_first=wording.ratio(row["units"], counts[0]),
             seconds_median=row.get("seconds_median"),
             entered=row["units"] - row["continued"] if is_open else None,
             continued=row["continued"] if is_open else None,
@@ -79,13 +176,9 @@ def steps_of(config: FunnelConfig, labels: Sequence[str], rows: Sequence[Mapping
     )
 
 
-def _of_previous(config: FunnelConfig, counts: Sequence[int], index: int) -> int:
+def _of_previous(funnel: FunnelConfig, counts: Sequence[int], index: int) -> int:
     """Return how many took the last step before that all must take; 0, for a share of None, where that is no whole."""
-    before = next((other for other in reversed(range(index)) if not config.steps[other].optional), None)
-    if before is None or (config.entry == "open" and before != index - 1):
+    before = next((other for other in reversed(range(index)) if not funnel.steps[other].optional), None)
+    if before is None or (funnel.entry == "open" and before != index - 1):
         return 0
     return counts[before]
-
-
-def _share(part: int, whole: int) -> float | None:
-    return part / whole if whole else None

@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from microconv.analyses.funnels.machine import EVERYTHING, Carried, Machine, Selection, in_order, machine, settled
-from microconv.analyses.funnels.wording import assumptions, counted
-from microconv.config.sections import Count, FunnelConfig
-from microconv.engines.base import Engine
+from pydantic import Field
+
+from microconv import wording
+from microconv.analyses.funnels.funnel import FunnelQuestion
+from microconv.analyses.funnels.machine import Carried, Machine, machine
+from microconv.config.sections import Count
 from microconv.errors import UsageError
 from microconv.queries import templates
 from microconv.queries.templates import Query
-from microconv.result import Result
-from microconv.taxonomy import Taxonomy
+from microconv.question import HIDDEN, Context, Option
+from microconv.result import Result, column, sheet
+from microconv.wording import Bar, Sheet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 _MINUTE, _HOUR, _DAY = 60, 3_600, 86_400
 EDGES = (
@@ -29,13 +35,13 @@ EDGES = (
 class StepTime:
     """The time from one step to another, in seconds, over the `count` that took both; None where nobody did."""
 
-    from_step: str
-    to_step: str
-    count: int
-    seconds_mean: float | None
-    seconds_median: float | None
-    seconds_p75: float | None
-    seconds_p90: float | None
+    from_step: str = column("from")
+    to_step: str = column("to")
+    count: int = column("count", wording.count)
+    seconds_mean: float | None = column("mean", wording.elapsed)
+    seconds_median: float | None = column("median", wording.elapsed)
+    seconds_p75: float | None = column("three quarters within", wording.elapsed)
+    seconds_p90: float | None = column("nine in ten within", wording.elapsed)
 
 
 @dataclass(frozen=True)
@@ -50,10 +56,9 @@ class TimeBucket:
 
 
 @dataclass(frozen=True)
-class FunnelTimes(Result):
+class FunnelTimesResult(Result):
     """The times between steps of a funnel, with a histogram of each that goes as far as its slowest."""
 
-    analysis: ClassVar[str] = "funnel_times"
     row_type: ClassVar[type] = StepTime
 
     funnel: str
@@ -68,98 +73,101 @@ class FunnelTimes(Result):
         """The times."""
         return self.times
 
+    def sheets(self) -> Iterator[Sheet]:
+        """Show a row per pair of steps."""
+        yield sheet(f"Time between steps of {self.funnel}", self.times, StepTime, labels={"count": self.count})
 
-def usual_pairs(steps: int) -> tuple[tuple[int, int], ...]:
-    """Return the pairs that are asked for unless others are: from the first step to each, and from each to the next."""
-    pairs = [pair for step in range(2, steps + 1) for pair in ((1, step), (step - 1, step))]
-    return tuple(dict.fromkeys(pairs))
+    def bars(self) -> tuple[Bar, ...]:
+        """One bar per bucket of the histograms."""
+        return tuple(
+            Bar(
+                f"{row.from_step} to {row.to_step}, from {wording.elapsed(row.at_least_seconds)}",
+                row.count,
+                wording.count(row.count),
+            )
+            for row in self.histogram
+        )
 
 
-def times(
-    engine: Engine,
-    config: FunnelConfig,
-    taxonomy: Taxonomy,
-    selection: Selection = EVERYTHING,
-    *,
-    pairs: Sequence[tuple[int, int]] | None = None,
-) -> FunnelTimes:
-    """Measure the time between steps (`sql/analyses/funnels/times.sql`).
+class FunnelTimes(FunnelQuestion):
+    """The time between steps of a funnel.
 
     The time from step a to step b is that of the way on which a unit first took b, if that way had taken a. Percentiles
-    lie between the two nearest times, as a median of four lies between the middle two.
-
-    Args:
-        engine: Where the staged tables are.
-        config: The funnel: ordered or strict.
-        taxonomy: The taxonomy the tables were staged with.
-        selection: Which starts count.
-        pairs: Numbers of two steps, from 1, the earlier first; by default `usual_pairs`.
-
-    Raises:
-        UsageError: The funnel has no order of steps, or a pair is none of its steps in their order.
-        TaxonomyError: A step is no micro-conversion of the taxonomy.
-        EngineError: The engine failed.
+    lie between the two nearest times, as a median of four lies between the middle two. `pairs` are numbers of two
+    steps, from 1, the earlier first; by default from the first step to each, and from each to the next.
     """
-    selection = settled(engine, selection)
-    asked_pairs = usual_pairs(len(config.steps)) if pairs is None else tuple(dict.fromkeys(pairs))
-    asked = _machine(config, taxonomy, selection, asked_pairs)
-    found: dict[tuple[int, int], list[dict[str, Any]]] = {}
-    for row in engine.query(_query(asked, asked_pairs)).to_pylist():
-        found.setdefault((row["from_step"], row["to_step"]), []).append(row)
-    measured = tuple(_time(asked.labels, pair, found.get(pair, [])) for pair in asked_pairs)
-    return FunnelTimes(
-        funnel=config.name,
-        count=config.count,
-        times=measured,
-        histogram=tuple(bucket for pair in asked_pairs for bucket in _buckets(asked.labels, pair, found.get(pair, []))),
-        sentence=_sentence(config.count, measured),
-        assumptions=(
-            *assumptions(config, selection),
-            "A time is that of the way on which the later step was first taken; who did not get there has none.",
-        ),
-    )
 
+    options: ClassVar[Mapping[str, Option]] = {**FunnelQuestion.options, "pairs": HIDDEN}
 
-def times_query(
-    config: FunnelConfig,
-    taxonomy: Taxonomy,
-    selection: Selection = EVERYTHING,
-    *,
-    pairs: Sequence[tuple[int, int]] | None = None,
-) -> Query:
-    """Return the query of the times between steps; UsageError where steps have no order, or are not the funnel's."""
-    asked_pairs = usual_pairs(len(config.steps)) if pairs is None else tuple(pairs)
-    return _query(_machine(config, taxonomy, selection, asked_pairs), asked_pairs)
+    pairs: tuple[tuple[int, int], ...] | None = Field(default=None, description="pairs of steps, by their numbers")
 
+    @property
+    def asked_pairs(self) -> tuple[tuple[int, int], ...]:
+        """The pairs of steps, each once."""
+        if self.pairs is not None:
+            return tuple(dict.fromkeys(self.pairs))
+        steps = range(2, len(self.steps) + 1)
+        return tuple(dict.fromkeys(pair for step in steps for pair in ((1, step), (step - 1, step))))
 
-def _machine(
-    config: FunnelConfig,
-    taxonomy: Taxonomy,
-    selection: Selection,
-    pairs: Sequence[tuple[int, int]],
-) -> Machine:
-    in_order(config, "a time between two")
-    for first, second in pairs:
-        if not 1 <= first < second <= len(config.steps):
-            raise UsageError(
-                f"From step {first} to step {second} is no way through the funnel {config.name}.",
-                hint=f"Name two of its steps, the earlier first, from 1 to {len(config.steps)}.",
-            )
-    fields = [Carried(f"order_{step}", "event_order", step) for step in sorted({first for first, _ in pairs})]
-    return machine(config, taxonomy, selection, fields=fields)
+    def _machine(self, context: Context) -> Machine:
+        fields = [
+            Carried(f"order_{step}", "event_order", step) for step in sorted({one for one, _ in self.asked_pairs})
+        ]
+        return machine(self, context, fields=fields)
 
+    def queries(self, context: Context) -> tuple[Query, ...]:
+        """Return the query of the times."""
+        self.refuse_without_order("no time between two")
+        for first, second in self.asked_pairs:
+            if not 1 <= first < second <= len(self.steps):
+                raise UsageError(
+                    f"From step {first} to step {second} is no way through the funnel {self.name}.",
+                    hint=f"Name two of its steps, the earlier first, from 1 to {len(self.steps)}.",
+                )
+        asked = self._machine(context)
+        query = templates.query(
+            "analyses/funnels/times",
+            params={
+                **asked.params,
+                "from_steps": [first for first, _ in self.asked_pairs],
+                "to_steps": [second for _, second in self.asked_pairs],
+                "edges_us": [edge * 1_000_000 for edge in EDGES],
+            },
+            structure={"funnel": asked.structure, "edges": len(EDGES)},
+        )
+        return (query,)
 
-def _query(asked: Machine, pairs: Sequence[tuple[int, int]]) -> Query:
-    return templates.query(
-        "analyses/funnels/times",
-        params={
-            **asked.params,
-            "from_steps": [first for first, _ in pairs],
-            "to_steps": [second for _, second in pairs],
-            "edges_us": [edge * 1_000_000 for edge in EDGES],
-        },
-        structure={"funnel": asked.structure, "edges": len(EDGES)},
-    )
+    def result(self, tables: Sequence[pa.Table], context: Context) -> FunnelTimesResult:
+        """Gather the times and buckets of each pair."""
+        (table,) = tables
+        found: dict[tuple[int, int], list[dict[str, Any]]] = {}
+        for row in table.to_pylist():
+            found.setdefault((row["from_step"], row["to_step"]), []).append(row)
+        labels = self._machine(context).labels
+        measured = tuple(_time(labels, pair, found.get(pair, [])) for pair in self.asked_pairs)
+        return FunnelTimesResult(
+            funnel=self.name,
+            count=self.count,
+            times=measured,
+            histogram=tuple(
+                bucket for pair in self.asked_pairs for bucket in _buckets(labels, pair, found.get(pair, []))
+            ),
+            sentence=self._sentence(measured),
+            assumptions=(
+                *self.assumptions(context),
+                "A time is that of the way on which the later step was first taken; who did not get there has none.",
+            ),
+        )
+
+    def _sentence(self, measured: Sequence[StepTime]) -> str:
+        slowest = max(measured, key=lambda time: time.seconds_median or -1, default=None)
+        if slowest is None or slowest.seconds_median is None:
+            return f"No {self.unit} took two steps, so there is no time between them."
+        return (
+            f"The longest way is from {slowest.from_step} to {slowest.to_step}: "
+            f"{wording.elapsed(slowest.seconds_median)} is the median of {wording.plural(slowest.count, self.unit)}, "
+            f"and one in ten takes {wording.elapsed(slowest.seconds_p90)} or more."
+        )
 
 
 def _time(labels: Sequence[str], pair: tuple[int, int], rows: Sequence[dict[str, Any]]) -> StepTime:
@@ -181,13 +189,3 @@ def _buckets(labels: Sequence[str], pair: tuple[int, int], rows: Sequence[dict[s
     for bucket in range(max(units, default=-1) + 1):
         first, second = (labels[step - 1] for step in pair)
         yield TimeBucket(first, second, edges[bucket] or 0, edges[bucket + 1], units.get(bucket, 0))
-
-
-def _sentence(count: Count, measured: Sequence[StepTime]) -> str:
-    slowest = max(measured, key=lambda time: time.seconds_median or -1, default=None)
-    if slowest is None or slowest.seconds_median is None:
-        return f"No {count.removesuffix('s')} took two steps, so there is no time between them."
-    return (
-        f"The longest way is from {slowest.from_step} to {slowest.to_step}: {slowest.seconds_median:,.0f} s is the "
-        f"median of {counted(count, slowest.count)}, and one in ten takes {slowest.seconds_p90:,.0f} s or more."
-    )

@@ -4,25 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date, datetime, timedelta
-from typing import ClassVar, Literal
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, ClassVar, Literal, Self
 
-from microconv.analyses.funnels.machine import (
-    EVERYTHING,
-    Carried,
-    Selection,
-    in_order,
-    latest_event_at,
-    machine,
-    settled,
-)
-from microconv.analyses.funnels.wording import assumptions, counted
-from microconv.config.sections import Count, FunnelConfig
-from microconv.engines.base import Engine
+from pydantic import Field
+
+from microconv import wording
+from microconv.analyses.funnels.funnel import FunnelQuestion
+from microconv.analyses.funnels.machine import Carried, machine
+from microconv.config.sections import Config, Count
 from microconv.queries import templates
 from microconv.queries.templates import Query
-from microconv.result import Result
+from microconv.question import Context, Option
+from microconv.result import Result, column, pivot
 from microconv.taxonomy import Taxonomy
+from microconv.wording import Bar, Heading, Sheet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Grain = Literal["day", "week"]
 
@@ -35,19 +34,18 @@ class TrendStep:
     entered have not taken the last step and may yet.
     """
 
-    period_date: date
-    step: str
-    count: int
-    share: float | None
-    entered: int
-    incomplete: int
+    period_date: date = column("period")
+    step: str = column("step")
+    count: int = column("count", wording.count)
+    share: float | None = column("share", wording.share)
+    entered: int = column("entered", wording.count)
+    incomplete: int = column("may still go further", wording.count)
 
 
 @dataclass(frozen=True)
-class FunnelTrend(Result):
+class FunnelTrendResult(Result):
     """A funnel by period of the start, without gaps from the first period in which anybody began to the last."""
 
-    analysis: ClassVar[str] = "funnel_trend"
     row_type: ClassVar[type] = TrendStep
 
     funnel: str
@@ -62,65 +60,91 @@ class FunnelTrend(Result):
         """The steps, period by period."""
         return self.steps
 
+    def sheets(self) -> Iterator[Sheet]:
+        """Show periods down, steps across."""
+        last = {row.period_date: row for row in self.steps}  # the last step of each, which comes last
+        yield pivot(
+            f"Funnel {self.funnel} by {self.grain} of the start, {self.count}",
+            {(row.period_date, row.step): row.count for row in self.steps},
+            down=Heading(self.grain),
+            write=wording.count,
+            beside={
+                Heading("first to last", wording.share): lambda period: last[period].share,
+                Heading("may still go further", wording.count): lambda period: last[period].incomplete,
+            },
+        )
 
-def trend(
-    engine: Engine,
-    config: FunnelConfig,
-    taxonomy: Taxonomy,
-    selection: Selection = EVERYTHING,
-    *,
-    grain: Grain = "day",
-) -> FunnelTrend:
-    """Count a funnel by the period in which its starts lie (`sql/analyses/funnels/trend.sql`).
+    def bars(self) -> tuple[Bar, ...]:
+        """One bar per period: the share that took the last step."""
+        last = self.steps[-1].step if self.steps else ""
+        return tuple(
+            Bar(f"{row.period_date}", row.share or 0, wording.share(row.share))
+            for row in self.steps
+            if row.step == last
+        )
+
+
+class FunnelTrend(FunnelQuestion):
+    """A funnel by the period in which its starts lie.
 
     An actor or session belongs to the period in which the attempt began that first took its furthest step.
-
-    Raises:
-        UsageError: The funnel has no order of steps.
-        TaxonomyError: A step is no micro-conversion of the taxonomy.
-        EngineError: The engine failed.
     """
-    selection = settled(engine, selection)
-    asked = trend_query(config, taxonomy, selection, grain=grain, latest_at=latest_event_at(engine))
-    labels = machine(config, taxonomy, selection).labels
-    by_period: dict[date, dict[int, int]] = {}
-    incomplete: dict[date, int] = {}
-    for row in engine.query(asked).to_pylist():
-        by_period.setdefault(row["period_date"], {})[row["step_index"]] = row["units"]
-        if row["step_index"] == 0:
-            incomplete[row["period_date"]] = row["incomplete"]
-    steps = tuple(_steps(labels, by_period, incomplete, timedelta(days=7 if grain == "week" else 1)))
-    return FunnelTrend(
-        funnel=config.name,
-        count=config.count,
-        grain=grain,
-        steps=steps,
-        sentence=_sentence(config.count, grain, by_period, incomplete),
-        assumptions=(
-            *assumptions(config, selection),
-            f"The {grain} is that in which the attempt began that first took the furthest step.",
-            "Incomplete are those whose time for the next step, or for all, goes on beyond the latest staged event.",
-        ),
-    )
 
+    options: ClassVar[Mapping[str, Option]] = {**FunnelQuestion.options, "grain": Option("--trend")}
 
-def trend_query(
-    config: FunnelConfig,
-    taxonomy: Taxonomy,
-    selection: Selection = EVERYTHING,
-    *,
-    grain: Grain = "day",
-    latest_at: datetime | None = None,
-) -> Query:
-    """Return the query of a trend, with events staged up to `latest_at`; UsageError where steps have no order."""
-    in_order(config, "a day on which it began")
-    start = Carried("start_date", "event_date", None)
-    asked = machine(config, taxonomy, selection, fields=[start])
-    return templates.query(
-        "analyses/funnels/trend",
-        params={**asked.params, "latest_us": None if latest_at is None else round(latest_at.timestamp() * 1_000_000)},
-        structure={"funnel": asked.structure, "by_week": grain == "week"},
-    )
+    grain: Grain = Field(default="day", description="follow by the day or week of the start")
+
+    @classmethod
+    def of(cls, config: Config, taxonomy: Taxonomy) -> Iterator[Self]:  # noqa: ARG003 - as the contract has it
+        """Yield the question for each funnel that has an order, by day."""
+        yield from (cls.over(funnel) for funnel in config.funnels if cls.fits(funnel))
+
+    def queries(self, context: Context) -> tuple[Query, ...]:
+        """Return the query of the trend, which knows the latest staged event."""
+        self.refuse_without_order("no day on which it began")
+        asked = machine(self, context, fields=[Carried("start_date", "event_date", None)])
+        latest = context.latest_event_at
+        query = templates.query(
+            "analyses/funnels/trend",
+            params={**asked.params, "latest_us": None if latest is None else round(latest.timestamp() * 1_000_000)},
+            structure={"funnel": asked.structure, "by_week": self.grain == "week"},
+        )
+        return (query,)
+
+    def result(self, tables: Sequence[pa.Table], context: Context) -> FunnelTrendResult:
+        """Fill the gaps between periods."""
+        (table,) = tables
+        by_period: dict[date, dict[int, int]] = {}
+        incomplete: dict[date, int] = {}
+        for row in table.to_pylist():
+            by_period.setdefault(row["period_date"], {})[row["step_index"]] = row["units"]
+            if row["step_index"] == 0:
+                incomplete[row["period_date"]] = row["incomplete"]
+        labels = machine(self, context).labels
+        return FunnelTrendResult(
+            funnel=self.name,
+            count=self.count,
+            grain=self.grain,
+            steps=tuple(_steps(labels, by_period, incomplete, timedelta(days=7 if self.grain == "week" else 1))),
+            sentence=self._sentence(by_period, incomplete),
+            assumptions=(
+                *self.assumptions(context),
+                f"The {self.grain} is that in which the attempt began that first took the furthest step.",
+                "Incomplete are those whose time for the next step, or for all, ends after the latest staged event.",
+            ),
+        )
+
+    def _sentence(self, by_period: Mapping[date, Mapping[int, int]], incomplete: Mapping[date, int]) -> str:
+        if not by_period:
+            return f"No {self.unit} began, so there is no trend."
+        entered, open_still = sum(found[0] for found in by_period.values()), sum(incomplete.values())
+        since = min((period for period, many in incomplete.items() if many), default=None)
+        still = (
+            f"; from {since} on, {wording.count(open_still)} may still go further"
+            if since
+            else "; none of them may still go further"
+        )
+        return f"{wording.plural(entered, self.unit)} began in {wording.plural(len(by_period), self.grain)}{still}."
 
 
 def _steps(
@@ -139,17 +163,3 @@ def _steps(
                 period, label, count, count / entered if entered else None, entered, incomplete.get(period, 0)
             )
         period += length
-
-
-def _sentence(
-    count: Count, grain: Grain, by_period: Mapping[date, Mapping[int, int]], incomplete: Mapping[date, int]
-) -> str:
-    if not by_period:
-        return f"No {count.removesuffix('s')} began, so there is no trend."
-    entered, open_still = sum(found[0] for found in by_period.values()), sum(incomplete.values())
-    since = min((period for period, many in incomplete.items() if many), default=None)
-    still = (
-        f"; from {since} on, {open_still:,} may still go further" if since else "; none of them may still go further"
-    )
-    number = len(by_period)
-    return f"{counted(count, entered)} began in {number:,} {grain}{'' if number == 1 else 's'}{still}."

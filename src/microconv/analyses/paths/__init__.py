@@ -1,6 +1,1 @@
-"""Paths: the ways to and from a micro-conversion or page, what follows what, and the flow between them."""
-
-from microconv.analyses.paths.question import PathsQuestion
-from microconv.analyses.paths.ways import links_query, paths, sequences_query, transitions_query
-
-__all__ = ["PathsQuestion", "links_query", "paths", "sequences_query", "transitions_query"]
+"""Paths: the journeys to and from a micro-conversion or page, and the funnel that they suggest."""

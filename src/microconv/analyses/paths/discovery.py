@@ -2,42 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import ClassVar
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, ClassVar
 
-from microconv.analyses.paths.results import ARROW
-from microconv.config.values import Duration
-from microconv.engines.base import Engine
-from microconv.errors import UsageError
+from pydantic import Field
+
+from microconv import wording
+from microconv.analyses.paths.path_questions import ARROW
+from microconv.config.values import Duration, EntryId, Length
 from microconv.queries import templates
 from microconv.queries.templates import Query
-from microconv.result import Result
+from microconv.question import Context, Option, Question
+from microconv.result import Result, column, sheet
 from microconv.taxonomy import Taxonomy
+from microconv.wording import Bar, Sheet, Verbatim
 
-DEFAULT_WINDOW = Duration.parse("30d")
-DEFAULT_MIN_SHARE = 0.5
+if TYPE_CHECKING:
+    import pyarrow as pa
 
-Way = tuple[str, ...]
-"""Micro-conversion ids in the order in which an actor came by them."""
+Steps = tuple[str, ...]
+"""Micro-conversion ids in the order in which an actor first came to them."""
 
 
 @dataclass(frozen=True)
 class MilestoneSequence:
-    """The milestones that actors passed before the goal, just these and in this order (`a > b > c`, empty for none)."""
+    """The milestones that actors passed before the goal, exactly these and in this order (`a > b > c`, empty for none).
 
-    sequence: str
-    actors: int
-    share: float
+    `share` is of the actors who reached the goal (0 to 1).
+    """
+
+    sequence: str = column("milestones")
+    actors: int = column("actors", wording.count)
+    share: float = column("share", wording.share)
 
 
 @dataclass(frozen=True)
 class MilestoneReach:
     """How many of the converting actors pass a milestone before the goal, wherever it comes."""
 
-    milestone: str
-    actors: int
-    share: float
+    milestone: str = column("milestone")
+    actors: int = column("actors", wording.count)
+    share: float = column("share", wording.share)
 
 
 @dataclass(frozen=True)
@@ -49,14 +55,13 @@ class DiscoveryResult(Result):
     the proposal as a `[[funnels]]` block of the configuration.
     """
 
-    analysis: ClassVar[str] = "discovery"
     row_type: ClassVar[type] = MilestoneSequence
 
     goal: str
     window_seconds: int
     min_share: float
     actors: int
-    steps: Way
+    steps: Steps
     support: int
     share: float | None
     milestones: tuple[MilestoneReach, ...]
@@ -70,71 +75,110 @@ class DiscoveryResult(Result):
         """The whole sequences, most frequent first."""
         return self.sequences
 
+    def sheets(self) -> Iterator[Sheet | str]:
+        """Show the sequences, then the proposal."""
+        shown = tuple(replace(row, sequence=row.sequence or "none") for row in self.sequences)
+        yield sheet(f"Milestones before {self.goal}, actors: {wording.count(self.actors)}", shown, MilestoneSequence)
+        if self.toml:
+            yield Verbatim(f"\n{self.toml}")
 
-def discover(
-    engine: Engine,
-    taxonomy: Taxonomy,
-    goal: str | None = None,
-    *,
-    window: Duration = DEFAULT_WINDOW,
-    min_share: float = DEFAULT_MIN_SHARE,
-    top: int = 20,
-) -> DiscoveryResult:
-    """Propose a funnel for a goal (`sql/analyses/paths/discover.sql`).
+    def bars(self) -> tuple[Bar, ...]:
+        """One bar per sequence."""
+        return tuple(Bar(row.sequence or "none", row.actors, wording.count(row.actors)) for row in self.sequences)
 
-    The proposal is the longest sequence of milestones that at least `min_share` of the converting actors pass in its
-    order, whatever else they pass in between; of several as long, the one most actors pass, then the one that comes
-    first in the taxonomy's order.
 
-    Args:
-        engine: Where the staged tables are.
-        taxonomy: The taxonomy the tables were staged with.
-        goal: A micro-conversion, by default the taxonomy's first macro-conversion.
-        window: How long before an actor's first conversion a milestone counts, inclusive.
-        min_share: The least share of the converting actors, above 0 and at most 1.
-        top: The most whole sequences to return.
+class Discover(Question):
+    """Propose a funnel for a goal, ready to paste into the configuration.
 
-    Raises:
-        TaxonomyError: The goal is no micro-conversion of the taxonomy.
-        UsageError: `min_share` is no such share.
-        EngineError: The engine failed.
+    The proposal is the longest sequence of milestones that enough of the converting actors pass in this order
+    (--min-share); anything may happen in between. If several are equally long, it is the one that most actors pass,
+    then the one that comes first in the order of the taxonomy.
     """
-    if not 0 < min_share <= 1:
-        raise UsageError(f"min_share is {min_share:g}.", hint="Give a share above 0 and at most 1, such as 0.5.")
-    found = engine.query(discovery_query(taxonomy, goal, window=window)).to_pylist()
-    ways = {tuple(filter(None, row["sequence"].split(ARROW))): row["actors"] for row in found}
-    goal, milestones = _goal(taxonomy, goal), _milestones(taxonomy, goal)
-    actors = sum(ways.values())
-    passed, support = _longest(ways, least=min_share * actors, order=milestones)
-    steps = (*passed, goal) if passed else ()
-    reach = _reach(ways, milestones)
-    return DiscoveryResult(
-        goal=goal,
-        window_seconds=window.seconds,
-        min_share=min_share,
-        actors=actors,
-        steps=steps,
-        support=support if steps else 0,
-        share=(support if steps else 0) / actors if actors else None,
-        milestones=reach,
-        sequences=tuple(MilestoneSequence(**row, share=row["actors"] / actors) for row in found[:top]),
-        toml=_toml(steps, window) if steps else None,
-        sentence=_sentence(goal, actors, steps, support, reach=reach, min_share=min_share),
-        assumptions=_assumptions(goal, window, min_share),
+
+    options: ClassVar[Mapping[str, Option]] = {"goal": Option(metavar="ID"), "window": Option(metavar="TIME")}
+    examples: ClassVar[tuple[str, ...]] = ("discover", "discover --goal begin_checkout --window 7d --min-share 0.8")
+    in_report: ClassVar[bool] = False
+
+    goal: EntryId | None = Field(
+        default=None, description="the micro-conversion to lead to; default: the first macro-conversion"
     )
-
-
-def discovery_query(taxonomy: Taxonomy, goal: str | None = None, *, window: Duration = DEFAULT_WINDOW) -> Query:
-    """Return the query of discovery; TaxonomyError when the goal is no micro-conversion of the taxonomy."""
-    counted = _goal(taxonomy, goal)
-    return templates.query(
-        "analyses/paths/discover",
-        params={"goal": counted, "milestones": _milestones(taxonomy, counted), "window_us": window.microseconds},
+    window: Length = Field(default=Duration.parse("30d"), description="how long before the goal a milestone counts")
+    min_share: float = Field(
+        default=0.5, gt=0, le=1, description="minimum share of the converting actors who pass the whole funnel"
     )
+    top: int = Field(default=20, ge=1, le=1_000, description="maximum number of sequences to show")
 
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Yield the goal."""
+        if self.goal is not None:
+            yield self.goal, "the goal of discover"
 
-def _goal(taxonomy: Taxonomy, goal: str | None) -> str:
-    return taxonomy.counted_id(goal or taxonomy.macros[0], named_by="the goal to discover a funnel for")
+    def _goal(self, taxonomy: Taxonomy) -> str:
+        return taxonomy.counted(self.goal or taxonomy.macros[0])
+
+    def queries(self, context: Context) -> tuple[Query, ...]:
+        """Return the query of the sequences."""
+        goal = self._goal(context.taxonomy)
+        query = templates.query(
+            "analyses/paths/discover",
+            params={
+                "goal": goal,
+                "milestones": _milestones(context.taxonomy, goal),
+                "window_us": self.window.microseconds,
+            },
+        )
+        return (query,)
+
+    def result(self, tables: Sequence[pa.Table], context: Context) -> DiscoveryResult:
+        """Find the proposal in the sequences."""
+        (table,) = tables
+        found = table.to_pylist()
+        sequences = {tuple(filter(None, row["sequence"].split(ARROW))): row["actors"] for row in found}
+        goal = self._goal(context.taxonomy)
+        milestones = _milestones(context.taxonomy, goal)
+        actors = sum(sequences.values())
+        passed, support = _longest(sequences, minimum=self.min_share * actors, order=milestones)
+        steps = (*passed, goal) if passed else ()
+        reach = _reach(sequences, milestones)
+        return DiscoveryResult(
+            goal=goal,
+            window_seconds=self.window.seconds,
+            min_share=self.min_share,
+            actors=actors,
+            steps=steps,
+            support=support if steps else 0,
+            share=wording.ratio(support if steps else 0, actors),
+            milestones=reach,
+            sequences=tuple(MilestoneSequence(**row, share=row["actors"] / actors) for row in found[: self.top]),
+            toml=_toml(steps, self.window) if steps else None,
+            sentence=self._sentence(goal, actors, steps, support, reach),
+            assumptions=self._assumptions(goal),
+        )
+
+    def _sentence(self, goal: str, actors: int, steps: Steps, support: int, reach: Sequence[MilestoneReach]) -> str:
+        if not actors:
+            return f"Nobody reached {goal} in the staged days, so no funnel can be proposed."
+        converted = f"{wording.plural(actors, 'actor')} who reached {goal}"
+        if steps:
+            share = wording.share(support / actors)
+            return f"{wording.count(support)} of {converted} ({share}) passed {ARROW.join(steps)}."
+        if not reach:
+            return f"None of the {converted} passed a milestone before it."
+        nearest = max(reach, key=lambda each: each.actors)
+        return (
+            f"No milestone was passed by {wording.share(self.min_share)} of the {converted}: "
+            f"the nearest is {nearest.milestone} with {wording.share(nearest.share)}."
+        )
+
+    def _assumptions(self, goal: str) -> tuple[str, ...]:
+        window, share = wording.span(self.window.seconds), wording.share(self.min_share)
+        return (
+            f"Each actor counts once, with the milestones passed at most {window} before their first {goal}.",
+            "A milestone counts once, where it first occurs in that time; secondary micro-conversions are left out.",
+            f"The proposal is the longest sequence that at least {share} of these actors pass in this order.",
+            "Only actors who reached the goal are counted here; the funnel shows how many others took these steps.",
+            "What happened before the first staged day is not known.",
+        )
 
 
 def _milestones(taxonomy: Taxonomy, goal: str) -> list[str]:
@@ -143,72 +187,45 @@ def _milestones(taxonomy: Taxonomy, goal: str) -> list[str]:
     return sorted(steps - {goal}, key=taxonomy.rank)
 
 
-def _longest(ways: dict[Way, int], *, least: float, order: Sequence[str]) -> tuple[Way, int]:
-    """Return the longest sequence that ways of at least `least` actors hold, in order and with gaps; and its actors.
+def _longest(sequences: Mapping[Steps, int], *, minimum: float, order: Sequence[str]) -> tuple[Steps, int]:
+    """Return the longest sequence that at least `minimum` actors pass, in order and with gaps; and their number.
 
-    Depth first: a prefix goes on with the rests of the ways behind it (PrefixSpan, Pei et al. 2001), and is given up
-    where what may still follow cannot make it the best.
+    Depth first: a prefix goes on with the rests of the sequences behind it (PrefixSpan, Pei et al. 2001), and is given
+    up where what may still follow cannot make it the best.
     """
-    best: tuple[int, int, list[int], Way] = (0, 0, [], ())
+    best: tuple[int, int, list[int], Steps] = (0, 0, [], ())
 
-    def go_on(prefix: Way, support: int, rests: dict[Way, int]) -> None:
+    def go_on(prefix: Steps, support: int, rests: Mapping[Steps, int]) -> None:
         nonlocal best
         ranks = [-order.index(step) for step in prefix]
         best = max(best, (len(prefix), support, ranks, prefix))
         behind = {step: _behind(rests, step) for step in order}
-        counts = {step: sum(ways.values()) for step, ways in behind.items()}
-        frequent = [step for step in order if counts[step] and counts[step] >= least]
+        counts = {step: sum(found.values()) for step, found in behind.items()}
+        frequent = [step for step in order if counts[step] and counts[step] >= minimum]
         for step in sorted(frequent, key=counts.__getitem__, reverse=True):
             if (len(prefix) + len(frequent), counts[step]) >= best[:2]:
                 go_on((*prefix, step), counts[step], behind[step])
 
-    go_on((), 0, ways)
+    go_on((), 0, sequences)
     return best[3], best[1]
 
 
-def _behind(ways: dict[Way, int], step: str) -> dict[Way, int]:
-    """What comes after a step in the ways that hold it, with their actors."""
-    rests: dict[Way, int] = {}
-    for way, actors in ways.items():
-        if step in way:
-            rest = way[way.index(step) + 1 :]
+def _behind(sequences: Mapping[Steps, int], step: str) -> dict[Steps, int]:
+    """What comes after a step in the sequences that hold it, with their actors."""
+    rests: dict[Steps, int] = {}
+    for sequence, actors in sequences.items():
+        if step in sequence:
+            rest = sequence[sequence.index(step) + 1 :]
             rests[rest] = rests.get(rest, 0) + actors
     return rests
 
 
-def _reach(ways: dict[Way, int], milestones: Sequence[str]) -> tuple[MilestoneReach, ...]:
-    actors = sum(ways.values())
-    passed = {step: sum(count for way, count in ways.items() if step in way) for step in milestones}
+def _reach(sequences: Mapping[Steps, int], milestones: Sequence[str]) -> tuple[MilestoneReach, ...]:
+    actors = sum(sequences.values())
+    passed = {step: sum(count for sequence, count in sequences.items() if step in sequence) for step in milestones}
     return tuple(MilestoneReach(step, count, count / actors) for step, count in passed.items() if count)
 
 
-def _toml(steps: Way, window: Duration) -> str:
+def _toml(steps: Steps, window: Duration) -> str:
     quoted = ", ".join(f'"{step}"' for step in steps)
     return f'[[funnels]]\nname = "{steps[-1]}_journey"\nsteps = [{quoted}]\nwindow = "{window}"\n'
-
-
-def _assumptions(goal: str, window: Duration, min_share: float) -> tuple[str, ...]:
-    return (
-        f"Each actor counts once, with the milestones of at most {window} before their first {goal}, inclusive.",
-        "A milestone counts where it first comes in that time; secondary micro-conversions are left out.",
-        f"The proposal is the longest sequence that at least {min_share:.0%} of these actors pass in its order.",
-        "Only actors who reached the goal are looked at: the funnel itself says how many others took the same steps.",
-        "What happened before the first staged day is not seen.",
-    )
-
-
-def _sentence(
-    goal: str, actors: int, steps: Way, support: int, *, reach: Sequence[MilestoneReach], min_share: float
-) -> str:
-    if not actors:
-        return f"Nobody reached {goal} in what is staged, so no funnel can be proposed."
-    converted = f"{actors:,} actors who reached {goal}"
-    if steps:
-        return f"{support:,} of {converted} ({support / actors:.1%}) passed {ARROW.join(steps)}."
-    if not reach:
-        return f"None of the {converted} passed a milestone before it."
-    nearest = max(reach, key=lambda each: each.actors)
-    return (
-        f"No milestone was passed by {min_share:.0%} of the {converted}: "
-        f"the nearest is {nearest.milestone} with {nearest.share:.1%}."
-    )

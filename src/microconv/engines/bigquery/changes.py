@@ -3,13 +3,21 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import date
 from itertools import groupby
 
 from microconv.engines.base import AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
 from microconv.engines.tables import Table
+from microconv.errors import EngineError
 from microconv.queries.templates import Value, quote
+from microconv.wording import human_bytes
+
+MOST_BYTES = 9_500_000
+"""How large a document of rows may be: a request takes 10 MB, with all that is in it.
+
+Source: https://cloud.google.com/bigquery/quotas#query_jobs.
+"""
 
 Params = dict[str, tuple[str, "Value"]]
 
@@ -57,22 +65,43 @@ class Script:
                 self.statements.append(
                     f"INSERT INTO {table} ({_names(common)}) SELECT {values} FROM {quote(source)} AS s"
                 )
-
             case AddRows(rows=rows):
                 self._add_rows(change.table, rows)
 
     def _add_rows(self, table: Table, rows: Sequence[Mapping[str, Value]]) -> None:
-        """Insert any number of rows with one parameter: a query takes 10,000 of them, and arrays of them no NULL."""
+        """Insert many rows with one JSON document: a query takes 10,000 parameters at most, and arrays hold no NULL.
+
+        So that they fit into a request, the document holds no names, and what all rows share is a parameter of its own.
+
+        Raises:
+            EngineError: They do not fit.
+        """
+        if not rows:
+            return
+        values: list[str] = []
+        varying: list[list[Value]] = []
         columns = [column for column in table.columns if any(column.name in row for row in rows)]
-        texts = (f"JSON_VALUE(r, '$.{column.name}')" for column in columns)
-        values = (
-            text if column.type == "STRING" else f"CAST({text} AS {column.type})"
-            for text, column in zip(texts, columns, strict=True)
-        )
-        document = self._parameter("STRING", json.dumps(list(map(dict, rows)), default=_iso))
+        for column in columns:
+            found = [_json_value(row.get(column.name)) for row in rows]
+            if all(value == found[0] for value in found):
+                value = self._parameter(column.type, found[0])
+            else:
+                text = f"JSON_VALUE(r, '$[{len(varying)}]')"
+                value = text if column.type == "STRING" else f"CAST({text} AS {column.type})"
+                varying.append(found)
+            values.append(f"{value} AS {quote(column.name)}")
+        # Rows that are all alike are still as many.
+        cells = list(zip(*varying, strict=True)) or [()] * len(rows)
+        document = json.dumps(cells, ensure_ascii=False, default=str, separators=(",", ":"))
+        if (size := len(json.dumps(document))) > MOST_BYTES:
+            raise EngineError(
+                f"{len(rows):,} rows for {table.name} are {human_bytes(size)}; BigQuery takes "
+                f"{human_bytes(MOST_BYTES)} at once.",
+                hint="Keep fewer rows at a time: ask for fewer days, or for less detail.",
+            )
         self.statements.append(
             f"INSERT INTO {quote(table.name)} ({_names([column.name for column in columns])}) "
-            f"SELECT {', '.join(values)} FROM UNNEST(JSON_QUERY_ARRAY({document})) AS r"
+            f"SELECT {', '.join(values)} FROM UNNEST(JSON_QUERY_ARRAY({self._parameter('STRING', document)})) AS r"
         )
 
     def _put(self, puts: Sequence[PutRow]) -> None:
@@ -98,8 +127,9 @@ def _kind(change: Change) -> object:
     return (change.table.name, tuple(change.row)) if isinstance(change, PutRow) else id(change)
 
 
-def _iso(value: object) -> str:
-    return value.isoformat() if isinstance(value, date) else str(value)
+def _json_value(value: Value) -> Value:
+    """Write what JSON has no number for as GoogleSQL reads it: `nan`, `inf`."""
+    return str(value) if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def _names(columns: Sequence[str]) -> str:

@@ -10,7 +10,7 @@ from functools import cached_property
 from google.api_core import exceptions as api
 from google.cloud import bigquery
 
-from microconv.clients.bigquery import ONE_TRY, Connection, ResultT
+from microconv.clients.bigquery_connection import ONE_TRY, Connection, ResultT
 from microconv.clients.failures import summary
 from microconv.engines.base import check_version
 from microconv.engines.tables import Column, Table

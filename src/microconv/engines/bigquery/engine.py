@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-from microconv.clients.bigquery import Connection
+from microconv.clients.bigquery_connection import Connection
 from microconv.engines.base import RAW_EVENTS, Change
 from microconv.engines.bigquery.changes import Script, transaction
 from microconv.engines.bigquery.dataset import WorkingDataset, version_of
@@ -181,7 +181,7 @@ class BigQueryEngine:
 
     def _statement(self, query: Query, destination: str | None = None) -> Statement:
         """Put the relations of a template where they lie. All of one query are in the export, or none is."""
-        places = {name: place for name, place in self._places.items() if f"`{name}`" in query.sql}
+        places = {name: place for name, place in self._places.items() if name in query.reads}
         is_raw = RAW_EVENTS in places
         return Statement(
             query.name,

@@ -15,7 +15,7 @@ from google.api_core import exceptions as api
 from google.cloud import bigquery
 from google.cloud.bigquery_storage_v1.types import DataFormat, ReadSession
 
-from microconv.clients.bigquery import ONE_TRY, Connection, ResultT
+from microconv.clients.bigquery_connection import ONE_TRY, Connection, ResultT
 from microconv.clients.failures import in_our_words, summary
 from microconv.clients.retries import is_transient
 from microconv.engines.bigquery.dataset import WorkingDataset

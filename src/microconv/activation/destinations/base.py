@@ -1,0 +1,161 @@
+"""The contract of a destination: it takes an audience in batches and gives a receipt for each.
+
+It knows nothing of segments' rules, consent or guards: what reaches it is decided. A delivery is one context: what is
+sent inside appears when it ends, and none of it when it ends in an error.
+
+    with destination.begin(delivery) as send:
+        receipts = [send(batch) for batch in batches]
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, ClassVar, Literal, TypeAlias
+
+from pydantic import ConfigDict
+
+from microconv.activation.audience.build import AudienceRow, IdentityKind
+from microconv.activation.audience.normalise import Normalisation
+from microconv.config.sections import DestinationConfig
+
+State: TypeAlias = Literal["accepted", "success", "partial", "failed", "unknown"]
+"""What became of a batch. Only `accepted` may still change; after `unknown` nobody can tell any more."""
+
+
+class DestinationSettings(DestinationConfig):
+    """The keys of one kind of destination under `[[destinations]]`; a subclass adds its own, and no other is taken."""
+
+    model_config = ConfigDict(extra="forbid")
+
+
+@dataclass(frozen=True)
+class Accepts:
+    """What a destination accepts.
+
+    Attributes:
+        name: What messages call it: a format or a platform.
+        identity: The identifiers that it can carry.
+        normalisation: Its rules for what is hashed.
+        with_address: Whether it carries names, country and postal code beside an identifier.
+        minimum: The number of people below which the platform does not serve a list; 0: not known.
+        members_per_batch: The most that one batch may hold; None: any number.
+    """
+
+    name: str
+    identity: frozenset[IdentityKind]
+    normalisation: Normalisation
+    with_address: bool = False
+    minimum: int = 0
+    members_per_batch: int | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """Where a segment goes: in words ("written to exports/buyers.csv"), and as facts for the JSON document."""
+
+    words: str
+    facts: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Previous:
+    """The last delivery of a segment: how many it held (None: nobody can tell), and the record that says so."""
+
+    written: int | None
+    record: str
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """What a destination is told before the first batch; it keeps `facts` and `rejects` as they are.
+
+    Attributes:
+        segment: The name of the segment.
+        run_id: The run that delivers.
+        now: The current time, aware of its zone.
+        facts: Counts and origin of the whole, as JSON.
+        rejects: Who is not in it, and why: pairs of actor key and reason code.
+    """
+
+    segment: str
+    run_id: str
+    now: datetime
+    facts: Mapping[str, Any]
+    rejects: tuple[tuple[int, str], ...]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Some of the rows of a delivery, at most as many as the destination accepts; `number` counts from 1."""
+
+    number: int
+    rows: tuple[AudienceRow, ...]
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """What a destination says of a batch.
+
+    Attributes:
+        batch: Its number.
+        taken: How many of its rows were taken.
+        state: What became of it.
+        reference: What the destination calls it: a file, a request id. Never an identifier of a person.
+    """
+
+    batch: int
+    taken: int
+    state: State
+    reference: str
+
+    @property
+    def is_final(self) -> bool:
+        """Whether asking again can change nothing."""
+        return self.state != "accepted"
+
+
+Send: TypeAlias = Callable[[Batch], Receipt]
+
+
+class Destination(ABC):
+    """Somewhere an audience can go."""
+
+    settings_type: ClassVar[type[DestinationSettings]]
+    """The class of its settings, by which its keys in the configuration are checked."""
+
+    def __init__(self, settings: DestinationSettings) -> None:
+        """Take the settings; nothing is opened before it is needed."""
+        self.settings = settings
+
+    @property
+    @abstractmethod
+    def accepts(self) -> Accepts:
+        """What it accepts."""
+
+    @abstractmethod
+    def target(self, segment: str) -> Target:
+        """Say where a segment goes.
+
+        Raises:
+            UsageError: It cannot go there.
+        """
+
+    @abstractmethod
+    def previous(self, segment: str) -> Previous | None:
+        """Return what was delivered of a segment last; None at the first time."""
+
+    @abstractmethod
+    def begin(self, delivery: Delivery) -> AbstractContextManager[Send]:
+        """Begin a delivery; its context gives the function that sends a batch.
+
+        Raises:
+            DestinationError: It could not be delivered. What was delivered before is as it was.
+        """
+
+    def poll(self, receipt: Receipt) -> Receipt:
+        """Ask what became of a batch, also in a later run; where every receipt is final at once, there is no need."""
+        return receipt

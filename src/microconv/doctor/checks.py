@@ -1,0 +1,58 @@
+"""What a check of the doctor is, and how it says what it found."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from microconv.doctor.patient import Patient
+from microconv.errors import MicroconvError
+from microconv.findings import Finding
+
+
+def ok(message: str) -> Finding:
+    """Say that all is well."""
+    return Finding("", "ok", message)
+
+
+def warning(message: str, remedy: str) -> Finding:
+    """Say what needs care, though a sync can run."""
+    return Finding("", "warning", message, remedy)
+
+
+def fault(message: str, remedy: str) -> Finding:
+    """Say what keeps a sync from running, or made the last one fail."""
+    return Finding("", "error", message, remedy)
+
+
+def not_tested(reason: str) -> Finding:
+    """Say why there was nothing to look at."""
+    return Finding("", "not_tested", reason)
+
+
+def to_do(error: MicroconvError, grant: str = "the permission that is missing") -> str:
+    """Say what to grant where BigQuery denied access; otherwise what the error itself says."""
+    # By its name: whoever never talks to BigQuery need not load its client.
+    is_denied = any(kind.__name__ == "Forbidden" for kind in type(error.__cause__).__mro__)
+    return f"Grant {grant}: docs/bigquery.md." if is_denied else error.hint
+
+
+@dataclass(frozen=True)
+class Check:
+    """One check.
+
+    Attributes:
+        name: Its name.
+        subject: What it looks at.
+        look: Looks, and says what it found.
+        needs: Checks that must have passed before: otherwise there is nothing to look at.
+    """
+
+    name: str
+    subject: str
+    look: Callable[[Patient], Finding]
+    needs: tuple[str, ...] = ("configuration",)
+
+    def named(self, finding: Finding) -> Finding:
+        """Return what its look found, under its name."""
+        return replace(finding, check=self.name, subject=self.subject)

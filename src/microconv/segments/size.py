@@ -1,0 +1,137 @@
+"""How many a segment holds, before anything is sent."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, ClassVar, Self
+
+from pydantic import Field
+
+from microconv import wording
+from microconv.config.load import find_named
+from microconv.config.sections import Config, SegmentConfig
+from microconv.queries.templates import Query
+from microconv.question import HIDDEN, Context, Option, Question, overlay, section_of
+from microconv.result import Result, column
+from microconv.segments.members import members_query
+from microconv.taxonomy import Taxonomy
+from microconv.wording import Bar
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+
+def _moment(value: datetime | None) -> str:
+    return wording.NOTHING if value is None else f"{value:%Y-%m-%d %H:%M %Z}"
+
+
+@dataclass(frozen=True)
+class SegmentCount:
+    """The members of a segment at a moment, and those of them who are known by user_id."""
+
+    segment: str = column("segment")
+    as_of: datetime | None = column("as of", _moment)
+    members: int = column("members", wording.count)
+    with_user_id: int = column("with a user_id", wording.count)
+
+
+@dataclass(frozen=True)
+class SegmentResult(Result):
+    """How many a segment holds at a moment; those with a `user_id` can be looked up in the identity table.
+
+    `as_of` is None where no event is staged, so that nobody is a member at any moment.
+    """
+
+    row_type: ClassVar[type] = SegmentCount
+
+    segment: str
+    as_of: datetime | None
+    members: int
+    with_user_id: int
+    sentence: str
+    assumptions: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[SegmentCount, ...]:
+        """The segment."""
+        return (SegmentCount(self.segment, self.as_of, self.members, self.with_user_id),)
+
+    @property
+    def title(self) -> str:
+        """Name the segment."""
+        return f"Segment {self.segment}"
+
+    def bars(self) -> tuple[Bar, ...]:
+        """One bar for the members, one for those with a user_id."""
+        return (
+            Bar("members", self.members, wording.count(self.members)),
+            Bar("with a user_id", self.with_user_id, wording.count(self.with_user_id)),
+        )
+
+
+class Segment(SegmentConfig, Question):
+    """Count the members of the segment NAME, and how many of them are known by user_id. Nothing is written."""
+
+    options: ClassVar[Mapping[str, Option]] = {
+        "name": Option(metavar="NAME", is_argument=True),
+        "rule": HIDDEN,
+        "identity": HIDDEN,
+    }
+    examples: ClassVar[tuple[str, ...]] = (
+        "segment cart_abandoners",
+        "segment cart_abandoners --as-of 2024-03-01T00:00:00+01:00 --format json",
+    )
+    in_report: ClassVar[bool] = False
+
+    as_of: datetime | None = Field(
+        default=None,
+        description="moment to build it for, ISO 8601, UTC unless it says otherwise; default: the latest event",
+    )
+
+    @classmethod
+    def of(cls, config: Config, taxonomy: Taxonomy) -> Iterator[Self]:  # noqa: ARG003 - as the contract has it
+        """Yield the question for each segment of the configuration."""
+        for segment in config.segments:
+            yield section_of(cls, overlay(segment, {}))
+
+    @classmethod
+    def asked(cls, config: Config, given: Mapping[str, Any]) -> Self:
+        """Return the question about a segment of the configuration."""
+        return section_of(cls, overlay(find_named(config.segments, given.get("name") or "", "segment"), given))
+
+    @property
+    def about(self) -> str:
+        """Name the segment."""
+        return f"segment {self.name}"
+
+    def moment(self, context: Context) -> datetime | None:
+        """Return the moment to build it for."""
+        return self.as_of or context.latest_event_at
+
+    def queries(self, context: Context) -> tuple[Query, ...]:
+        """Return the query of the members."""
+        return (members_query(self, context.taxonomy, self.moment(context)),)
+
+    def result(self, tables: Sequence[pa.Table], context: Context) -> SegmentResult:
+        """Count the members."""
+        moment = self.moment(context)
+        (table,) = tables
+        known = table.num_rows - table.column("user_id").null_count
+        return SegmentResult(
+            segment=self.name,
+            as_of=moment,
+            members=table.num_rows,
+            with_user_id=known,
+            sentence=(
+                f"{self.name}: 0 members, since no event is staged."
+                if moment is None
+                else f"{self.name}: {wording.plural(table.num_rows, 'member')} as of {_moment(moment)}; "
+                f"{wording.count(known)} of them have a user_id and can be looked up in the identity table."
+            ),
+            assumptions=(
+                f"Only occurrences of the last {self.rule.within} before that moment count, both ends included.",
+                "Occurrences with the same transaction id count once.",
+            ),
+        )

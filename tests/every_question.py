@@ -1,0 +1,102 @@
+"""Every question of the catalogue, as one configuration asks it by itself and in rarer forms."""
+
+from __future__ import annotations
+
+import tomllib
+from collections import Counter
+from datetime import UTC, date, datetime
+from pathlib import Path
+from typing import Any
+
+from microconv.catalogue import question_class, questions_of
+from microconv.config.sections import Config
+from microconv.question import Question
+from microconv.taxonomy import load_taxonomy
+
+ASKED = """
+[[funnels]]
+name = "purchase_journey"
+steps = ["view_item", "add_to_cart", "begin_checkout", "purchase"]
+window = "2d"
+[[funnels]]
+name = "visit"
+steps = ["view_item", "add_to_cart"]
+count = "sessions"
+[[funnels]]
+name = "product"
+steps = ["view_item", { did = ["add_to_cart", "begin_checkout"], optional = true }, "purchase"]
+entry = "open"
+step_window = "1d"
+hold = "page"
+[[funnels]]
+name = "straight"
+steps = ["view_item", { did = "add_to_cart", where = [{ property = "page", exists = true }] }, "begin_checkout"]
+order = "strict"
+count = "attempts"
+exclude = ["purchase"]
+[[funnels]]
+name = "anyhow"
+steps = ["view_item", "add_to_cart", "purchase"]
+order = "unordered"
+[[segments]]
+name = "cart_abandoners"
+rule = { did = "add_to_cart", within = "14d", not_did = "purchase" }
+"""
+"""Sections that ask: a funnel of every order, entry, window and count, and a segment. Help texts name the same ones."""
+
+CONFIG = Config.model_validate(
+    {
+        "project": {"timezone": "UTC"},
+        "sources": [{"property": "p1", "path": "/events_*"}],
+        "file": Path("/no.toml"),
+        **tomllib.loads(ASKED),
+    },
+    context={"folder": Path("/")},
+)
+TAXONOMY = load_taxonomy(preset="ecommerce", file=None)
+
+SECOND_DAY, THIRD_DAY = date(2024, 3, 2), date(2024, 3, 3)
+FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("coverage", {"since": SECOND_DAY}),
+    ("funnel", {"name": "visit", "since": SECOND_DAY, "segment": "cart_abandoners"}),
+    ("funnel_breakdown", {"name": "purchase_journey", "by": "page@first", "top": 3}),
+    ("funnel_breakdown", {"name": "visit", "by": "actor.channel_group"}),
+    ("funnel_trend", {"name": "visit", "grain": "week"}),
+    ("funnel_comparison", {"name": "purchase_journey", "against": f"{SECOND_DAY}..{THIRD_DAY}"}),
+    ("path_sequences", {"nodes": "page", "count": "actors"}),
+    ("path_links", {"from_": "view_item", "without": ["scroll"], "window": "2d"}),
+    ("discover", {"goal": "add_to_cart"}),
+    (
+        "attribution",
+        {
+            "touchpoint": "micro_conversion",
+            "goal": "add_to_cart",
+            "count": "sessions",
+            "reset_after_conversion": True,
+            "windows": ["30m", "1d"],
+            "path": "exposure",
+            "markov_order": 2,
+        },
+    ),
+    ("attribution", {"touchpoint": "source_medium", "since": SECOND_DAY, "models": ["linear"], "windows": ["1d"]}),
+    ("channels", {"since": SECOND_DAY, "until": SECOND_DAY}),
+    ("segment", {"name": "cart_abandoners", "as_of": datetime(2024, 3, 2, 12, tzinfo=UTC)}),
+)
+"""Further forms: what people give on the command line or from Python."""
+
+
+def _all() -> dict[str, Question]:
+    named = [
+        *questions_of(CONFIG, TAXONOMY),
+        *((name, question_class(name).asked(CONFIG, given)) for name, given in FORMS),
+    ]
+    numbers: Counter[str] = Counter()
+    found = {}
+    for name, question in named:
+        numbers[name] += 1
+        found[f"{name}-{numbers[name]}"] = question
+    return found
+
+
+EVERY_QUESTION = _all()
+"""All of them, by the name in the catalogue and a number."""
