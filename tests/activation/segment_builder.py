@@ -7,6 +7,7 @@ import csv
 import functools
 import json
 import os
+import random
 import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
@@ -58,6 +59,14 @@ class Segment:
             range(start, start + count),
             self,
         )
+
+    def shuffled(self) -> Segment:
+        """Return the same in another order, always the same one."""
+        shuffler = random.Random(7)
+        members, people, consents = (
+            tuple(shuffler.sample(rows, len(rows))) for rows in (self.members, self.people, self.consents)
+        )
+        return replace(self, members=members, people=people, consents=consents)
 
     def plan(self, destination: Destination, **options: Any) -> AudiencePlan:
         """Plan to send by e-mail address, unless told otherwise."""

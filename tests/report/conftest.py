@@ -58,7 +58,7 @@ def report_data() -> ReportData:
                     ChannelSessions("Referral", 1_100, 900, 1_000, 4_300),
                     ChannelSessions("AI Assistant", 200, 100, 190, 700),
                 ),
-                sentence="",
+                sentence="Organic Search brings the most sessions: 22,000 of 61,200 (35.9%).",
                 assumptions=(),
             ),
         ),
@@ -79,7 +79,7 @@ def empty_data() -> ReportData:
             funnel("purchase_journey", {"view_item": 0, "purchase": 0}),
             AttributionResult("purchase", 0, 0.0, (), (), ()),
             CoverageResult(None, None, (), (), ("view_item", "purchase")),
-            ChannelsResult((), "", ()),
+            ChannelsResult((), "No session is staged in these days.", ()),
         ),
     )
 

@@ -183,7 +183,7 @@ def test_empty_data_reads_as_sentences_and_draws_nothing(empty_data):
         "No actor entered this funnel. view_item, its first step, was never reached.",
         "No purchase was seen, so there is nothing to attribute.",
         "No micro-conversion was seen on any staged day.",
-        "No sessions are staged.",
+        "No session is staged in these days.",
     ):
         assert sentence in page.text
     assert not any(attrs.get("class") == "chart" for _, attrs in page.elements)

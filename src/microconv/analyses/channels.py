@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, ClassVar
@@ -12,8 +12,8 @@ from microconv.config.sections import Period
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context, Question, days
-from microconv.result import Result, column, sheet
-from microconv.wording import Bar, Sheet
+from microconv.result import Result, column
+from microconv.wording import Bar
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -47,9 +47,10 @@ class ChannelsResult(Result):
         """The channel groups."""
         return self.channels
 
-    def sheets(self) -> Iterator[Sheet]:
-        """Show a row per channel group."""
-        yield sheet("Sessions by default channel group", self.channels, ChannelSessions)
+    @property
+    def title(self) -> str:
+        """What the table is called."""
+        return "Sessions by default channel group"
 
     def bars(self) -> tuple[Bar, ...]:
         """One bar per channel group: its sessions."""

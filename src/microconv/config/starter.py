@@ -18,7 +18,7 @@ from microconv.files import pattern_in, replacing
 class Starter:
     """The analyses a new configuration starts with; all ids are entries of the preset."""
 
-    conversion: str
+    goal: str
     funnel: str
     steps: tuple[str, ...]
     segment: str
@@ -30,7 +30,7 @@ class Starter:
 
 STARTERS: dict[str, Starter] = {
     "ecommerce": Starter(
-        conversion="purchase",
+        goal="purchase",
         funnel="purchase_journey",
         steps=("view_item", "add_to_cart", "begin_checkout", "purchase"),
         segment="cart_abandoners",
@@ -39,7 +39,7 @@ STARTERS: dict[str, Starter] = {
         meaning="a cart within two weeks, and no purchase",
     ),
     "saas": Starter(
-        conversion="subscribe",
+        goal="subscribe",
         funnel="subscription_journey",
         steps=("pricing_view", "sign_up", "tutorial_complete", "subscribe"),
         segment="pricing_viewers",
@@ -48,7 +48,7 @@ STARTERS: dict[str, Starter] = {
         meaning="the pricing page within two weeks, and no subscription",
     ),
     "publisher": Starter(
-        conversion="subscribe",
+        goal="subscribe",
         funnel="subscription_journey",
         steps=("article_read", "sign_up", "subscribe"),
         segment="regular_readers",
@@ -58,7 +58,7 @@ STARTERS: dict[str, Starter] = {
         meaning="three articles read within a month, and no subscription",
     ),
     "lead_generation": Starter(
-        conversion="generate_lead",
+        goal="generate_lead",
         funnel="lead_journey",
         steps=("form_start", "form_submit", "generate_lead"),
         segment="form_abandoners",
@@ -188,7 +188,7 @@ count = "actors"  # or "sessions", "attempts"
 window = "7d"  # from the first step to the last
 
 [attribution]
-goal = $conversion
+goal = $goal
 windows = ["1d", "7d", "30d"]
 models = ["first", "last", "last_non_direct", "linear", "time_decay", "position", "markov", "shapley"]
 half_life = "7d"  # of time_decay
@@ -196,7 +196,7 @@ half_life = "7d"  # of time_decay
 # In words: $meaning.
 [[segments]]
 name = $segment
-rule = { did = $did, at_least = $at_least, within = $within, not_did = $conversion }
+rule = { did = $did, at_least = $at_least, within = $within, not_did = $goal }
 identity = ["email"]  # also "phone", "user_id"
 
 [[destinations]]

@@ -163,15 +163,9 @@ def _funnel(index: int, result: FunnelResult) -> FunnelView:
     if not any(step.count for step in steps):
         why = f" {steps[0].step}, its first step, was never reached." if steps else ""
         return FunnelView(title, f"No {result.unit} entered this funnel.{why}", None, None)
-    first, last = steps[0], steps[-1]
     summary = result.sentence
-    if result.entry == "closed" and result.order != "unordered" and first.count:
-        summary = (
-            f"{wording.count(last.count)} of {wording.plural(first.count, result.unit)} "
-            f"({wording.share(last.count / first.count)}) went from {first.step} to {last.step} {_within(result)}."
-        )
     losses = [(before.count - step.count, before, step) for before, step in pairwise(steps)]
-    lost, before, after = max(losses, key=lambda loss: loss[0], default=(0, first, last))
+    lost, before, after = max(losses, key=lambda loss: loss[0], default=(0, steps[0], steps[-1]))
     if lost > 0:
         summary += (
             f" Most are lost between {before.step} and {after.step}: "
@@ -197,12 +191,6 @@ def _funnel(index: int, result: FunnelResult) -> FunnelView:
     )
     label = f"Funnel chart of {title}. {summary} The table after it has the same numbers."
     return FunnelView(title, summary, Plot(f"funnel-{index}", label, funnel_figure(result)), table)
-
-
-def _within(result: FunnelResult) -> str:
-    if result.window_seconds is not None:
-        return f"within {wording.span(result.window_seconds)}"
-    return f"with at most {wording.span(result.step_window_seconds or 0)} from step to step"
 
 
 def _attribution(result: AttributionResult | None, currency: str) -> AttributionView:
@@ -345,12 +333,7 @@ def _channels(result: ChannelsResult | None) -> ChannelsView:
         return ChannelsView("Sessions were not counted for this report.")
     total = sum(row.sessions for row in result.channels)
     if total == 0:
-        return ChannelsView("No sessions are staged.")
-    largest = max(result.channels, key=lambda row: row.sessions)
-    summary = (
-        f"{largest.channel_group} brings the most sessions: {wording.count(largest.sessions)} of "
-        f"{wording.count(total)} ({wording.share(largest.sessions / total)})."
-    )
+        return ChannelsView(result.sentence)
     table = Sheet(
         "Sessions by default channel group",
         (
@@ -370,6 +353,6 @@ def _channels(result: ChannelsResult | None) -> ChannelsView:
             for row in result.channels
         ),
     )
-    label = f"Bar chart of sessions by channel, engaged and other. {summary} The table after it has the same numbers."
+    label = f"Bar chart of sessions by channel. {result.sentence} The table after it has the same numbers."
     legend = (Key("Engaged sessions", "square", "--accent"), Key("Other sessions", "square", "--accent-soft"))
-    return ChannelsView(summary, Plot("channels-chart", label, channel_figure(result.channels), legend), table)
+    return ChannelsView(result.sentence, Plot("channels-chart", label, channel_figure(result.channels), legend), table)

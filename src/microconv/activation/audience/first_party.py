@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 from microconv.activation.audience.people import ConsentRecord, Person
 from microconv.activation.audience.people_tables import consents_from_rows, people_from_rows, read_consents, read_people
@@ -15,9 +14,6 @@ from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.taxonomy import Taxonomy
 
-if TYPE_CHECKING:
-    import pyarrow as pa
-
 
 def read_identity(config: IdentityConfig, engine: Engine, config_file: Path) -> tuple[Person, ...]:
     """Read who is behind each user_id.
@@ -27,10 +23,8 @@ def read_identity(config: IdentityConfig, engine: Engine, config_file: Path) -> 
     """
     if config.file is not None:
         return read_people(config.file)
-    rows = _read(config, engine, config_file, "segments/identity", "who is behind a user_id")
-    return people_from_rows(
-        rows.column_names, zip(*rows.to_pydict().values(), strict=True), source=f"The identity table {config.table}"
-    )
+    with_columns = _read(config, engine, config_file, "segments/identity", "who is behind a user_id")
+    return people_from_rows(*with_columns, source=f"The identity table {config.table}")
 
 
 def read_consent(config: ConsentConfig, engine: Engine, config_file: Path) -> tuple[ConsentRecord, ...]:
@@ -41,13 +35,14 @@ def read_consent(config: ConsentConfig, engine: Engine, config_file: Path) -> tu
     """
     if config.file is not None:
         return read_consents(config.file)
-    rows = _read(config, engine, config_file, "segments/consent", "who agreed to advertising")
-    return consents_from_rows(
-        rows.column_names, zip(*rows.to_pydict().values(), strict=True), source=f"The consent table {config.table}"
-    )
+    with_columns = _read(config, engine, config_file, "segments/consent", "who agreed to advertising")
+    return consents_from_rows(*with_columns, source=f"The consent table {config.table}")
 
 
-def _read(config: PeopleTable, engine: Engine, config_file: Path, template: str, purpose: str) -> pa.Table:
+def _read(
+    config: PeopleTable, engine: Engine, config_file: Path, template: str, purpose: str
+) -> tuple[Sequence[str], Iterable[Sequence[object]]]:
+    """Return the columns of a table of the engine, and its rows."""
     section = template.removeprefix("segments/")
     if config.table is None:
         raise ConfigError(
@@ -55,12 +50,13 @@ def _read(config: PeopleTable, engine: Engine, config_file: Path, template: str,
             hint=f"Set `file` (CSV or Parquet) or `table` under [{section}].",
         )
     try:
-        return engine.query(templates.query(template, relations={section: config.table}))
+        table = engine.query(templates.query(template, relations={section: config.table}))
     except EngineError as error:
         raise ConfigError(
             f"{section}.table = {config.table!r} in {config_file} cannot be read ({error.message})",
             hint="Check its name and columns; docs/audiences.md lists them.",
         ) from error
+    return table.column_names, zip(*table.to_pydict().values(), strict=True)
 
 
 def examples(config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:

@@ -16,7 +16,7 @@ from microconv.wording import human_bytes
 MOST_BYTES = 9_500_000
 """How large a document of rows may be: a request takes 10 MB, with all that is in it.
 
-Source: https://cloud.google.com/bigquery/quotas#query_jobs.
+Unverified: so from memory of https://cloud.google.com/bigquery/quotas#query_jobs, which could not be read.
 """
 
 Params = dict[str, tuple[str, "Value"]]
