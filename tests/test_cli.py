@@ -212,7 +212,7 @@ def test_piped_table_is_plain_text_at_full_width(folder):
     done = microconv(folder, "funnel", "journey", env={"COLUMNS": "20"})
     assert "\x1b" not in done.stdout
     title, *lines = done.stdout.splitlines()
-    assert title.rstrip() == "Funnel journey, ordered, closed, by actor, within 7 d of the first step"
+    assert title.rstrip() == "Funnel journey, ordered, closed, by actor, within 7 days"
     assert any(line.split() == ["gruss", "1", "33.3%", "33.3%", "9.0", "s"] for line in lines), lines
 
 

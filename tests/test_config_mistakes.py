@@ -42,8 +42,8 @@ from microconv.config.problems import line_of
             "[engine]\nkind = 'bigquery'",
             'line 7: engine.project is required with kind = "bigquery": the Google Cloud project that pays',
         ),
-        ("[engine]\nlease = '1h'", 'line 8: engine.lease = "1h" is no key of kind = "duckdb"'),
-        ("dataset = 'd'", 'line 7: sources[0].dataset = "d" is no key of kind = "files"'),
+        ("[engine]\nlease = '1h'", 'line 8: engine.lease = "1h" is not a key of kind = "duckdb"'),
+        ("dataset = 'd'", 'line 7: sources[0].dataset = "d" is not a key of kind = "files"'),
         ("daily_cap = -1", "line 7: sources[0].daily_cap = -1 must be at least 0"),
         ("[engine]\npath = ''", 'line 8: engine.path = "" is not a path'),
         ("[engine]\npath = '~nobody-of-that-name/x'", "starts with ~ and a user whose home folder is not known"),
@@ -120,17 +120,19 @@ def test_bigquery_needs_its_project_and_dataset(tmp_path, section, key):
 def test_keys_of_duckdb_are_refused_with_bigquery(tmp_path, key):
     message = problem(tmp_path, BIGQUERY.replace('dataset = "staged"', f'dataset = "staged"\n{key}'))
 
-    assert 'is no key of kind = "bigquery"' in message
+    assert 'is not a key of kind = "bigquery"' in message
 
 
 def test_keys_of_duckdb_are_refused_with_bigquery_from_the_environment_too(tmp_path):
     message = problem(tmp_path, BIGQUERY, {"MICROCONV_ENGINE__THREADS": "2"})
 
-    assert "the environment variable MICROCONV_ENGINE__THREADS: engine.threads = 2 is no key of" in message
+    assert "the environment variable MICROCONV_ENGINE__THREADS: engine.threads = 2 is not a key of" in message
 
 
 def test_an_export_in_bigquery_has_no_path(tmp_path):
-    assert 'line 9: sources[0].path = "x" is no key of kind = "bigquery"' in problem(tmp_path, PULLED + 'path = "x"\n')
+    said = problem(tmp_path, PULLED + 'path = "x"\n')
+
+    assert 'line 9: sources[0].path = "x" is not a key of kind = "bigquery"' in said
 
 
 def test_bigquery_cannot_read_files(tmp_path):

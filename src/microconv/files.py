@@ -71,7 +71,7 @@ def read_csv(path: Path, source: str) -> tuple[list[str], list[tuple[int, list[s
 
 
 def pattern_in(folder: Path, name: str) -> str:
-    """Return a glob of the names in a folder that match `name`; a bracket in the folder's own name is no pattern."""
+    """Return a glob of the names in a folder that match `name`; a bracket in the folder's own name is not a pattern."""
     return (Path(glob.escape(str(folder))) / name).as_posix()
 
 

@@ -191,7 +191,7 @@ def overlay(section: Section, given: Mapping[str, Any], *, exclusive: Collection
 
 
 def day_of(text: str) -> date:
-    """Read a day as options take it; UsageError when it is none."""
+    """Read a day as options take it; UsageError when it is not one."""
     try:
         return date.fromisoformat(text)
     except ValueError:

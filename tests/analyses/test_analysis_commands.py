@@ -54,7 +54,7 @@ def test_funnel_as_json_has_the_documented_keys(run):
 
 def test_funnel_as_table_shows_counts_shares_and_times(run):
     shown = run("funnel", "buying").stdout
-    assert "Funnel buying, ordered, closed, by actor, within 1 d of the first step" in shown
+    assert "Funnel buying, ordered, closed, by actor, within 1 day" in shown
     assert "100.0%" in shown
     assert "2 min 5 s" in shown
 
@@ -97,7 +97,7 @@ def test_saved_result_holds_what_was_asked_and_what_it_rests_on(run, tmp_path):
     ]
     question = json.loads(rows[0]["question"])
     assert (question["name"], question["window"], question["segment"]) == ("buying", "2h", None)
-    assert "The last step of a path lies within 2h of the first, inclusive." in json.loads(rows[0]["assumptions"])
+    assert "The last step of a path lies within 2 hours of the first, inclusive." in json.loads(rows[0]["assumptions"])
 
 
 @pytest.mark.parametrize(

@@ -83,7 +83,7 @@ def test_assumptions_say_what_the_models_in_use_rest_on():
         all_models = answer(engine, question("7d", half_life="36h"), TAXONOMY).assumptions
     assert set(few) < set(all_models)
     assert [said for said in all_models if said not in few] == [
-        "time_decay halves the weight of a touchpoint for every 36h before the conversion.",
+        "time_decay halves the weight of a touchpoint for every 36 hours before the conversion.",
         (
             "position gives 40.0% to the first touchpoint, 40.0% to the last, 20.0% to all between; "
             "with only two, 50.0% each."
@@ -284,17 +284,17 @@ def test_days_bound_the_conversions_and_not_their_touchpoints():
 
 def test_the_sentence_says_who_leads_and_what_was_untouched():
     assert ask(JOURNEY, question("1d", "7d", models=("last",))).sentence == (
-        "Within 7d, Direct earns most by last; 2 of 3 conversions had no touchpoint."
+        "Within 7 days, Direct earns most by last; 2 of 3 conversions had no touchpoint."
     )
     alone = {"mc_micro_conversions": [occurrence(0, "purchase")]}
     assert ask(alone, question("7d", models=ALL_MODELS)).sentence == (
-        "Within 7d, 1 of 1 conversion had no touchpoint, so there is no credit to give."
+        "Within 7 days, 1 of 1 conversion had no touchpoint, so no touchpoint gets credit."
     )
     touched = alone | {"mc_sessions": [session(0, 1, "Email")]}
     assert ask(touched, question("7d")).sentence == (
-        "Within 7d, Email earns most by 6 of 6 models; the only conversion had a touchpoint."
+        "Within 7 days, Email earns most by 6 of 6 models; the only conversion had a touchpoint."
     )
-    assert ask({}, question("7d")).sentence == "No purchase was counted, so there is no credit to give."
+    assert ask({}, question("7d")).sentence == "No purchase was counted, so no touchpoint gets credit."
 
 
 @pytest.mark.parametrize("touchpoint", ["channel_group", "source_medium", "landing_page", "micro_conversion"])

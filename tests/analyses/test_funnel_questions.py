@@ -70,7 +70,7 @@ def test_times_are_from_the_first_step_and_from_the_one_before_unless_asked_othe
 
 @pytest.mark.parametrize("pair", [(2, 1), (1, 1), (0, 2), (1, 4)])
 def test_a_pair_that_is_no_way_through_the_funnel_is_refused(pair: tuple[int, int]):
-    with staged(IN_MEMORY) as engine, pytest.raises(UsageError, match="is no way through the funnel journey"):
+    with staged(IN_MEMORY) as engine, pytest.raises(UsageError, match="The funnel journey does not lead from step"):
         answer(engine, FunnelTimes.over(config(), {"pairs": [pair]}), TAXONOMY)
 
 

@@ -182,7 +182,7 @@ def test_results_become_documents_and_frames():
         *("steps", "sentence", "assumptions"),
     }
     assert list(result.to_pandas()["count"]) == [1, 0, 0]
-    assert result.sentence == "0 of 1 actor (0.0%) went from view_item to purchase within 1d."
+    assert result.sentence == "0 of 1 actor (0.0%) went from view_item to purchase within 1 day."
 
 
 def test_strict_passes_over_a_repeat_that_takes_no_step_itself():

@@ -230,7 +230,7 @@ def test_fingerprint_follows_the_types_of_what_is_read_and_nothing_else(tmp_path
 def test_shard_without_what_nothing_works_without_is_refused(tmp_path: Path, name: str):
     path = ga4.write_parquet(tmp_path / "events_20210102.parquet", [EVENT], without(name))
 
-    with pytest.raises(SourceError, match=f"is no GA4 event shard: it lacks {name}") as raised:
+    with pytest.raises(SourceError, match=f"is not a GA4 event shard: it lacks {name}") as raised:
         read_schema(shard(path))
     assert str(path) in raised.value.message
 

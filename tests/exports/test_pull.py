@@ -347,7 +347,7 @@ def test_a_shard_that_is_none_is_refused_before_it_is_pulled(export: Any, storag
     export.put(NAME, EVENTS, pa.schema([field for field in ga4.SCHEMA if field.name != "event_params"]))
     source = PulledSource(export.source(storage=storage.url), tmp_path / "cache")
 
-    with pytest.raises(SourceError, match="is no GA4 event shard"):
+    with pytest.raises(SourceError, match="is not a GA4 event shard"):
         source.open(only(source))
     assert storage.sessions == []
 

@@ -146,7 +146,7 @@ def test_a_table_without_what_nothing_works_without_stops_its_own_day_only(expor
     broken, whole = source.shards()
 
     assert source.open(whole).schema.rows == 1
-    with pytest.raises(SourceError, match=f"{NAME} is no GA4 event shard: it lacks {missing}"):
+    with pytest.raises(SourceError, match=f"{NAME} is not a GA4 event shard: it lacks {missing}"):
         source.open(broken)
 
 

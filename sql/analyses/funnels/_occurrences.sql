@@ -11,7 +11,7 @@ listened AS (
   FROM UNNEST(@micro_conversions) AS micro_conversion WITH OFFSET AS at_place
 ),
 
-{# A purchase that is reported again is no second purchase. #}
+{# A purchase that is reported again is not a second purchase. #}
 repeats AS (
   SELECT m.client_key, m.event_order, m.micro_conversion
   FROM {{ relation('mc_micro_conversions') }} AS m

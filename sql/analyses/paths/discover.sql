@@ -1,5 +1,5 @@
 -- The milestones that actors pass before they first reach a goal, in their order: for each actor those of one window before,
--- each where it first occurs in that time. A sequence is text: a > b > c; '' is none.
+-- each where it first occurs in that time. A sequence is text: a > b > c; '' is empty.
 -- grain: sequence
 -- params: goal STRING, milestones ARRAY<STRING>, window_us INT64
 WITH conversions AS (

@@ -8,7 +8,7 @@ from microconv.errors import UsageError
 
 
 def moment(text: str) -> datetime:
-    """Read a timestamp as options take it; UsageError when it is none."""
+    """Read a timestamp as options take it; UsageError when it is not one."""
     try:
         parsed = datetime.fromisoformat(text)
     except ValueError:

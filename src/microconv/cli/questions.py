@@ -106,7 +106,7 @@ def _parameters(askers: Iterable[_Asker]) -> list[click.Parameter]:
 
 
 def _picker(askers: list[_Asker]) -> click.Option:
-    """Make the option that picks a question and is none of its fields: a flag, or a choice of values."""
+    """Make the option that picks a question without being one of its fields: a flag, or a choice of values."""
     names = [askers[0].picker or "", _destination(askers[0].picker)]
     answers = {asker.value: catalogue.QUESTIONS[asker.name].answers for asker in askers}
     if None in answers:

@@ -20,7 +20,7 @@ TRANSIENT_REASONS = frozenset(
         "jobRateLimitExceeded",
     }
 )
-"""Reasons that BigQuery gives for errors that pass; `quotaExceeded` is none: it lasts for hours.
+"""Reasons that BigQuery gives for errors that pass; `quotaExceeded` is not one of them: it lasts for hours.
 
 Source: https://cloud.google.com/bigquery/docs/error-messages.
 """
@@ -55,7 +55,7 @@ def is_transient(error: BaseException) -> bool:
         return isinstance(error, auth.TransportError) or error.retryable
     if isinstance(error, http.SSLError):
         return "CERTIFICATE_VERIFY_FAILED" not in str(error)
-    # An answer cut off in the middle is no JSON.
+    # An answer cut off in the middle is not JSON.
     if isinstance(error, http.Timeout | http.ChunkedEncodingError | http.ContentDecodingError | http.JSONDecodeError):
         return True
     if isinstance(error, http.ConnectionError | ConnectionError):

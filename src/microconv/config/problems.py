@@ -66,7 +66,7 @@ def split_overrides(
     Args:
         environ: the environment.
         model: the model of the whole file.
-        reserved: a variable that begins like an override and is none.
+        reserved: a variable that begins like an override but is not one.
 
     Returns:
         The overrides, and a sentence for each variable that looks like one and fits no key.
@@ -124,7 +124,7 @@ def line_of(text: str, path: KeyPath) -> int | None:
     """Return the 1-based line on which the statement that sets `path` begins, or None when `text` does not set it.
 
     TOML is read from the top, so the answer is the line after the longest beginning of the file that is valid by itself
-    and does not have the path yet. That needs no second TOML parser, and values over several lines are no exception.
+    and does not have the path yet. That needs no second TOML parser, and it holds for values over several lines, too.
     """
     lines = text.replace("\r\n", "\n").split("\n")
 

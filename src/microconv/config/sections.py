@@ -302,7 +302,7 @@ class _Kinds(Section):
                 raise ItemError(f'is required with kind = "{kind}": {meaning}', (key,))
         for key in others:
             if key in self.model_fields_set:
-                raise ItemError(f'is no key of kind = "{kind}"', (key,))
+                raise ItemError(f'is not a key of kind = "{kind}"', (key,))
 
 
 class EngineConfig(_Kinds):

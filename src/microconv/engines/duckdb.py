@@ -64,7 +64,7 @@ class DuckDBEngine:
 
         Raises:
             LockedError: another process has it open.
-            EngineError: the file is no database, or its folder cannot be written.
+            EngineError: the file is not a database, or its folder cannot be written.
         """
         self.path = path
         self._reading: tuple[Path, ...] = ()
@@ -322,7 +322,7 @@ def _opening_error(path: Path, error: duckdb.Error | OSError) -> Exception:
         return _no_room(path, "creating it", error)
     return EngineError(
         f"{path} cannot be opened as a DuckDB database ({_summary(error)}).",
-        hint="If it is no database of microconv, set engine.path to another file; a sync can rebuild all tables.",
+        hint="If it is not a database of microconv, set engine.path to another file; a sync can rebuild all tables.",
     )
 
 

@@ -45,7 +45,7 @@ class ShardName:
 
 
 def classify_shard(name: str) -> ShardName | None:
-    """Read a file name; None when it is no shard of events (`pseudonymous_users_…`, a copy, another extension)."""
+    """Read a file name; None when it is not a shard of events (`pseudonymous_users_…`, a copy, another extension)."""
     match = _NAME.fullmatch(name)
     if match is None:
         return None
@@ -176,7 +176,7 @@ def read_schema(shard: Shard, wanted: frozenset[str] = BASIC_LEAVES) -> ShardSch
     missing = [leaf for leaf in REQUIRED_LEAVES if leaf not in leaves]
     if missing:
         raise SourceError(
-            f"{shard.files[0]} is no GA4 event shard: it lacks {', '.join(missing)}.",
+            f"{shard.files[0]} is not a GA4 event shard: it lacks {', '.join(missing)}.",
             hint="Export the whole events_YYYYMMDD table, nesting intact.",
         )
     return ShardSchema(leaves, fingerprint_of({leaf: types[leaf] for leaf in leaves}), rows)

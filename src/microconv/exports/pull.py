@@ -105,7 +105,7 @@ class PulledSource:
         return TableReader(self.source.connection, table.project, table.dataset, shard.name, table.schema.leaves)
 
     def _pull(self, shard: Shard, path: Path) -> Shard:
-        """Copy a table to `path`, and return the shard as it is after that: of another one the file is no copy."""
+        """Copy a table to `path`, and return the shard as it is then: once it has changed, the file is not its copy."""
         from google.api_core import exceptions as api
 
         try:

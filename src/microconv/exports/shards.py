@@ -125,7 +125,7 @@ class OpenShard:
 
 
 class Source(Protocol):
-    """Where the export of one property lies. A daily shard of `daily_cap` rows was cut off by GA4; 0 is no cap."""
+    """Where the export of one property lies. GA4 cuts a daily shard off at `daily_cap` rows; 0 means no limit."""
 
     @property
     def property_id(self) -> str:
@@ -160,7 +160,7 @@ class Source(Protocol):
 
 
 def parse_day(digits: str) -> date | None:
-    """Read the YYYYMMDD of a shard's name; None when that is no day."""
+    """Read the YYYYMMDD of a shard's name; None when that is not a day."""
     try:
         return datetime.strptime(digits, "%Y%m%d").replace(tzinfo=UTC).date()
     except ValueError:

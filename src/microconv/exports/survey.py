@@ -64,7 +64,7 @@ def look_into(folder: Path, property_id: str) -> ExportSummary:
     """Find the shards in a folder, and read the schema of the newest daily one from its footer.
 
     Raises:
-        SourceError: there is no such folder, no shard in it, or the newest shard is damaged or no GA4 export.
+        SourceError: there is no such folder, no shard in it, or the newest shard is damaged or not a GA4 export.
     """
     # pyarrow is loaded by these, and only once a folder is really looked into.
     from microconv.exports import choose, classify_shard, list_shards, read_schema

@@ -79,13 +79,13 @@ class TableSource:
         """Return what the metadata told when the shard was listed.
 
         Raises:
-            SourceError: a column nothing works without is missing, or `user_pseudo_id` is no STRING.
+            SourceError: a column nothing works without is missing, or `user_pseudo_id` is not a STRING.
         """
         schema = table_of(shard).schema
         missing = [leaf for leaf in REQUIRED_LEAVES if leaf not in schema.leaves]
         if missing:
             raise SourceError(
-                f"{shard.place} is no GA4 event shard: it lacks {', '.join(missing)}.",
+                f"{shard.place} is not a GA4 event shard: it lacks {', '.join(missing)}.",
                 hint="Keep the tables as GA4 writes them, nesting intact and user_pseudo_id as STRING.",
             )
         return OpenShard(shard, schema)
@@ -158,7 +158,7 @@ class TableSource:
 
 
 def _kind_and_day(name: str) -> tuple[Kind, date] | None:
-    """Read the name of a table; None when it is no shard."""
+    """Read the name of a table; None when it is not a shard."""
     match = _NAME.fullmatch(name)
     day = parse_day(match["day"]) if match else None
     if match is None or day is None:
@@ -170,7 +170,7 @@ def _kind_and_day(name: str) -> tuple[Kind, date] | None:
 def table_of(shard: Shard) -> ExportTable:
     """Return the table of a shard that a `TableSource` listed."""
     if shard.table is None:
-        raise ValueError(f"{shard.place} is no table")
+        raise ValueError(f"{shard.place} is not a table")
     return shard.table
 
 
@@ -196,7 +196,7 @@ def _schema(table: Table, wanted: frozenset[str], *, is_provisional: bool) -> Sh
 
 
 def _leaves(field: SchemaField, path: str = "") -> Iterator[str]:
-    """Yield the leaves of a column, dotted. A client id of another type than STRING is none: it has lost digits."""
+    """Yield the leaves of a column, dotted. A client id that is not a STRING has lost digits: left out."""
     name = f"{path}{field.name}"
     if field.field_type in ("RECORD", "STRUCT"):
         for inner in field.fields:

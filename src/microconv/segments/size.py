@@ -119,6 +119,7 @@ class Segment(SegmentConfig, Question):
         moment = self.moment(context)
         (table,) = tables
         known = table.num_rows - table.column("user_id").null_count
+        within = wording.span(self.rule.within.seconds)
         return SegmentResult(
             segment=self.name,
             as_of=moment,
@@ -131,7 +132,7 @@ class Segment(SegmentConfig, Question):
                 f"{wording.count(known)} of them have a user_id and can be looked up in the identity table."
             ),
             assumptions=(
-                f"Only occurrences of the last {self.rule.within} before that moment count, both ends included.",
+                f"Only occurrences of the last {within} before that moment count, both ends included.",
                 "Occurrences with the same transaction id count once.",
             ),
         )

@@ -131,7 +131,7 @@ def _problems_of_the_file(top: _TaxonomyFile, base: _TaxonomyFile | None) -> Ite
             yield f'key remove: the preset has no "{removed}"{nearest(removed, inherited)}'
     for entry in top.micro_conversions:
         for key, version in (("since", entry.since), ("deprecated", entry.deprecated)):
-            # A `since` that the file leaves out is no claim of its own.
+            # A `since` that the file leaves out claims nothing.
             if version and key in entry.model_fields_set and version_key(version) > version_key(top.version):
                 yield (
                     f'micro-conversion "{entry.id}", key {key}: {version} is later than {top.version}, '

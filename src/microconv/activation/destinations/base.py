@@ -157,5 +157,5 @@ class Destination(ABC):
         """
 
     def poll(self, receipt: Receipt) -> Receipt:
-        """Ask what became of a batch, also in a later run; where every receipt is final at once, there is no need."""
+        """Ask again what became of a batch; a later run may ask, too. By default every receipt is final at once."""
         return receipt

@@ -207,7 +207,10 @@ class AttributionQuestion(AttributionConfig, Period, Question):
 
     def _of_models(self) -> Iterator[str]:
         if "time_decay" in self.models:
-            yield f"time_decay halves the weight of a touchpoint for every {self.half_life} before the conversion."
+            yield (
+                f"time_decay halves the weight of a touchpoint for every {wording.span(self.half_life.seconds)} "
+                "before the conversion."
+            )
         if "last_non_direct" in self.models and self.touchpoint == "micro_conversion":
             yield "last_non_direct equals last: no micro-conversion is direct."
         if "position" in self.models:

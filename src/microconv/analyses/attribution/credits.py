@@ -316,7 +316,8 @@ def _value(units: int) -> float:
 def _sentence(goal: str, conversions: int, results: Sequence[AttributionCredit], untouched: Untouched) -> str:
     """Say who leads within the widest window, and what had no touchpoint there."""
     if conversions == 0:
-        return f"No {goal} was counted, so there is no credit to give."
+        return f"No {goal} was counted, so no touchpoint gets credit."
+    window = wording.window(untouched.window)
     every = f"all {wording.count(conversions)} conversions" if conversions > 1 else "the only conversion"
     lost = (
         f"{wording.count(untouched.conversions)} of {wording.plural(conversions, 'conversion')} had no touchpoint"
@@ -330,7 +331,7 @@ def _sentence(goal: str, conversions: int, results: Sequence[AttributionCredit],
             models.add(row.model)
             leaders[row.touchpoint] = leaders.get(row.touchpoint, 0) + 1
     if not leaders:
-        return f"Within {untouched.window}, {lost}, so there is no credit to give."
+        return f"Within {window}, {lost}, so no touchpoint gets credit."
     leader, votes = max(leaders.items(), key=lambda item: item[1])
     by = f"{votes} of {len(models)} models" if len(models) > 1 else next(iter(models))
-    return f"Within {untouched.window}, {leader} earns most by {by}; {lost}."
+    return f"Within {window}, {leader} earns most by {by}; {lost}."

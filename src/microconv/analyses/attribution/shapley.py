@@ -81,7 +81,7 @@ def _by_rate(sets: TouchPaths, amounts: tuple[Vector, ...]) -> list[Vector]:
             hint='Use coarser touchpoints, or the game "conversions", which takes any number.',
         )
     subsets = 1 << len(players)
-    # A set is a number whose bits are its members; 0 is the empty set, which is nobody's.
+    # A set is a number whose bits are its members; 0 is the empty set, which belongs to nobody.
     members = total_by(sets.path_of_step(), (1 << seat).astype(np.float64), len(sets.lengths)).astype(np.int64)
     conversions, others = (total_by(members, weights, subsets) for weights in (sets.conversions, sets.others))
     conversions[0] = 0

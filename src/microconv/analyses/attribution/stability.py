@@ -226,7 +226,7 @@ def stability(
         sentence=_overall(found),
         assumptions=(
             "Shares are of the credit that touchpoints earned; untouched conversions are not part of it.",
-            f"Ranges over models, over weeks and by chance are within the window {windows[-1]}.",
+            f"Ranges over models, over weeks and by chance are within the window of {wording.window(windows[-1])}.",
             f"By chance: {LEVEL:.0%} percentile interval of {RESAMPLES} resamplings of {credit.shape[3]} actor groups.",
             "Weeks are not resampled: one with few conversions moves far by chance alone.",
             "Models that agree may be wrong together: a narrow range shows agreement, not what a touchpoint caused.",
@@ -389,8 +389,8 @@ def _in_words(found: TouchpointStability, cells: _Cells) -> str:
         return "no credit from any model in any window"
     window = cells.windows[-1]
     if found.over_models is None:
-        return f"no share within {window}, where no conversion had a touchpoint; {_place(found, cells)}"
-    extent = f"{_extent(found.over_models, len(cells.models))} within {window}"
+        return f"no share within {wording.window(window)}, where no conversion had a touchpoint; {_place(found, cells)}"
+    extent = f"{_extent(found.over_models, len(cells.models))} within {wording.window(window)}"
     return "; ".join([extent, _place(found, cells), _chance(found.intervals, len(cells.models))])
 
 

@@ -178,7 +178,7 @@ class FunnelComparison(FunnelQuestion):
         """Hold the figures of both sides against each other.
 
         The step before is the last one that is not optional. In an open funnel only shares of the step before are
-        compared, since its later steps are no part of the first.
+        compared, since its later steps are not part of the first.
         """
         side_a, side_b = self.sides
         a, b = side_a.result(tables[:1], context), side_b.result(tables[1:], context)

@@ -50,7 +50,7 @@ class Breakdown:
         """Read `channel_group` (of the session), `actor.country`, or `item_id@first`, `page@last`, `value@2`.
 
         Raises:
-            UsageError: it is none of these.
+            UsageError: it is not one of these.
         """
         name, is_of_occurrence, place = text.partition("@")
         if is_of_occurrence and name and (place in ("first", "last") or (place.isdecimal() and int(place))):

@@ -72,12 +72,8 @@ class FunnelResult(Result):
     @property
     def title(self) -> str:
         """Name the funnel, its rules and its window."""
-        within = (
-            f"within {wording.elapsed(self.window_seconds)} of the first step"
-            if self.window_seconds is not None
-            else f"with at most {wording.elapsed(self.step_window_seconds)} from step to step"
-        )
-        return f"Funnel {self.funnel}, {self.order}, {self.entry}, by {self.unit}, {within}"
+        time = _in_time(self.window_seconds, self.step_window_seconds)
+        return f"Funnel {self.funnel}, {self.order}, {self.entry}, by {self.unit}, {time}"
 
     def sheets(self) -> Iterator[Sheet]:
         """Show a row per step; who entered at a step is said of open funnels."""
@@ -123,19 +119,21 @@ class Funnel(FunnelQuestion):
         """Name the steps; they come back under their names, or the ids they are staged with."""
         (table,) = tables
         steps = steps_of(self, machine(self, context).labels, table.to_pylist())
+        window = self.whole_window.seconds if self.whole_window else None
+        step_window = self.step_window.seconds if self.step_window else None
         return FunnelResult(
             funnel=self.name,
             count=self.count,
             order=self.order,
             entry=self.entry,
-            window_seconds=self.whole_window.seconds if self.whole_window else None,
-            step_window_seconds=self.step_window.seconds if self.step_window else None,
+            window_seconds=window,
+            step_window_seconds=step_window,
             steps=steps,
-            sentence=self._sentence(steps),
+            sentence=self._sentence(steps, _in_time(window, step_window)),
             assumptions=self.assumptions(context),
         )
 
-    def _sentence(self, steps: Sequence[FunnelStep]) -> str:
+    def _sentence(self, steps: Sequence[FunnelStep], time: str) -> str:
         """Say how many came through."""
         first, last = steps[0], steps[-1]
         if not any(step.count for step in steps):
@@ -146,9 +144,14 @@ class Funnel(FunnelQuestion):
         if not first.count:
             return f"No {self.unit} took the first step of the funnel {self.name}, {first.step}."
         way = f"took all {len(steps)} steps" if self.order == "unordered" else f"went from {first.step} to {last.step}"
-        time = f"within {self.window}" if self.whole_window else f"with at most {self.step_window} from step to step"
         through = f"{wording.count(last.count)} of {wording.plural(first.count, self.unit)}"
         return f"{through} ({wording.share(last.count / first.count)}) {way} {time}."
+
+
+def _in_time(window_seconds: int | None, step_window_seconds: int | None) -> str:
+    if window_seconds is not None:
+        return f"within {wording.span(window_seconds)}"
+    return f"with at most {wording.span(step_window_seconds or 0)} from step to step"
 
 
 _NOBODY = {"units": 0, "continued": 0}
@@ -177,7 +180,7 @@ def steps_of(funnel: FunnelConfig, labels: Sequence[str], rows: Sequence[Mapping
 
 
 def _of_previous(funnel: FunnelConfig, counts: Sequence[int], index: int) -> int:
-    """Return how many took the last step before that all must take; 0, for a share of None, where that is no whole."""
+    """Return how many took the last step before that is not optional; 0 where no share can be taken of it."""
     before = next((other for other in reversed(range(index)) if not funnel.steps[other].optional), None)
     if before is None or (funnel.entry == "open" and before != index - 1):
         return 0

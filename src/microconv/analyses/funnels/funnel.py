@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from pydantic import Field
 
+from microconv import wording
 from microconv.config.load import find_named
 from microconv.config.sections import Config, FunnelConfig, Period, SegmentConfig
 from microconv.errors import UsageError
@@ -208,4 +209,6 @@ class FunnelQuestion(FunnelConfig, Period, Question):
 
     @property
     def _time(self) -> str:
-        return f"{self.window} of the first" if self.whole_window else f"{self.step_window} of the step before"
+        if self.whole_window:
+            return f"{wording.span(self.window.seconds)} of the first"
+        return f"{wording.span((self.step_window or self.window).seconds)} of the step before"

@@ -121,7 +121,7 @@ class FunnelTimes(FunnelQuestion):
         for first, second in self.asked_pairs:
             if not 1 <= first < second <= len(self.steps):
                 raise UsageError(
-                    f"From step {first} to step {second} is no way through the funnel {self.name}.",
+                    f"The funnel {self.name} does not lead from step {first} to step {second}.",
                     hint=f"Name two of its steps, the earlier first, from 1 to {len(self.steps)}.",
                 )
         asked = self._machine(context)
@@ -162,7 +162,7 @@ class FunnelTimes(FunnelQuestion):
     def _sentence(self, measured: Sequence[StepTime]) -> str:
         slowest = max(measured, key=lambda time: time.seconds_median or -1, default=None)
         if slowest is None or slowest.seconds_median is None:
-            return f"No {self.unit} took two steps, so there is no time between them."
+            return f"No {self.unit} took two steps, so there are no times to show."
         return (
             f"The longest way is from {slowest.from_step} to {slowest.to_step}: "
             f"{wording.elapsed(slowest.seconds_median)} is the median of {wording.plural(slowest.count, self.unit)}, "

@@ -136,7 +136,7 @@ class FunnelTrend(FunnelQuestion):
 
     def _sentence(self, by_period: Mapping[date, Mapping[int, int]], incomplete: Mapping[date, int]) -> str:
         if not by_period:
-            return f"No {self.unit} began, so there is no trend."
+            return f"No {self.unit} began the funnel, so there are no days to show."
         entered, open_still = sum(found[0] for found in by_period.values()), sum(incomplete.values())
         since = min((period for period, many in incomplete.items() if many), default=None)
         still = (

@@ -356,7 +356,7 @@ class PathsQuestion(Question):
     def _milestones(self, taxonomy: Taxonomy) -> tuple[list[int], list[int]]:
         """Return, for each ranked id, the milestones that come before it and those done or passed over with it.
 
-        Secondary entries are no step on the way and pass over nothing; what is left out cannot be passed over.
+        Secondary entries are not steps on the way and pass over nothing; what is left out cannot be passed over.
         """
         before, done, milestones, without = [], [], 0, self._without(taxonomy)
         for entry_id in _ranked(taxonomy):

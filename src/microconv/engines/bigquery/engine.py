@@ -210,7 +210,7 @@ class BigQueryEngine:
         table = self._reading[0].table
         if table is None:
             raise SourceError(
-                f"{self._reading[0].place} is no table of BigQuery.",
+                f"{self._reading[0].place} is not a table of BigQuery.",
                 hint='Sources of the engine bigquery are of kind = "bigquery".',
             )
         return table.project, table.dataset
