@@ -50,7 +50,7 @@ QUESTIONS: dict[str, Line] = {
         "funnel --drop-off",
     ),
     "funnel_comparison": Line(
-        "analyses.funnels.against:FunnelComparison", "A funnel for two segments or periods.", "funnel --against"
+        "analyses.funnels.comparison:FunnelComparison", "A funnel for two segments or periods.", "funnel --against"
     ),
     "path_sequences": Line(
         "analyses.paths.path_questions:PathSequences",

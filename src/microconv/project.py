@@ -24,8 +24,8 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.analyses.attribution.credits import AttributionResult
     from microconv.analyses.attribution.stability import StabilityResult
     from microconv.analyses.channels import ChannelsResult
-    from microconv.analyses.funnels.against import FunnelComparisonResult
     from microconv.analyses.funnels.breakdown import FunnelBreakdownResult
+    from microconv.analyses.funnels.comparison import FunnelComparisonResult
     from microconv.analyses.funnels.counts import FunnelResult
     from microconv.analyses.funnels.drop_off import FunnelDropOffResult
     from microconv.analyses.funnels.times import FunnelTimesResult

@@ -6,7 +6,7 @@ import pyarrow as pa
 import pytest
 
 from asking import CONFIG
-from microconv.analyses.funnels.against import FunnelComparison, FunnelComparisonResult
+from microconv.analyses.funnels.comparison import FunnelComparison, FunnelComparisonResult
 from microconv.config.sections import FunnelConfig
 from microconv.question import Context
 from microconv.taxonomy import Taxonomy

@@ -133,15 +133,15 @@ def _parameter(asker: _Asker, field: str, info: FieldInfo) -> click.Parameter:
     if is_list:
         help_text = f"{help_text.removesuffix('.')}; repeatable."
     is_picker = asker.flag(field) == asker.picker  # without it another question is asked
-    if not info.is_required() and info.default not in (None, ()) and field not in _configured(asker) and not is_picker:
+    if (
+        not info.is_required()
+        and info.default not in (None, ())
+        and field not in asker.kind.configured
+        and not is_picker
+    ):
         help_text += f"  [default: {info.default}]"
     metavar = option.metavar or {date: "DAY", datetime: "MOMENT"}.get(kind)
     return click.Option(flags, type=_type(kind, info, option), metavar=metavar, multiple=is_list, help=help_text)
-
-
-def _configured(asker: _Asker) -> set[str]:
-    """Name the fields whose default is what the configuration says."""
-    return set(asker.kind.configured)
 
 
 def _name(field: str) -> str:
