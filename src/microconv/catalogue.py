@@ -9,7 +9,6 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterator
 from functools import cache
-from importlib.metadata import entry_points
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -171,6 +170,8 @@ def destination_class(kind: str) -> type[Destination]:
     Raises:
         UsageError: There is no such kind, its package cannot be loaded, or two packages add one kind.
     """
+    from importlib.metadata import entry_points  # takes 10 ms, and only a configuration with destinations needs it
+
     added = {}
     for point in entry_points(group=DESTINATION_GROUP):
         package = f"the package {point.dist.name}" if point.dist else point.value
