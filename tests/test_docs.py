@@ -28,6 +28,7 @@ from microconv.analyses.funnels.counts import FunnelResult, FunnelStep
 from microconv.catalogue import DESTINATIONS, QUESTIONS
 from microconv.cli import INTERRUPTED, cli
 from microconv.config.load import load_config
+from microconv.doctor import CHECKS
 from microconv.engines.tables import Table
 from microconv.errors import MicroconvError
 from microconv.queries import templates
@@ -214,6 +215,24 @@ def test_pages_that_code_and_settings_name_exist():
     ]
 
     assert not missing, "\n".join(missing)
+
+
+def test_files_of_ours_that_the_documentation_names_exist():
+    named = re.compile(r"\b(?:src|sql|tests|benchmarks)/[\w./-]+\.(?:py|sql|txt|toml|md)\b")
+    examples = {"sql/analyses/hours.sql", "src/microconv/analyses/hours.py"}
+    missing = [
+        f"{page.relative_to(ROOT)} names {path}"
+        for page in PAGES
+        for path in named.findall(page.read_text(encoding="utf-8"))
+        if path not in examples and not (ROOT / path).exists()
+    ]
+
+    assert not missing, "\n".join(missing)
+
+
+@pytest.mark.parametrize("check", [check.name for check in CHECKS])
+def test_check_of_the_doctor_is_explained(check):
+    assert re.search(rf"^\| {check} \|", (ROOT / "docs" / "operations.md").read_text(encoding="utf-8"), re.MULTILINE)
 
 
 # Exit codes

@@ -21,6 +21,7 @@ from microconv.analyses.funnels.counts import FunnelResult
 from microconv.audit.coverage import CoverageDay, CoverageResult
 from microconv.errors import DestinationError, UsageError
 from microconv.report import attention, render_report, write_report
+from microconv.report.figures import model_name
 
 EVIL = "<script>alert(1)</script>"
 
@@ -328,3 +329,8 @@ def test_importing_the_report_does_not_load_plotly():
     ran = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
 
     assert ran.stdout.strip() == "set()"
+
+
+def test_models_have_readable_names_also_those_not_known_yet():
+    assert model_name("last_non_direct") == "Last non-direct"
+    assert model_name("markov_removal") == "Markov removal"

@@ -1,4 +1,4 @@
-"""How numbers, times and dates read."""
+"""How numbers, times, dates, bytes and money read."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ from datetime import date
 import pytest
 
 from microconv import wording
-from microconv.report.figures import model_name
 
 
 @pytest.mark.parametrize(
@@ -71,6 +70,37 @@ def test_long_lists_are_cut_with_a_count():
     assert wording.listed(tuple("abcdefgh"), limit=2) == "a, b and 6 more"
 
 
-def test_models_have_readable_names_also_those_not_known_yet():
-    assert model_name("last_non_direct") == "Last non-direct"
-    assert model_name("markov_removal") == "Markov removal"
+@pytest.mark.parametrize(
+    ("count", "said"),
+    [
+        (0, "0 B"),
+        (1023, "1023 B"),
+        (1024, "1.0 KiB"),
+        (1536, "1.5 KiB"),
+        (10 * 2**20, "10.0 MiB"),
+        (2**30 - 1, "1.0 GiB"),
+        (3 * 2**39, "1.5 TiB"),
+        (2**50, "1.0 PiB"),
+        (2**60, "1,024.0 PiB"),
+    ],
+)
+def test_bytes_come_in_the_unit_that_keeps_them_short(count, said):
+    assert wording.human_bytes(count) == said
+
+
+@pytest.mark.parametrize(
+    ("count", "price", "said"),
+    [
+        (2**40, 6.25, "$6.25"),
+        (2**40 * 400, 6.25, "$2,500.00"),
+        (0, 6.25, "$0.00"),
+        (2**20, 6.25, "under $0.01"),
+        (2**40, 0, "$0.00"),
+    ],
+)
+def test_money_is_bytes_times_the_price_of_a_tebibyte(count, price, said):
+    assert wording.dollars_for_bytes(count, price) == said
+
+
+def test_amount_is_not_rounded():
+    assert wording.price_of_bytes(2**30, 6.25) == 6.25 / 1024
