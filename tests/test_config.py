@@ -300,6 +300,13 @@ def test_environment_can_supply_a_required_key(tmp_path):
     assert config.project.timezone == "UTC"
 
 
+@pytest.mark.parametrize("key", ["goal", "conversion"])
+def test_goal_is_also_read_under_its_former_name(tmp_path, key):
+    file = write(tmp_path, MINIMAL + f'[attribution]\n{key} = "sign_up"\n')
+
+    assert load_config(file, {}).attribution.goal == "sign_up"
+
+
 def test_wrong_value_from_the_environment_names_the_variable_and_no_line(tmp_path):
     message = problem(tmp_path, MINIMAL + "[engine]\nthreads = 2\n", {"MICROCONV_ENGINE__THREADS": "many"})
 

@@ -17,7 +17,10 @@ from microconv.config.problems import line_of
             "[engine]\nmemory_limt = '2GB'",
             'line 8: engine.memory_limt is not a known key (did you mean "memory_limit"?)',
         ),
-        ('[attribution]\nconversion = "purchase"', "line 8: attribution.conversion has another name now: goal"),
+        (
+            '[attribution]\ngoal = "lead"\nconversion = "purchase"',
+            "line 9: attribution.conversion has another name now: goal",
+        ),
         (
             '[attribution]\nsince = "last_conversion"',
             "line 8: attribution.since has another name now: reset_after_conversion = true",

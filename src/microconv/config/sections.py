@@ -9,6 +9,7 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, cast
 
 from pydantic import (
     AfterValidator,
+    AliasChoices,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -230,7 +231,9 @@ class AttributionConfig(Section):
     }
 
     goal: EntryId | None = Field(
-        default=None, description="the micro-conversion to credit; default: the first macro-conversion"
+        default=None,
+        validation_alias=AliasChoices("goal", "conversion"),  # its former name, which configurations in use have
+        description="the micro-conversion to credit; default: the first macro-conversion",
     )
     count: Literal["each", "actors", "sessions"] = Field(default="each", description="which conversions count")
     touchpoint: Touchpoint = Field(default="channel_group", description="what earns credit")
