@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -16,6 +17,9 @@ from microconv.project import Project
 from projects import write_config
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+# A shell starts what it puts into the background with SIGINT ignored, and children inherit that. Tests send it.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(scope="session")

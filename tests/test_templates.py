@@ -226,6 +226,16 @@ def test_relation_stands_where_it_really_lives(folder: Path):
     assert "FROM `project-1`.`dataset`.`mc_events`, `mc_shards`" in sql
 
 
+def test_query_knows_the_relations_it_reads(folder: Path):
+    (folder / "_macros.sql").write_text("{% macro rows() %}{{ relation('mc_sessions') }}{% endmacro %}")
+    (folder / "one.sql").write_text(
+        HEADER + "{% from '_macros.sql' import rows with context %}\n"
+        "SELECT 'mc_events' AS no_relation FROM {{ relation('mc_shards') }} AS a CROSS JOIN {{ rows() }} AS b"
+    )
+
+    assert templates.query("one").reads == {"mc_shards", "mc_sessions"}
+
+
 def test_missing_macro_file_is_named(folder: Path):
     write(folder, HEADER + "{% from '_gone.sql' import x %}\nSELECT {{ x() }} AS a\n")
 
