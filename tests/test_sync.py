@@ -75,7 +75,9 @@ def test_first_sync_stages_every_day_and_second_stages_none(tmp_path: Path, proj
 def test_document_has_exactly_the_promised_keys(tmp_path: Path, project: Project) -> None:
     ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), ga4.simple_day(FIRST_DAY))
     document = project.sync().document()
-    assert set(document) == {*("run_id", "status", "shards", "rows", "duplicates_removed", "bytes_billed", "seconds")}
+    assert set(document) == {
+        *("run_id", "status", "shards", "rows", "duplicates_removed", "bytes_billed", "seconds", "findings")
+    }
     assert set(document["shards"]) == {"seen", "staged", "skipped"}
     assert set(document["rows"]) == set(FULL_TABLES)
 

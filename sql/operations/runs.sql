@@ -20,7 +20,8 @@ SELECT
   r.duplicates_removed,
   r.bytes_billed,
   r.seconds,
-  r.error
+  r.error,
+  r.facts
 FROM {{ relation('mc_runs') }} AS r
 WHERE (@status IS NULL OR r.status = @status) AND STARTS_WITH(r.run_id, @prefix)
 ORDER BY r.started_at DESC, r.run_id DESC

@@ -104,6 +104,7 @@ DESTINATION_GROUP = "microconv.destinations"
 
 QUERIES: tuple[str, ...] = (
     "staging.batch_queries:examples",
+    "staging.export_findings:examples",
     "staging.runs:examples",
     "staging.summary:examples",
     "activation.audience.first_party:examples",

@@ -36,6 +36,7 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.clients.bigquery_connection import Connection
     from microconv.engines.base import Engine
     from microconv.exports import Source
+    from microconv.findings import Finding
     from microconv.queries.templates import Query
     from microconv.question import Context, Question
     from microconv.report.data import ReportData
@@ -217,6 +218,13 @@ class Project:
 
         return summary(self._staged)
 
+    def export_findings(self) -> tuple[Finding, ...]:
+        """Say what the staged export shows that its reader should know; see `microconv.staging.export_findings`."""
+        from microconv.staging import export_findings
+
+        facts = export_findings.of_last_run(self._staged, self.taxonomy)
+        return export_findings.findings(facts or export_findings.ask(self._staged, self.taxonomy), self.config)
+
     @property
     def context(self) -> Context:
         """What questions are asked within."""
@@ -392,6 +400,7 @@ class Project:
             version=__version__,
             summary=self.summary(),
             answers=answers,
+            export_findings=self.export_findings(),
         )
 
     def report(self, path: Path) -> Path:

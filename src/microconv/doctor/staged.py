@@ -11,7 +11,7 @@ from microconv.doctor.checks import fault, not_tested, ok, to_do, warning
 from microconv.doctor.patient import Patient
 from microconv.errors import SourceError
 from microconv.findings import Finding
-from microconv.staging import Scope, compare, is_at_cap, mc_tables
+from microconv.staging import Scope, compare, export_findings, is_at_cap, mc_tables
 
 _OLDEST_DAYS = 2
 """GA4 delivers a daily table within a day, at times within two."""
@@ -111,6 +111,21 @@ def waiting(patient: Patient) -> Finding:
     if plan.days:
         return ok(f"{up_to_date}; {wording.plural(len(plan.days), 'provisional day')} to stage ({reasons}).")
     return ok(f"{up_to_date}.")
+
+
+def staged_export(patient: Patient) -> Finding:
+    """Look at what the last run that finished found in all that is staged: asking anew would be billed."""
+    last = next((run for run in patient.runs if run.status == "done"), None) if patient.is_staged else None
+    if last is None:
+        return not_tested("No run has finished yet.")
+    facts = export_findings.Facts.read(last.facts, export_findings.query(patient.project.taxonomy))
+    if facts is None:
+        return not_tested("The last run did not look, or looked for other things: the next `microconv sync` does.")
+    found = [each for each in export_findings.findings(facts, patient.config) if each.severity in ("error", "warning")]
+    if not found:
+        return ok("Nothing in it contradicts the configuration.")
+    say = fault if found[0].severity == "error" else warning
+    return say(" ".join(each.message for each in found), " ".join(dict.fromkeys(each.remedy for each in found)))
 
 
 def runs(patient: Patient) -> Finding:

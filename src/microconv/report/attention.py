@@ -46,6 +46,7 @@ def _all(data: ReportData) -> Iterator[Finding]:
     yield from _missing_days(data.summary)
     for coverage in data.results(CoverageResult):
         yield from _outages(coverage)
+    yield from data.export_findings
     yield from _consent(data.summary)
     for channels in data.results(ChannelsResult):
         yield from _unassigned(channels)

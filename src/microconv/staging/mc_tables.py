@@ -168,8 +168,9 @@ RUNS = _table(
     bytes_billed INT64 bytes that BigQuery billed for the run; 0 on DuckDB
     seconds FLOAT64 wall time
     error STRING message of the error that ended it
+    facts STRING what the export shows after it, as JSON: the rows of operations/export_facts; NULL unless it is done
     """,
-    version=2,
+    version=3,
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in (EVENTS, SESSIONS, MICRO_CONVERSIONS, SHARDS, RUNS)}

@@ -81,8 +81,9 @@ class RunRecord:
         """Write that the run is running."""
         self._save("running")
 
-    def done(self, rows: dict[str, int]) -> None:
-        """Write that it has done all it set out to do, and how many rows each table holds."""
+    def done(self, rows: dict[str, int], facts: str) -> None:
+        """Write that it has done all it set out to do, how many rows each table holds, and what the export shows."""
+        self.row["facts"] = facts
         self.row |= {f"rows_{name.removeprefix('mc_')}": count for name, count in rows.items()}
         self._save("done")
 

@@ -51,6 +51,7 @@ class Run:
     bytes_billed: int | None = column("billed", wording.billed)
     seconds: float | None = column("took", wording.elapsed)
     error: str | None = column("error")
+    facts: str | None = column("facts")
 
 
 @dataclass(frozen=True)

@@ -12,8 +12,10 @@ from microconv.config.sections import Config
 from microconv.engines.base import Engine
 from microconv.errors import BudgetError, MicroconvError
 from microconv.exports import Shard, Source
-from microconv.staging import mc_tables
+from microconv.findings import Finding
+from microconv.staging import export_findings, mc_tables
 from microconv.staging.estimate import Estimate, estimate
+from microconv.staging.export_findings import Facts
 from microconv.staging.record import RunRecord
 from microconv.staging.rounds import Progress, Rounds
 from microconv.staging.rules import Rules
@@ -26,7 +28,10 @@ _EVERYTHING = Scope()
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What a sync did. `rows` are the rows the tables hold after it; `duplicates_removed` counts this run's days."""
+    """What a sync did. `rows` are the rows the tables hold after it; `duplicates_removed` counts this run's days.
+
+    `findings` are about all that is staged, whether this run staged it or not.
+    """
 
     run_id: str
     status: Literal["done"]
@@ -35,6 +40,7 @@ class SyncResult:
     duplicates_removed: int
     bytes_billed: int
     seconds: float
+    findings: tuple[Finding, ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
 
     def document(self) -> dict[str, Any]:
@@ -87,14 +93,16 @@ def sync(
         planned = plan(engine, shards, rules, scope)
         for notice in _notices(planned, shards):
             on_notice(notice, run.run_id)
+        # What the last run saw still holds where nothing is staged: asking again would cost money on BigQuery.
+        known = None if planned.days else export_findings.of_last_run(engine, taxonomy)
         run.row |= {"shards_seen": planned.seen, "shards_skipped": planned.skipped}
         run.begin()
 
-        def work() -> dict[str, int]:
+        def work() -> tuple[dict[str, int], Facts]:
             _refuse_over_budget(config, lambda: estimate(engine, planned, shards, rules))
-            return rounds.stage(planned, shards)
+            return rounds.stage(planned, shards), known or export_findings.ask(engine, taxonomy)
 
-        rows = _recorded(run, work)
+        rows, facts = _recorded(run, work, taxonomy)
     except MicroconvError as error:
         error.run_id = run.run_id
         raise
@@ -108,6 +116,7 @@ def sync(
         duplicates_removed=run.row["duplicates_removed"],
         bytes_billed=engine.bytes_billed,
         seconds=run.seconds,
+        findings=export_findings.findings(facts, config),
         warnings=(*rounds.warnings, *untidy),
     )
 
@@ -142,18 +151,20 @@ def _refuse_over_budget(config: Config, estimated: Callable[[], Estimate]) -> No
         )
 
 
-def _recorded(run: RunRecord, work: Callable[[], dict[str, int]]) -> dict[str, int]:
+def _recorded(
+    run: RunRecord, work: Callable[[], tuple[dict[str, int], Facts]], taxonomy: Taxonomy
+) -> tuple[dict[str, int], Facts]:
     """Do the work of a run, and record how it ended."""
     try:
-        rows = work()
+        rows, facts = work()
     except KeyboardInterrupt:
         run.stop("interrupted", "interrupted")
         raise
     except MicroconvError as error:
         run.stop("failed", error.message)
         raise
-    run.done(rows)
-    return rows
+    run.done(rows, facts.text(export_findings.query(taxonomy)))
+    return rows, facts
 
 
 def _notices(planned: SyncPlan, shards: Mapping[Shard, Source]) -> Iterator[str]:

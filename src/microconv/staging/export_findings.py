@@ -1,0 +1,153 @@
+"""What the staged export shows that its reader should know: facts of one query, and the findings they lead to.
+
+To add one: a SELECT in `sql/operations/export_facts.sql`, and a function here that is listed in `READERS`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from typing import Self
+
+from microconv import wording
+from microconv.config.sections import Config
+from microconv.engines.base import Engine
+from microconv.findings import Finding, worst_first
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.staging import runs
+from microconv.staging.runs import Run
+from microconv.taxonomy import Taxonomy
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One row of `sql/operations/export_facts.sql`: how often something holds, of how many, and what it amounts to."""
+
+    fact: str
+    subject: str
+    occurrences: int
+    of_all: int
+    amount: float | None = None
+
+    @property
+    def share(self) -> str:
+        """Say how many of all that is: `3 of 10`."""
+        return f"{wording.count(self.occurrences)} of {wording.count(self.of_all)}"
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All facts of the staged export. A run keeps them with what they were asked by, so that they are asked once."""
+
+    rows: tuple[Fact, ...]
+
+    def of(self, name: str) -> tuple[Fact, ...]:
+        """Return the facts of that name."""
+        return tuple(row for row in self.rows if row.fact == name)
+
+    def text(self, asked: Query) -> str:
+        """Write them as mc_runs keeps them."""
+        return json.dumps({"query": _fingerprint(asked), "facts": [asdict(row) for row in self.rows]})
+
+    @classmethod
+    def read(cls, text: str | None, asked: Query) -> Self | None:
+        """Read what a run kept; None where it kept nothing, or was asked otherwise than today."""
+        kept = json.loads(text) if text else {}
+        if kept.get("query") != _fingerprint(asked):
+            return None
+        return cls(tuple(Fact(**row) for row in kept["facts"]))
+
+
+Reader = Callable[[Facts, Config], Iterable[Finding]]
+"""Turns facts into findings: those that the reader of this configuration's results should know."""
+
+
+def query(taxonomy: Taxonomy) -> Query:
+    """Return the query of all facts."""
+    valued = [entry.id for entry in taxonomy.entries if entry.value == "event"]
+    return templates.query("operations/export_facts", params={"valued": valued})
+
+
+def ask(engine: Engine, taxonomy: Taxonomy) -> Facts:
+    """Ask for the facts of all that is staged.
+
+    Raises:
+        EngineError: The engine failed.
+    """
+    return Facts(tuple(Fact(**row) for row in engine.query(query(taxonomy)).to_pylist()))
+
+
+def of_last_run(engine: Engine, taxonomy: Taxonomy) -> Facts | None:
+    """Return the facts that the latest run kept; None when it has none, for instance since it failed.
+
+    Raises:
+        EngineError: The engine failed.
+    """
+    latest: Sequence[Run] = runs.list_runs(engine, limit=1).runs
+    return Facts.read(latest[0].facts, query(taxonomy)) if latest else None
+
+
+def findings(facts: Facts, config: Config) -> tuple[Finding, ...]:
+    """Return what the facts say to the reader of this configuration's results, worst first."""
+    return worst_first(finding for reader in READERS for finding in reader(facts, config))
+
+
+def _currencies(facts: Facts, config: Config) -> Iterator[Finding]:
+    """Say which values are not in the project's currency: nobody can add them up."""
+    ours = config.project.currency
+    others = [each for each in facts.of("currency") if each.subject not in ("", ours)]
+    if not others:
+        return
+    others.sort(key=lambda each: (-each.occurrences, each.subject))
+    if len(others) == 1 and others[0].occurrences == others[0].of_all:
+        theirs = others[0].subject
+        yield Finding(
+            "currency",
+            "warning",
+            f"Every value in the export is in {theirs}, and project.currency is {ours}: none of them counts as {ours}.",
+            f"Set project.currency to {theirs}.",
+            subject=theirs,
+        )
+        return
+    said = wording.listed([f"{each.share} in {each.subject} ({_amount(each)})" for each in others])
+    yield Finding(
+        "currency",
+        "warning",
+        f"The export has values in other currencies than {ours}, the project's: {said}. Currencies are never added up.",
+        "Results name what they leave out. Set project.currency to the currency that most values are in, or send all "
+        "values in one.",
+        subject=others[0].subject,
+    )
+
+
+def _values_without_currency(facts: Facts, config: Config) -> Iterator[Finding]:
+    """Say how many values name no currency: GA4 does not count them as revenue either."""
+    for each in facts.of("currency"):
+        if each.subject == "":
+            yield Finding(
+                "value_without_currency",
+                "warning",
+                f"{each.share} values in the export name no currency ({_amount(each)} in all): nobody can tell "
+                f"whether they are {config.project.currency}.",
+                "Send the parameter `currency` with each value: GA4 asks for it too.",
+            )
+
+
+def _amount(each: Fact) -> str:
+    return wording.money(each.amount or 0.0, each.subject).strip()
+
+
+READERS: tuple[Reader, ...] = (_currencies, _values_without_currency)
+"""Who reads the facts, in the order in which findings of one severity are told."""
+
+
+def _fingerprint(asked: Query) -> str:
+    return hashlib.sha256(f"{asked.sql} {sorted(asked.params.items())}".encode()).hexdigest()[:16]
+
+
+def examples(_config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
+    """Yield the query of the facts."""
+    yield None, query(taxonomy)

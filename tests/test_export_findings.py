@@ -1,0 +1,143 @@
+"""What the staged export shows: sync, doctor and report say the same, and ask for it only when something was staged."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+import ga4
+from commands import FIRST_DAY, microconv, shard, write_days
+from microconv.config.load import load_config
+from microconv.engines.duckdb import DuckDBEngine
+from microconv.project import Project
+from microconv.queries.templates import Query
+from microconv.report import attention
+from projects import write_config
+
+
+def buy(folder: Path, *purchases: tuple[float, str | None], day: int = 0) -> None:
+    """Write a day of purchases, each of a client of its own."""
+    date = FIRST_DAY + timedelta(days=day)
+    noon = ga4.microseconds(f"{date} 12:00:00")
+    events = [
+        ga4.event(
+            noon + place,
+            "purchase",
+            client=f"{place}.{day}",
+            params={"value": value, **({"currency": currency} if currency is not None else {})},
+        )
+        for place, (value, currency) in enumerate(purchases)
+    ]
+    ga4.write_parquet(shard(folder, date), events)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """A project in US dollars."""
+    write_config(tmp_path)
+    return tmp_path
+
+
+def found(folder: Path) -> dict[str, str]:
+    """What sync finds, by check."""
+    done = microconv(folder, "sync", "--format", "json")
+    assert done.code == 0, done
+    return {finding["check"]: finding["message"] for finding in done.document["findings"]}
+
+
+def test_an_export_that_agrees_with_the_configuration_has_no_findings(folder):
+    buy(folder, (100.0, "USD"), (0.0, None))
+
+    done = microconv(folder, "sync", "--format", "json")
+
+    assert done.document["findings"] == []
+    assert done.stderr == ""
+
+
+def test_sync_doctor_and_report_say_the_same_of_several_currencies(folder):
+    buy(folder, (100.0, "USD"), (10_000.0, "JPY"), (50.0, None))
+
+    synced = microconv(folder, "sync", "--format", "json")
+
+    assert [finding["check"] for finding in synced.document["findings"]] == ["currency", "value_without_currency"]
+    currency, without = (finding["message"] for finding in synced.document["findings"])
+    assert "1 of 3 in JPY (10,000.00 JPY)" in currency
+    assert "1 of 3 values in the export name no currency (50.00 in all)" in without
+    assert currency in synced.stderr
+    assert without in synced.stderr
+    with Project(load_config(folder / "microconv.toml", {})) as project:
+        said = {finding.check: finding.message for finding in attention(project.report_data())}
+    assert (said["currency"], said["value_without_currency"]) == (currency, without)
+    checks = microconv(folder, "doctor", "--format", "json").document["checks"]
+    (checked,) = (check for check in checks if check["check"] == "staged export")
+    assert checked["severity"] == "warning"
+    assert currency in checked["message"]
+    assert without in checked["message"]
+
+
+def test_a_shop_in_one_other_currency_is_told_what_to_set(folder):
+    buy(folder, (100.0, "EUR"), (20.0, "EUR"))
+
+    done = microconv(folder, "sync", "--format", "json")
+
+    (finding,) = done.document["findings"]
+    assert finding["message"].startswith("Every value in the export is in EUR, and project.currency is USD")
+    assert finding["remedy"] == "Set project.currency to EUR."
+
+
+def test_findings_follow_the_configuration_without_another_look_at_the_export(folder):
+    buy(folder, (100.0, "EUR"))
+    assert list(found(folder)) == ["currency"]
+
+    config = folder / "microconv.toml"
+    config.write_text(config.read_text().replace("[project]", '[project]\ncurrency = "EUR"'))
+
+    assert found(folder) == {}
+
+
+def test_a_sync_that_stages_nothing_does_not_ask_again_and_still_tells(folder, monkeypatch):
+    asked: list[str] = []
+    query = DuckDBEngine.query
+
+    def noted(engine: DuckDBEngine, each: Query) -> object:
+        asked.append(each.name)
+        return query(engine, each)
+
+    monkeypatch.setattr(DuckDBEngine, "query", noted)
+    buy(folder, (100.0, "EUR"))
+    findings = []
+    for _ in range(2):
+        with Project(load_config(folder / "microconv.toml", {})) as project:
+            findings.append(project.sync().findings)
+    buy(folder, (100.0, "USD"), day=1)
+    with Project(load_config(folder / "microconv.toml", {})) as project:
+        findings.append(project.sync().findings)
+
+    assert asked.count("operations/export_facts") == 2
+    assert findings[0] == findings[1] != findings[2]
+
+
+def test_what_a_run_before_a_failed_one_saw_is_not_believed(folder):
+    buy(folder, (100.0, "EUR"))
+    found(folder)
+    buy(folder, (100.0, "USD"), day=1)
+    broken = shard(folder, FIRST_DAY + timedelta(days=2))
+    broken.write_bytes(b"not Parquet")
+    assert microconv(folder, "sync").code == 3
+    broken.unlink()
+
+    assert "1 of 2 in EUR" in found(folder)["currency"]
+
+
+def test_doctor_has_nothing_to_say_before_the_first_sync_or_where_all_is_well(folder):
+    def checked() -> dict[str, str]:
+        checks = microconv(folder, "doctor", "--format", "json").document["checks"]
+        (check,) = (each for each in checks if each["check"] == "staged export")
+        return check
+
+    write_days(folder, 1)
+    assert checked()["severity"] == "not_tested"
+    assert microconv(folder, "sync").code == 0
+    assert checked()["severity"] == "ok"
