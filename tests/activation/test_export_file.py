@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import stat
 from dataclasses import replace
@@ -16,6 +17,7 @@ from segment_builder import NOW, Segment, file_of, manifest_of, read_rows, snaps
 from microconv.activation.audience.people import Person
 from microconv.activation.destinations.file import FORMATS
 from microconv.errors import DestinationError, UsageError
+from microconv.files import FileSet
 from microconv.segments.members import Member
 
 
@@ -395,7 +397,7 @@ def test_read_only_place_is_a_destination_error(segment: Segment) -> None:
         segment.with_users(1).export(folder=Path("/proc/microconv"))
 
 
-def test_leftovers_of_a_killed_run_are_removed_after_a_day_and_not_before(segment: Segment) -> None:
+def test_leftovers_of_killed_runs_are_removed_unless_a_run_is_writing_there(segment: Segment) -> None:
     segment.folder.mkdir()
     ages = {"old": 25, "young": 23}
     for token, hours in ages.items():
@@ -403,8 +405,13 @@ def test_leftovers_of_a_killed_run_are_removed_after_a_day_and_not_before(segmen
         leftover.write_text("half")
         modified_at = NOW.timestamp() - hours * 3600
         os.utime(leftover, (modified_at, modified_at))
-    segment.with_users(1).export()
+
+    with FileSet(segment.folder, owns=re.compile(r"other\.csv"), token="t", now=NOW):
+        segment.with_users(1).export()
     assert [path.name for path in segment.folder.glob(".*")] == [".ready-to-buy.jsonl.young.partial"]
+
+    segment.with_users(1).export()
+    assert list(segment.folder.glob(".*")) == []
 
 
 def test_a_run_killed_and_started_again_under_its_id_completes(segment: Segment) -> None:

@@ -419,6 +419,6 @@ def test_a_kill_leaves_nothing_that_could_be_taken_for_a_copy(
 
     assert killed.returncode == -signal.SIGKILL
     (leftover,) = files_below(pulled.folder)
-    assert leftover.endswith(".tmp")
+    assert leftover.endswith(".partial")
     assert pulled.open(only(pulled)).rows == len(EVENTS)
     assert files_below(pulled.folder) == [f"p1/{NAME}.parquet"]

@@ -140,7 +140,7 @@ def write_config(text: str, path: Path, *, force: bool) -> None:
         ConfigError: it cannot be written.
     """
     check_writable(path, force=force)
-    with _writing_to(path), replacing(path) as hidden:
+    with _writing_to(path), replacing(path, is_private=False) as hidden:
         hidden.write_text(text, encoding="utf-8")
 
 

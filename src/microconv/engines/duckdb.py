@@ -6,7 +6,7 @@ import glob
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -18,6 +18,7 @@ from microconv.engines.dialect import to_duckdb
 from microconv.engines.tables import Column, Table
 from microconv.errors import EngineError, LockedError, SourceError
 from microconv.exports import RAW_COLUMNS, Shard, ShardSchema, columns_of, struct_fields
+from microconv.files import private_folder, private_umask
 from microconv.queries.templates import Query, Value
 
 if TYPE_CHECKING:
@@ -34,6 +35,14 @@ _TYPES = {
 _VERSION_COMMENT = "microconv schema "
 _ADDED_ROWS = "added_rows"
 _MAX_JSON_OBJECT_BYTES = 64 * 1024 * 1024
+_MAGIC = slice(8, 12), b"DUCK"
+"""Where a DuckDB file says what it is: after a checksum of eight bytes."""
+_OFFLINE: dict[str, Any] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+}
+"""DuckDB would else fetch code from the network for a file that it knows of but cannot read."""
 _NO_ROOM = ("No space left on device", "File too large", "Disk quota exceeded", "max_temp_directory_size")
 
 
@@ -73,15 +82,30 @@ class DuckDBEngine:
                 f"{path} cannot be the database: DuckDB takes no ? in a path, and nothing that is not UTF-8.",
                 hint="Set engine.path to another place.",
             )
-        settings: dict[str, Any] = {"memory_limit": memory_limit, "preserve_insertion_order": False}
+        settings = {**_OFFLINE, "memory_limit": memory_limit, "preserve_insertion_order": False}
         if threads is not None:
             settings["threads"] = threads
+        self._spilling = ExitStack()
         try:
-            _create(path)
-            self._connection = duckdb.connect(str(path), config=settings)
+            _refuse_other_files(path)
+            with private_umask():
+                _create(path)
+                self._connection = duckdb.connect(str(path), config=settings)
+            _remove_old_leftovers(path)
+            self._connection.execute("SET temp_directory = ?", [self._spill_folder()])
         except (duckdb.Error, OSError) as error:
             raise _opening_error(path, error) from error
         self._connection.execute("SET TimeZone = 'UTC'")
+
+    def _spill_folder(self) -> str:
+        """Make the folder for what does not fit in memory: rows of people, so private. "" is none: nothing is spilled.
+
+        The database is locked by now, so that whatever was spilled before is of a run that was killed.
+        """
+        try:
+            return str(self._spilling.enter_context(private_folder(self.path, "spill", is_alone=True)))
+        except OSError:  # a folder that may only be read: questions can be asked still
+            return ""
 
     batch_rows = 1_200_000
     """Enough to use all cores, little enough to stay in memory."""
@@ -117,6 +141,10 @@ class DuckDBEngine:
     def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:
         """Create a table where it is missing; add the columns it lacks, `extra` or newer than the database."""
         check_version(table, self.version(table.name))
+        with private_umask():
+            self._ensure(table, extra)
+
+    def _ensure(self, table: Table, extra: Sequence[Column]) -> None:
         columns = ", ".join(f"{_quote(column.name)} {duckdb_type(column.type)}" for column in table.columns)
         with self._errors(table.name):
             self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_quote(table.name)} ({columns})")
@@ -159,7 +187,8 @@ class DuckDBEngine:
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make all changes in one transaction."""
-        with self._errors("apply"), self._transaction():
+        # The write-ahead log is made anew after each checkpoint.
+        with self._errors("apply"), private_umask(), self._transaction():
             for change in changes:
                 self._change(change)
 
@@ -240,8 +269,9 @@ class DuckDBEngine:
             raise
 
     def close(self) -> None:
-        """Close the database and give back its lock."""
-        self._connection.close()
+        """Close the database and give back its lock; what was spilled is removed."""
+        with private_umask(), self._spilling:
+            self._connection.close()
 
     def __enter__(self) -> Self:
         """Return the engine itself."""
@@ -289,19 +319,55 @@ def _arrow_table(table: Table, rows: Sequence[Mapping[str, Value]]) -> pa.Table:
     return pa.Table.from_pylist(list(map(dict, rows)), schema)
 
 
+def _refuse_other_files(path: Path) -> None:
+    """Refuse what is there and is not a database: DuckDB takes tables in other formats for databases of one view.
+
+    Raises:
+        EngineError: it is something else.
+        OSError: it cannot be read.
+    """
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise _not_a_database(path, "it is not a file")
+    with path.open("rb") as file:
+        place, magic = _MAGIC
+        begin = file.read(place.stop)
+    if begin[place] != magic:
+        raise _not_a_database(path, "it is another kind of file" if begin else "the file is empty")
+
+
+def _not_a_database(path: Path, reason: str) -> EngineError:
+    return EngineError(
+        f"{path} cannot be opened as a DuckDB database ({reason}); it was left as it is.",
+        hint="Set engine.path to the database of microconv, or to a new file, which a sync creates.",
+    )
+
+
 def _create(path: Path) -> None:
     """Create the database whole or not at all: a kill or a full disk halfway would leave a file no run can open."""
     if path.exists():
         return
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        duckdb.connect(str(new)).close()
+    with private_folder(path, "new") as folder:
+        new = folder / "database"
+        duckdb.connect(str(new), config=_OFFLINE).close()
         # Another process may have been first, or the file system may have no links: then opening it does the rest.
         with suppress(OSError):
             os.link(new, path)
-    finally:
-        with suppress(OSError):
-            new.unlink()
+
+
+def _remove_old_leftovers(path: Path) -> None:
+    """Remove what killed runs of earlier versions left beside the database, which is open and so has no other user."""
+    with suppress(OSError):
+        own = re.compile(rf"{re.escape(path.name)}\.\d+\.new(?:\.wal)?")
+        for leftover in path.parent.iterdir():
+            if own.fullmatch(leftover.name) and leftover.is_file():
+                leftover.unlink()
+        spilled = path.with_name(f"{path.name}.tmp")
+        if spilled.is_dir() and not spilled.is_symlink():
+            for leftover in spilled.glob("duckdb_temp_*"):
+                leftover.unlink()
+            spilled.rmdir()
 
 
 def _opening_error(path: Path, error: duckdb.Error | OSError) -> Exception:

@@ -109,9 +109,7 @@ class PulledSource:
         from google.api_core import exceptions as api
 
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed
-                leftover.unlink(missing_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with replacing(path) as hidden:
                 rows = self._download(shard, hidden)
                 after = self.source.refresh(shard)
