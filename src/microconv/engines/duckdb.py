@@ -35,6 +35,8 @@ _TYPES = {
 _VERSION_COMMENT = "microconv schema "
 _ADDED_ROWS = "added_rows"
 _MAX_JSON_OBJECT_BYTES = 64 * 1024 * 1024
+IN_MEMORY = Path(":memory:")
+"""A database without a file, for tests."""
 _MAGIC = slice(8, 12), b"DUCK"
 """Where a DuckDB file says what it is: after a checksum of eight bytes."""
 _OFFLINE: dict[str, Any] = {
@@ -87,15 +89,23 @@ class DuckDBEngine:
             settings["threads"] = threads
         self._spilling = ExitStack()
         try:
-            _refuse_other_files(path)
-            with private_umask():
-                _create(path)
+            if path == IN_MEMORY:
                 self._connection = duckdb.connect(str(path), config=settings)
-            _remove_old_leftovers(path)
-            self._connection.execute("SET temp_directory = ?", [self._spill_folder()])
+            else:
+                self._connection = self._open(path, settings)
         except (duckdb.Error, OSError) as error:
             raise _opening_error(path, error) from error
         self._connection.execute("SET TimeZone = 'UTC'")
+
+    def _open(self, path: Path, settings: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+        """Open a file, created where it is missing; from here on it is locked."""
+        _refuse_other_files(path)
+        with private_umask():
+            _create(path)
+            connection = duckdb.connect(str(path), config=dict(settings))
+        _remove_old_leftovers(path)
+        connection.execute("SET temp_directory = ?", [self._spill_folder()])
+        return connection
 
     def _spill_folder(self) -> str:
         """Make the folder for what does not fit in memory: rows of people, so private. "" is none: nothing is spilled.
