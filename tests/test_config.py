@@ -457,6 +457,7 @@ NOT_THE_DEFAULT = {
     ("identity", "file"),
     ("consent", "file"),
     ("segments", "rule", "not_did"),
+    ("segments", "rule", "not_within"),
     *(("funnels", key) for key in ("hold", "step_window")),
     ("funnels", "exclude", "where"),
     ("funnels", "exclude", "between"),

@@ -352,6 +352,10 @@ def test_mistakes_in_a_funnel(tmp_path, entry, said):
         ("{ did = 'a', within = '7 days' }", 'line 13: segments[1].rule.within = "7 days" is not a length of time'),
         ("{ did = 'a' }", "line 13: segments[1].rule.within is required: how far back to look"),
         ("{ did = 'a', within = '7d', at_least = 0 }", "segments[1].rule.at_least = 0 must be at least 1"),
+        (
+            "{ did = 'a', within = '7d', not_within = '3d' }",
+            'segments[1].rule.not_within = "3d" is the time of not_did, which is not there',
+        ),
         ("{ did = 'a', within = '7d', not_did = 'a' }", 'segments[1].rule.not_did = "a" is the same micro-conversion'),
         (
             "{ did = 'a', within = '7d', not = 'a' }",

@@ -370,12 +370,18 @@ class TaxonomyConfig(Section):
 
 
 class SegmentRule(Section):
-    """Actors who did `did` at least `at_least` times within the last `within`, and not `not_did` in that time."""
+    """Actors who did `did` at least `at_least` times within the last `within`, without doing `not_did` after it.
+
+    With `not_within`, whoever did `not_did` within that time is out, too, also when that was before `did`.
+    """
 
     did: EntryId = Field(description="the id of a micro-conversion")
     at_least: int = Field(default=1, ge=1, strict=True)
     within: Length = Field(description='how far back to look, such as "14d"')
-    not_did: EntryId | None = None
+    not_did: EntryId | None = Field(default=None, description="what undoes each did before it")
+    not_within: Length | None = Field(
+        default=None, description="how far back nobody may have done not_did at all, before did or after"
+    )
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the ids of the rule."""
@@ -385,6 +391,8 @@ class SegmentRule(Section):
     def _can_hold(self) -> SegmentRule:
         if self.did == self.not_did:
             raise ItemError("is the same micro-conversion as did, so nobody can be in the segment", ("not_did",))
+        if self.not_within is not None and self.not_did is None:
+            raise ItemError("is the time of not_did, which is not there: add not_did, or leave it out", ("not_within",))
         return self
 
 

@@ -23,8 +23,9 @@ class Member:
 def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: datetime) -> tuple[Member, ...]:
     """Return the actors in a segment at one moment (`sql/segments/members.sql`), by actor key.
 
-    The rule looks at the time from `as_of` minus its `within` to `as_of`, both included. Later ones do not count.
-    Occurrences of one property with the same transaction id count once.
+    The rule looks for `did` from `as_of` minus its `within` to `as_of`, both included, and leaves out each that a later
+    `not_did` undid. What happened after `as_of` does not count. Occurrences of one property with the same transaction
+    id count once, at the earliest.
 
     Args:
         engine: Where the staged tables are.
@@ -52,5 +53,6 @@ def rule_params(rule: SegmentRule, taxonomy: Taxonomy, as_of: datetime | None) -
         "not_did": None if rule.not_did is None else taxonomy.counted(rule.not_did),
         "at_least": rule.at_least,
         "within_us": rule.within.microseconds,
+        "not_within_us": None if rule.not_within is None else rule.not_within.microseconds,
         "as_of": as_of,
     }
