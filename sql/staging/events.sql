@@ -7,6 +7,7 @@
 {% import 'staging/_raw.sql' as raw with context %}
 {% from '_keys.sql' import key %}
 {% from 'staging/_traffic.sql' import said %}
+{% from 'staging/_money.sql' import currency_code %}
 {% set stream_id %}COALESCE({{ raw.text('stream_id') }}, ''){% endset %}
 {% set user_pseudo_id %}NULLIF({{ raw.text('user_pseudo_id') }}, ''){% endset %}
 {% set client %}
@@ -29,6 +30,7 @@ CONCAT(
       {{ row }}.batch_page_id, {{ row }}.batch_ordering_id, {{ row }}.batch_event_index,
       {{ row }}.page_location, {{ row }}.page_referrer, {{ row }}.ga_session_id,
       {{ row }}.session_number, {{ row }}.engagement_msec, {{ row }}.value, {{ row }}.currency,
+      {{ row }}.value_in_usd,
       {{ row }}.transaction_id, {{ row }}.user_id, {{ row }}.stream_id, {{ row }}.traffic_rule,
       {{ row }}.traffic_source, {{ row }}.traffic_medium, {{ row }}.traffic_campaign,
       {{ row }}.traffic_channel_group, {{ row }}.click_id, {{ row }}.device_category, {{ row }}.country
@@ -98,7 +100,11 @@ flat AS (
     {{ raw.param_string(constant('page_location')) }} AS page_location,
     {{ raw.param_string(constant('page_referrer')) }} AS page_referrer,
     COALESCE({{ raw.number('ecommerce.purchase_revenue') }}, {{ raw.param_number(constant('value')) }}) AS value,
-    {{ raw.param_string(constant('currency')) }} AS currency,
+    {{ currency_code(raw.param_string(constant('currency'))) }} AS currency,
+    -- GA4's own conversion; its 0 for what is worth something says that it knew no rate.
+    COALESCE(
+      NULLIF({{ raw.number('ecommerce.purchase_revenue_in_usd') }}, 0), NULLIF({{ raw.number('event_value_in_usd') }}, 0)
+    ) AS value_in_usd,
     COALESCE(
       {{ said(raw.text('ecommerce.transaction_id')) }}, {{ said(raw.param_any_text(constant('transaction_id'))) }}
     ) AS transaction_id,
@@ -159,6 +165,7 @@ resolved AS (
     f.page_referrer,
     IF(f.value BETWEEN -1e10 AND 1e10, f.value, NULL) AS value,
     f.currency,
+    IF(f.value_in_usd BETWEEN -1e10 AND 1e10, f.value_in_usd, NULL) AS value_in_usd,
     f.transaction_id,
     CASE
       WHEN f.last_click_source IS NOT NULL THEN 'ga4_last_click'
@@ -257,6 +264,7 @@ SELECT
   s.page_referrer,
   s.value,
   s.currency,
+  s.value_in_usd,
   s.transaction_id,
   s.traffic_rule,
   s.traffic_source,

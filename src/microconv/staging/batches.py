@@ -107,6 +107,8 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
             "events": counts["events"],
             "duplicates_removed": counts["duplicates_removed"],
             "consentless_events": counts["consentless_events"],
+            "first_event_at": counts.get("first_event_at"),
+            "last_event_at": counts.get("last_event_at"),
             "run_id": stamp.run_id,
             "staged_at": stamp.staged_at,
         }

@@ -43,7 +43,8 @@ EVENTS = _table(
     page_location STRING full address of the page
     page_referrer STRING full address of the page before
     value FLOAT64 purchase revenue, else the parameter `value`; NULL beyond 10 billion either way
-    currency STRING currency of the value
+    currency STRING currency of the value, three capital letters; NULL where the event names none
+    value_in_usd FLOAT64 the value in US dollars by GA4's own conversion; NULL where GA4 made none
     transaction_id STRING transaction id; NULL for '(not set)' and ''
     traffic_rule STRING best traffic rule this event can serve: ga4_last_click, collected or event_params
     traffic_source STRING source by that rule
@@ -55,6 +56,7 @@ EVENTS = _table(
     country STRING country by GA4
     is_provisional BOOL from an intraday or fresh shard
     """,
+    version=2,
     partition="event_date",
     cluster=("property", "session_key"),
 )
@@ -111,11 +113,13 @@ MICRO_CONVERSIONS = _table(
     actor_key INT64 the unit counted: the event's own user_id, else its session's actor, else the client
     session_key INT64 key of the session; NULL outside a session
     value FLOAT64 value by the taxonomy
-    currency STRING currency of an event's own value
+    currency STRING currency of an event's own value; NULL where it names none
+    value_in_usd FLOAT64 an event's own value in US dollars, by GA4's own conversion
     transaction_id STRING transaction id, for deduplication
     page STRING path of the page it happened on
     is_provisional BOOL from an intraday or fresh shard
     """,
+    version=2,
     partition="event_date",
     cluster=("property", "micro_conversion", "session_key"),
 )
@@ -138,10 +142,12 @@ SHARDS = _table(
     events INT64 rows staged
     duplicates_removed INT64 exact duplicates left out
     consentless_events INT64 rows without a client
+    first_event_at TIMESTAMP the first event (UTC), but for the thousandth part of the events that come before it
+    last_event_at TIMESTAMP the last event (UTC), but for the thousandth part of the events that come after it
     run_id STRING the run that staged it
     staged_at TIMESTAMP when (UTC)
     """,
-    version=2,
+    version=3,
 )
 
 RUNS = _table(
