@@ -18,6 +18,7 @@ from microconv.cli import output
 from microconv.cli.context import CommandContext
 from microconv.errors import EngineError, MicroconvError
 from microconv.version import __version__
+from microconv.wording import message
 
 INTERRUPTED = 130
 
@@ -120,8 +121,10 @@ def main() -> None:
     try:
         exit_code = cli.main(prog_name="microconv", standalone_mode=False)
     except click.ClickException as error:
+        usage = io.StringIO()
+        error.show(usage)  # cites what was typed
         with suppress(OSError):  # nobody reads stderr any more
-            error.show()
+            click.echo("\n".join(map(message, usage.getvalue().rstrip("\n").split("\n"))), err=True)
         exit_code = error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
         exit_code = _report(output.Log("text"), error)

@@ -38,8 +38,12 @@ def doctor(context: CommandContext, *, output_format: str) -> None:
                 "",
                 (Heading("check"), Heading(""), Heading("found, and what to do")),
                 tuple(
-                    (finding.check, _SIGNS[finding.severity], f"{finding.message}\n{finding.remedy}".strip())
+                    row
                     for finding in findings
+                    for row in (
+                        (finding.check, _SIGNS[finding.severity], finding.message),
+                        *([("", "", finding.remedy)] if finding.remedy else []),
+                    )
                 ),
             )
         ],
