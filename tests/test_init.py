@@ -299,11 +299,11 @@ def test_bad_answer_is_named_with_its_flag(flag, value, said):
 @pytest.mark.usefixtures("exports")
 def test_existing_file_is_kept_unless_forced():
     target = Path("microconv.toml")
-    target.write_text("mine")
+    target.write_text("[project]\nmine")
 
     error = error_of(run("--exports", "exports", *REQUIRED))
 
-    assert (error.exit_code, target.read_text()) == (2, "mine")
+    assert (error.exit_code, target.read_text()) == (2, "[project]\nmine")
     assert "microconv.toml exists already" in error.message
     assert "--force" in error.hint
     assert run("--exports", "exports", *REQUIRED, "--force").exit_code == 0
@@ -352,14 +352,14 @@ def test_folder_without_read_permission(read_only_folder):
 
 def test_failed_write_leaves_the_old_file_and_no_other(tmp_path, mocker):
     target = tmp_path / "microconv.toml"
-    target.write_text("old")
+    target.write_text("[project]")
     # A full disk cannot be had portably: the system call that reports it is made to.
     mocker.patch("microconv.files.os.fsync", side_effect=OSError(28, "No space left on device"))
 
     with pytest.raises(ConfigError, match="No space left on device"):
         write_config("new", target, force=True)
 
-    assert target.read_text() == "old"
+    assert target.read_text() == "[project]"
     assert list(tmp_path.iterdir()) == [target]
 
 

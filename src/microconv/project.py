@@ -407,10 +407,12 @@ class Project:
         """Write the report, one self-contained HTML page.
 
         Raises:
+            UsageError: there is something else in its place, or the configuration names it.
             DestinationError: the page could not be written.
         """
-        from microconv.report import write_report
+        from microconv.report import check_report_path, write_report
 
+        check_report_path(path, self.config)
         return write_report(self.report_data(), path)
 
     def runs(self, *, limit: int = 20, status: str | None = None) -> RunsResult:

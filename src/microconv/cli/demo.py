@@ -44,9 +44,11 @@ def demo(context: CommandContext, *, folder: Path, events: int, seed: int, outpu
     from microconv.catalogue import destination_settings
     from microconv.config.load import load_config
     from microconv.demo import write_demo
+    from microconv.engines.duckdb import remove_database
     from microconv.project import Project
-    from microconv.report import attention, write_report
+    from microconv.report import attention, check_report_path, write_report
 
+    check_report_path(folder / "report.html")
     started = time.monotonic()
     log = output.Log(context.log_format)
     log.info(f"Writing a demo export of about {count(events)} events to {folder} …")
@@ -54,8 +56,7 @@ def demo(context: CommandContext, *, folder: Path, events: int, seed: int, outpu
         written = write_demo(folder, events=events, seed=seed, on_day=lambda day, days: show(day, days, "days"))
     # The demo's own file alone: an override meant for a real project must not steer the demo.
     config = load_config(written.config, {}, destination_settings)
-    for leftover in config.engine.path.parent.glob(f"{config.engine.path.name}*"):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    remove_database(config.engine.path)
     said: list[Any] = []
     with Project(config) as project:
         for step in ("Staging the export", "A late day arrives: staging that day alone"):

@@ -35,7 +35,7 @@ from microconv.errors import UsageError
     show_default=True,
     help="File to write.",
 )
-@click.option("--force", is_flag=True, help="Overwrite the file if it exists.")
+@click.option("--force", is_flag=True, help="Replace the file if it is a configuration.")
 @output.format_option
 @click.pass_obj
 def init(
@@ -91,8 +91,9 @@ def init(
         currency=_answer("--currency", currency, "Currency", check_currency, default="USD"),
         preset=_answer("--preset", preset, f"Kind of business ({', '.join(STARTERS)})", _preset, default="ecommerce"),
     )
-    write_config(render_config(answers, export.folder, Path(export.pattern).name, target.parent), target, force=force)
-    # What was written is read back: a configuration that does not load would be found by the next command only.
+    text = render_config(answers, export.folder, Path(export.pattern).name, target.parent)
+    # It is read back before it is put in place: one that does not load would be found by the next command only.
+    write_config(text, target, force=force, read=lambda written: load_config(written, {}, destination_settings))
     config = load_config(target, {}, destination_settings)
     output.emit(
         output_format,

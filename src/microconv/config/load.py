@@ -9,6 +9,7 @@ from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from microconv.config.places import clashes
 from microconv.config.problems import KeyPath, Override, explain, paragraph, split_overrides, tables
 from microconv.config.sections import Config, DestinationConfig, Sections, SettingsOf, settings_model
 from microconv.errors import ConfigError, UsageError
@@ -79,7 +80,10 @@ def load_config(path: Path | None, environ: Mapping[str, str], destinations: Set
         raise ConfigError(
             paragraph(path, problems), hint="Correct this, then run the command again; nothing was changed."
         )
-    return Config(**dict(sections), file=file)
+    config = Config(**dict(sections), file=file)
+    if found := list(clashes(config)):
+        raise ConfigError(paragraph(path, found), hint="Give one of the two another place; nothing was changed.")
+    return config
 
 
 def read_destination(entry: DestinationConfig, settings: type[SettingsT], file: Path) -> SettingsT:

@@ -347,6 +347,20 @@ def _refuse_other_files(path: Path) -> None:
         raise _not_a_database(path, "it is another kind of file" if begin else "the file is empty")
 
 
+def remove_database(path: Path) -> None:
+    """Remove a database and its log, if it is there.
+
+    Raises:
+        EngineError: it is something else, or cannot be removed.
+    """
+    try:
+        _refuse_other_files(path)
+        for each in (path, path.with_name(f"{path.name}.wal")):
+            each.unlink(missing_ok=True)
+    except OSError as error:
+        raise _opening_error(path, error) from error
+
+
 def _not_a_database(path: Path, reason: str) -> EngineError:
     return EngineError(
         f"{path} cannot be opened as a DuckDB database ({reason}); it was left as it is.",

@@ -12,7 +12,7 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from microconv.errors import EngineError, SourceError
+from microconv.errors import ConfigError, EngineError, SourceError
 from microconv.exports.file_source import read_schema
 from microconv.exports.reading import TableReader
 from microconv.exports.shards import OpenShard, Shard
@@ -82,6 +82,7 @@ class PulledSource:
             VanishedError: the table is no longer there.
             SourceError: it cannot be read, or does not stop to change.
             EngineError: the copy cannot be written.
+            ConfigError: there is a file in its place that is not a copy.
         """
         self.source.open(shard)
         path = self.path(shard)
@@ -108,6 +109,11 @@ class PulledSource:
         """Copy a table to `path`, and return the shard as it is then: once it has changed, the file is not its copy."""
         from google.api_core import exceptions as api
 
+        if _is_of_others(path):
+            raise ConfigError(
+                f"{path} is a Parquet file that was not pulled by microconv, and was left as it is.",
+                hint="Set `cache` under [[sources]] to a folder of its own.",
+            )
         try:
             path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with replacing(path) as hidden:
@@ -189,14 +195,24 @@ def _state(shard: Shard) -> bytes:
 
 def _is_copy(path: Path, shard: Shard) -> bool:
     """Whether a file is the whole copy of a table in this state."""
+    return (_metadata(path) or {}).get(_STATE) == _state(shard)
+
+
+def _is_of_others(path: Path) -> bool:
+    """Whether there is a whole file that no sync pulled."""
+    metadata = _metadata(path)
+    return metadata is not None and _STATE not in metadata
+
+
+def _metadata(path: Path) -> dict[bytes, bytes] | None:
+    """Return what the footer of a Parquet file says about it; None if there is none, or it is damaged."""
     import pyarrow.parquet as pq
 
     try:
         with path.open("rb") as file:
-            metadata = pq.read_schema(file).metadata
-    except (OSError, ValueError):  # not there, or damaged: pyarrow's ArrowInvalid is a ValueError
-        return False
-    return (metadata or {}).get(_STATE) == _state(shard)
+            return pq.read_schema(file).metadata or {}
+    except (OSError, ValueError):  # pyarrow's ArrowInvalid is a ValueError
+        return None
 
 
 def _folder_name(property_id: str) -> str:
