@@ -11,8 +11,9 @@ import click
 
 from microconv.cli import output
 from microconv.cli.context import CommandContext
+from microconv.cli.invocation import as_typed, command
 from microconv.cli.sync import summary as sync_summary
-from microconv.wording import count, elapsed
+from microconv.wording import Verbatim, count, elapsed
 
 DEFAULT_EVENTS = 200_000
 
@@ -82,12 +83,14 @@ def demo(context: CommandContext, *, folder: Path, events: int, seed: int, outpu
     log.info("Report …")
     report = write_report(data, folder / "report.html")
     found = attention(data)
-    said.append("\nWhat it found:\n" + "\n".join(f"- {each.message} {each.remedy}".rstrip() for each in found))
+    findings = (as_typed(f"- {each.message} {each.remedy}".rstrip(), config=written.config) for each in found)
+    said.append("\nWhat it found:\n" + "\n".join(findings))
     seconds = round(time.monotonic() - started, 1)
     said.append(
         f"\nDone in {elapsed(seconds)}. Report: {report}. Audiences: {Path(audiences[0]).parent}.\n"
-        f"What is planted and true: {folder / 'truths.json'}. Go on with: microconv -c {written.config} funnel checkout"
+        f"What is planted and true: {folder / 'truths.json'}."
     )
+    said.append(Verbatim(f"Go on with: {command('funnel', config.funnels[0].name, config=written.config)}"))
     output.emit(
         output_format,
         document={

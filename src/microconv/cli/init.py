@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shlex
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -11,8 +10,10 @@ import click
 
 from microconv.cli import output
 from microconv.cli.context import CommandContext
+from microconv.cli.invocation import command
 from microconv.config.starter import STARTERS
 from microconv.errors import UsageError
+from microconv.wording import Verbatim
 
 
 @click.command("init", short_help="Write a commented configuration for a folder of shards.")
@@ -98,7 +99,7 @@ def init(
     output.emit(
         output_format,
         document={"config": str(config.file), "preset": answers.preset, "exports": export.document()},
-        shown=lambda: [f"Wrote {target}. Next: microconv -c {shlex.quote(str(target))} sync"],
+        shown=lambda: [Verbatim(f"Wrote {target}. Next: {command('sync', config=target)}")],
     )
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 import click
 
 from microconv.cli import tables
+from microconv.cli.invocation import as_typed
 from microconv.errors import EngineError
 from microconv.wording import Bar, Sheet, Verbatim, message, visible
 
@@ -145,7 +146,8 @@ def _render(items: Iterable[Shown]) -> str:
             elif isinstance(item, Chart):
                 console.print(tables.chart(item.bars, width))
             else:
-                text = "\n".join(map(visible, item.split("\n")))
+                said = item if isinstance(item, Verbatim) else as_typed(item)
+                text = "\n".join(map(visible, said.split("\n")))
                 console.print(text, markup=False, soft_wrap=isinstance(item, Verbatim) or None)
     return captured.get().removesuffix("\n")
 
@@ -178,7 +180,7 @@ class Log:
         self._write("error", said, facts)
 
     def _write(self, level: str, said: str, facts: Mapping[str, object]) -> None:
-        said = message(said)
+        said = message(as_typed(said))
         if self.is_json:
             time = self._now().isoformat(timespec="milliseconds")
             line = json.dumps({"time": time, "level": level, "message": said, **facts}, default=str)
