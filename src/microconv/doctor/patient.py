@@ -189,7 +189,7 @@ class Patient:
         if not self.is_bigquery:
             return runs.list_runs(self.project.engine, limit=_RUNS).runs
         found = [runs.Run(**row) for row in self.rows("mc_runs")]
-        return tuple(sorted(found, key=lambda run: (run.started_at, run.run_id), reverse=True))[:_RUNS]
+        return runs.in_order(found)[:_RUNS]
 
     def close(self) -> None:
         """Close what was opened."""

@@ -12,6 +12,7 @@ from microconv.doctor.patient import Patient
 from microconv.errors import SourceError
 from microconv.findings import Finding
 from microconv.staging import Scope, compare, export_findings, is_at_cap, mc_tables
+from microconv.staging.runs import Run
 
 _OLDEST_DAYS = 2
 """GA4 delivers a daily table within a day, at times within two."""
@@ -141,13 +142,29 @@ def runs(patient: Patient) -> Finding:
     done = next((run for run in patient.runs if run.status == "done"), None)
     if done is None:
         return warning("No run has finished yet.", "Run `microconv sync`; `microconv runs list` shows the runs.")
-    silence = patient.now() - (done.ended_at or done.started_at)
-    ago = f"{wording.elapsed(silence.total_seconds())} ago"
-    if silence > _LONGEST_SILENCE:
-        return warning(f"The last run that finished ended {ago}.", "Check whether the schedule still starts runs.")
+    if found := _out_of_time(patient, done):
+        return found
     if last is not None and last.status == "interrupted":
         return warning(f"The run {last.run_id} was interrupted.", "The next `microconv sync` does the rest.")
-    return ok(f"The run {done.run_id} finished {ago}.")
+    return ok(f"The run {done.run_id} finished {_ago(patient, done)}.")
+
+
+def _out_of_time(patient: Patient, done: Run) -> Finding | None:
+    """Look for runs of the future, and whether the last that finished is long ago."""
+    ahead = next((run for run in patient.runs if run.is_of_the_future(patient.now())), None)
+    if ahead is not None:
+        return warning(
+            f"The run {ahead.run_id} says that it began at {wording.second(ahead.started_at)}, which is in the future.",
+            "Check the clock of the machine that runs microconv; runs are told apart by their number.",
+        )
+    if patient.now() - (done.ended_at or done.started_at) > _LONGEST_SILENCE:
+        ago = _ago(patient, done)
+        return warning(f"The last run that finished ended {ago}.", "Check whether the schedule still starts runs.")
+    return None
+
+
+def _ago(patient: Patient, done: Run) -> str:
+    return f"{wording.elapsed((patient.now() - (done.ended_at or done.started_at)).total_seconds())} ago"
 
 
 def _between(first: date, last: date) -> list[date]:

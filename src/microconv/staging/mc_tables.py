@@ -175,8 +175,9 @@ RUNS = _table(
     seconds FLOAT64 wall time
     error STRING message of the error that ended it
     facts STRING what the export shows after it, as JSON: the rows of operations/export_facts; NULL unless it is done
+    number INT64 place among the runs, 1 is the first, whatever clocks say; NULL of runs before this column was there
     """,
-    version=3,
+    version=4,
 )
 
 TABLES: dict[str, Table] = {table.name: table for table in (EVENTS, SESSIONS, MICRO_CONVERSIONS, SHARDS, RUNS)}

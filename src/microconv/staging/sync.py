@@ -21,7 +21,7 @@ from microconv.staging.rounds import Progress, Rounds
 from microconv.staging.rules import Rules
 from microconv.staging.sync_plan import Scope, SyncPlan, find_shards, plan
 from microconv.taxonomy import Taxonomy
-from microconv.wording import human_bytes
+from microconv.wording import human_bytes, second
 
 _EVERYTHING = Scope()
 
@@ -88,7 +88,13 @@ def sync(
         for notice in upgrades(engine):
             on_notice(notice, run.run_id)
         _ensure_tables(engine, rules)
-        run.close_killed_runs()
+        latest = run.follow()
+        if latest is not None and latest.is_of_the_future(now()):
+            on_notice(
+                f"The latest run, {latest.run_id}, says that it began at {second(latest.started_at)}, which is in the "
+                "future: the clock of this machine was wrong then, or is wrong now.",
+                run.run_id,
+            )
         rounds = Rounds(engine, sources, rules, run, ZoneInfo(config.project.timezone), now, on_progress)
         planned = plan(engine, shards, rules, scope)
         for notice in _notices(planned, shards):
