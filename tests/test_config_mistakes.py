@@ -471,3 +471,12 @@ threads = 2
 def test_line_of_a_key_is_the_first_line_of_its_statement(path, line):
     assert line_of(LINES, path) == line
     assert line_of(LINES.replace("\n", "\r\n"), path) == line
+
+
+def test_pattern_that_no_engine_takes_is_a_mistake_of_the_configuration(tmp_path):
+    step = "{ did = 'a', where = [{ property = 'page', matches = '((a{20}){20}){20}' }] }"
+
+    message = problem(tmp_path, f"{MINIMAL}[[funnels]]\nname = 'f'\nsteps = [{step}, 'b']\n")
+
+    assert "line 9: funnels[0].steps[0].where[0].matches" in message
+    assert "cannot be used as a regular expression" in message

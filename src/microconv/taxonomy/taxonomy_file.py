@@ -13,6 +13,7 @@ from pydantic_core import ErrorDetails
 
 from microconv.config.problems import line_of, nearest
 from microconv.errors import TaxonomyError
+from microconv.queries.conditions import PRESET
 from microconv.taxonomy.model import Condition, Id, MicroConversion, Printable, Taxonomy, Version, version_key
 
 PRESETS = ("ecommerce", "saas", "publisher", "lead_generation")
@@ -92,7 +93,7 @@ def _preset(name: str) -> _TaxonomyFile:
             hint=f'Presets: {", ".join(PRESETS)}; or "{NO_PRESET}" for a file that stands alone.',
         )
     text = (files("microconv.taxonomy") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
-    return _TaxonomyFile.model_validate(tomllib.loads(text))
+    return _TaxonomyFile.model_validate(tomllib.loads(text), context=PRESET)
 
 
 def _read(file: Path) -> tuple[str, dict[str, Any]]:
