@@ -120,7 +120,7 @@ def torn_page(content: bytes) -> bytes:
         (".ndjson.gz", lambda _: b"no gzip at all"),
         (".ndjson.gz", lambda _: gzip.compress(b"[1, 2]\n")),
         (".ndjson", truncated),
-        (".ndjson", lambda _: b""),
+        (".ndjson", lambda _: b" \n["),
         (".ndjson", lambda content: b"\xff\xfe" + content),
     ],
 )

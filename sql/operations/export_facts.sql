@@ -19,4 +19,18 @@ SELECT
   SUM(a.micros) / 1e6 AS amount
 FROM amounts AS a
 GROUP BY a.currency
+
+UNION ALL
+
+-- Days whose daily shard holds no event.
+SELECT
+  'empty_day' AS fact,
+  CAST(h.event_date AS STRING) AS subject,
+  COUNT(*) AS occurrences,
+  MAX(d.days) AS of_all,
+  CAST(NULL AS FLOAT64) AS amount
+FROM {{ relation('mc_shards') }} AS h
+CROSS JOIN (SELECT COUNT(*) AS days FROM {{ relation('mc_shards') }}) AS d
+WHERE h.kind = 'daily' AND h.events = 0
+GROUP BY h.event_date
 ORDER BY fact, subject

@@ -24,6 +24,7 @@ from microconv.exports.shards import (
     Shard,
     ShardSchema,
     fingerprint_of,
+    is_repeated,
     parse_day,
 )
 
@@ -32,6 +33,21 @@ if TYPE_CHECKING:
     import pyarrow.parquet as pq
 
 _NAME = re.compile(rf"{TABLE_NAME}(?:[-_](?P<part>\d+))?\.(?:(?P<parquet>parquet)|(?:ndjson|jsonl|json)(?:\.gz)?)")
+
+_LOOKED_AT = 64
+_SIGNS = {
+    b"PAR1": "Parquet",
+    b"\x1f\x8b": "gzip",
+    b"Obj\x01": "Avro",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+    b"\xef\xbb\xbf": "UTF-8 with a byte order mark",
+}
+"""How files of a format begin."""
+_NOT_A_LINE = {b"[": "one JSON list", b"<": "HTML or XML"}
+_ENDINGS = {".parquet": "Parquet", ".gz": "gzip"}
 
 
 @dataclass(frozen=True)
@@ -144,12 +160,7 @@ def read_schema(shard: Shard, wanted: frozenset[str] = BASIC_LEAVES) -> ShardSch
     """
     if shard.format == "ndjson":
         for path in shard.files:
-            try:
-                size = path.stat().st_size
-            except OSError as error:  # taken away since the folder was listed
-                raise _unreadable(path, error) from error
-            if size == 0:
-                raise SourceError(f"{path} is empty.", hint="Export the day again.")
+            _refuse_other_contents(path)
         return ShardSchema(wanted, "ndjson", None)
     import pyarrow.parquet as pq
 
@@ -157,10 +168,11 @@ def read_schema(shard: Shard, wanted: frozenset[str] = BASIC_LEAVES) -> ShardSch
     rows = 0
     for path in shard.files:
         try:
+            _refuse_other_contents(path)
             with pq.ParquetFile(path) as parquet:
                 schemas.append(parquet.schema_arrow.remove_metadata())
                 rows += parquet.metadata.num_rows
-                _refuse_numeric_client_ids(path, parquet)
+                _refuse_numeric_ids(path, parquet)
         except PermissionError as error:
             raise _unreadable(path, error) from error
         except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
@@ -171,7 +183,11 @@ def read_schema(shard: Shard, wanted: frozenset[str] = BASIC_LEAVES) -> ShardSch
             ) from error
     if any(schema != schemas[0] for schema in schemas[1:]):
         raise SourceError(f"The parts of {shard.name} have different schemas.", hint="Export the day again, in one go.")
-    types = {leaf: kind for field in schemas[0] for leaf, kind in _leaves(field.name, field.type)}
+    types = {
+        leaf: kind
+        for field in schemas[0]
+        for leaf, kind in _leaves(field.name, field.type, in_list=is_repeated(field.name))
+    }
     leaves = wanted & frozenset(types)
     missing = [leaf for leaf in REQUIRED_LEAVES if leaf not in leaves]
     if missing:
@@ -182,31 +198,71 @@ def read_schema(shard: Shard, wanted: frozenset[str] = BASIC_LEAVES) -> ShardSch
     return ShardSchema(leaves, fingerprint_of({leaf: types[leaf] for leaf in leaves}), rows)
 
 
-def _refuse_numeric_client_ids(path: Path, parquet: pq.ParquetFile) -> None:
-    """A user_pseudo_id that was read as a number has lost digits: two clients may have become one."""
-    import pyarrow as pa
+def _refuse_other_contents(path: Path) -> None:
+    """Refuse a file that holds another format than its name says: copying it again would not help.
 
-    index = parquet.schema_arrow.get_field_index("user_pseudo_id")
-    if index < 0 or not pa.types.is_floating(parquet.schema_arrow.field(index).type):
-        return
-    ids = parquet.read(columns=["user_pseudo_id"]).column(0)
-    if ids.null_count < len(ids):
+    Raises:
+        SourceError: it does, or it cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(_LOOKED_AT)
+            file.seek(-min(_LOOKED_AT, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            end = file.read().rstrip()
+    except OSError as error:  # taken away since the folder was listed
+        raise _unreadable(path, error) from error
+    found = next((name for sign, name in _SIGNS.items() if beginning.startswith(sign)), None)
+    named = next((name for ending, name in _ENDINGS.items() if path.name.lower().endswith(ending)), "JSON")
+    if found is None and named == "JSON" and beginning.lstrip()[:1] in _NOT_A_LINE:
+        found = _NOT_A_LINE[beginning.lstrip()[:1]]
+    if found is not None and found != named:
         raise SourceError(
-            f"{path} holds user_pseudo_id as floating-point numbers, so ids have lost digits.",
-            hint="Write it as a string: `1008825.5342360620` is text, not a number.",
+            f"{path} is {found} by its content, and {named} by its name; it was not staged.",
+            hint="Name it after what it holds (.parquet, .ndjson or .ndjson.gz), or export the day again: as Parquet "
+            "or as JSON in UTF-8, one event a line. The other days are not affected.",
+        )
+    if named == "JSON" and end and not end.endswith(b"}"):
+        raise SourceError(
+            f"{path} cannot be read: its last line is not whole; it was not staged.",
+            hint="The file is cut off or damaged: export or copy it again; the other days are not affected.",
         )
 
 
-def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, str]]:
-    """Yield the leaves below a field, dotted, with their physical types; lists are looked into."""
+def _refuse_numeric_ids(path: Path, parquet: pq.ParquetFile) -> None:
+    """An id that was read as a fraction has lost digits: two clients may have become one."""
     import pyarrow as pa
 
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        yield from _leaves(path, kind.value_type)
+    for name in ("user_pseudo_id", "user_id"):
+        index = parquet.schema_arrow.get_field_index(name)
+        kind = parquet.schema_arrow.field(index).type if index >= 0 else None
+        is_decimal = kind is not None and pa.types.is_decimal(kind) and kind.scale > 0
+        if kind is None or not (pa.types.is_floating(kind) or is_decimal):
+            continue
+        ids = parquet.read(columns=[name]).column(0)
+        if ids.null_count < len(ids):
+            raise SourceError(
+                f"{path} holds {name} as {'decimal' if is_decimal else 'floating-point'} numbers, "
+                "so ids have lost digits; it was not staged.",
+                hint="Write it as a string: `1008825.5342360620` is text, not a number.",
+            )
+
+
+def _leaves(path: str, kind: pa.DataType, *, in_list: bool) -> Iterator[tuple[str, str]]:
+    """Yield the leaves below a field, dotted, with their physical types; those of another shape than GA4's are none.
+
+    `in_list` says whether the field must be a list.
+    """
+    import pyarrow as pa
+
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    if is_list != in_list:
+        return
+    if is_list:
+        yield from _leaves(path, kind.value_type, in_list=False)
     elif pa.types.is_struct(kind):
         for index in range(kind.num_fields):
             field = kind.field(index)
-            yield from _leaves(f"{path}.{field.name}", field.type)
+            yield from _leaves(f"{path}.{field.name}", field.type, in_list=False)
     else:
         yield path, str(kind)
 

@@ -121,7 +121,7 @@ class OpenShard:
     def rows(self) -> int:
         """How many rows it has; reckoned from its size where the format does not tell."""
         # JSON is 1 to 2 kB an event, a tenth of that when compressed; only batches are sized by it.
-        is_compressed = any(path.suffix == ".gz" for path in self.shard.files)
+        is_compressed = any(path.suffix.lower() == ".gz" for path in self.shard.files)
         return self.schema.rows or self.shard.bytes // (100 if is_compressed else 1000)
 
 
@@ -220,6 +220,11 @@ RAW_LEAVES = frozenset(leaf for name, kind in RAW_COLUMNS.items() for leaf in _l
 """The dotted paths of everything staging can read."""
 BASIC_LEAVES = frozenset(leaf for leaf in RAW_LEAVES if not leaf.startswith("items."))
 """Those that it always reads; fields of the items cost, where bytes are billed, so a source reads those asked for."""
+
+
+def is_repeated(column: str) -> bool:
+    """Tell whether a column of the export is a list of records."""
+    return RAW_COLUMNS.get(column, "").startswith("ARRAY<")
 
 
 def columns_of(leaves: Iterable[str]) -> frozenset[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime, time
 from itertools import groupby
 from typing import Any
 
@@ -15,6 +15,12 @@ from microconv.staging import batch_queries, mc_tables
 from microconv.staging.rules import Rules
 
 Batch = tuple["OpenShard", ...]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS = {"seconds": 1_000_000, "milliseconds": 1_000}
+"""What timestamps are counted in by mistake, as microseconds."""
+_STRAY_SECONDS = 7 * 24 * 60 * 60
+"""So far may an event lie from its day: zones differ by a day, and what is sent late is sent within three."""
 
 MOST_SHARDS = 100
 """A query may name so many tables that its text stays far below BigQuery's limits (1,000 tables, 1 MB)."""
@@ -71,6 +77,7 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
     days: list[dict[str, Any]] = engine.query(batch_queries.staged_days()).to_pylist()
     _refuse_foreign_days(batch, days)
     _refuse_incomplete_events(batch, days)
+    _refuse_other_units(batch, days)
     engine.materialise(batch_queries.touched_sessions(first.property_id, dates), batch_queries.TOUCHED_SESSIONS)
     touched = _span(engine, first.property_id, batch_queries.TOUCHED_SESSIONS)
     engine.materialise(
@@ -151,6 +158,20 @@ def _refuse_incomplete_events(batch: Batch, days: Sequence[dict[str, Any]]) -> N
             f"{incomplete} rows of {describe(batch)} lack event_timestamp or event_name; it was not staged.",
             hint="Export the whole events_YYYYMMDD table again, nesting intact.",
         )
+
+
+def _refuse_other_units(batch: Batch, days: Sequence[dict[str, Any]]) -> None:
+    """Times that count seconds or milliseconds would all be read as moments of January 1970."""
+    places = {one.shard.day: one.shard.place for one in batch}
+    for day in days:
+        midnight = (datetime.combine(day["event_date"], time.min, tzinfo=UTC) - _EPOCH).total_seconds()
+        read = [(day[end] - _EPOCH).total_seconds() for end in ("first_event_at", "last_event_at")]
+        for unit, factor in _UNITS.items():
+            if all(abs(moment * factor - midnight) < _STRAY_SECONDS for moment in read):
+                raise SourceError(
+                    f"{places[day['event_date']]} cannot be read: event_timestamp counts {unit}; it was not staged.",
+                    hint="Write it as GA4 does, in microseconds since 1970 (UTC). The other days are not affected.",
+                )
 
 
 def describe(batch: Batch) -> str:

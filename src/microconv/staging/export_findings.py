@@ -136,11 +136,26 @@ def _values_without_currency(facts: Facts, config: Config) -> Iterator[Finding]:
             )
 
 
+def _empty_days(facts: Facts, _config: Config) -> Iterator[Finding]:
+    """Name the days whose daily shard holds nothing: GA4 makes no daily table of a day without events."""
+    empty = facts.of("empty_day")
+    if empty:
+        days = sum(each.occurrences for each in empty)
+        verb = "has" if days == 1 else "have"
+        yield Finding(
+            "empty_shards",
+            "warning",
+            f"{wording.count(days)} of {wording.plural(empty[0].of_all, 'day')} {verb} a daily shard without a single "
+            f"event: {wording.listed([each.subject for each in reversed(empty)])}.",
+            "If the site had visitors then, export or copy these days again.",
+        )
+
+
 def _amount(each: Fact) -> str:
     return wording.money(each.amount or 0.0, each.subject).strip()
 
 
-READERS: tuple[Reader, ...] = (_currencies, _values_without_currency)
+READERS: tuple[Reader, ...] = (_currencies, _values_without_currency, _empty_days)
 """Who reads the facts, in the order in which findings of one severity are told."""
 
 

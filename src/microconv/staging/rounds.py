@@ -87,6 +87,9 @@ class Rounds:
         for day in days:
             if day.shard.table and not self.engine.is_billed:
                 show(f"pulling {day.shard.name}")
+            if day.is_emptied:
+                self._fail(day.shard, _emptied(day.shard))
+                continue
             try:
                 yield shards[day.shard].open(day.shard)
             except SourceError as error:
@@ -159,7 +162,16 @@ def _all_failures(failures: Sequence[MicroconvError], staged: int) -> MicroconvE
         first = failures[0]
         return SourceError(f"{first.message} {staged} other changed days were staged.", hint=first.hint)
     messages = " ".join(f"({number}) {failure.message}" for number, failure in enumerate(failures, start=1))
+    hints = tuple(dict.fromkeys(failure.hint for failure in failures))
     return SourceError(
         f"{len(failures)} days could not be staged, {staged} others were: {messages}",
-        hint="Export or copy these days again, then run `microconv sync`.",
+        hint=hints[0] if len(hints) == 1 else "Correct these days as said, then run `microconv sync`.",
+    )
+
+
+def _emptied(shard: Shard) -> SourceError:
+    """Return the error for a file without a byte in place of one that was staged: more likely cut off than true."""
+    return SourceError(
+        f"{shard.place} is empty, but events of {shard.day} are staged: they stay as they are.",
+        hint="Copy the file again; or remove it, then the day stays as it is staged.",
     )

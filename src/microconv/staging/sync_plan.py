@@ -40,10 +40,11 @@ class Scope(Period):
 
 @dataclass(frozen=True)
 class PlannedDay:
-    """A day that needs staging, and why."""
+    """A day that needs staging, and why. `is_emptied`: its file has no bytes, and had some when the day was staged."""
 
     shard: Shard
     reason: Reason
+    is_emptied: bool = False
 
 
 @dataclass(frozen=True)
@@ -129,7 +130,8 @@ def compare(rows: Iterable[Mapping[str, Any]], shards: Iterable[Shard], rules: R
         if before and exports.PRECEDENCE[before["kind"]] < exports.PRECEDENCE[shard.kind]:
             kept.append(KeptDay(shard.property_id, shard.day, before["shard"]))
         elif reason := _reason(shard, before, scope, rules):
-            days.append(PlannedDay(shard, reason))
+            is_emptied = before is not None and shard.table is None and before["bytes"] > 0 == shard.bytes
+            days.append(PlannedDay(shard, reason, is_emptied))
     properties = {shard.property_id for shard in chosen}
     kept += [
         KeptDay(property_id, day, row["shard"])
