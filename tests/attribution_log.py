@@ -46,6 +46,17 @@ class Event(NamedTuple):
     session: int | None
     transaction: str | None
     value: float | None
+    currency: str | None = "USD"
+    value_in_usd: float | None = None
+
+    def worth(self, asked: Asked) -> float:
+        """What it is worth in the currency asked for; 0 where nobody knows."""
+        value = self.value or 0.0
+        if asked.currency in (None, self.currency):
+            return value
+        if asked.currency == "USD" and self.value_in_usd is not None:
+            return self.value_in_usd
+        return value if self.currency is None and asked.assumes else 0.0
 
     @property
     def actor(self) -> int:
@@ -66,6 +77,8 @@ class Asked:
     weights: tuple[float, float, float] = (0.4, 0.2, 0.4)
     most_pairs: int = 1_000_000
     most_steps: int = 200
+    currency: str | None = "USD"
+    assumes: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,6 +110,8 @@ EVENTS = st.lists(
         session=st.sampled_from([None, 1, 1, 2]),
         transaction=st.sampled_from([None, None, "t1", "t2"]),
         value=st.sampled_from([None, 3.0, 0.1]),
+        currency=st.sampled_from(["USD", "USD", "EUR", None]),
+        value_in_usd=st.sampled_from([None, None, 0.2]),
     ),
     max_size=35,
     unique_by=lambda event: event.order,
@@ -109,6 +124,8 @@ ASKED = st.builds(
     weights=st.sampled_from([(0.4, 0.2, 0.4), (0.0, 1.0, 0.0), (0.6, 0.1, 0.3), (1.0, 0.0, 0.0)]),
     most_pairs=st.sampled_from([2, 6, 1_000_000]),
     most_steps=st.sampled_from([2, 200]),
+    currency=st.sampled_from([None, "USD", "EUR"]),
+    assumes=st.booleans(),
 )
 
 
@@ -137,6 +154,8 @@ def rows_of(visits: Iterable[Visit], events: Iterable[Event]) -> dict[str, list[
                 session_key=None if event.session is None else event.client * 10 + event.session,
                 transaction_id=event.transaction,
                 value=event.value,
+                currency=event.currency,
+                value_in_usd=event.value_in_usd,
             )
             for event in events
             for entry in sorted(event.entries)
@@ -304,7 +323,7 @@ def credits_of(visits: Sequence[Visit], events: Sequence[Event], asked: Asked) -
             for model, of_touches in by_model.items():
                 for share, name in zip(of_touches, names, strict=True):
                     expected[name][f"credit_{model}_{number}"] += share
-                    expected[name][f"value_{model}_{number}"] += share * (event.value or 0)
+                    expected[name][f"value_{model}_{number}"] += share * event.worth(asked)
     return expected
 
 
@@ -320,7 +339,7 @@ def paths_of(visits: Sequence[Visit], events: Sequence[Event], asked: Asked) -> 
             path, shortened = _path(seen, asked)
             row = found[number, path]
             row[0] += 1
-            row[1] += event.value or 0
+            row[1] += event.worth(asked)
             row[3] += shortened
         for open_touches in _open(touches, [event for event, _ in conversions], asked):
             last = max(touch.us for touch in open_touches)

@@ -17,7 +17,7 @@ from microconv.report import attention
 from projects import write_config
 
 
-def buy(folder: Path, *purchases: tuple[float, str | None], day: int = 0) -> None:
+def buy(folder: Path, *purchases: tuple[float, str | None], day: int = 0, in_usd: float | None = None) -> None:
     """Write a day of purchases, each of a client of its own."""
     date = FIRST_DAY + timedelta(days=day)
     noon = ga4.microseconds(f"{date} 12:00:00")
@@ -27,6 +27,7 @@ def buy(folder: Path, *purchases: tuple[float, str | None], day: int = 0) -> Non
             "purchase",
             client=f"{place}.{day}",
             params={"value": value, **({"currency": currency} if currency is not None else {})},
+            event_value_in_usd=in_usd,
         )
         for place, (value, currency) in enumerate(purchases)
     ]
@@ -64,7 +65,7 @@ def test_sync_doctor_and_report_say_the_same_of_several_currencies(folder):
     assert [finding["check"] for finding in synced.document["findings"]] == ["currency", "value_without_currency"]
     currency, without = (finding["message"] for finding in synced.document["findings"])
     assert "1 of 3 in JPY (10,000.00 JPY)" in currency
-    assert "1 of 3 values in the export name no currency (50.00 in all)" in without
+    assert "1 of 3 values in the export name no currency" in without
     assert currency in synced.stderr
     assert without in synced.stderr
     with Project(load_config(folder / "microconv.toml", {})) as project:
@@ -85,6 +86,30 @@ def test_a_shop_in_one_other_currency_is_told_what_to_set(folder):
     (finding,) = done.document["findings"]
     assert finding["message"].startswith("Every value in the export is in EUR, and project.currency is USD")
     assert finding["remedy"] == "Set project.currency to EUR."
+
+
+def test_ga4s_own_conversion_is_told_where_the_project_is_in_us_dollars(folder):
+    buy(folder, (100.0, "EUR"), (20.0, "EUR"), (1.0, None), in_usd=2.0)
+
+    (finding,) = microconv(folder, "sync", "--format", "json").document["findings"]
+    assert finding["severity"] == "note"
+    assert finding["message"].endswith("They count with GA4's own conversion to US dollars.")
+
+    config = folder / "microconv.toml"
+    config.write_text(config.read_text().replace("[project]", '[project]\ncurrency = "CHF"'))
+    assert found(folder)["currency"].endswith("They do not count as CHF: currencies are never added up.")
+    assert "1 of 3 values in the export name no currency" in found(folder)["value_without_currency"]
+
+
+def test_values_without_a_currency_can_be_assumed_to_be_in_the_projects(folder):
+    buy(folder, (100.0, "USD"), (20.0, None))
+    config = folder / "microconv.toml"
+    config.write_text(config.read_text().replace("[project]", "[project]\nassume_currency = true"))
+
+    (finding,) = microconv(folder, "sync", "--format", "json").document["findings"]
+
+    assert (finding["severity"], finding["check"]) == ("note", "value_without_currency")
+    assert "count as USD" in finding["message"]
 
 
 def test_findings_follow_the_configuration_without_another_look_at_the_export(folder):

@@ -5,7 +5,10 @@
 -- params: valued ARRAY<STRING>
 -- structure: none
 WITH amounts AS (
-  SELECT COALESCE(m.currency, '') AS currency, CAST(ROUND(m.value * 1e6) AS INT64) AS micros
+  SELECT
+    COALESCE(m.currency, '') AS currency,
+    CAST(ROUND(m.value * 1e6) AS INT64) AS micros,
+    CAST(ROUND(m.value_in_usd * 1e6) AS INT64) AS micros_in_usd
   FROM {{ relation('mc_micro_conversions') }} AS m
   WHERE m.micro_conversion IN UNNEST(@valued) AND m.value <> 0
 )
@@ -18,6 +21,19 @@ SELECT
   CAST(SUM(COUNT(*)) OVER () AS INT64) AS of_all,
   SUM(a.micros) / 1e6 AS amount
 FROM amounts AS a
+GROUP BY a.currency
+
+UNION ALL
+
+-- Those of them that GA4 converted to US dollars, and what they are worth there.
+SELECT
+  'currency_in_usd' AS fact,
+  a.currency AS subject,
+  COUNT(a.micros_in_usd) AS occurrences,
+  COUNT(*) AS of_all,
+  SUM(a.micros_in_usd) / 1e6 AS amount
+FROM amounts AS a
+WHERE a.currency <> 'USD'
 GROUP BY a.currency
 
 UNION ALL

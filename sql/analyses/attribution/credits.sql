@@ -3,9 +3,9 @@
 -- numbers do not depend on their order. Actors with more possible pairs of touches and conversions than most_pairs are
 -- left out: their conversions have no touch, and are counted beside the touchpoint NULL.
 -- grain: touchpoint, week, actor_group
--- params: conversion STRING, first_date DATE, last_date DATE, touchpoints ARRAY<STRING>, window_us_<n> INT64,
---   half_life_us INT64, first_weight FLOAT64, middle_weight FLOAT64, last_weight FLOAT64, most_pairs INT64,
---   actor_groups INT64
+-- params: conversion STRING, currency STRING, assumed_currency STRING, first_date DATE, last_date DATE,
+--   touchpoints ARRAY<STRING>, window_us_<n> INT64, half_life_us INT64, first_weight FLOAT64, middle_weight FLOAT64,
+--   last_weight FLOAT64, most_pairs INT64, actor_groups INT64
 -- structure: windows, touchpoint, listed, count, resets, grouped
 {% from 'analyses/attribution/_touches.sql' import latest_first, touches with context %}
 {% from 'analyses/attribution/_conversions.sql' import conversions, groups with context %}

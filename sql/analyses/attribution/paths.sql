@@ -3,8 +3,8 @@
 -- in touchpoints from 0, joined by '>', and '' where nothing touched. Paths keep their last most_steps touches. Actors
 -- with more possible pairs of touches and conversions than most_pairs are left out: their conversions have no touch.
 -- grain: window_number, path, week, actor_group
--- params: conversion STRING, first_date DATE, last_date DATE, touchpoints ARRAY<STRING>, window_us_<n> INT64,
---   most_steps INT64, most_pairs INT64, actor_groups INT64
+-- params: conversion STRING, currency STRING, assumed_currency STRING, first_date DATE, last_date DATE,
+--   touchpoints ARRAY<STRING>, window_us_<n> INT64, most_steps INT64, most_pairs INT64, actor_groups INT64
 -- structure: windows, touchpoint, count, resets, grouped
 {% from 'analyses/attribution/_touches.sql' import latest_first, touches with context %}
 {% from 'analyses/attribution/_conversions.sql' import after, conversions, groups with context %}

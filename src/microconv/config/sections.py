@@ -282,11 +282,15 @@ Identifier = Literal["email", "phone", "user_id"]
 
 
 class ProjectConfig(Section):
-    """`[project]`: the property's reporting zone and currency, and the name reports carry."""
+    """`[project]`: the property's reporting zone and currency, and the name reports carry.
+
+    `assume_currency`: whether values that name no currency count as being in `currency`.
+    """
 
     name: Label = "microconv"
     timezone: TimeZone = Field(description='the reporting time zone of the GA4 property, such as "Europe/Berlin"')
     currency: Currency = "USD"
+    assume_currency: Switch = False
 
 
 _DUCKDB_KEYS = ("path", "memory_limit", "threads")

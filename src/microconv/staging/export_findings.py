@@ -102,38 +102,51 @@ def _currencies(facts: Facts, config: Config) -> Iterator[Finding]:
     if not others:
         return
     others.sort(key=lambda each: (-each.occurrences, each.subject))
-    if len(others) == 1 and others[0].occurrences == others[0].of_all:
-        theirs = others[0].subject
-        yield Finding(
-            "currency",
-            "warning",
-            f"Every value in the export is in {theirs}, and project.currency is {ours}: none of them counts as {ours}.",
-            f"Set project.currency to {theirs}.",
-            subject=theirs,
-        )
+    theirs, converted = others[0], _converted(facts, config)
+    if len(others) == 1 and theirs.occurrences == theirs.of_all:
+        said = f"Every value in the export is in {theirs.subject}, and project.currency is {ours}."
+        remedy = f"Set project.currency to {theirs.subject}."
+    else:
+        listed = wording.listed([f"{each.share} in {each.subject} ({_amount(each)})" for each in others])
+        said = f"The export has values in other currencies than {ours}, the project's: {listed}."
+        remedy = "Set project.currency to the currency of most values; each result names what is in another one."
+    if all(converted.get(each.subject, 0) == each.occurrences for each in others):
+        said += " They count with GA4's own conversion to US dollars."
+        yield Finding("currency", "note", said, subject=theirs.subject)
         return
-    said = wording.listed([f"{each.share} in {each.subject} ({_amount(each)})" for each in others])
-    yield Finding(
-        "currency",
-        "warning",
-        f"The export has values in other currencies than {ours}, the project's: {said}. Currencies are never added up.",
-        "Results name what they leave out. Set project.currency to the currency that most values are in, or send all "
-        "values in one.",
-        subject=others[0].subject,
-    )
+    if any(converted.get(each.subject) for each in others):
+        said += " Those that GA4 converted to US dollars count so, the others do not: currencies are never added up."
+    else:
+        said += f" They do not count as {ours}: currencies are never added up."
+    yield Finding("currency", "warning", said, remedy, subject=theirs.subject)
 
 
 def _values_without_currency(facts: Facts, config: Config) -> Iterator[Finding]:
     """Say how many values name no currency: GA4 does not count them as revenue either."""
+    project = config.project
     for each in facts.of("currency"):
-        if each.subject == "":
-            yield Finding(
-                "value_without_currency",
-                "warning",
-                f"{each.share} values in the export name no currency ({_amount(each)} in all): nobody can tell "
-                f"whether they are {config.project.currency}.",
-                "Send the parameter `currency` with each value: GA4 asks for it too.",
-            )
+        unclear = each.occurrences - _converted(facts, config).get("", 0)
+        if each.subject or not unclear:
+            continue
+        named = f"{wording.count(unclear)} of {wording.count(each.of_all)} values in the export name no currency"
+        if project.assume_currency:
+            said = f"{named}. They count as {project.currency}, since project.assume_currency is true."
+            yield Finding("value_without_currency", "note", said)
+            continue
+        yield Finding(
+            "value_without_currency",
+            "warning",
+            f"{named}. They do not count as {project.currency}: nobody can tell which currency they are in.",
+            "Send the parameter `currency` with each value, as GA4 asks for too. If they are all in "
+            f"{project.currency}, set project.assume_currency = true.",
+        )
+
+
+def _converted(facts: Facts, config: Config) -> dict[str, int]:
+    """Count by currency the values that GA4 converted to the project's, which it does for US dollars alone."""
+    if config.project.currency != "USD":
+        return {}
+    return {each.subject: each.occurrences for each in facts.of("currency_in_usd")}
 
 
 def _empty_days(facts: Facts, _config: Config) -> Iterator[Finding]:

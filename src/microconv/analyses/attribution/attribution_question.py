@@ -150,22 +150,39 @@ class AttributionQuestion(AttributionConfig, Period, Question):
         self, context: Context, touchpoints: tuple[str, ...], *, grouped: bool
     ) -> tuple[dict[str, Value], dict[str, Any]]:
         params: dict[str, Value] = {
-            "conversion": self.goal_in(context.taxonomy),
+            **self._of_goal(context),
             "touchpoints": touchpoints,
             "most_pairs": MOST_PAIRS,
-            **days(self),
             **{f"window_us_{number}": window.microseconds for number, window in enumerate(self.windows, start=1)},
         }
         if grouped:
             params["actor_groups"] = ACTOR_GROUPS
-        structure = {
-            "windows": len(self.windows),
-            "touchpoint": self.touchpoint,
-            "count": self.count,
-            "resets": self.reset_after_conversion,
-            "grouped": grouped,
+        return params, {"windows": len(self.windows), **self._counting, "grouped": grouped}
+
+    def amounts_query(self, context: Context) -> Query | None:
+        """Return the query of what conversions are worth by currency; None where the taxonomy says their value."""
+        params = self._of_goal(context)
+        if params["currency"] is None:
+            return None
+        return templates.query(
+            "analyses/attribution/amounts", params=params, structure={**self._counting, "grouped": False}
+        )
+
+    def _of_goal(self, context: Context) -> dict[str, Value]:
+        """Return which conversions, of which days, and in which currency their events' own values count."""
+        goal, project = self.goal_in(context.taxonomy), context.config.project
+        own = context.taxonomy.entry(goal).value == "event"
+        return {
+            "conversion": goal,
+            "currency": project.currency if own else None,
+            "assumed_currency": project.currency if own and project.assume_currency else None,
+            **days(self),
         }
-        return params, structure
+
+    @property
+    def _counting(self) -> dict[str, Any]:
+        """How conversions are counted."""
+        return {"touchpoint": self.touchpoint, "count": self.count, "resets": self.reset_after_conversion}
 
     def assumptions(self, goal: str) -> tuple[str, ...]:
         """Return the assumptions in force; those of the path models come with their results."""

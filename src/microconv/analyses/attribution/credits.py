@@ -8,6 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from microconv import wording
+from microconv.analyses.attribution.amounts import UNITS_OF_VALUE, Amount, in_words, listed, read_amounts
 from microconv.analyses.attribution.attribution_question import AttributionQuestion, left_out
 from microconv.analyses.attribution.spend import (
     AttributionCredit,
@@ -35,7 +36,6 @@ Earned = Mapping[str, tuple[float, float]]
 
 # The template sums whole numbers of such units, so that a result does not depend on the order of adding.
 UNITS_OF_CREDIT = 10**10
-UNITS_OF_VALUE = 10**6
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class AttributionResult(Result):
     Attributes:
         goal: The micro-conversion that is credited.
         conversions: How many counted.
-        value: Their value, in the project's currency.
+        value: Their value, in the project's currency; what is in another one is not in it.
         results: By model as configured, window ascending, credit descending, touchpoint.
         untouched: By window.
         assumptions: What the figures rest on.
@@ -78,6 +78,9 @@ class AttributionResult(Result):
         shortened_journeys: By window, journeys whose path lost its beginning to the limit of its length.
         left_out_actors: Actors with too many pairs of touchpoints and conversions.
         left_out_conversions: Their conversions, which count as untouched.
+        currency: The project's currency.
+        amounts: What conversions are worth by the currency that their events name, the project's first; nothing where
+            the taxonomy gives the goal a value of its own.
         spend: Cost and return; None without spend.
         sentence: The result in one sentence.
     """
@@ -100,6 +103,8 @@ class AttributionResult(Result):
     shortened_journeys: tuple[int, ...] = ()
     left_out_actors: int = 0
     left_out_conversions: int = 0
+    currency: str = ""
+    amounts: tuple[Amount, ...] = ()
     spend: ReturnResult | None = None
     sentence: str = ""
 
@@ -118,11 +123,23 @@ class AttributionResult(Result):
                 down=Heading("touchpoint"),
                 write=lambda credit: wording.decimal(credit or 0.0),
             )
+        if self.has_other_currencies:
+            yield sheet(f"Value by currency, in {self.currency} where it counts", self.amounts, Amount)
         if self.spend is not None:
             for window in dict.fromkeys(row.window for row in self.spend.rows):
                 rows = [row for row in self.spend.rows if row.window == window]
                 yield sheet(f"Cost and return, window {window}", rows, Return, without=("window", "value"))
             yield self.spend.sentence
+
+    @property
+    def has_other_currencies(self) -> bool:
+        """Whether there are values in another currency than the project's, or in none."""
+        return any(each.currency != self.currency for each in self.amounts)
+
+    @property
+    def left_out_amounts(self) -> str:
+        """What conversions are worth that is not in `value`, in words; empty where everything counts."""
+        return listed(each for each in self.amounts if each.value is None)
 
     def bars(self) -> tuple[Bar, ...]:
         """One bar per touchpoint and model, within the widest window."""
@@ -154,6 +171,8 @@ class Attribution(AttributionQuestion):
         asked = [self.rules_query(context, touchpoints)]
         if self.learns:
             asked.append(self.paths_query(context, touchpoints))
+        if (amounts := self.amounts_query(context)) is not None:
+            asked.append(amounts)
         if self.spend_table is not None:
             asked.append(spend_query(self.spend_table))
         return tuple(asked)
@@ -167,6 +186,8 @@ class Attribution(AttributionQuestion):
         conversions = round(_credit(sum(row["credit_first_1"] for row in rows)))
         untouched = tuple(_untouched(self, rows))
         spend = self._spend(results, tables, context)
+        project = context.config.project
+        amounts = self._amounts(tables, context)
         actors, lost = (sum(row[name] for row in rows) for name in ("left_out_actors", "left_out_conversions"))
         return AttributionResult(
             goal=goal,
@@ -178,6 +199,7 @@ class Attribution(AttributionQuestion):
                 *self.assumptions(goal),
                 *left_out(actors, lost),
                 *learned.assumptions,
+                *in_words(amounts, project.currency, is_assumed=project.assume_currency),
                 *(spend.assumptions if spend else ()),
             ),
             touchpoint=self.touchpoint,
@@ -190,6 +212,8 @@ class Attribution(AttributionQuestion):
             shortened_journeys=tuple(learned.shortened),
             left_out_actors=actors,
             left_out_conversions=lost,
+            currency=project.currency,
+            amounts=amounts,
             spend=spend,
             sentence=_sentence(goal, conversions, results, untouched[-1]),
         )
@@ -201,6 +225,11 @@ class Attribution(AttributionQuestion):
                 'attribution has spend, and touchpoint = "micro_conversion", which costs nothing.',
                 hint='Leave spend out, or use touchpoint = "channel_group" (or another of sessions).',
             )
+
+    def _amounts(self, tables: Sequence[pa.Table], context: Context) -> tuple[Amount, ...]:
+        if self.amounts_query(context) is None:
+            return ()
+        return read_amounts(tables[2 if self.learns else 1].to_pylist(), context.config.project.currency)
 
     def _spend(
         self, results: Sequence[AttributionCredit], tables: Sequence[pa.Table], context: Context
