@@ -189,7 +189,7 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("line", NAMED)
 def test_command_that_a_message_names_works(line, synced):
-    done = called(synced, ".venv/bin/microconv", *line.split()[1:])
+    done = called(synced, ".venv/bin/microconv", *shlex.split(line)[1:])
 
     if line == "microconv init":  # it asks, which it can on a terminal alone
         assert "there is no terminal to ask on" in done.stderr

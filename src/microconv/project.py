@@ -35,6 +35,8 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.audit.coverage import CoverageResult
     from microconv.clients.bigquery_connection import Connection
     from microconv.engines.base import Engine
+    from microconv.engines.bigquery import BigQueryEngine
+    from microconv.engines.looking import Looked
     from microconv.exports import Source
     from microconv.findings import Finding
     from microconv.queries.templates import Query
@@ -211,6 +213,26 @@ class Project:
         """The engine, unless opening it would create a database: a question leaves nothing behind."""
         settings = self.config.engine
         return self.engine if settings.kind == "bigquery" or settings.path.exists() else None
+
+    def query(self, sql: str, *, limit: int = 1_000) -> Looked:
+        """Run a SELECT of one's own on the tables, which cannot change anything; return at most `limit` rows.
+
+        With the engine duckdb it is SQL of DuckDB; the engine is closed meanwhile. With bigquery it is GoogleSQL.
+
+        Raises:
+            UsageError: it is not one statement that reads, or it cannot be run.
+            SourceError: Nothing is staged yet.
+            BudgetError: it would read more than the configuration allows.
+        """
+        settings = self.config.engine
+        if settings.kind == "bigquery":
+            return cast("BigQueryEngine", self.engine).look(sql, limit)
+        from microconv.engines.looking import look
+
+        if not settings.path.exists():
+            raise SourceError(f"Nothing is staged yet in {settings.path}.", hint="Run `microconv sync` first.")
+        self.close()  # DuckDB opens a file either to be written or to be read
+        return look(settings.path, sql, limit, memory_limit=settings.memory_limit, threads=settings.threads)
 
     def summary(self) -> StagedSummary:
         """Count what is staged."""

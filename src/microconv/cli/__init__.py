@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str | None, str]] = {
     "export": ("export:export", "Write a segment's audience to a destination."),
     "report": ("report:report", "Write the report, one self-contained HTML page."),
     "runs": ("runs:runs", "Look at what each sync did."),
+    "query": ("query:query", "Look into the tables with a SELECT of your own."),
     "sql": ("sql:sql", "Print the SQL of a template, or what it would cost."),
     "doctor": ("doctor:doctor", "Check all that a sync needs, and say what to do."),
     "demo": ("demo:demo", "Write a demo export and run the whole pipeline on it."),

@@ -26,7 +26,14 @@ def command(*words: str, config: Path | str | None = None) -> str:
 
 def as_typed(text: str, config: Path | None = None) -> str:
     """Return a text in which each command, written as `microconv sync`, is one that works as it is typed."""
-    return _COMMAND.sub(lambda match: f"`{command(*match[1].split(), config=config)}`", text)
+
+    def typed(match: re.Match[str]) -> str:
+        try:
+            return f"`{command(*shlex.split(match[1]), config=config)}`"
+        except ValueError:  # text of somebody else, with half a quotation
+            return match[0]
+
+    return _COMMAND.sub(typed, text)
 
 
 def _program() -> tuple[str, ...]:

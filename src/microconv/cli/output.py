@@ -65,9 +65,7 @@ def answer(result: Result, output_format: str, *, with_chart: bool = False) -> N
         EngineError: stdout takes no more, usually because its disk is full.
     """
     if output_format == "csv":
-        # A file has the text as it is; a terminal would obey it.
-        text = result.csv()
-        write("\n".join(map(visible, text.split("\n"))) if _is_terminal() else text)
+        write_csv(result.csv())
         return
     charts = [Chart(result.bars())] if with_chart else []
     emit(output_format, document=result.document(), shown=lambda: [*shown(result), *charts])
@@ -94,6 +92,15 @@ def emit(output_format: str, *, document: Mapping[str, Any], shown: Callable[[],
 def _json(document: Mapping[str, Any]) -> str:
     """Write JSON in ASCII, with escapes: whole in every encoding, and nothing in it that a terminal obeys."""
     return json.dumps(document, allow_nan=False).replace("\x7f", "\\u007f")
+
+
+def write_csv(text: str) -> None:
+    """Write CSV on stdout: as it is into a file, and harmlessly on a terminal, which would obey it.
+
+    Raises:
+        EngineError: stdout takes no more, usually because its disk is full.
+    """
+    write("\n".join(map(visible, text.split("\n"))) if _is_terminal() else text)
 
 
 def write(text: str) -> None:
@@ -137,12 +144,9 @@ def _render(items: Iterable[Shown]) -> str:
         for item in items:
             if isinstance(item, Sheet):
                 for part in tables.tables(item, width, is_cut=is_terminal):
-                    # A table that is wider than the pipe is thought to be must not be squeezed into it.
-                    console.width = max(width, console.measure(part).minimum)
                     console.print(part)
                     if not part.show_edge:
                         console.print()
-                console.width = width
             elif isinstance(item, Chart):
                 console.print(tables.chart(item.bars, width))
             else:

@@ -102,6 +102,7 @@ def _table(title: str, columns: Sequence[_Column], width: int, rows: int, *, is_
         title=Text(f"{title}\n" if is_tight else title) if title else None,
         title_justify="left",
         box=box.SIMPLE_HEAD,
+        width=_needed(widths, is_tight=is_tight),
         show_edge=not is_tight,
         pad_edge=not is_tight,
         padding=(0, 1, 0, 0) if is_tight else (0, 1),

@@ -30,7 +30,7 @@ IN_MEMORY = Path(":memory:")
 """A database without a file, for tests."""
 _MAGIC = slice(8, 12), b"DUCK"
 """Where a DuckDB file says what it is: after a checksum of eight bytes."""
-_OFFLINE: dict[str, Any] = {
+OFFLINE: dict[str, Any] = {
     "autoinstall_known_extensions": False,
     "autoload_known_extensions": False,
     "allow_community_extensions": False,
@@ -56,7 +56,7 @@ class DuckDBEngine:
                 f"{path} cannot be the database: DuckDB takes no ? in a path, and nothing that is not UTF-8.",
                 hint="Set engine.path to another place.",
             )
-        settings = {**_OFFLINE, "memory_limit": memory_limit, "preserve_insertion_order": False}
+        settings = {**OFFLINE, "memory_limit": memory_limit, "preserve_insertion_order": False}
         if threads is not None:
             settings["threads"] = threads
         self._spilling = ExitStack()
@@ -66,12 +66,12 @@ class DuckDBEngine:
             else:
                 self._connection = self._open(path, settings)
         except (duckdb.Error, OSError) as error:
-            raise _opening_error(path, error) from error
+            raise opening_error(path, error) from error
         self._connection.execute("SET TimeZone = 'UTC'")
 
     def _open(self, path: Path, settings: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
         """Open a file, created where it is missing; from here on it is locked."""
-        _refuse_other_files(path)
+        refuse_other_files(path)
         with private_umask():
             _create(path)
             connection = duckdb.connect(str(path), config=dict(settings))
@@ -303,7 +303,7 @@ def _arrow_table(table: Table, rows: Sequence[Mapping[str, Value]]) -> pa.Table:
     return pa.Table.from_pylist(list(map(dict, rows)), schema)
 
 
-def _refuse_other_files(path: Path) -> None:
+def refuse_other_files(path: Path) -> None:
     """Refuse what is there and is not a database: DuckDB takes tables in other formats for databases of one view.
 
     Raises:
@@ -328,11 +328,11 @@ def remove_database(path: Path) -> None:
         EngineError: it is something else, or cannot be removed.
     """
     try:
-        _refuse_other_files(path)
+        refuse_other_files(path)
         for each in (path, path.with_name(f"{path.name}.wal")):
             each.unlink(missing_ok=True)
     except OSError as error:
-        raise _opening_error(path, error) from error
+        raise opening_error(path, error) from error
 
 
 def _not_a_database(path: Path, reason: str) -> EngineError:
@@ -348,7 +348,7 @@ def _create(path: Path) -> None:
         return
     with private_folder(path, "new") as folder:
         new = folder / "database"
-        duckdb.connect(str(new), config=_OFFLINE).close()
+        duckdb.connect(str(new), config=OFFLINE).close()
         # Another process may have been first, or the file system may have no links: then opening it does the rest.
         with suppress(OSError):
             os.link(new, path)
@@ -368,7 +368,8 @@ def _remove_old_leftovers(path: Path) -> None:
             spilled.rmdir()
 
 
-def _opening_error(path: Path, error: duckdb.Error | OSError) -> Exception:
+def opening_error(path: Path, error: duckdb.Error | OSError) -> Exception:
+    """Return why a database cannot be opened, in our own words."""
     text = str(error)
     if "Could not set lock" in text:
         owner = re.search(r"\(PID (\d+)\)", text)

@@ -15,8 +15,9 @@ from microconv.engines.bigquery.changes import Script, transaction
 from microconv.engines.bigquery.dataset import WorkingDataset, version_of
 from microconv.engines.bigquery.jobs import Jobs, MissingTableError, Statement
 from microconv.engines.bigquery.lock import Holder, Lock
+from microconv.engines.looking import READS_ONLY, Looked
 from microconv.engines.tables import Column, Table
-from microconv.errors import EngineError, SourceError, VanishedError
+from microconv.errors import BudgetError, EngineError, SourceError, UsageError, VanishedError
 from microconv.exports import Shard, ShardSchema, columns_of
 from microconv.queries.templates import Place, Query, Union
 
@@ -106,6 +107,22 @@ class BigQueryEngine:
     def query(self, query: Query) -> pa.Table:
         """Run a template and return its rows."""
         return self._jobs.rows(self._run(self._statement(query)), query.name)
+
+    def look(self, sql: str, most: int) -> Looked:
+        """Run a SELECT of one's own in the working dataset, within the limits; return at most `most` rows.
+
+        Raises:
+            UsageError: it is not one SELECT, or it cannot be run.
+            BudgetError: it would read more than the limits allow.
+        """
+        statement = Statement("query", sql, error=UsageError)
+        with _errors_of_ones_own():
+            kind = self._jobs.kind(statement)
+            if kind == "SELECT":
+                self._jobs.refuse_beyond_budget(statement)
+                job = self._jobs.run(statement)
+                return Looked.of(self._jobs.rows(job, "query", most=most + 1), most)
+        raise UsageError(f"That is not a SELECT, but {kind.replace('_', ' ')}.", hint=READS_ONLY)
 
     def estimate(self, query: Query) -> int:
         """Return the bytes a template would be billed for, by a dry run.
@@ -217,3 +234,17 @@ class BigQueryEngine:
 
     def _scratch_table(self, scratch: str) -> str:
         return f"{_SCRATCH}{re.sub(r'[^A-Za-z0-9_]', '_', self._jobs.run_id)}_{scratch}"
+
+
+@contextmanager
+def _errors_of_ones_own() -> Iterator[None]:
+    """Tell what to do about a query of one's own: it is not staging, and its mistakes are no bug of ours."""
+    try:
+        yield
+    except BudgetError as error:
+        hint = "Select fewer columns or days, or raise that limit in the configuration."
+        raise BudgetError(error.message, hint=hint) from error
+    except MissingTableError as error:
+        raise UsageError(error.message, hint="docs/tables.md says which tables there are.") from error
+    except UsageError as error:
+        raise UsageError(error.message, hint="Correct the SQL; docs/tables.md says what the tables hold.") from error
