@@ -85,6 +85,8 @@ def init(
     log = output.Log(context.log_format)
     for sentence in export.sentences():  # said now: it helps to answer the next questions
         log.info(sentence)
+    if warning := export.warning():
+        log.warning(warning)
     answers = Answers(
         property=label,
         timezone=_answer("--timezone", timezone, "Reporting time zone of the property", check_timezone),

@@ -21,6 +21,7 @@ CHECKS = (
     Check("credentials", "Application Default Credentials", cloud.credentials),
     Check("jobs", "a dry run of a query", cloud.jobs, needs=("configuration", "credentials")),
     Check("exports", "names and metadata of the shards", staged.exports, needs=("configuration", "credentials")),
+    Check("passed over", "what looks like a part of the export", staged.unread, needs=("exports",)),
     Check("reading", "a dry run of reading the newest shard", cloud.reading, needs=("jobs", "exports")),
     Check("fast reading", "a session of the Storage Read API", cloud.storage, needs=("credentials", "exports")),
     Check("working dataset", "the dataset of the staged tables", cloud.dataset, needs=("jobs",)),

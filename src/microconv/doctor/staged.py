@@ -10,6 +10,7 @@ from microconv import wording
 from microconv.doctor.checks import fault, not_tested, ok, to_do, warning
 from microconv.doctor.patient import Patient
 from microconv.errors import SourceError
+from microconv.exports import passed_over
 from microconv.findings import Finding
 from microconv.staging import Scope, compare, export_findings, is_at_cap, mc_tables
 from microconv.staging.runs import Run
@@ -29,6 +30,14 @@ def exports(patient: Patient) -> Finding:
         return fault(error.message, to_do(error, "roles/bigquery.dataViewer on the dataset of the export"))
     said = "; ".join(f"{label}: {len(days[label])} days, {min(days[label])} to {max(days[label])}" for label in days)
     return ok(f"{said}.")
+
+
+def unread(patient: Patient) -> Finding:
+    """Look for files and tables that look like a part of the export and are not read."""
+    found = passed_over(patient.project.sources)
+    if found:
+        return warning(" ".join(each.message for each in found), found[0].remedy)
+    return ok("Nothing that looks like a part of the export is left unread.")
 
 
 def freshness(patient: Patient) -> Finding:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from microconv import wording
 from microconv.errors import SourceError
 from microconv.exports.shards import (
     BASIC_LEAVES,
@@ -27,12 +30,21 @@ from microconv.exports.shards import (
     is_repeated,
     parse_day,
 )
+from microconv.exports.unread import PassedOver, said_of, why_no_shard
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-_NAME = re.compile(rf"{TABLE_NAME}(?:[-_](?P<part>\d+))?\.(?:(?P<parquet>parquet)|(?:ndjson|jsonl|json)(?:\.gz)?)")
+_NAME = re.compile(
+    rf"{TABLE_NAME}(?:[-_](?P<part>\d+)|(?P<serial>\d{{12}}))?\.(?i:(?P<parquet>parquet)|(?:ndjson|jsonl|json)(?:\.gz)?)"
+)
+"""The twelve digits are those of an extract to `events_20240911*.json`: BigQuery puts them where the asterisk stood."""
+_ENDING = re.compile(r"\.(?:parquet|(?:ndjson|jsonl|json)(?:\.gz)?)$", re.IGNORECASE)
+_DEPTH = 3
+"""So deep are folders looked into for shards that the path does not reach."""
+_MOST_NAMES = 100_000
+"""So many names are looked at for that: a path may lie in a folder of anything."""
 
 _LOOKED_AT = 64
 _SIGNS = {
@@ -69,7 +81,7 @@ def classify_shard(name: str) -> ShardName | None:
     if day is None:
         return None
     kind: Kind = match["kind"] or "daily"  # type: ignore[assignment]  # the pattern allows only the literals
-    return ShardName(kind, day, "parquet" if match["parquet"] else "ndjson", match["part"])
+    return ShardName(kind, day, "parquet" if match["parquet"] else "ndjson", match["part"] or match["serial"])
 
 
 @dataclass(frozen=True)
@@ -86,6 +98,14 @@ class FileSource:
         found = list_shards(self.pattern, self.property_id)
         return tuple(shard for shard in found if (since or shard.day) <= shard.day <= (until or shard.day))
 
+    def files(self) -> tuple[Path, ...]:
+        """List the files that it reads."""
+        return tuple(path for path in _matching(self.pattern) if classify_shard(path.name) and _is(path, Path.is_file))
+
+    def passed_over(self, read_elsewhere: frozenset[Path] = frozenset()) -> tuple[PassedOver, ...]:
+        """List the files and folders that look like shards and are read neither here nor elsewhere."""
+        return tuple(_passed_over(self.pattern, read_elsewhere | frozenset(self.files())))
+
     def bytes_to_open(self, shard: Shard) -> int:  # noqa: ARG002 - the protocol's signature
         """Return 0: files cost nothing."""
         return 0
@@ -99,19 +119,22 @@ def list_shards(pattern: str, property_id: str) -> tuple[Shard, ...]:
     """Find the shards that a glob matches, sorted by day and kind.
 
     Raises:
-        SourceError: nothing matches, or the files of one day would count its events twice.
+        SourceError: nothing matches, a folder cannot be entered, or the files of one day would count its events twice.
     """
     groups: dict[tuple[date, Kind], list[tuple[ShardName, Path]]] = defaultdict(list)
     matched = 0
     for path in sorted(_matching(pattern)):
         matched += 1
         shard_name = classify_shard(path.name)
-        if shard_name is not None and path.is_file():
+        if shard_name is not None and _is_file(path):
             groups[shard_name.day, shard_name.kind].append((shard_name, path))
     if not groups:
+        _refuse_closed_folders(pattern)
+        alike = tuple(_passed_over(pattern, frozenset()))
         raise SourceError(
             f"No shards of property {property_id} match {pattern} "
-            f"({matched} files matched, none of them named like a shard).",
+            f"({matched} files matched, none of them named like a shard)."
+            + (f" What looks like one: {said_of(alike)}." if alike else ""),
             hint="Shards are named events_YYYYMMDD, events_intraday_YYYYMMDD or events_fresh_YYYYMMDD, "
             "with .parquet, .ndjson or .ndjson.gz; set `path` under [[sources]].",
         )
@@ -120,8 +143,107 @@ def list_shards(pattern: str, property_id: str) -> tuple[Shard, ...]:
 
 
 def _matching(pattern: str) -> list[Path]:
+    """List what a glob matches; an ending such as `.parquet` stands for capital letters too."""
+    ending = _ENDING.search(pattern)
+    if ending:
+        letters = (f"[{each.lower()}{each.upper()}]" if each.isalpha() else each for each in ending[0])
+        pattern = f"{pattern[: ending.start()]}{''.join(letters)}"
     # Path.glob takes no absolute pattern, and sources are absolute once they are configured.
     return [Path(found) for found in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - see above
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # its folder can be listed and not entered
+        raise _unreadable(path, error) from error
+
+
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+    """Tell whether a path is of a kind, such as `Path.is_dir`; one that cannot be looked at is of none."""
+    try:
+        return kind(path)
+    except OSError:
+        return False
+
+
+def _refuse_closed_folders(pattern: str) -> None:
+    """To a glob a folder that cannot be listed is empty.
+
+    Raises:
+        SourceError: one of the folders that it looks into cannot be listed.
+    """
+    for folder in _folders(pattern):
+        try:
+            with os.scandir(folder):
+                pass
+        except OSError as error:
+            raise _unreadable(folder, error) from error
+
+
+def _folders(pattern: str) -> list[Path]:
+    """List the folders whose files a glob looks at."""
+    found = (Path(each) for each in glob.glob(os.path.dirname(pattern) or ".", recursive=True))  # noqa: PTH120, PTH207 - a glob is no path
+    return sorted({folder for folder in found if _is(folder, Path.is_dir)})
+
+
+def _passed_over(pattern: str, read: frozenset[Path]) -> Iterator[PassedOver]:
+    """Yield what looks like a shard, in the folders of a glob and a few levels below, and is not read."""
+    stem = _ENDING.sub("", Path(pattern).name)
+    folders = _folders(pattern)
+    names = 0
+    for folder in folders:
+        for path in _listed(folder):
+            names += 1
+            if names > _MOST_NAMES:
+                return
+            if path in read:
+                continue
+            if _is(path, Path.is_dir):
+                yield from _of_folder(path, read, is_reached=path in folders)
+            elif reason := _why_not_read(path, stem):
+                yield PassedOver(str(path), reason)
+
+
+def _why_not_read(path: Path, stem: str) -> str | None:
+    """Say why a file is not read; None where it does not look like a shard, or the path leaves it out on purpose."""
+    if classify_shard(path.name) is None:
+        return why_no_shard(path.name)
+    if not fnmatch.fnmatchcase(path.name, stem) and not fnmatch.fnmatchcase(path.name, f"{stem}.*"):
+        return None
+    if _is(path, Path.is_file):
+        return "the ending is another one than that of `path`"
+    return "it is not a file" if _is(path, Path.exists) else "a link to nothing"
+
+
+def _of_folder(folder: Path, read: frozenset[Path], *, is_reached: bool) -> Iterator[PassedOver]:
+    """Yield a folder that is named like a shard, or holds shards that are not read."""
+    if why_no_shard(folder.name) or classify_shard(folder.name):
+        yield PassedOver(f"{folder}/", "it is a folder, and only files are read")
+        return
+    found = sum(
+        classify_shard(path.name) is not None and path not in read
+        for path in islice(_below(folder, _DEPTH), _MOST_NAMES)
+    )
+    if found:
+        yield PassedOver(f"{folder}/", f"a folder with {wording.plural(found, 'shard')} that `path` does not reach")
+
+
+def _below(folder: Path, depth: int) -> Iterator[Path]:
+    for path in _listed(folder):
+        if _is(path, Path.is_dir) and not path.is_symlink():
+            if depth > 1:
+                yield from _below(path, depth - 1)
+        else:
+            yield path
+
+
+def _listed(folder: Path) -> list[Path]:
+    """List a folder without hidden names; one that cannot be listed holds nothing to speak of."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
 
 
 def _shard(property_id: str, kind: Kind, day: date, found: list[tuple[ShardName, Path]]) -> Shard:

@@ -11,8 +11,8 @@ from zoneinfo import ZoneInfo
 from microconv.config.sections import Config
 from microconv.engines.base import Engine
 from microconv.errors import BudgetError, MicroconvError
-from microconv.exports import Shard, Source
-from microconv.findings import Finding
+from microconv.exports import Shard, Source, passed_over
+from microconv.findings import Finding, worst_first
 from microconv.staging import export_findings, mc_tables
 from microconv.staging.estimate import Estimate, estimate
 from microconv.staging.export_findings import Facts
@@ -81,6 +81,7 @@ def sync(
         EngineError: the engine failed; batches that were committed stay, the next run does the rest.
     """
     shards = find_shards(sources, scope)
+    unread = passed_over(sources)
     rules = Rules.of(config, taxonomy)
     run = RunRecord(engine, config, taxonomy, now)
     engine.begin(run.run_id, run.owner)
@@ -111,6 +112,8 @@ def sync(
         rows, facts = _recorded(run, work, taxonomy)
     except MicroconvError as error:
         error.run_id = run.run_id
+        for finding in unread:  # without a result nobody else tells of them
+            on_notice(f"{finding.message} {finding.remedy}", run.run_id)
         raise
     finally:
         untidy = _end(engine)
@@ -122,7 +125,7 @@ def sync(
         duplicates_removed=run.row["duplicates_removed"],
         bytes_billed=engine.bytes_billed,
         seconds=run.seconds,
-        findings=export_findings.findings(facts, config),
+        findings=worst_first((*export_findings.findings(facts, config), *unread)),
         warnings=(*rounds.warnings, *untidy),
     )
 
