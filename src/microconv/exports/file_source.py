@@ -220,13 +220,11 @@ def _of_folder(folder: Path, read: frozenset[Path], *, is_reached: bool) -> Iter
     """Yield a folder that is named like a shard, or holds shards that are not read."""
     if why_no_shard(folder.name) or classify_shard(folder.name):
         yield PassedOver(f"{folder}/", "it is a folder, and only files are read")
-        return
-    found = sum(
-        classify_shard(path.name) is not None and path not in read
-        for path in islice(_below(folder, _DEPTH), _MOST_NAMES)
-    )
-    if found:
-        yield PassedOver(f"{folder}/", f"a folder with {wording.plural(found, 'shard')} that `path` does not reach")
+    elif not is_reached:
+        below = islice(_below(folder, _DEPTH), _MOST_NAMES)
+        found = sum(classify_shard(path.name) is not None and path not in read for path in below)
+        if found:
+            yield PassedOver(f"{folder}/", f"a folder with {wording.plural(found, 'shard')} that `path` does not reach")
 
 
 def _below(folder: Path, depth: int) -> Iterator[Path]:
