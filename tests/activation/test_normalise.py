@@ -145,6 +145,14 @@ def test_country_is_an_iso_code() -> None:
         assert country_code(raw) is Reason.INVALID_COUNTRY
 
 
+@pytest.fixture(scope="module")
+def _warm() -> None:
+    """Load what the rules for addresses and numbers load when they are first used, which takes a second."""
+    google_email("a@example.com")
+    e164("030 123456", "DE")
+
+
+@pytest.mark.usefixtures("_warm")
 @given(st.text(alphabet=st.characters()) | st.emails())
 def test_email_normalisation_never_raises_and_is_stable(raw: str) -> None:
     once = google_email(raw)
@@ -153,6 +161,7 @@ def test_email_normalisation_never_raises_and_is_stable(raw: str) -> None:
         assert len(sha256_hex(once)) == 64
 
 
+@pytest.mark.usefixtures("_warm")
 @given(st.text(alphabet=st.characters(codec="utf-8") | st.sampled_from("+0123456789 ().-x;=")), st.text(max_size=3))
 def test_phone_normalisation_never_raises_and_is_stable(raw: str, country: str) -> None:
     once = e164(raw, country)
