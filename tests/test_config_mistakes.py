@@ -7,7 +7,7 @@ import re
 import pytest
 
 from config_files import BIGQUERY, MINIMAL, PULLED, problem
-from microconv.config.problems import line_of
+from microconv.config.positions import Positions
 
 
 @pytest.mark.parametrize(
@@ -469,8 +469,8 @@ threads = 2
     ],
 )
 def test_line_of_a_key_is_the_first_line_of_its_statement(path, line):
-    assert line_of(LINES, path) == line
-    assert line_of(LINES.replace("\n", "\r\n"), path) == line
+    assert Positions(LINES).line_of(path) == line
+    assert Positions(LINES.replace("\n", "\r\n")).line_of(path) == line
 
 
 def test_pattern_that_no_engine_takes_is_a_mistake_of_the_configuration(tmp_path):

@@ -10,6 +10,7 @@ import math
 import os
 import re
 import secrets
+import select
 import shutil
 import stat
 import tempfile
@@ -33,6 +34,9 @@ _LEFTOVER_SECONDS = 24 * 60 * 60
 _HIDDEN_NAME = re.compile(r"\.(.+)\.\w+\.(?:partial|previous)", re.DOTALL)
 _LONGEST_NAME_BYTES = 200
 """Of a name that gets more letters before and after it: file systems take 255 bytes in all."""
+MOST_BYTES = 2 * 2**20
+"""How large a file of settings may be: far more than anybody writes, and read within seconds."""
+_PIPE_SECONDS = 10
 _LOCK_TRIES, _LOCK_PAUSE_SECONDS = 20, 0.01
 
 
@@ -49,6 +53,33 @@ def readable(source: str) -> Iterator[None]:
         raise ConfigError(
             f"{source} cannot be read: {error.strerror}.", hint="Correct the path or its permissions."
         ) from error
+
+
+def read_settings(path: Path) -> str:
+    """Return the text of a file that a person wrote, UTF-8 with or without a byte order mark.
+
+    It may come through a pipe (`-c <(…)`), but is not waited for without end, and has no more than `MOST_BYTES`.
+
+    Raises:
+        ValueError: it is too large, or nobody writes to the pipe; the message ends a sentence that names it.
+        UnicodeDecodeError: it is not UTF-8.
+        OSError: it cannot be read.
+    """
+    if stat.S_ISFIFO(path.stat().st_mode):
+        # To open it would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        if not select.select([descriptor], [], [], _PIPE_SECONDS)[0]:
+            os.close(descriptor)
+            raise ValueError(f"is a pipe to which nobody wrote within {_PIPE_SECONDS} seconds")
+        os.set_blocking(descriptor, True)
+        file = os.fdopen(descriptor, "rb")
+    else:
+        file = path.open("rb")
+    with file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"is larger than {MOST_BYTES // 2**20} MiB, which no file of settings is")
+    return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
 
 
 def read_csv(path: Path, source: str) -> tuple[list[str], list[tuple[int, list[str]]]]:

@@ -484,13 +484,13 @@ class ConsentConfig(PeopleTable):
 
 
 def _unique_places(sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
-    def place(source: SourceConfig) -> tuple[str | None, ...]:
-        return (source.property, source.path, source.project, source.dataset)
-
+    seen = set()
     for index, source in enumerate(sources):
-        if any(place(source) == place(other) for other in sources[:index]):
+        place = (source.property, source.path, source.project, source.dataset)
+        if place in seen:
             key, what = ("path", "files") if source.kind == "files" else ("dataset", "tables")
             raise ItemError(f"reads the same {what} for the same property as an earlier source", (index, key))
+        seen.add(place)
     return sources
 
 

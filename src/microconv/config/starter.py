@@ -123,20 +123,21 @@ def check_writable(path: Path, *, force: bool, named_by: Config | None = None) -
         UsageError: the file exists and `force` is not set, it is not a configuration, or it is a folder.
         ConfigError: its folder does not exist or cannot be written to.
     """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder.", hint="Name the file to write with --output.")
-    if path.exists() and not force:
-        raise UsageError(
-            f"{path} exists already and was left as it is.", hint="Name another file with --output, or use --force."
-        )
-    refuse_to_replace(path, named_by, is_ours=_is_configuration, ours="a configuration of microconv")
-    if not path.parent.is_dir():
-        raise ConfigError(
-            f"{path.parent} is not a folder, so {path.name} cannot be written there.",
-            hint="Create the folder first, or name another place with --output.",
-        )
-    with _writing_to(path), TemporaryFile(dir=path.parent):
-        return
+    with _writing_to(path):
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder.", hint="Name the file to write with --output.")
+        if path.exists() and not force:
+            raise UsageError(
+                f"{path} exists already and was left as it is.", hint="Name another file with --output, or use --force."
+            )
+        refuse_to_replace(path, named_by, is_ours=_is_configuration, ours="a configuration of microconv")
+        if not path.parent.is_dir():
+            raise ConfigError(
+                f"{path.parent} is not a folder, so {path.name} cannot be written there.",
+                hint="Create the folder first, or name another place with --output.",
+            )
+        with TemporaryFile(dir=path.parent):
+            return
 
 
 def _is_configuration(head: bytes) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import glob
+import os
 import re
 import zoneinfo
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ _SIZE = r"([0-9]{1,12}(?:\.[0-9]{1,12})?) ?([KMGT]i?B)"
 _SIZE_UNITS = {f"{unit}B": 1000**power for power, unit in enumerate("KMGT", start=1)}
 _SIZE_UNITS |= {f"{unit}iB": 1024**power for power, unit in enumerate("KMGT", start=1)}
 _LARGEST_INT64 = 2**63 - 1
+_LONGEST_NAME, _LONGEST_PATH = 255, 4_000
 
 
 @dataclass(frozen=True, order=True)
@@ -184,6 +186,8 @@ def _in_folder(path: Path, info: ValidationInfo) -> Path:
     folder: Path = (info.context or {}).get("folder") or Path.cwd()
     if path == Path() or "\0" in str(path):
         raise ValueError("is not a path")
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts) or len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ValueError("is too long for a path: a name takes 255 bytes at most, and a path 4,000")
     try:
         return folder / path.expanduser()
     except RuntimeError:
@@ -210,18 +214,21 @@ ItemT = TypeVar("ItemT")
 
 def unique(items: tuple[ItemT, ...]) -> tuple[ItemT, ...]:
     """Refuse an item that is there twice."""
+    seen = set()
     for index, item in enumerate(items):
-        if item in items[:index]:
+        if item in seen:
             raise ItemError("is there twice", (index,))
+        seen.add(item)
     return items
 
 
 def unique_names(items: tuple[NamedT, ...]) -> tuple[NamedT, ...]:
     """Refuse a name that is there twice."""
-    names = [item.name for item in items]
-    for index, name in enumerate(names):
-        if name in names[:index]:
+    seen = set()
+    for index, item in enumerate(items):
+        if item.name in seen:
             raise ItemError("is taken by an earlier entry; names are unique", (index, "name"))
+        seen.add(item.name)
     return items
 
 

@@ -42,13 +42,13 @@ def write_report(data: ReportData, path: Path) -> Path:
     Raises:
         DestinationError: The folder does not exist or cannot be written to, `path` is a folder, or the disk is full.
     """
-    if not path.parent.is_dir():
-        raise DestinationError(
-            f"The report cannot be written to {path}: {path.parent} is not a folder.",
-            hint="Create the folder, or name another file.",
-        )
     text = render_report(data)
     try:
+        if not path.parent.is_dir():
+            raise DestinationError(
+                f"The report cannot be written to {path}: {path.parent} is not a folder.",
+                hint="Create the folder, or name another file.",
+            )
         with replacing(path) as hidden:
             hidden.write_text(text, encoding="utf-8", newline="\n")
     except OSError as error:

@@ -11,6 +11,7 @@ from microconv import wording
 from microconv.analyses.attribution.amounts import UNITS_OF_VALUE, Amount, in_words, listed, read_amounts
 from microconv.analyses.attribution.attribution_question import AttributionQuestion, left_out
 from microconv.analyses.attribution.spend import (
+    SPEND_TEMPLATE,
     AttributionCredit,
     Return,
     ReturnResult,
@@ -19,7 +20,7 @@ from microconv.analyses.attribution.spend import (
     read_spend,
     spend_query,
 )
-from microconv.errors import ConfigError
+from microconv.errors import BudgetError, ConfigError, EngineError, MicroconvError
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context
@@ -216,6 +217,15 @@ class Attribution(AttributionQuestion):
             amounts=amounts,
             spend=spend,
             sentence=_sentence(goal, conversions, results, untouched[-1]),
+        )
+
+    def failure(self, query: Query, error: EngineError) -> MicroconvError:
+        """Name the key, where the table of spend cannot be read."""
+        if query.name != SPEND_TEMPLATE or isinstance(error, BudgetError):
+            return error
+        return ConfigError(
+            f"attribution.spend_table = {self.spend_table!r} cannot be read ({error.message.rstrip('.')}).",
+            hint="Check its name and columns; docs/attribution.md lists them.",
         )
 
     def _refuse_spend_on_events(self) -> None:

@@ -18,6 +18,7 @@ from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.result import Result, column
 
+SPEND_TEMPLATE = "analyses/attribution/spend"
 _COLUMNS = {"date": ("date",), "touchpoint": ("touchpoint", "channel"), "cost": ("cost",)}
 _HEADER = "date,touchpoint,cost"
 _COST = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
@@ -231,4 +232,4 @@ def _cost(text: str, where: str) -> Decimal:
 
 def spend_query(table: str) -> Query:
     """Return the query of what touchpoints cost, from a table of the engine with `date`, `touchpoint` and `cost`."""
-    return templates.query("analyses/attribution/spend", relations={"spend": table})
+    return templates.query(SPEND_TEMPLATE, relations={"spend": table})
