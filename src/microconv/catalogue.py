@@ -107,6 +107,7 @@ QUERIES: tuple[str, ...] = (
     "staging.export_findings:examples",
     "staging.runs:examples",
     "staging.summary:examples",
+    "segments.members:examples",
     "activation.audience.first_party:examples",
 )
 """Who else makes queries: functions from a configuration and its taxonomy to pairs of what a query is for, and it."""

@@ -89,12 +89,19 @@ def read_csv(path: Path, source: str) -> tuple[list[str], list[tuple[int, list[s
         ConfigError: the file is not UTF-8, a quote is not closed, or a line has more or fewer fields than the first.
         OSError: it cannot be opened; see `readable`.
     """
-    rows: list[tuple[int, list[str]]] = []
+    lines = csv_lines(path, source)
+    _, columns = next(lines)
+    return columns, list(lines)
+
+
+def csv_lines(path: Path, source: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield what `read_csv` returns line by line, the columns first, for files that memory need not hold."""
     # utf-8-sig: spreadsheets put a byte order mark in front, which would become part of the first column's name.
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file, strict=True)
         try:
             columns = [name.strip() for name in next(lines, [])]
+            yield 1, columns
             for row in lines:
                 if row and len(row) != len(columns):
                     raise ConfigError(
@@ -103,7 +110,7 @@ def read_csv(path: Path, source: str) -> tuple[list[str], list[tuple[int, list[s
                         "a short last line is a file cut off.",
                     )
                 if row:
-                    rows.append((lines.line_num, row))
+                    yield lines.line_num, row
         except UnicodeDecodeError:
             # The decoder's own message and context quote the file.
             raise ConfigError(f"{source} is not UTF-8.", hint="Save it as UTF-8.") from None
@@ -111,7 +118,6 @@ def read_csv(path: Path, source: str) -> tuple[list[str], list[tuple[int, list[s
             raise ConfigError(
                 f"{source}, line {lines.line_num}: {error}.", hint="Check the double quotes on this line and before it."
             ) from None
-    return columns, rows
 
 
 def pattern_in(folder: Path, name: str) -> str:

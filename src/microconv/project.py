@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING, Any, Self, cast
 from microconv import catalogue
 from microconv.catalogue import QUESTIONS, name_of, queries_of, question_class, questions_of
 from microconv.config.load import find_named, load_config
-from microconv.config.sections import Config, SourceConfig
-from microconv.errors import SourceError, UsageError
+from microconv.config.sections import Config, SegmentConfig, SourceConfig
+from microconv.errors import FindingsError, SourceError, UsageError
 from microconv.taxonomy import Taxonomy, load_taxonomy
 from microconv.version import __version__
 
 if TYPE_CHECKING:  # each is loaded by who asks for it
+    from microconv.activation.audience_plan import AudiencePlan
     from microconv.activation.destinations.base import Destination
     from microconv.activation.export import ExportResult
     from microconv.analyses.attribution.credits import AttributionResult
@@ -48,6 +49,8 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.staging.rules import Rules
     from microconv.staging.runs import RunDetails, RunsResult
     from microconv.staging.summary import StagedSummary
+
+_CONSENT_TRIES = 3
 
 
 class Project:
@@ -338,7 +341,7 @@ class Project:
         from microconv.segments.members import members
 
         segment = find_named(self.config.segments, segment_name, "segment")
-        return members(self._staged, segment, self.taxonomy, as_of or self.default_as_of())
+        return tuple(members(self._staged, segment, self.taxonomy, as_of or self.default_as_of()))
 
     def default_as_of(self) -> datetime:
         """Return the moment of the latest staged event (UTC)."""
@@ -363,9 +366,12 @@ class Project:
         *,
         as_of: datetime | None = None,
         allow_shrink: bool = False,
+        allow_stale: bool = False,
         dry_run: bool = False,
     ) -> ExportResult:
         """Send a segment's audience to a destination; see `microconv.activation.export.export`.
+
+        Consent is read again at the moment of sending; when it has changed since, the plan is made again.
 
         Raises:
             UsageError: the configuration has no such segment or destination.
@@ -373,18 +379,46 @@ class Project:
             FindingsError: a guard stopped the export.
             DestinationError: the destination did not take it.
         """
-        from microconv.activation.audience.first_party import read_consent, read_identity
-        from microconv.activation.audience_plan import plan_audience
+        from microconv.activation.audience.first_party import consent_stamp
         from microconv.activation.export import export
 
         segment = find_named(self.config.segments, segment_name, "segment")
         destination = self.destination(destination_name)
+        for _ in range(_CONSENT_TRIES):
+            agreed = consent_stamp(self.config.consent, self._staged, self.config.file)
+            plan = self._plan_audience(segment, destination, as_of)
+            if agreed == consent_stamp(self.config.consent, self._staged, self.config.file):
+                break
+        else:
+            raise FindingsError(
+                f"Segment {segment.name}: the consent table changed each of the {_CONSENT_TRIES} times that the "
+                "audience was put together. Nothing was written; the last export is as it was.",
+                hint="Export when nobody writes to it.",
+            )
+        now = datetime.now(tz=UTC)
+        return export(
+            plan,
+            destination,
+            run_id=f"{now:%Y%m%dT%H%M%SZ}-export",
+            now=now,
+            allow_shrink=allow_shrink,
+            allow_stale=allow_stale,
+            dry_run=dry_run,
+            has_user_ids=self._has_user_ids,
+        )
+
+    def _plan_audience(self, segment: SegmentConfig, destination: Destination, as_of: datetime | None) -> AudiencePlan:
+        from microconv.activation.audience.first_party import read_consent, read_identity
+        from microconv.activation.audience_plan import plan_audience
+        from microconv.segments.members import members
+
         people = read_identity(self.config.identity, self._staged, self.config.file)
         consents = read_consent(self.config.consent, self._staged, self.config.file)
-        moment = as_of or self.default_as_of()
+        latest = self.default_as_of()
+        moment = as_of or latest
         summary = self.summary()
-        plan = plan_audience(
-            self.members(segment.name, as_of=moment),
+        return plan_audience(
+            members(self._staged, segment, self.taxonomy, moment),
             people,
             consents,
             segment=segment.name,
@@ -400,10 +434,14 @@ class Project:
                 "last_date": summary.last_date,
                 "version": __version__,
             },
+            now=datetime.now(tz=UTC),
+            known_until=min(moment, latest),
         )
-        now = datetime.now(tz=UTC)
-        run_id = f"{now:%Y%m%dT%H%M%SZ}-export"
-        return export(plan, destination, run_id=run_id, now=now, allow_shrink=allow_shrink, dry_run=dry_run)
+
+    def _has_user_ids(self) -> bool:
+        from microconv.segments.members import has_user_ids
+
+        return has_user_ids(self._staged)
 
     def report_data(self) -> ReportData:
         """Answer everything that the report shows: each question that the configuration asks by itself."""

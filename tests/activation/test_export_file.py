@@ -81,7 +81,7 @@ def test_google_ads_cannot_carry_a_user_id_and_says_so(segment: Segment) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"format": "tiktok"}, 'format = "tiktok" is not "google_ads", "csv" or "jsonl"'),
+        ({"format": "tiktok"}, 'format = "tiktok" is not "google_ads", "meta", "csv" or "jsonl"'),
         ({"identity": ("email", "cookie")}, "Identity 'cookie' is unknown"),
         ({"identity": ()}, r"carries none of the segment's identity \(empty\)"),
         ({"segment": "../../etc/x"}, "cannot be part of a file name"),
@@ -172,7 +172,7 @@ def test_manifest_tells_origin_counts_and_checksums(segment: Segment) -> None:
         "excluded": {"no_user_id": 1},
         "values_left_out": {},
         "identity": ["email", "user_id"],
-        "normalisation": "plain/1",
+        "normalisation": "plain/2",
         "run_id": "run/1",
         "created_at": "2026-03-01T08:00:00+00:00",
         "lineage": {"rule": "add_to_cart", "as_of": "2026-02-28"},
@@ -389,6 +389,27 @@ def test_folder_without_write_permission_is_a_destination_error(segment: Segment
         with pytest.raises(DestinationError, match="Permission denied") as caught:
             segment.with_users(1).export(folder=folder)
     assert "right to write" in caught.value.hint
+
+
+@pytest.mark.parametrize("mode", [0o000, 0o400, 0o600])
+def test_folder_that_cannot_be_entered_is_a_destination_error_and_not_a_missing_manifest(
+    segment: Segment, mode: int
+) -> None:
+    segment.with_users(1).export(dry_run=True)
+    with unprivileged() as folder:
+        inner = folder / "exports"
+        segment.with_users(1).export(folder=inner)
+        inner.chmod(mode)
+        with pytest.raises(DestinationError, match="Permission denied") as caught:
+            segment.with_users(1).export(folder=inner)
+        inner.chmod(0o700)
+    assert caught.value.exit_code == 4
+    assert "--allow-shrink" not in str(caught.value)
+
+
+def test_folder_whose_name_is_too_long_is_a_destination_error(segment: Segment) -> None:
+    with pytest.raises(DestinationError, match="File name too long"):
+        segment.with_users(1).export(folder=segment.folder / ("x" * 300))
 
 
 def test_read_only_place_is_a_destination_error(segment: Segment) -> None:

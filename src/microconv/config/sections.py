@@ -421,6 +421,9 @@ class DestinationConfig(Section):
 
     name: FileStem = Field(description="the name used on the command line")
     kind: Label = "file"
+    max_age: Length = Field(
+        default=Duration.parse("30d"), description="how long ago the latest event may be when an audience is sent"
+    )
 
     def clash(self, other: DestinationConfig) -> str | None:  # noqa: ARG002 - others look at it
         """Return why it cannot stand beside an earlier destination, if so."""

@@ -225,7 +225,7 @@ identity = ["email"]  # also "phone", "user_id"
 [[destinations]]
 name = "google_ads"
 kind = "file"
-format = "google_ads"  # or "csv", "jsonl"
+format = "google_ads"  # or "meta", "csv", "jsonl"
 path = "audiences"
 
 # Who the actors are (CSV or Parquet): user_id, email, phone, first_name, last_name, country, postal_code.
