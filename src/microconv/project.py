@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
+from zoneinfo import ZoneInfo
 
 from microconv import catalogue
 from microconv.catalogue import QUESTIONS, name_of, queries_of, question_class, questions_of
@@ -200,7 +201,7 @@ class Project:
         from microconv.staging import Scope, find_shards, plan
 
         asked = scope or Scope()
-        return plan(self._engine_if_there, find_shards(self.sources, asked), self.rules, asked)
+        return plan(self._engine_if_there, find_shards(self.sources, asked), self.rules, asked, today=self._today)
 
     def estimate(self, scope: Scope | None = None) -> Estimate:
         """Say what a sync would be billed; nothing is written or billed."""
@@ -209,7 +210,13 @@ class Project:
         asked = scope or Scope()
         shards = find_shards(self.sources, asked)
         engine = self._engine_if_there
-        return estimate(engine, plan(engine, shards, self.rules, asked), shards, self.rules)
+        planned = plan(engine, shards, self.rules, asked, today=self._today)
+        return estimate(engine, planned, shards, self.rules)
+
+    @property
+    def _today(self) -> date:
+        """The day that it is now where the property's days begin and end."""
+        return datetime.now(tz=ZoneInfo(self.config.project.timezone)).date()
 
     @property
     def _engine_if_there(self) -> Engine | None:

@@ -60,7 +60,8 @@ def freshness(patient: Patient) -> Finding:
     if only_intraday:
         return warning(
             f"There are only intraday or fresh shards of {', '.join(only_intraday)}.",
-            "Switch on the daily export in GA4's BigQuery link: what comes before it is provisional and incomplete.",
+            "Where streaming is all that GA4 exports, a day counts as complete once it is over, but it lacks GA4's own "
+            "traffic sources of sessions. To have them, switch on the daily export in GA4's BigQuery link.",
         )
     return ok("; ".join(f"{label}: {day}" for label, day in newest.items()) + ".")
 
@@ -112,7 +113,8 @@ def versions(patient: Patient) -> Finding:
 def waiting(patient: Patient) -> Finding:
     """Compare the shards with what is staged."""
     rows = patient.staged if patient.is_staged else ()
-    plan = compare(rows, patient.shards, patient.project.rules, Scope())
+    today = patient.now().astimezone(ZoneInfo(patient.config.project.timezone)).date()
+    plan = compare(rows, patient.shards, patient.project.rules, Scope(), today=today)
     reasons = ", ".join(f"{count} {reason}" for reason, count in plan.reasons().items())
     up_to_date = f"{plan.skipped} of {plan.seen} days are up to date"
     if any(not day.shard.is_provisional for day in plan.days):

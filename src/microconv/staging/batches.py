@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, date, datetime, time, tzinfo
 from itertools import groupby
 from typing import Any
 
@@ -28,10 +28,15 @@ MOST_SHARDS = 100
 
 @dataclass(frozen=True)
 class Stamp:
-    """What mc_shards says about who staged a day, and when."""
+    """What mc_shards says about who staged a day, and when; `zone` is where days begin and end."""
 
     run_id: str
     staged_at: datetime
+    zone: tzinfo = UTC
+
+    def is_over(self, day: date) -> bool:
+        """Tell whether a day had ended."""
+        return self.staged_at.astimezone(self.zone).date() > day
 
 
 def batches(shards: Iterable[OpenShard], most_rows: int) -> Iterator[Batch]:
@@ -105,6 +110,7 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
             "event_date": day.shard.day,
             "shard": day.shard.name,
             "kind": day.shard.kind,
+            "is_day_over": stamp.is_over(day.shard.day),
             "modified_at": day.shard.modified_at,
             "bytes": day.shard.bytes,
             "source_rows": counts["events"] + counts["duplicates_removed"],

@@ -133,6 +133,7 @@ SHARDS = _table(
     event_date DATE property's day
     shard STRING name of the shard staged for the day
     kind STRING daily, fresh or intraday
+    is_day_over BOOL the day was over, in the property's zone, when it was staged
     modified_at TIMESTAMP when the shard last changed (UTC)
     bytes INT64 size of the shard
     source_rows INT64 rows read from the shard
@@ -147,7 +148,7 @@ SHARDS = _table(
     run_id STRING the run that staged it
     staged_at TIMESTAMP when (UTC)
     """,
-    version=3,
+    version=4,
 )
 
 RUNS = _table(

@@ -98,7 +98,7 @@ class Rounds:
     def _stage_or_split(self, batch: Batch) -> None:
         """Stage a batch; when a shard in it is damaged, stage its days one by one, so that only this one fails."""
         try:
-            staged = stage(self.engine, batch, self.rules, Stamp(self.run.run_id, self.now()))
+            staged = stage(self.engine, batch, self.rules, Stamp(self.run.run_id, self.now(), self.zone))
         except SourceError as error:
             if len(batch) == 1:
                 self._fail(batch[0].shard, error)

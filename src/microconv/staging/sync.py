@@ -97,7 +97,8 @@ def sync(
                 run.run_id,
             )
         rounds = Rounds(engine, sources, rules, run, ZoneInfo(config.project.timezone), now, on_progress)
-        planned = plan(engine, shards, rules, scope)
+        zone = ZoneInfo(config.project.timezone)
+        planned = plan(engine, shards, rules, scope, today=now().astimezone(zone).date())
         for notice in _notices(planned, shards):
             on_notice(notice, run.run_id)
         # What the last run saw still holds where nothing is staged: asking again would cost money on BigQuery.
