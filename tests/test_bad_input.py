@@ -142,3 +142,10 @@ def test_spend_that_is_not_there_is_a_mistake_of_the_configuration(tmp_path, key
     write_config(tmp_path, extra=f'[attribution]\n{key} = "nowhere"\n')
     assert run(tmp_path, "sync").code == 0
     run(tmp_path, "attribution").assert_failed(2, "nowhere")
+
+
+def test_device_without_end_is_not_read_for_spend(tmp_path):
+    write_days(tmp_path, 1)
+    write_config(tmp_path, extra='[attribution]\nspend_file = "/dev/zero"\n')
+    assert run(tmp_path, "sync").code == 0
+    run(tmp_path, "attribution").assert_failed(2, "/dev/zero is not a file")

@@ -480,3 +480,11 @@ def test_pattern_that_no_engine_takes_is_a_mistake_of_the_configuration(tmp_path
 
     assert "line 9: funnels[0].steps[0].where[0].matches" in message
     assert "cannot be used as a regular expression" in message
+
+
+@pytest.mark.parametrize("section", ["segments", "funnels", "destinations"])
+def test_name_too_long_for_a_file_is_a_mistake_of_the_configuration(tmp_path, section):
+    message = problem(tmp_path, f"{MINIMAL}[[{section}]]\nname = '{'x' * 101}'\n")
+
+    assert f"line 8: {section}[0].name cannot be a name" in message
+    assert "100 letters at most" in message

@@ -380,3 +380,14 @@ def test_failure_after_a_run_under_a_wrong_clock_is_found(staged):
 
     assert found.severity == "error"
     assert "damaged" in found.message or "cannot be read" in found.message
+
+
+def test_shard_of_a_day_to_come_does_not_hide_that_the_export_has_stopped(staged):
+    content = shard(staged, FIRST_DAY).read_bytes()
+    (staged / "exports" / "events_21500101.parquet").write_bytes(content)
+
+    fresh, late = (examine(staged, now=moment)["freshness"] for moment in (NOW, NOW + timedelta(days=30)))
+
+    assert (fresh.severity, late.severity) == ("warning", "warning")
+    assert "have not come yet: p1: 2150-01-01" in fresh.message
+    assert "The newest daily shard is old. p1: 2024-03-03" in late.message

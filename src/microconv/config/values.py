@@ -24,6 +24,7 @@ _SIZE_UNITS = {f"{unit}B": 1000**power for power, unit in enumerate("KMGT", star
 _SIZE_UNITS |= {f"{unit}iB": 1024**power for power, unit in enumerate("KMGT", start=1)}
 _LARGEST_INT64 = 2**63 - 1
 _LONGEST_NAME, _LONGEST_PATH = 255, 4_000
+_LONGEST_STEM = 100
 
 
 @dataclass(frozen=True, order=True)
@@ -108,6 +109,8 @@ def _check_file_stem(name: str) -> str:
         raise ValueError(
             "cannot be a name: it becomes a file name, so use small letters, digits, _ and -, with a letter first"
         )
+    if len(name) > _LONGEST_STEM:
+        raise ValueError(f"cannot be a name: it becomes a file name, so use {_LONGEST_STEM} letters at most")
     return name
 
 

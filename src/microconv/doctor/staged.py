@@ -43,15 +43,23 @@ def unread(patient: Patient) -> Finding:
 def freshness(patient: Patient) -> Finding:
     """Compare each property's newest daily shard with today in the property's zone."""
     today = patient.now().astimezone(ZoneInfo(patient.config.project.timezone)).date()
-    late, only_intraday, newest = [], [], {}
+    late, only_intraday, newest, ahead = [], [], {}, []
     for label in patient.days():
-        daily = [shard.day for shard in patient.shards if shard.property_id == label and shard.kind == "daily"]
+        days = [shard.day for shard in patient.shards if shard.property_id == label and shard.kind == "daily"]
+        daily = [day for day in days if day <= today + timedelta(days=1)]
+        # One of them would hide that the days of today do not come any more.
+        ahead += [f"{label}: {day}" for day in sorted(set(days) - set(daily))]
         if not daily:
             only_intraday.append(label)
         elif (today - max(daily)).days > _OLDEST_DAYS:
             late.append(f"{label}: {max(daily)}, {(today - max(daily)).days} days ago")
         else:
             newest[label] = max(daily)
+    if ahead and not late:
+        return warning(
+            f"There are shards of days that have not come yet: {wording.listed(ahead, limit=_SHOWN)}.",
+            "Check the names of these shards, and the clock of this machine.",
+        )
     if late:
         return warning(
             f"The newest daily shard is old. {'; '.join(late)}.",

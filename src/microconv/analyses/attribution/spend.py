@@ -195,6 +195,8 @@ def _return(model: str, window: str, touchpoint: str, credit: AttributionCredit 
 def _lines(file: Path, source: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the number of each line that is not blank, and its values by column, trimmed."""
     with readable(source):
+        if file.is_char_device():  # /dev/zero has no end
+            raise ConfigError(f"{source} is not a file.", hint="Name a CSV file as attribution.spend_file.")
         columns, rows = read_csv(file, source)
     places = {column: _place([name.lower() for name in columns], names, source) for column, names in _COLUMNS.items()}
     for line, row in rows:
