@@ -13,7 +13,7 @@ from microconv.cli.context import CommandContext
 from microconv.cli.invocation import command
 from microconv.config.starter import STARTERS
 from microconv.errors import UsageError
-from microconv.wording import Verbatim
+from microconv.wording import Verbatim, message
 
 
 @click.command("init", short_help="Write a commented configuration for a folder of shards.")
@@ -121,7 +121,7 @@ def _answer(
             try:
                 return check(text)
             except ValueError as error:
-                raise click.BadParameter(f'"{text}" {error}') from None
+                raise click.BadParameter(message(f'"{text}" {error}')) from None
 
         answer: str = click.prompt(question, default=default, value_proc=checked, err=True)
         return answer

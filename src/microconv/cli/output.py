@@ -89,9 +89,9 @@ def emit(output_format: str, *, document: Mapping[str, Any], shown: Callable[[],
         click.echo(_json(document) if output_format == "json" else _render(shown()))
 
 
-def _json(document: Mapping[str, Any]) -> str:
+def _json(document: Mapping[str, Any], default: Callable[[object], str] | None = None) -> str:
     """Write JSON in ASCII, with escapes: whole in every encoding, and nothing in it that a terminal obeys."""
-    return json.dumps(document, allow_nan=False).replace("\x7f", "\\u007f")
+    return json.dumps(document, allow_nan=default is not None, default=default).replace("\x7f", "\\u007f")
 
 
 def write_csv(text: str) -> None:
@@ -187,7 +187,7 @@ class Log:
         said = message(as_typed(said))
         if self.is_json:
             time = self._now().isoformat(timespec="milliseconds")
-            line = json.dumps({"time": time, "level": level, "message": said, **facts}, default=str)
+            line = _json({"time": time, "level": level, "message": said, **facts}, default=str)
         else:
             line = said if level == "info" else f"{level.capitalize()}: {said}"
         with suppress(OSError):  # nobody reads stderr any more: no reason to stop the work
