@@ -17,6 +17,7 @@ from microconv.exports.file_source import read_schema
 from microconv.exports.reading import TableReader
 from microconv.exports.shards import OpenShard, Shard
 from microconv.exports.table_source import TableSource, table_of, vanished
+from microconv.exports.unread import PassedOver
 from microconv.files import replacing
 
 if TYPE_CHECKING:
@@ -52,8 +53,28 @@ class PulledSource:
         return self.source.daily_cap
 
     def shards(self, since: date | None = None, until: date | None = None) -> tuple[Shard, ...]:
-        """List the shards of these days as they are at the source; see `TableSource.shards`."""
-        return self.source.shards(since, until)
+        """List the shards of these days as they are at the source; see `TableSource.shards`.
+
+        Raises:
+            SourceError: it cannot be listed, or holds nothing but views, which only queries can read.
+        """
+        found = self.source.shards(since, until)
+        tables = tuple(shard for shard in found if not (shard.table and shard.table.is_view))
+        if found and not tables and since is None and until is None:
+            raise SourceError(
+                f"{self.source.project}.{self.source.dataset} holds views of the export and no tables of it "
+                f"({found[0].name} and others): a view cannot be pulled.",
+                hint='Stage them with [engine] kind = "bigquery", or write them into tables of the same names.',
+            )
+        return tables
+
+    def passed_over(self, read_elsewhere: frozenset[Path] = frozenset()) -> tuple[PassedOver, ...]:
+        """List what looks like shards and is not read: views too, which only queries can read.
+
+        Raises:
+            SourceError: the dataset cannot be listed.
+        """
+        return (*self.source.passed_over(read_elsewhere), *self.source.views())
 
     def bytes_to_open(self, shard: Shard) -> int:
         """Return how many bytes BigQuery would read, and bill, to pull a shard now: none if its copy is there.

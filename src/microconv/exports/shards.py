@@ -73,11 +73,17 @@ class ShardSchema:
 
 @dataclass(frozen=True)
 class ExportTable:
-    """Where a shard lies in BigQuery, and what its metadata says; the table bears the shard's name."""
+    """Where a shard lies in BigQuery, and what its metadata says; the table bears the shard's name.
+
+    `is_view` says that only a query can read it: a view, or a table whose data lie elsewhere. `flaw` is what keeps its
+    rows from being staged, if there is something.
+    """
 
     project: str
     dataset: str
     schema: ShardSchema
+    is_view: bool = False
+    flaw: str = ""
 
 
 @dataclass(frozen=True)

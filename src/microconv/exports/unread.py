@@ -37,8 +37,8 @@ class PassedOver:
 
     @property
     def said(self) -> str:
-        """Its own name, without where it lies, and the reason."""
-        return f"{Path(self.place).name or self.place} ({self.reason})"
+        """Its name, that of a file without the folder, and the reason."""
+        return f"{Path(self.place).name} ({self.reason})"
 
     def document(self) -> dict[str, str]:
         """Return the JSON document: place and reason."""
@@ -78,6 +78,14 @@ def why_no_shard(name: str) -> str | None:
         (kind, f"{kind} is not a format that is read"),
     )
     return next((reason for holds, reason in reasons if holds), "the name has no ending, such as .parquet")
+
+
+def why_no_table(name: str) -> str | None:
+    """Say why the name of a table that looks like a shard is none; None where it is one, or does not look like one."""
+    match = _SHARD.fullmatch(name)
+    if match and not match["rest"] and name == name.lower() and parse_day(match["day"]):
+        return None
+    return why_no_shard(name)
 
 
 def said_of(found: Sequence[PassedOver]) -> str:
