@@ -313,6 +313,20 @@ def test_file_that_is_not_a_database_is_refused_by_sync_and_doctor_and_left_as_i
     assert path.read_bytes() == before
 
 
+@pytest.mark.parametrize("is_there", [False, True])
+def test_link_planted_in_place_of_the_log_is_not_written_through(tmp_path, is_there):
+    path, victim = tmp_path / "microconv.duckdb", tmp_path / "victim"
+    if is_there:
+        DuckDBEngine(path).close()
+    victim.write_text("precious")
+    path.with_name("microconv.duckdb.wal").symlink_to(victim)
+
+    with pytest.raises(EngineError, match="is a link"):
+        DuckDBEngine(path)
+
+    assert victim.read_text() == "precious"
+
+
 def test_folder_is_not_a_database(tmp_path):
     with pytest.raises(EngineError, match="it is not a file"):
         DuckDBEngine(tmp_path)

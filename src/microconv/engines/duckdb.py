@@ -310,6 +310,8 @@ def refuse_other_files(path: Path) -> None:
         EngineError: it is something else.
         OSError: it cannot be read.
     """
+    if path.with_name(f"{path.name}.wal").is_symlink():
+        raise _not_a_database(path, "its log, which ends in .wal, is a link: DuckDB would write to where it leads")
     if not path.exists():
         return
     if not path.is_file():
