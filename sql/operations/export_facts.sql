@@ -4,6 +4,7 @@
 -- grain: fact, subject
 -- params: valued ARRAY<STRING>
 -- structure: none
+{% from 'staging/_spans.sql' import day_offsets, weeks %}
 WITH amounts AS (
   SELECT
     COALESCE(m.currency, '') AS currency,
@@ -11,7 +12,9 @@ WITH amounts AS (
     CAST(ROUND(m.value_in_usd * 1e6) AS INT64) AS micros_in_usd
   FROM {{ relation('mc_micro_conversions') }} AS m
   WHERE m.micro_conversion IN UNNEST(@valued) AND m.value <> 0
-)
+),
+
+{{ weeks(relation('mc_shards')) }}
 
 -- The currency of each value that an event names itself; '' where it names none.
 SELECT
@@ -49,4 +52,9 @@ FROM {{ relation('mc_shards') }} AS h
 CROSS JOIN (SELECT COUNT(*) AS days FROM {{ relation('mc_shards') }}) AS d
 WHERE h.kind = 'daily' AND h.events = 0
 GROUP BY h.event_date
+
+UNION ALL
+
+-- When days begin.
+{{ day_offsets() }}
 ORDER BY fact, subject

@@ -36,3 +36,57 @@ spans AS (
   GROUP BY p.event_date
 )
 {%- endmacro %}
+
+{# CTEs up to `weeks`: by property and week, between how many minutes before and after UTC a day can begin there, so that
+   no event of the week lies outside its own day; `least` and `greatest`, both included. `days` has property, event_date
+   and the two of a span. Of five days or more the one that allows least does not count, at either end. #}
+{% macro weeks(days) -%}
+limits AS (
+  SELECT
+    d.property,
+    DATE_TRUNC(d.event_date, WEEK(MONDAY)) AS week,
+    d.event_date,
+    CAST(CEIL(
+      (UNIX_MICROS(CAST(d.event_date AS TIMESTAMP)) - UNIX_MICROS(d.first_event_at)) / 60000000
+    ) AS INT64) AS least,
+    CAST(FLOOR(
+      (UNIX_MICROS(CAST(d.event_date AS TIMESTAMP)) + 86400000000 - 1 - UNIX_MICROS(d.last_event_at)) / 60000000
+    ) AS INT64) AS greatest
+  FROM {{ days }} AS d
+  WHERE d.event_date IS NOT NULL AND d.first_event_at IS NOT NULL AND d.last_event_at IS NOT NULL
+),
+
+ranked_limits AS (
+  SELECT
+    l.property,
+    l.week,
+    l.least,
+    l.greatest,
+    ROW_NUMBER() OVER (PARTITION BY l.property, l.week ORDER BY l.least DESC, l.event_date) AS place_of_least,
+    ROW_NUMBER() OVER (PARTITION BY l.property, l.week ORDER BY l.greatest, l.event_date) AS place_of_greatest,
+    COUNT(*) OVER (PARTITION BY l.property, l.week) AS days
+  FROM limits AS l
+),
+
+weeks AS (
+  SELECT
+    r.property,
+    r.week,
+    MAX(IF(r.place_of_least = IF(r.days >= 5, 2, 1), r.least, NULL)) AS least,
+    MAX(IF(r.place_of_greatest = IF(r.days >= 5, 2, 1), r.greatest, NULL)) AS greatest,
+    MAX(r.days) AS days
+  FROM ranked_limits AS r
+  GROUP BY r.property, r.week
+)
+{%- endmacro %}
+
+{# A SELECT of facts: `day_offsets`, of `weeks`. The subject is property, Monday, least and greatest, with '|' between. #}
+{% macro day_offsets() -%}
+SELECT
+  'day_offsets' AS fact,
+  CONCAT(w.property, '|', CAST(w.week AS STRING), '|', CAST(w.least AS STRING), '|', CAST(w.greatest AS STRING)) AS subject,
+  w.days AS occurrences,
+  CAST(SUM(w.days) OVER (PARTITION BY w.property) AS INT64) AS of_all,
+  CAST(NULL AS FLOAT64) AS amount
+FROM weeks AS w
+{%- endmacro %}

@@ -18,6 +18,7 @@ from microconv.findings import Finding, worst_first
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.staging import runs
+from microconv.staging.day_zones import Week, fit, misfits, read_week
 from microconv.staging.runs import Run
 from microconv.taxonomy import Taxonomy
 
@@ -164,11 +165,40 @@ def _empty_days(facts: Facts, _config: Config) -> Iterator[Finding]:
         )
 
 
+def _time_zone(facts: Facts, config: Config) -> Iterator[Finding]:
+    """Say where days begin that do not begin at midnight of project.timezone, once for each property."""
+    ours = config.project.timezone
+    by_property: dict[str, list[Week]] = {}
+    for each in facts.of("day_offsets"):
+        week = read_week(each.subject, each.occurrences)
+        by_property.setdefault(week.property_id, []).append(week)
+    for property_id, weeks in by_property.items():
+        wrong, best = misfits(ours, weeks), fit(weeks)
+        # A stray clock is no reason to doubt the zone, and where nothing fits better, nothing better can be said.
+        if wrong * _STRAY_DAYS < best.days or best.misfits * _FITS_BETTER > wrong:
+            continue
+        whose = f" of property {property_id}" if len(by_property) > 1 else ""
+        yield Finding(
+            "time_zone",
+            "warning",
+            f"project.timezone is {ours}, but the days of the export{whose} begin at {best}.",
+            "Set project.timezone to the reporting time zone in GA4's property settings. No figure changes: days are "
+            "those that GA4 wrote.",
+            subject=property_id,
+        )
+
+
+_STRAY_DAYS = 10
+"""A zone is doubted when at least one day in ten contradicts it."""
+_FITS_BETTER = 4
+"""Another one is named when it is contradicted a quarter as often, or never."""
+
+
 def _amount(each: Fact) -> str:
     return wording.money(each.amount or 0.0, each.subject).strip()
 
 
-READERS: tuple[Reader, ...] = (_currencies, _values_without_currency, _empty_days)
+READERS: tuple[Reader, ...] = (_time_zone, _currencies, _values_without_currency, _empty_days)
 """Who reads the facts, in the order in which findings of one severity are told."""
 
 

@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
-from zoneinfo import ZoneInfo
 
 from microconv.engines.base import Engine
 from microconv.errors import MicroconvError, SourceError, VanishedError
@@ -19,7 +17,6 @@ from microconv.staging.sync_plan import PlannedDay, Scope, SyncPlan, find_shards
 
 MOST_ROUNDS = 3
 """How often a run looks for days that changed while it staged them; what changes even then waits for the next run."""
-_EVENT_TIME_SLACK_SECONDS = 3600
 _Day = tuple[str, date]
 
 
@@ -41,7 +38,6 @@ class Rounds:
     sources: Sequence[Source]
     rules: Rules
     run: RunRecord
-    zone: ZoneInfo
     now: Callable[[], datetime]
     on_progress: Callable[[Progress], None]
     warnings: list[str] = field(default_factory=list)
@@ -111,7 +107,6 @@ class Rounds:
                 self._failures.pop((one.shard.property_id, one.shard.day), None)
             self.run.row["shards_staged"] = len(self._staged)
             self.run.row["duplicates_removed"] += sum(day["duplicates_removed"] for day in staged)
-            self.warnings += _stray_days(staged, self.zone)
 
     def _fail(self, shard: Shard, error: MicroconvError) -> None:
         self._failures[shard.property_id, shard.day] = shard, error
@@ -141,20 +136,6 @@ class Rounds:
             return False
         failed = self._failures.get(key)
         return day.shard != failed[0] if failed else not day.shard.is_provisional
-
-
-def _stray_days(days: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> Iterator[str]:
-    """Warn when events lie outside their day in the configured zone: then the zone is probably not the property's."""
-    for day in days:
-        start = datetime.combine(day["event_date"], datetime.min.time(), tzinfo=zone)
-        end = datetime.combine(date.fromordinal(day["event_date"].toordinal() + 1), datetime.min.time(), tzinfo=zone)
-        early = (start - day["first_event_at"]).total_seconds()
-        late = (day["last_event_at"] - end).total_seconds()
-        if max(early, late) > _EVENT_TIME_SLACK_SECONDS:
-            yield (
-                f"Events of {day['event_date']} reach {max(early, late) / 3600:.0f} h outside that day in {zone.key}: "
-                "is project.timezone the property's reporting time zone?"
-            )
 
 
 def _all_failures(failures: Sequence[MicroconvError], staged: int) -> MicroconvError:

@@ -96,7 +96,7 @@ def sync(
                 "future: the clock of this machine was wrong then, or is wrong now.",
                 run.run_id,
             )
-        rounds = Rounds(engine, sources, rules, run, ZoneInfo(config.project.timezone), now, on_progress)
+        rounds = Rounds(engine, sources, rules, run, now, on_progress)
         zone = ZoneInfo(config.project.timezone)
         planned = plan(engine, shards, rules, scope, today=now().astimezone(zone).date())
         for notice in _notices(planned, shards):

@@ -30,6 +30,7 @@ PATH_MODELS = ("markov", "shapley")
 """Models that learn from paths; all others are rules for the touches of one conversion."""
 
 _MANY_VALUED = ("source_medium", "campaign", "landing_page")
+_DAY_SECONDS = 86_400
 _MOST_GROUPS = 1_000_000
 _MOST_HALF_LIVES = 1_000
 """Weights are powers of two in FLOAT64, which ends at 2 to the 1023."""
@@ -187,6 +188,19 @@ class AttributionQuestion(AttributionConfig, Period, Question):
     def assumptions(self, goal: str) -> tuple[str, ...]:
         """Return the assumptions in force; those of the path models come with their results."""
         return (*self._of_touchpoints(goal), *self._of_conversions(), *self._of_models())
+
+    def beyond_what_is_staged(self, context: Context) -> Iterator[str]:
+        """Say which windows are longer than the period that is staged, so that they see no more than it holds."""
+        (staged,) = context.look_up(templates.query("operations/span"))
+        if staged["first_date"] is None:
+            return
+        days = (staged["last_date"] - staged["first_date"]).days + 1
+        longer = [wording.window(each.text) for each in self.windows if each.seconds > days * _DAY_SECONDS]
+        if longer:
+            yield (
+                f"Only {wording.plural(days, 'day')} {'is' if days == 1 else 'are'} staged: a window longer than that "
+                f"({wording.listed(longer)}) sees no more than those days hold."
+            )
 
     def _of_touchpoints(self, goal: str) -> Iterator[str]:
         if self.touchpoint == "micro_conversion":

@@ -198,6 +198,7 @@ class Attribution(AttributionQuestion):
             untouched=untouched,
             assumptions=(
                 *self.assumptions(goal),
+                *self.beyond_what_is_staged(context),
                 *left_out(actors, lost),
                 *learned.assumptions,
                 *in_words(amounts, project.currency, is_assumed=project.assume_currency),
