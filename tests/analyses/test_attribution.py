@@ -509,3 +509,16 @@ def test_amounts_by_currency_are_a_table_where_there_are_several():
     )
 
     assert [row[0] for row in sheet.rows] == ["USD", None, "JPY"]
+
+
+def test_a_window_longer_than_what_is_staged_is_said_to_see_no_more():
+    ten_days = {**JOURNEY, "mc_shards": [shard(number, events=1) for number in range(1, 11)]}
+
+    result = ask(ten_days, question("7d", "10d", "30d", "90d"))
+
+    (said,) = (each for each in result.assumptions if "staged: a window" in each)
+    assert said == (
+        "Only 10 days are staged: a window longer than that (30 days and 90 days) sees no more than those days hold."
+    )
+    assert not any("staged: a window" in each for each in ask(ten_days, question("10d")).assumptions)
+    assert not any("staged: a window" in each for each in ask(JOURNEY, question("30d")).assumptions)

@@ -185,8 +185,10 @@ _TEMPLATE = """\
 
 [project]
 name = $name
-# The reporting time zone of the GA4 property (Admin > Property details): it decides where a day begins.
+# The reporting time zone of the GA4 property (Admin > Property details). It changes no figure, since GA4 wrote the day
+# of each event: it is the report's clock, says which day is today, and is checked against the days of the export.
 timezone = $timezone
+# Values count in this currency. Those in another one are never added to them; results name them.
 currency = $currency
 
 [engine]

@@ -45,7 +45,7 @@ def taxonomy(patient: Patient) -> Finding:
 
 
 def zone_and_currency(patient: Patient) -> Finding:
-    """Check that GA4 would show such a zone and currency; a sync says how far events lie outside their days."""
+    """Check that GA4 would show such a zone and currency; "staged export" compares them with the data."""
     project = patient.config.project
     if project.currency not in _CURRENCIES.split():
         return warning(
