@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 from microconv.engines.base import Engine
 from microconv.errors import MicroconvError, SourceError, VanishedError
@@ -38,6 +39,7 @@ class Rounds:
     sources: Sequence[Source]
     rules: Rules
     run: RunRecord
+    zone: ZoneInfo
     now: Callable[[], datetime]
     on_progress: Callable[[Progress], None]
     warnings: list[str] = field(default_factory=list)

@@ -96,8 +96,8 @@ def sync(
                 "future: the clock of this machine was wrong then, or is wrong now.",
                 run.run_id,
             )
-        rounds = Rounds(engine, sources, rules, run, now, on_progress)
         zone = ZoneInfo(config.project.timezone)
+        rounds = Rounds(engine, sources, rules, run, zone, now, on_progress)
         planned = plan(engine, shards, rules, scope, today=now().astimezone(zone).date())
         for notice in _notices(planned, shards):
             on_notice(notice, run.run_id)
