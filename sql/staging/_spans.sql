@@ -6,14 +6,14 @@
 {% macro spans(events) -%}
 minutes AS (
   SELECT
-    e.event_date,
-    DIV(UNIX_MICROS(e.event_at), 60000000) AS minute,
-    COUNT(*) AS events,
-    MIN(e.event_at) AS first_event_at,
-    MAX(e.event_at) AS last_event_at
-  FROM {{ events }} AS e
-  WHERE e.event_at IS NOT NULL
-  GROUP BY e.event_date, minute
+    v.event_date,
+    DIV(UNIX_MICROS(v.event_at), 60000000) AS minute,
+    COUNT(*) AS vvents,
+    MIN(v.event_at) AS first_event_at,
+    MAX(v.event_at) AS last_event_at
+  FROM {{ events }} AS v
+  WHERE v.event_at IS NOT NULL
+  GROUP BY v.event_date, minute
 ),
 
 passed AS (
