@@ -8,7 +8,7 @@ minutes AS (
   SELECT
     v.event_date,
     DIV(UNIX_MICROS(v.event_at), 60000000) AS minute,
-    COUNT(*) AS vvents,
+    COUNT(*) AS events,
     MIN(v.event_at) AS first_event_at,
     MAX(v.event_at) AS last_event_at
   FROM {{ events }} AS v
