@@ -174,9 +174,13 @@ def test_name_is_trimmed_lowered_and_composed_and_keeps_its_white_space(raw: str
         ("King III", "king"),
         ("King Ph.D.", "king"),
         ("King, M.D., Esq.", "king"),
+        ("King 3rd", "king"),
+        ("Sir Ian", "ian"),
+        ("Capt. Jack", "jack"),
+        ("Se\u00f1ora Ana", "ana"),
         # Names, though they look like a title.
-        ("Dr", "dr"),
         ("Hon Wai", "hon wai"),
+        ("Col Needham", "col needham"),
         ("St. John", "st. john"),
         ("M. Night", "m. night"),
         ("Drake", "drake"),
@@ -193,7 +197,7 @@ def test_titles_and_suffixes_are_no_part_of_a_name(raw: str, expected: str) -> N
     "raw",
     [
         *("N/A", "null", "NULL", "undefined", "None", "nan", "test", "Test", "-", "--", "(not set)", "[object Object]"),
-        *("?", "First  Name", "unknown", "Mr. Null"),
+        *("?", "First  Name", "unknown", "Mr. Null", "Mrs.", "Dr", "Jr.", "III"),
     ],
 )
 def test_placeholders_are_not_names(raw: str) -> None:
@@ -236,6 +240,7 @@ def test_real_postal_codes_pass_trimmed(raw: str, country: str) -> None:
         ("021381234", "US", "02138-1234"),
         ("1067", "DE", "01067"),
         ("2138", "NO", "2138"),
+        ("2138.0", "US", "02138"),
     ],
 )
 def test_a_zero_that_a_spreadsheet_took_away_is_put_back(raw: str, country: str, expected: str) -> None:

@@ -135,7 +135,10 @@ def test_a_user_id_of_the_digits_of_its_own_number_is_never_sent(segment: Segmen
 
 @pytest.mark.parametrize(
     "user_id",
-    ["", " ", "\t", "undefined", "null", "NULL", "None", "NaN", "0", "(not set)", "[object Object]", "\u200b"],
+    [
+        *("", " ", "undefined", "null", "NULL", "None", "NaN", "0", "(not set)", "[object Object]", "\u200b"),
+        *("00000000-0000-0000-0000-000000000000", "{{user_id}}", "%USER_ID%", "${userId}"),
+    ],
 )
 def test_a_word_for_not_signed_in_is_nobody(segment: Segment, user_id: str) -> None:
     people = segment.with_users(1).with_user(user_id, "granted", email="jane@example.com")

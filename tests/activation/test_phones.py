@@ -20,6 +20,9 @@ from microconv.activation.audience.reasons import Reason
         ("+447700900123", "nowhere", "+447700900123"),
         ("+49 (0)170 1234567", None, "+491701234567"),
         ("+39 06 1234 5678", None, "+390612345678"),
+        ("8005550100.0", "US", "+18005550100"),
+        ("1701234567.0", "DE", "+491701234567"),
+        ("800.555.0100", "US", "+18005550100"),
     ],
 )
 def test_phone_becomes_e164_with_plus(raw: str, country: str | None, expected: str) -> None:
@@ -144,7 +147,9 @@ def test_fillers_are_not_numbers(raw: str) -> None:
         ("555-0100", "US", Reason.INVALID_PHONE),
         ("+999 123456", None, Reason.INVALID_PHONE),
         ("+1 800 555 0100 0000", None, Reason.INVALID_PHONE),
-        ("8005550100.0", "US", Reason.INVALID_PHONE),
+        ("800.555.010.0", "DK", Reason.INVALID_PHONE),
+        ("4.91512E+11", "DE", Reason.INVALID_PHONE),
+        ("4,91512e11", "DE", Reason.INVALID_PHONE),
         ("+1 800 555 0100 ext. 7", None, Reason.INVALID_PHONE),
         ("+", None, Reason.INVALID_PHONE),
         ("", "US", Reason.INVALID_PHONE),

@@ -6,7 +6,7 @@ import hashlib
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from segment_builder import Segment, file_of, read_rows
 
@@ -132,6 +132,8 @@ def test_people_that_nobody_refused_for_are_sent(segment: Segment) -> None:
     assert found["phone"] - control("csv")["phone"] == {hashlib.sha256(b"+491701234568").hexdigest()}
 
 
+@example("%00@example.com")
+@example("{a|b}@example.com")
 @given(st.emails() | st.from_regex(r"[a-zA-Z.+_'-]{1,12}@(gmail|googlemail|mail\.example)\.com", fullmatch=True))
 def test_every_address_that_can_be_sent_is_withheld_by_its_own_refusal(raw: str) -> None:
     refusals = Refusals()

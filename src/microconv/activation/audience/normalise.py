@@ -29,33 +29,27 @@ _LONGEST_ADDRESS = 254
 # Domains for local use, by RFC 6761 and 7686: nobody has a mailbox there.
 _LOCAL_DOMAINS = frozenset({"arpa", "invalid", "local", "localhost", "onion", "test"})
 
+# A title before a name, a suffix after it; where the word is a name, too, it is a title only with its dot.
 _TITLES = frozenset(
     {
-        *(
-            "mr",
-            "mrs",
-            "ms",
-            "miss",
-            "mx",
-            "dr",
-            "prof",
-            "professor",
-            "sir",
-            "madam",
-            "herr",
-            "frau",
-            "mme",
-            "mlle",
-            "dra",
-        ),
-        *("sra", "srta", "dott", "ing", "dipl.-ing", "rev", "hon", "sr", "mag"),
+        *("mr", "mrs", "ms", "miss", "mx", "sir", "madam", "dr", "prof", "professor", "rev", "herr", "frau", "mme"),
+        *("mlle", "madame", "monsieur", "sra", "srta", "se\u00f1or", "se\u00f1ora", "signor", "signora", "dipl.-ing"),
     }
 )
-# Names, too: a title only with its dot.
-_TITLES_WITH_DOT = frozenset({"ing", "rev", "hon", "sr", "mag", "dott", "dra", "sir"})
-_SUFFIXES = frozenset(
-    {"jr", "sr", "ii", "iii", "iv", "phd", "ph.d", "md", "m.d", "esq", "mba", "dds", "d.d.s", "cpa", "junior", "senior"}
+_TITLES_WITH_DOT = frozenset(
+    {
+        *("hon", "sr", "dra", "dott", "ing", "mag", "hr", "fr", "sig", "capt", "col", "gen", "lt", "maj", "sgt"),
+        *("dr.h.c", "h.c", "dipl"),
+    }
 )
+_SUFFIXES = frozenset(
+    {
+        *("jr", "sr", "junior", "senior", "2nd", "3rd", "4th", "ii", "iii", "iv", "esq", "phd", "ph.d", "md", "m.d"),
+        *("mba", "dds", "d.d.s", "dvm", "rn", "cpa"),
+    }
+)
+# Alone, these are nobody's name.
+_NO_NAMES = (_TITLES | {"jr", "iii", "2nd", "3rd", "esq", "phd", "ph.d"}) - {"sir", "madam", "se\u00f1or"}
 
 _POSTAL_CODE = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 -]{0,14}[A-Za-z0-9])?")
 _ZIP = re.compile(r"([0-9]{4,5})(?:-?([0-9]{4}))?")
@@ -157,7 +151,11 @@ def google_name(raw: str) -> Normalised:
     Trimmed, lower case, composed (NFC), without titles and suffixes; white space inside it stays as it is.
     """
     name = unicodedata.normalize("NFC", _without_titles(_trimmed(raw)).lower())
-    if is_no_name(name) or not "".join(name.split()).replace("\u200c", "").replace("\u200d", "").isprintable():
+    if (
+        is_no_name(name)
+        or name.removesuffix(".") in _NO_NAMES
+        or not "".join(name.split()).replace("\u200c", "").replace("\u200d", "").isprintable()
+    ):
         return Reason.INVALID_NAME
     return name if any(map(str.isalpha, name)) else Reason.INVALID_NAME
 
@@ -182,7 +180,7 @@ def _trimmed(raw: str) -> str:
 def _without_titles(name: str) -> str:
     while (first := re.match(r"(\S+?)(\.?)(?:\s+|(?<=\.)(?=\w))", name)) is not None:
         word = first[1].lower()
-        if word not in _TITLES or (word in _TITLES_WITH_DOT and not first[2]):
+        if word not in _TITLES and not (word in _TITLES_WITH_DOT and first[2]):
             break
         name = name[first.end() :]
     while (last := re.search(r"[\s,]+([^\s,]+?)\.?$", name)) is not None and last.start() > 0:
@@ -207,7 +205,7 @@ def postal_code(raw: str, country: str) -> Normalised:
     It is sent in clear, so it may hold only what postal codes hold: a cell can then never start a spreadsheet formula.
     One wrong code can make a platform refuse the whole request.
     """
-    code = visible(raw).strip()
+    code = re.sub(r"^([0-9]+)\.0+$", r"\1", visible(raw).strip())
     if not _POSTAL_CODE.fullmatch(code) or not code.strip("0 -") or not re.search("[0-9]", code):
         return Reason.INVALID_POSTAL_CODE
     if country not in _FIVE_DIGITS:

@@ -24,7 +24,9 @@ _PUNCTUATION = re.compile(r"[\s().\-/\u2010-\u2015]+")
 _INTERNATIONAL = re.compile(r"\+[1-9][0-9]{6,14}")
 _NO_DIGIT = re.compile("[^0-9]+")
 _TRUNK_ZERO = re.compile(r"\(\s*0\s*\)")
-_FLOAT = re.compile(r"\.0+$")
+# What a spreadsheet makes of digits: 491701234567.0 is a number still, 4.9E+11 has lost its end.
+_FLOAT = re.compile(r"(\+?[0-9]+)\.0+")
+_ROUNDED = re.compile(r"[0-9]+(?:[.,][0-9]+)?E\+?[0-9]+", re.IGNORECASE)
 # What stands between two numbers in one cell, or before an extension.
 _BETWEEN = re.compile(r"[/;,|&\n]|\b(?:or|and|oder|und)\b|(?:\bext(?:ension)?|\bx|#)[.:]?(?=\s*[0-9])", re.IGNORECASE)
 _RUNS = "01234567890123456789 98765432109876543210"
@@ -54,7 +56,7 @@ def e164(raw: str, country: str | None) -> str | Reason:
     if _INTERNATIONAL.fullmatch(plain) and is_whole(plain[1:]):
         return Reason.INVALID_PHONE if is_filler(plain[1:]) or is_filler(_split(plain[1:])[1]) else plain
     digits = _digits_in(text)
-    if not digits:
+    if not digits or _ROUNDED.fullmatch(text):
         return Reason.INVALID_PHONE
     if _says_country(text):
         return _text_of(_parsed(text)) or Reason.INVALID_PHONE
@@ -74,13 +76,15 @@ def _dialled(text: str, digits: str, country: str | None) -> str | Reason:
 
 
 def tidy(raw: str) -> str:
-    """Return a number with ASCII digits, without invisible characters and without `tel:`."""
+    """Return a number with ASCII digits, without invisible characters, `tel:` and the `.0` of a float."""
     text = raw.strip()
     if not text.isascii():
         text = unicodedata.normalize("NFKC", visible(text))
         text = "".join(str(unicodedata.digit(char)) if char.isdigit() else char for char in text).strip()
     scheme = _SCHEME.match(text)
-    return text[scheme.end() :] if scheme else text
+    text = text[scheme.end() :] if scheme else text
+    whole = _FLOAT.fullmatch(text)
+    return whole[1] if whole else text
 
 
 def is_filler(digits: str) -> bool:
@@ -103,7 +107,7 @@ def all_readings(raw: str, country: str | None) -> tuple[set[str], set[str]]:
     """
     whole: set[str] = set()
     endings: set[str] = set()
-    text = _TRUNK_ZERO.sub("", _FLOAT.sub("", tidy(raw)))
+    text = _TRUNK_ZERO.sub("", tidy(raw))
     region = phone_region(country)
     pieces = [text, *_BETWEEN.split(text)]
     for piece in pieces:

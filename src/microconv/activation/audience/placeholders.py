@@ -33,6 +33,7 @@ _NO_NAME = _NOTHING | {
     *("name", "first name", "firstname", "first_name", "last name", "lastname", "last_name", "surname", "no name"),
     *("customer", "user", "tester", "noname", "asdf"),
 }
+_NO_ID = re.compile(r"[0-]+|\{\{.*\}\}|%[a-z_]+%|\$\{.*\}")
 # Of addresses that a form was filled with: the same word on both sides (none@none.com, test@test.de).
 _NO_MAILBOX = frozenset(
     {*("none", "null", "undefined", "nan", "na", "n/a", "test", "unknown", "no", "noemail", "email")}
@@ -50,8 +51,9 @@ def visible(text: str) -> str:
 
 
 def is_nobody(user_id: str) -> bool:
-    """Tell whether a user id is a word for "not signed in": `undefined`, `null`, `0`, blank."""
-    return visible(user_id).strip().lower() in _NO_USER_ID
+    """Tell whether a user id says "not signed in": `undefined`, `null`, zeros, blank, a variable that nobody filled."""
+    word = visible(user_id).strip().lower()
+    return word in _NO_USER_ID or _NO_ID.fullmatch(word) is not None
 
 
 def is_no_name(name: str) -> bool:

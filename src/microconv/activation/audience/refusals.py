@@ -85,10 +85,11 @@ def mailbox_key(address: str) -> int:
 
 def strict_mailboxes(raw: str) -> set[str]:
     """Return every mailbox that a text may mean, in strict form: `Jane <Jane.Doe+x@Googlemail.com>` is one."""
-    text = unquote(visible(unicodedata.normalize("NFKC", raw.encode("utf-8", "replace").decode())))
-    pieces = {*_BRACKETS.split("".join(text.split()))}
-    pieces.update(*map(str.split, _BRACKETS.split(text)))
-    pieces.update(_MAY_BE_BRACKETS.split(text))
+    text = visible(unicodedata.normalize("NFKC", raw.encode("utf-8", "replace").decode()))
+    pieces: set[str] = set()
+    for each in {text, unquote(text)}:
+        pieces.update(_BRACKETS.split("".join(each.split())), _MAY_BE_BRACKETS.split(each))
+        pieces.update(*map(str.split, _BRACKETS.split(each)))
     found = set()
     for piece in pieces:
         sides = re.split("@+", piece)
