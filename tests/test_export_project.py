@@ -36,7 +36,9 @@ file = "consent.csv"
 """
 
 
-def project(folder: Path, *, days_ago: int = 1, user_ids: tuple[str | None, ...] = ("u1", "u2"), keys: str = "") -> Path:
+def project(
+    folder: Path, *, days_ago: int = 1, user_ids: tuple[str | None, ...] = ("u1", "u2"), keys: str = ""
+) -> Path:
     """Write a project whose users put something in the cart some days ago, and stage it; return its configuration."""
     day = TODAY - timedelta(days=days_ago)
     events = [
@@ -142,7 +144,9 @@ def test_an_earlier_moment_is_as_old_as_it_is(tmp_path: Path) -> None:
         opened.export("carts", "portal", as_of=datetime.now(tz=UTC) - timedelta(days=50))
 
 
-@pytest.mark.parametrize(("elsewhere", "said"), [((), "no row of this export has a user_id"), (("u1",), "ever signed in")])
+@pytest.mark.parametrize(
+    ("elsewhere", "said"), [((), "no row of this export has a user_id"), (("u1",), "ever signed in")]
+)
 def test_a_segment_of_devices_says_whether_anybody_signed_in_at_all(
     tmp_path: Path, elsewhere: tuple[str, ...], said: str
 ) -> None:
