@@ -69,8 +69,9 @@ def test_templates_read_the_leaves_on_the_list_and_no_others():
     assert raw_leaves() == GOLDEN.read_text(encoding="utf-8")
 
 
-def test_only_one_template_reads_the_export():
-    assert [line for line in raw_leaves().splitlines() if not line.startswith(" ")] == ["staging/events"]
+def test_staging_of_events_alone_reads_the_export_and_before_it_the_look_of_init():
+    readers = [line for line in raw_leaves().splitlines() if not line.startswith(" ")]
+    assert readers == ["staging/events", "staging/first_look"]
 
 
 def test_of_items_the_fields_carried_are_read_and_no_others():
