@@ -58,3 +58,15 @@ def test_view_in_legacy_sql_is_refused_by_name(viewed: Any):
 
     with pytest.raises(SourceError, match="events_20240301 is a view in legacy SQL"):
         source.open(legacy)
+
+
+def test_table_that_holds_what_ga4_does_not_write_is_named(export: Any, emulator: Any, tmp_path: Path):
+    export.put("events_20240301", ga4.simple_day(FIRST_DAY))
+    export.put("events_20240302", [{**ga4.event("2024-03-02 10:00:00", "page_view"), "event_date": "2024-03-02"}])
+    path = write_bigquery_config(tmp_path, emulator, dataset=emulator.dataset(), exports=export.dataset)
+
+    with Project(load_config(path, {})) as project, pytest.raises(SourceError) as raised:
+        project.sync()
+
+    assert f"{export.place('events_20240302')} cannot be read: an event_date is not eight digits" in str(raised.value)
+    assert "1 other changed days were staged" in str(raised.value)

@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from microconv.clients.bigquery_connection import Connection
+from microconv.clients.failures import is_about_the_query
 from microconv.engines.base import RAW_EVENTS, Change
 from microconv.engines.bigquery.changes import Script, transaction
 from microconv.engines.bigquery.dataset import WorkingDataset, version_of
@@ -131,7 +132,7 @@ class BigQueryEngine:
             EngineError: it reads a table that is not there yet, as the steps of a sync do that read each other's rows.
         """
         statement = self._statement(query)
-        with self._vanished_shards(statement):
+        with self._shard_errors(statement):
             return self._jobs.estimate(statement)
 
     def version(self, name: str) -> int | None:
@@ -192,7 +193,7 @@ class BigQueryEngine:
         self.close()
 
     def _run(self, statement: Statement) -> bigquery.QueryJob:
-        with self._vanished_shards(statement):
+        with self._shard_errors(statement):
             self._jobs.refuse_beyond_budget(statement)
             return self._jobs.run(statement, self._lock.renew_when_due)
 
@@ -210,8 +211,8 @@ class BigQueryEngine:
         )
 
     @contextmanager
-    def _vanished_shards(self, statement: Statement) -> Iterator[None]:
-        """Tell a shard that is gone from other tables that are missing."""
+    def _shard_errors(self, statement: Statement) -> Iterator[None]:
+        """Tell a shard that is gone from other tables that are missing, and name one that holds what GA4 does not."""
         try:
             yield
         except MissingTableError:
@@ -222,6 +223,24 @@ class BigQueryEngine:
                         hint="Probably another shard replaced it; the next `microconv sync` stages the day from that.",
                     ) from None
             raise
+        except SourceError as error:
+            if statement.reads_from and is_about_the_query(error.__cause__):
+                raise self._unreadable(error) from error
+            raise
+
+    def _unreadable(self, error: SourceError) -> SourceError:
+        """Return the error for shards that hold what a query cannot read; no value of theirs is in the message."""
+        places = [shard.place for shard in self._reading]
+        said = error.message.partition(": ")[2].rstrip(".")
+        if re.search("overflow", said, re.IGNORECASE):
+            said = "a number is too large, probably an event_timestamp: it counts microseconds since 1970 (UTC)"
+        elif re.search("parse .*string", said, re.IGNORECASE):
+            said = "an event_date is not eight digits (YYYYMMDD)"
+        return SourceError(
+            f"{places[0] if len(places) == 1 else f'One of {places[0]} to {places[-1]}'} cannot be read: {said}; "
+            "it was not staged.",
+            hint="Correct what writes this table: running again will not help. The other days are not affected.",
+        )
 
     def _export(self) -> tuple[str, str]:
         table = self._reading[0].table
