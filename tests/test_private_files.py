@@ -328,7 +328,7 @@ def test_link_planted_in_place_of_the_log_is_not_written_through(tmp_path, is_th
 
 
 def test_folder_is_not_a_database(tmp_path):
-    with pytest.raises(EngineError, match="it is not a file"):
+    with pytest.raises(EngineError, match="and not a file"):
         DuckDBEngine(tmp_path)
 
 

@@ -315,7 +315,7 @@ def refuse_other_files(path: Path) -> None:
     if not path.exists():
         return
     if not path.is_file():
-        raise _not_a_database(path, "it is not a file")
+        raise _not_a_database(path, "it is a directory or a device, and not a file")
     with path.open("rb") as file:
         place, magic = _MAGIC
         begin = file.read(place.stop)
