@@ -166,3 +166,42 @@ def test_doctor_has_nothing_to_say_before_the_first_sync_or_where_all_is_well(fo
     assert checked()["severity"] == "not_tested"
     assert microconv(folder, "sync").code == 0
     assert checked()["severity"] == "ok"
+
+
+def visit(folder: Path, *sessions: tuple[str, str | None], day: int = 0) -> None:
+    """Write a day of first sessions: page and referrer of each."""
+    date = FIRST_DAY + timedelta(days=day)
+    noon = ga4.microseconds(f"{date} 12:00:00")
+    events = [
+        ga4.event(
+            noon + place,
+            "page_view",
+            client=f"{place}.{day}",
+            params={"page_location": page, **({"page_referrer": referrer} if referrer else {})},
+        )
+        for place, (page, referrer) in enumerate(sessions)
+    ]
+    ga4.write_parquet(shard(folder, date), events)
+
+
+def test_visits_from_own_hosts_are_told_with_the_hosts(folder):
+    own, other = "https://shop.example/", "https://pay-shop.test/"
+    visit(folder, (own, None), (other, own), (other, own), (own, other), (own, "https://www.google.com/"))
+
+    done = microconv(folder, "sync", "--format", "json")
+
+    (finding,) = done.document["findings"]
+    assert finding["check"] == "self_referral"
+    assert "3 of 5 sessions (60.0%), with 0 conversions" in finding["message"]
+    assert "shop.example (2) and pay-shop.test (1)" in finding["message"]
+    assert "unwanted referrals" in finding["remedy"]
+    channels = microconv(folder, "channels", "--format", "json").document["channels"]
+    assert {row["channel_group"]: row["sessions"] for row in channels} == {"Direct": 4, "Organic Search": 1}
+
+
+def test_few_visits_from_own_hosts_are_not_worth_a_word(folder):
+    own, other = "https://shop.example/", "https://pay-shop.test/"
+    visit(folder, *[(own, None)] * 58, (other, own))
+    visit(folder, *[(own, None)] * 42, day=1)
+
+    assert found(folder) == {}

@@ -57,4 +57,24 @@ UNION ALL
 
 -- When days begin.
 {{ day_offsets() }}
+
+UNION ALL
+
+-- Sessions that began on a page reached from an own host, by host; the amount are their macro-conversions.
+SELECT
+  'self_referral' AS fact,
+  s.self_referrer AS subject,
+  COUNT(*) AS occurrences,
+  MAX(n.sessions) AS of_all,
+  CAST(COALESCE(SUM(c.conversions), 0) AS FLOAT64) AS amount
+FROM {{ relation('mc_sessions') }} AS s
+CROSS JOIN (SELECT COUNT(*) AS sessions FROM {{ relation('mc_sessions') }}) AS n
+LEFT JOIN (
+  SELECT m.session_key, COUNT(*) AS conversions
+  FROM {{ relation('mc_micro_conversions') }} AS m
+  WHERE m.kind = 'macro'
+  GROUP BY m.session_key
+) AS c ON c.session_key = s.session_key
+WHERE s.self_referrer IS NOT NULL AND s.source_rule IN ('direct', 'last_non_direct')
+GROUP BY s.self_referrer
 ORDER BY fact, subject

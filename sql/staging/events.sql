@@ -6,7 +6,7 @@
 -- structure: leaves, carried
 {% import 'staging/_raw.sql' as raw with context %}
 {% from '_keys.sql' import key %}
-{% from 'staging/_traffic.sql' import said %}
+{% from 'staging/_traffic.sql' import leads_here, said %}
 {% from 'staging/_money.sql' import currency_code %}
 {% set stream_id %}COALESCE({{ raw.text('stream_id') }}, ''){% endset %}
 {% set user_pseudo_id %}NULLIF({{ raw.text('user_pseudo_id') }}, ''){% endset %}
@@ -18,6 +18,35 @@ CONCAT(
       {{ user_pseudo_id }}
     )
 {%- endset %}
+{# Who else than `cross_channel_campaign` speaks in GA4's last click, in Google's order. #}
+{% set platforms = ['manual_campaign', 'google_ads_campaign', 'sa360_campaign', 'cm360_campaign', 'dv360_campaign'] %}
+{% set last_click = 'session_traffic_source_last_click.' %}
+{# One field of the first statement about the source that says something. #}
+{% macro stated(field) -%}
+CASE
+      WHEN f.last_click_source IS NOT NULL THEN {{ ('f.last_click_' ~ field) | identifier }}
+      {% for platform in platforms %}
+      WHEN {{ platform_leads(platform) }} THEN {{ ('f.' ~ platform ~ '_' ~ field) | identifier }}
+      {% endfor %}
+      WHEN {{ leads_here('f.collected_source' | identifier, 'f.collected_medium' | identifier) }}
+        THEN {{ ('f.collected_' ~ field) | identifier }}
+      {% if field == 'campaign' %}
+      WHEN COALESCE(f.param_source, f.param_medium) IS NOT NULL THEN f.param_campaign
+      {% else %}
+      ELSE {{ ('f.param_' ~ field) | identifier }}
+      {% endif %}
+    END
+{%- endmacro %}
+{% macro platform_leads(platform) -%}
+{{ leads_here(('f.' ~ platform ~ '_source') | identifier, ('f.' ~ platform ~ '_medium') | identifier) }}
+{%- endmacro %}
+{% macro google_ads_click() -%}
+COALESCE(
+      {{ said(raw.text(last_click ~ 'google_ads_campaign.campaign_name')) }},
+      {{ said(raw.text(last_click ~ 'google_ads_campaign.campaign_id')) }},
+      {{ said(raw.text(last_click ~ 'google_ads_campaign.customer_id')) }}
+    )
+{%- endmacro %}
 {% set keyed_events %}
 (
     SELECT e.*, {{ key(client) }} AS client_key
@@ -33,7 +62,8 @@ CONCAT(
       {{ row }}.value_in_usd,
       {{ row }}.transaction_id, {{ row }}.user_id, {{ row }}.stream_id, {{ row }}.traffic_rule,
       {{ row }}.traffic_source, {{ row }}.traffic_medium, {{ row }}.traffic_campaign,
-      {{ row }}.traffic_channel_group, {{ row }}.click_id, {{ row }}.device_category, {{ row }}.country
+      {{ row }}.traffic_channel_group, {{ row }}.click_id, {{ row }}.ignores_referrer, {{ row }}.device_category,
+      {{ row }}.country
       {%- for extra in carried %}, {{ row }}.{{ extra.column | identifier }}{% endfor %}
 {%- endmacro %}
 WITH ranks AS (
@@ -108,21 +138,32 @@ flat AS (
     COALESCE(
       {{ said(raw.text('ecommerce.transaction_id')) }}, {{ said(raw.param_any_text(constant('transaction_id'))) }}
     ) AS transaction_id,
-    {{ raw.text('session_traffic_source_last_click.cross_channel_campaign.source') }} AS last_click_source,
-    {{ raw.text('session_traffic_source_last_click.cross_channel_campaign.medium') }} AS last_click_medium,
-    {{ raw.text('session_traffic_source_last_click.cross_channel_campaign.campaign_name') }} AS last_click_campaign,
-    {{ raw.text('session_traffic_source_last_click.cross_channel_campaign.default_channel_group') }} AS last_click_group,
-    {{ raw.text('collected_traffic_source.manual_source') }} AS collected_source,
-    {{ raw.text('collected_traffic_source.manual_medium') }} AS collected_medium,
-    {{ raw.text('collected_traffic_source.manual_campaign_name') }} AS collected_campaign,
-    {{ raw.text('collected_traffic_source.gclid') }} AS collected_gclid,
-    {{ raw.text('collected_traffic_source.dclid') }} AS collected_dclid,
-    {{ raw.text('collected_traffic_source.srsltid') }} AS collected_srsltid,
-    {{ raw.param_text(constant('source')) }} AS param_source,
-    {{ raw.param_text(constant('medium')) }} AS param_medium,
-    {{ raw.param_text(constant('campaign')) }} AS param_campaign,
-    {{ raw.param_string(constant('gclid')) }} AS param_gclid,
-    {{ raw.param_string(constant('dclid')) }} AS param_dclid,
+    {{ said(raw.text(last_click ~ 'cross_channel_campaign.source')) }} AS last_click_source,
+    {{ said(raw.text(last_click ~ 'cross_channel_campaign.medium')) }} AS last_click_medium,
+    {{ said(raw.text(last_click ~ 'cross_channel_campaign.campaign_name')) }} AS last_click_campaign,
+    {{ said(raw.text(last_click ~ 'cross_channel_campaign.default_channel_group')) }} AS last_click_group,
+    {% for platform in platforms %}
+    {% if platform == 'google_ads_campaign' %}
+    IF({{ google_ads_click() }} IS NULL, NULL, 'google') AS google_ads_campaign_source,
+    IF({{ google_ads_click() }} IS NULL, NULL, 'cpc') AS google_ads_campaign_medium,
+    {% else %}
+    {{ said(raw.text(last_click ~ platform ~ '.source')) }} AS {{ (platform ~ '_source') | identifier }},
+    {{ said(raw.text(last_click ~ platform ~ '.medium')) }} AS {{ (platform ~ '_medium') | identifier }},
+    {% endif %}
+    {{ said(raw.text(last_click ~ platform ~ '.campaign_name')) }} AS {{ (platform ~ '_campaign') | identifier }},
+    {% endfor %}
+    {{ said(raw.text('collected_traffic_source.manual_source')) }} AS collected_source,
+    {{ said(raw.text('collected_traffic_source.manual_medium')) }} AS collected_medium,
+    {{ said(raw.text('collected_traffic_source.manual_campaign_name')) }} AS collected_campaign,
+    {{ said(raw.text('collected_traffic_source.gclid')) }} AS collected_gclid,
+    {{ said(raw.text('collected_traffic_source.dclid')) }} AS collected_dclid,
+    {{ said(raw.text('collected_traffic_source.srsltid')) }} AS collected_srsltid,
+    {{ said(raw.param_text(constant('source'))) }} AS param_source,
+    {{ said(raw.param_text(constant('medium'))) }} AS param_medium,
+    {{ said(raw.param_text(constant('campaign'))) }} AS param_campaign,
+    {{ said(raw.param_string(constant('gclid'))) }} AS param_gclid,
+    {{ said(raw.param_string(constant('dclid'))) }} AS param_dclid,
+    {{ raw.param_any_text(constant('ignore_referrer')) }} AS ignore_referrer,
     {{ raw.text('device.category') }} AS device_category,
     {{ raw.text('geo.country') }} AS country,
     {{ raw.integer('batch_page_id') }} AS batch_page_id,
@@ -169,30 +210,22 @@ resolved AS (
     f.transaction_id,
     CASE
       WHEN f.last_click_source IS NOT NULL THEN 'ga4_last_click'
-      WHEN COALESCE(f.collected_source, f.collected_medium) IS NOT NULL THEN 'collected'
+      {% for platform in platforms %}
+      WHEN {{ platform_leads(platform) }} THEN 'ga4_campaign'
+      {% endfor %}
+      WHEN {{ leads_here('f.collected_source' | identifier, 'f.collected_medium' | identifier) }} THEN 'collected'
       WHEN COALESCE(f.param_source, f.param_medium) IS NOT NULL THEN 'event_params'
     END AS traffic_rule,
-    CASE
-      WHEN f.last_click_source IS NOT NULL THEN f.last_click_source
-      WHEN COALESCE(f.collected_source, f.collected_medium) IS NOT NULL THEN f.collected_source
-      ELSE f.param_source
-    END AS traffic_source,
-    CASE
-      WHEN f.last_click_source IS NOT NULL THEN f.last_click_medium
-      WHEN COALESCE(f.collected_source, f.collected_medium) IS NOT NULL THEN f.collected_medium
-      ELSE f.param_medium
-    END AS traffic_medium,
-    CASE
-      WHEN f.last_click_source IS NOT NULL THEN f.last_click_campaign
-      WHEN COALESCE(f.collected_source, f.collected_medium) IS NOT NULL THEN f.collected_campaign
-      WHEN COALESCE(f.param_source, f.param_medium) IS NOT NULL THEN f.param_campaign
-    END AS traffic_campaign,
+    {{ stated('source') }} AS traffic_source,
+    {{ stated('medium') }} AS traffic_medium,
+    {{ stated('campaign') }} AS traffic_campaign,
     IF(f.last_click_source IS NOT NULL, f.last_click_group, NULL) AS traffic_channel_group,
     CASE
       WHEN COALESCE(f.collected_gclid, f.param_gclid) IS NOT NULL THEN 'gclid'
       WHEN COALESCE(f.collected_dclid, f.param_dclid) IS NOT NULL THEN 'dclid'
       WHEN f.collected_srsltid IS NOT NULL THEN 'srsltid'
     END AS click_id,
+    IF(LOWER(f.ignore_referrer) IN ('true', '1'), TRUE, NULL) AS ignores_referrer,
     f.device_category,
     f.country,
     {% for extra in carried %}
@@ -272,6 +305,7 @@ SELECT
   s.traffic_campaign,
   s.traffic_channel_group,
   s.click_id,
+  s.ignores_referrer,
   s.device_category,
   s.country,
   @is_provisional AS is_provisional,

@@ -13,6 +13,7 @@ SELECT
   s.staging_fingerprint,
   s.carried_columns,
   s.is_day_over,
+  s.own_hosts,
   r.taxonomy_fingerprint
 FROM {{ relation('mc_shards') }} AS s
 LEFT JOIN {{ relation('mc_runs') }} AS r ON r.run_id = s.run_id

@@ -33,6 +33,7 @@ from microconv.config.values import (
     EntryId,
     FileStem,
     GlobInFolder,
+    HostName,
     InFolder,
     Label,
     Lease,
@@ -351,6 +352,7 @@ class SourceConfig(_Kinds):
     project: CloudName | None = Field(default=None, description="the Google Cloud project that holds the export")
     dataset: DatasetName | None = Field(default=None, description='the export, such as "analytics_123456789"')
     daily_cap: int = Field(default=1_000_000, ge=0, strict=True)
+    own_hosts: Annotated[tuple[HostName, ...], BeforeValidator(as_list), AfterValidator(unique)] = ()
     cache: InFolder = Path("pulled")
 
     @model_validator(mode="after")

@@ -180,6 +180,14 @@ def _check_lease(lease: Duration) -> Duration:
     return lease
 
 
+def _check_host(host: str) -> str:
+    """Return the host in lower case and without `www.`, as hosts are compared."""
+    plain = host.lower().removeprefix("www.").removesuffix(".")
+    if not re.fullmatch(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*", plain):
+        raise ValueError('is not a host, such as "pay.example.com": without https://, port and path')
+    return plain
+
+
 def as_list(value: object) -> object:
     """Take a single word for a list of one."""
     return [value] if isinstance(value, str) else value
@@ -251,6 +259,7 @@ InFolder = Annotated[Path, AfterValidator(_in_folder)]
 GlobInFolder = Annotated[str, AfterValidator(_glob_in_folder)]
 CloudName = Annotated[str, AfterValidator(_check_cloud_name)]
 DatasetName = Annotated[str, AfterValidator(_check_dataset)]
+HostName = Annotated[str, AfterValidator(_check_host)]
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 PropertyName = Annotated[str, AfterValidator(_check_property)]
 EntryId = Annotated[str, AfterValidator(check_label)]

@@ -47,7 +47,12 @@ RAW_COLUMNS: dict[str, str] = {
     ),
     "session_traffic_source_last_click": (
         "STRUCT<cross_channel_campaign STRUCT<source STRING, medium STRING, campaign_name STRING, "
-        "default_channel_group STRING>>"
+        "default_channel_group STRING>, "
+        "manual_campaign STRUCT<source STRING, medium STRING, campaign_name STRING>, "
+        "google_ads_campaign STRUCT<campaign_name STRING, campaign_id STRING, customer_id STRING>, "
+        "sa360_campaign STRUCT<source STRING, medium STRING, campaign_name STRING>, "
+        "cm360_campaign STRUCT<source STRING, medium STRING, campaign_name STRING>, "
+        "dv360_campaign STRUCT<source STRING, medium STRING, campaign_name STRING>>"
     ),
     "items": f"ARRAY<STRUCT<{', '.join(f'{field} STRING' for field in ITEM_FIELDS)}>>",
 }

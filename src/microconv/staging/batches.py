@@ -12,7 +12,9 @@ from microconv.engines.base import Change, DeleteDays, DeleteKeys, Engine, Inser
 from microconv.errors import SourceError
 from microconv.exports import OpenShard
 from microconv.staging import batch_queries, mc_tables
+from microconv.staging.own_hosts import OwnHosts
 from microconv.staging.rules import Rules
+from microconv.staging.traffic import load_channel_rules
 
 Batch = tuple["OpenShard", ...]
 
@@ -83,12 +85,15 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
     _refuse_foreign_days(batch, days)
     _refuse_incomplete_events(batch, days)
     _refuse_other_units(batch, days)
-    engine.materialise(batch_queries.touched_sessions(first.property_id, dates), batch_queries.TOUCHED_SESSIONS)
+    engine.materialise(batch_queries.page_hosts(first.property_id), batch_queries.PAGE_HOSTS)
+    hosts = engine.query(batch_queries.hosts_of_property(first.property_id, dates)).to_pylist()
+    own = OwnHosts.of_batch(hosts, rules.own_hosts.get(first.property_id, ()), load_channel_rules())
+    engine.materialise(batch_queries.touched_sessions(first.property_id, dates, own), batch_queries.TOUCHED_SESSIONS)
     touched = _span(engine, first.property_id, batch_queries.TOUCHED_SESSIONS)
     engine.materialise(
         batch_queries.neighbour_events(first.property_id, dates, touched, rules), batch_queries.NEIGHBOUR_EVENTS
     )
-    engine.materialise(batch_queries.sessions(rules.taxonomy), batch_queries.SESSIONS)
+    engine.materialise(batch_queries.sessions(rules.taxonomy, own), batch_queries.SESSIONS)
     engine.materialise(batch_queries.moved_sessions(), batch_queries.MOVED_SESSIONS)
     moved = _span(engine, first.property_id, batch_queries.MOVED_SESSIONS)
     engine.materialise(batch_queries.micro_conversions(rules, moved), batch_queries.MICRO_CONVERSIONS)
@@ -98,6 +103,8 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
         InsertScratch(mc_tables.EVENTS, batch_queries.CHANGED_EVENTS),
         DeleteKeys(mc_tables.SESSIONS, "client_key", batch_queries.TOUCHED_SESSIONS),
         InsertScratch(mc_tables.SESSIONS, batch_queries.SESSIONS),
+        DeleteDays(mc_tables.HOSTS, first.property_id, dates),
+        InsertScratch(mc_tables.HOSTS, batch_queries.PAGE_HOSTS),
         DeleteDays(mc_tables.MICRO_CONVERSIONS, first.property_id, dates),
         DeleteKeys(mc_tables.MICRO_CONVERSIONS, "session_key", batch_queries.TOUCHED_SESSIONS),
         DeleteKeys(mc_tables.MICRO_CONVERSIONS, "session_key", batch_queries.MOVED_SESSIONS),
@@ -116,6 +123,7 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
             "source_rows": counts["events"] + counts["duplicates_removed"],
             "schema_fingerprint": (day.shard.table.schema if day.shard.table else day.schema).fingerprint,
             "staging_fingerprint": rules.fingerprint,
+            "own_hosts": ",".join(rules.own_hosts.get(day.shard.property_id, ())),
             "carried_columns": rules.carried_columns,
             "events": counts["events"],
             "duplicates_removed": counts["duplicates_removed"],

@@ -62,6 +62,10 @@ class Facts:
         return cls(tuple(Fact(**row) for row in kept["facts"]))
 
 
+_FEW_SELF_REFERRALS = 0.01
+"""Below this share of all sessions they change no conclusion: every site has a few."""
+_MOST_HOSTS = 3
+
 Reader = Callable[[Facts, Config], Iterable[Finding]]
 """Turns facts into findings: those that the reader of this configuration's results should know."""
 
@@ -194,11 +198,35 @@ _FITS_BETTER = 4
 """Another one is named when it is contradicted a quarter as often, or never."""
 
 
+def _self_referrals(facts: Facts, _config: Config) -> Iterator[Finding]:
+    """Say which sessions the export calls referrals from the property's own pages: their real source is lost."""
+    found = sorted(facts.of("self_referral"), key=lambda each: (-each.occurrences, each.subject))
+    sessions = sum(each.occurrences for each in found)
+    if not found or sessions < _FEW_SELF_REFERRALS * found[0].of_all:
+        return
+    hosts = [f"{each.subject} ({wording.count(each.occurrences)})" for each in found[:_MOST_HOSTS]]
+    if others := len(found) - len(hosts):
+        hosts.append(f"{wording.count(others)} more")
+    conversions = round(sum(each.amount or 0.0 for each in found))
+    yield Finding(
+        "self_referral",
+        "warning",
+        f"{wording.count(sessions)} of {wording.count(found[0].of_all)} sessions "
+        f"({wording.share(sessions / found[0].of_all)}), with {wording.count(conversions)} conversions, began on a "
+        f"page that was reached from the property's own hosts: {wording.listed(hosts)}. GA4 split a visit there, and "
+        "lost where it came from. Here they count with their visitor's earlier source, or as Direct; whoever reads the "
+        "export as it is credits them to Referral.",
+        "In GA4, list your domains under Configure your domains and List unwanted referrals (Admin, Data streams, "
+        "Configure tag settings), and check that the tag is on each page between them.",
+        subject=found[0].subject,
+    )
+
+
 def _amount(each: Fact) -> str:
     return wording.money(each.amount or 0.0, each.subject).strip()
 
 
-READERS: tuple[Reader, ...] = (_time_zone, _currencies, _values_without_currency, _empty_days)
+READERS: tuple[Reader, ...] = (_time_zone, _currencies, _values_without_currency, _empty_days, _self_referrals)
 """Who reads the facts, in the order in which findings of one severity are told."""
 
 

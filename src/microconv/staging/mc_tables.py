@@ -46,12 +46,13 @@ EVENTS = _table(
     currency STRING currency of the value, three capital letters; NULL where the event names none
     value_in_usd FLOAT64 the value in US dollars by GA4's own conversion; NULL where GA4 made none
     transaction_id STRING transaction id; NULL for '(not set)' and ''
-    traffic_rule STRING best traffic rule this event can serve: ga4_last_click, collected or event_params
+    traffic_rule STRING best traffic rule this event can serve: ga4_last_click, ga4_campaign, collected or event_params
     traffic_source STRING source by that rule
     traffic_medium STRING medium by that rule
     traffic_campaign STRING campaign by that rule
     traffic_channel_group STRING GA4's own default channel group, with ga4_last_click
     click_id STRING name of the click id collected with this event (gclid, dclid, srsltid)
+    ignores_referrer BOOL the event says that its referrer is not a source (ignore_referrer)
     device_category STRING desktop, mobile, tablet, smart tv
     country STRING country by GA4
     is_provisional BOOL from an intraday or fresh shard
@@ -86,6 +87,7 @@ SESSIONS = _table(
     landing_page STRING path of the first page seen
     device_category STRING of the first event that has one
     country STRING of the first event that has one
+    self_referrer STRING own hosts that the export names as where the first page was reached from; never a source
     source STRING traffic source of the session
     medium STRING traffic medium
     campaign STRING traffic campaign
@@ -93,6 +95,7 @@ SESSIONS = _table(
     source_rule STRING which rule decided source and medium
     is_provisional BOOL at least one event is provisional
     """,
+    version=2,
     partition="session_date",
     cluster=("property", "client_key"),
 )
@@ -124,6 +127,18 @@ MICRO_CONVERSIONS = _table(
     cluster=("property", "micro_conversion", "session_key"),
 )
 
+HOSTS = _table(
+    "mc_hosts",
+    "The hosts on which a property's pages lie, by day: none of them is a source of its sessions.",
+    "property event_date host",
+    """
+    property STRING the GA4 property
+    event_date DATE property's day
+    host STRING host of page_location, in lower case, without port and `www.`
+    events INT64 events on its pages
+    """,
+)
+
 SHARDS = _table(
     "mc_shards",
     "What is staged: one row per property and day, with the state of the shard it came from.",
@@ -139,6 +154,7 @@ SHARDS = _table(
     source_rows INT64 rows read from the shard
     schema_fingerprint STRING fingerprint of the shard's schema
     staging_fingerprint STRING fingerprint of the taxonomy and of all else that decides the staged rows
+    own_hosts STRING hosts that `own_hosts` of the source named when the day was staged, with commas between
     carried_columns STRING extra columns of mc_micro_conversions that the day has, with commas between
     events INT64 rows staged
     duplicates_removed INT64 exact duplicates left out
@@ -181,4 +197,4 @@ RUNS = _table(
     version=4,
 )
 
-TABLES: dict[str, Table] = {table.name: table for table in (EVENTS, SESSIONS, MICRO_CONVERSIONS, SHARDS, RUNS)}
+TABLES: dict[str, Table] = {table.name: table for table in (EVENTS, SESSIONS, MICRO_CONVERSIONS, HOSTS, SHARDS, RUNS)}

@@ -185,6 +185,8 @@ def _notices(planned: SyncPlan, shards: Mapping[Shard, Source]) -> Iterator[str]
         yield f"This version of microconv stages differently: {count} days are staged again."
     if count := reasons.get("properties"):
         yield f"Funnels or `carry` name other properties than before: {count} days are staged again."
+    if count := reasons.get("own hosts"):
+        yield f"`own_hosts` names other hosts than before: {count} days are staged again."
     if planned.kept:
         names = ", ".join(kept.shard for kept in planned.kept[:3]) + (", …" if len(planned.kept) > 3 else "")  # noqa: PLR2004 - a few names tell enough
         yield f"{len(planned.kept)} staged days have no shard any more ({names}); they stay as they are."

@@ -18,7 +18,7 @@ from microconv.exports import Shard, Source
 from microconv.staging import batch_queries
 from microconv.staging.rules import Rules
 
-Reason = Literal["new", "changed", "replaced", "over", "taxonomy", "upgrade", "properties", "full refresh"]
+Reason = Literal["new", "changed", "replaced", "over", "taxonomy", "upgrade", "properties", "own hosts", "full refresh"]
 
 REASONS: Mapping[Reason, str] = {
     "new": "not staged yet",
@@ -28,6 +28,7 @@ REASONS: Mapping[Reason, str] = {
     "taxonomy": "the taxonomy changed",
     "upgrade": "this version of microconv stages the day differently",
     "properties": "funnels or `carry` name other properties than the day carries",
+    "own hosts": "`own_hosts` names other hosts than when the day was staged",
     "full refresh": "--full-refresh asks for it",
 }
 
@@ -162,7 +163,7 @@ def _reason(
         return "new" if before is None else "replaced"
     if (before["modified_at"], before["bytes"]) != (shard.modified_at, shard.bytes):
         return "changed"
-    if reason := _reason_of_rules(before, rules):
+    if reason := _reason_of_rules(before, rules, shard.property_id):
         return reason
     # After the rules, since a schema is what they read of a shard.
     if shard.table and before["schema_fingerprint"] != shard.table.schema.fingerprint:
@@ -173,7 +174,9 @@ def _reason(
     return "full refresh" if scope.full_refresh else None
 
 
-def _reason_of_rules(before: Mapping[str, Any], rules: Rules) -> Reason | None:
+def _reason_of_rules(before: Mapping[str, Any], rules: Rules, property_id: str) -> Reason | None:
     if before["staging_fingerprint"] != rules.fingerprint:
         return "upgrade" if before["taxonomy_fingerprint"] == rules.taxonomy.fingerprint else "taxonomy"
-    return "properties" if (before["carried_columns"] or "") != rules.carried_columns else None
+    if (before["carried_columns"] or "") != rules.carried_columns:
+        return "properties"
+    return "own hosts" if (before["own_hosts"] or "") != ",".join(rules.own_hosts.get(property_id, ())) else None
