@@ -74,6 +74,7 @@ class Asked:
     touchpoint: str = "channel_group"
     count: str = "each"
     resets: bool = False
+    direct: str = "keep"
     weights: tuple[float, float, float] = (0.4, 0.2, 0.4)
     most_pairs: int = 1_000_000
     most_steps: int = 200
@@ -121,6 +122,7 @@ ASKED = st.builds(
     touchpoint=st.sampled_from(["channel_group", "landing_page", "micro_conversion"]),
     count=st.sampled_from(["each", "actors", "sessions"]),
     resets=st.booleans(),
+    direct=st.sampled_from(["keep", "drop_trailing", "drop"]),
     weights=st.sampled_from([(0.4, 0.2, 0.4), (0.0, 1.0, 0.0), (0.6, 0.1, 0.3), (1.0, 0.0, 0.0)]),
     most_pairs=st.sampled_from([2, 6, 1_000_000]),
     most_steps=st.sampled_from([2, 200]),
@@ -273,7 +275,7 @@ def _is_before(touch: Touch, event: Event, asked: Asked) -> bool:
 def seen_by(conversion: tuple[Event, Event | None], touches: Sequence[Touch], window: int, asked: Asked) -> list[Touch]:
     """The touches that may earn credit for a conversion, in order."""
     event, previous = conversion
-    return [
+    seen = [
         touch
         for touch in touches
         if touch.actor == event.actor
@@ -281,6 +283,17 @@ def seen_by(conversion: tuple[Event, Event | None], touches: Sequence[Touch], wi
         and _is_before(touch, event, asked)
         and (not asked.resets or is_after(touch, previous, asked))
     ]
+    return without_direct(seen, asked)
+
+
+def without_direct(path: list[Touch], asked: Asked) -> list[Touch]:
+    """The touches of a path that count; a path of nothing but direct ones keeps them."""
+    others = [index for index, touch in enumerate(path) if not touch.is_direct]
+    if asked.direct == "keep" or not others:
+        return path
+    if asked.direct == "drop":
+        return [path[index] for index in others]
+    return path[: others[-1] + 1]
 
 
 def shares(touches: Sequence[Touch], moment: int, weights: tuple[float, float, float]) -> dict[str, list[float]]:
@@ -343,7 +356,8 @@ def paths_of(visits: Sequence[Visit], events: Sequence[Event], asked: Asked) -> 
             row[3] += shortened
         for open_touches in _open(touches, [event for event, _ in conversions], asked):
             last = max(touch.us for touch in open_touches)
-            path, shortened = _path([touch for touch in open_touches if last - touch.us <= window], asked)
+            within = [touch for touch in open_touches if last - touch.us <= window]
+            path, shortened = _path(without_direct(within, asked), asked)
             found[number, path][2] += 1
             found[number, path][3] += shortened
     return found

@@ -261,6 +261,9 @@ def test_micro_conversions_as_touchpoints_are_all_but_the_conversion_or_those_na
         ({"count": "actors"}, "Only each actor's first conversion counts"),
         ({"count": "sessions"}, "Only each session's first conversion counts"),
         ({"reset_after_conversion": True}, "not for a second one in the same session"),
+        ({"direct": "drop"}, "Direct sessions are left out of every path; a path that holds nothing else keeps them."),
+        ({"direct": "drop_trailing"}, "Direct sessions after the last other touchpoint are left out of every path"),
+        ({"direct": "drop", "touchpoint": "micro_conversion"}, "No micro-conversion is direct"),
         ({"touchpoint": "landing_page"}, "The 50 touchpoints with most sessions are told apart"),
         ({"touchpoint": "micro_conversion"}, "any but purchase"),
         (

@@ -37,6 +37,7 @@ def question(template: str, asked: Asked, *, grouped: bool = False) -> Query:
         "touchpoint": asked.touchpoint,
         "count": asked.count,
         "resets": asked.resets,
+        "direct": asked.direct,
     }
     params = {
         "conversion": "purchase",

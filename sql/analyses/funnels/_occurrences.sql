@@ -33,7 +33,7 @@ occurrences AS (
     {%- else %}m.{{ property.column | identifier }} AS held_{{ loop.index }}
     {%- endif %}
     {%- endfor %}
-    {%- if funnel.attributes or funnel.components %},
+    {%- if funnel.attributes or funnel.components or funnel.by_event %},
     m.client_key,
     m.micro_conversion
     {%- endif %}

@@ -10,6 +10,9 @@ WITH
 {% include 'analyses/funnels/_machine.sql' %}
 ,
 
+{% include 'analyses/funnels/_took.sql' %}
+,
+
 {% include 'analyses/funnels/_best.sql' %}
 ,
 

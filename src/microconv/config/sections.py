@@ -52,9 +52,11 @@ from microconv.errors import UsageError
 from microconv.queries.conditions import Comparison
 
 Count = Literal["actors", "attempts", "sessions"]
-Order = Literal["ordered", "strict", "unordered"]
+Order = Literal["ordered", "strict", "immediate", "unordered"]
 Entry = Literal["closed", "open"]
+Excluded = Literal["stay", "leave"]
 Touchpoint = Literal["channel_group", "source_medium", "campaign", "landing_page", "micro_conversion"]
+Direct = Literal["keep", "drop_trailing", "drop"]
 Model = Literal["first", "last", "last_non_direct", "linear", "time_decay", "position", "markov", "shapley"]
 RULE_MODELS: tuple[Model, ...] = ("first", "last", "last_non_direct", "linear", "time_decay", "position")
 
@@ -157,6 +159,9 @@ class FunnelConfig(Section):
         default=(), description="what stays the same all the way"
     )
     exclude: tuple[ExclusionConfig, ...] = ()
+    excluded: Excluded = Field(
+        default="stay", description="what becomes of who is excluded: counts up to there, or leaves the funnel"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> FunnelConfig:
@@ -174,6 +179,8 @@ class FunnelConfig(Section):
                     f"must be two steps of this funnel, the earlier first, from 1 to {len(self.steps)}",
                     ("exclude", index, "between"),
                 )
+        if self.excluded == "leave" and not self.exclude:
+            raise ItemError('is "leave", and nothing is excluded: add exclude, or leave it out', ("excluded",))
         if self.order == "unordered":
             self._check_unordered()
         return self
@@ -184,6 +191,8 @@ class FunnelConfig(Section):
             raise ItemError('is "open", and an unordered funnel begins at any step anyhow', ("entry",))
         if self.step_window is not None:
             raise ItemError("needs an order of steps; give an unordered funnel a window", ("step_window",))
+        if self.excluded == "leave":
+            raise ItemError('is "leave", and needs an order of steps', ("excluded",))
         for index, step in enumerate(self.steps):
             if step.optional:
                 raise ItemError("has no meaning in an unordered funnel", ("steps", index, "optional"))
@@ -247,6 +256,11 @@ class AttributionConfig(Section):
     )
     reset_after_conversion: Switch = Field(
         default=False, description="what an earlier conversion had behind it does not count again"
+    )
+    direct: Direct = Field(
+        default="keep",
+        description="what becomes of direct sessions: paths keep them, or drop those at the end, or all; "
+        "a path of nothing else keeps them",
     )
     models: Annotated[tuple[Model, ...], Field(min_length=1), AfterValidator(unique)] = Field(
         default=(*RULE_MODELS, "markov", "shapley"), description="a model"

@@ -35,6 +35,11 @@ _MOST_GROUPS = 1_000_000
 _MOST_HALF_LIVES = 1_000
 """Weights are powers of two in FLOAT64, which ends at 2 to the 1023."""
 
+_DIRECT = {
+    "drop_trailing": "Direct sessions after the last other touchpoint are left out of every path",
+    "drop": "Direct sessions are left out of every path",
+}
+
 _SPEND = ("spend_file", "spend_table")
 
 _SESSIONS = {
@@ -158,7 +163,7 @@ class AttributionQuestion(AttributionConfig, Period, Question):
         }
         if grouped:
             params["actor_groups"] = ACTOR_GROUPS
-        return params, {"windows": len(self.windows), **self._counting, "grouped": grouped}
+        return params, {"windows": len(self.windows), **self._counting, "direct": self.direct, "grouped": grouped}
 
     def amounts_query(self, context: Context) -> Query | None:
         """Return the query of what conversions are worth by currency; None where the taxonomy says their value."""
@@ -213,6 +218,12 @@ class AttributionQuestion(AttributionConfig, Period, Question):
             yield "It can earn credit when it started up to one window (included) before a conversion of its actor."
             if self.touchpoint != "landing_page":
                 yield "A session without a source of its own counts as Direct, whatever earlier source it took over."
+        if self.direct != "keep":
+            yield (
+                "No micro-conversion is direct, so that all stay in the paths."
+                if self.touchpoint == "micro_conversion"
+                else f"{_DIRECT[self.direct]}; a path that holds nothing else keeps them."
+            )
         if self.is_limited:
             yield f"The {MOST_TOUCHPOINTS} touchpoints with most sessions are told apart; the others are (other)."
 

@@ -72,6 +72,7 @@ class AttributionResult(Result):
             `micro_conversion`.
         count: Which conversions count: `each`, or the first of `actors` or `sessions`.
         reset_after_conversion: Whether a conversion looks back no further than to the one before.
+        direct: What became of direct sessions: `keep`, `drop_trailing` or `drop`.
         since: The first day of conversion asked for; None where there was no bound.
         until: The last.
         shapley_game: The game that the model shapley played; None without that model.
@@ -97,6 +98,7 @@ class AttributionResult(Result):
     touchpoint: str = "channel_group"
     count: str = "each"
     reset_after_conversion: bool = False
+    direct: str = "keep"
     since: date | None = None
     until: date | None = None
     shapley_game: str | None = None
@@ -207,6 +209,7 @@ class Attribution(AttributionQuestion):
             touchpoint=self.touchpoint,
             count=self.count,
             reset_after_conversion=self.reset_after_conversion,
+            direct=self.direct,
             since=self.since,
             until=self.until,
             shapley_game=self.shapley_game if "shapley" in self.models else None,
