@@ -407,11 +407,6 @@ def test_folder_that_cannot_be_entered_is_a_destination_error_and_not_a_missing_
     assert "--allow-shrink" not in str(caught.value)
 
 
-def test_folder_whose_name_is_too_long_is_a_destination_error(segment: Segment) -> None:
-    with pytest.raises(DestinationError, match="File name too long"):
-        segment.with_users(1).export(folder=segment.folder / ("x" * 300))
-
-
 def test_read_only_place_is_a_destination_error(segment: Segment) -> None:
     # The kernel refuses new files there even to root.
     with pytest.raises(DestinationError, match="cannot be written"):

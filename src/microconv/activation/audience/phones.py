@@ -108,6 +108,9 @@ def all_readings(raw: str, country: str | None) -> tuple[set[str], set[str]]:
     whole: set[str] = set()
     endings: set[str] = set()
     text = _TRUNK_ZERO.sub("", tidy(raw))
+    plain = _PUNCTUATION.sub("", text)
+    if _INTERNATIONAL.fullmatch(plain) and is_whole(plain[1:]):
+        return {plain[1:]}, endings
     region = phone_region(country)
     pieces = [text, *_BETWEEN.split(text)]
     for piece in pieces:
@@ -178,12 +181,21 @@ def _abroad(digits: str) -> str | None:
 
 
 def _readings(text: str, digits: str, region: str | None) -> Iterator[str]:
+    """Yield the possible numbers that a text may mean, in E.164."""
     if _says_country(text):
         found = _text_of(_parsed(text))
         return iter((found,) if found else ())
-    candidates = [_parsed(text, region)] if region else []
-    candidates += [_parsed("+" + digits.removeprefix(prefix)) for prefix in ("", _ABROAD, _ABROAD_AMERICAN)]
-    return (found for found in map(_text_of, candidates) if found)
+    abroad = {digits, digits.removeprefix(_ABROAD), digits.removeprefix(_ABROAD_AMERICAN)}
+    candidates = [_whole("+" + each) for each in abroad if not each.startswith("0")]
+    if region is not None:
+        national = _plan(region).national(digits) if _PUNCTUATION.sub("", text) == digits else None
+        candidates.append(_text_of(_parsed(text, region)) if national is None else f"+{_plan(region).code}{national}")
+    return (found for found in candidates if found)
+
+
+def _whole(text: str) -> str | None:
+    """Return a possible number that says its country."""
+    return text if is_whole(text[1:]) else _text_of(_parsed(text))
 
 
 def _parsed(text: str, region: str | None = None) -> PhoneNumber | None:

@@ -27,7 +27,7 @@ _LARGEST_NUMBER = 10**18
 
 
 class Refusals:
-    """Mailboxes and numbers of people who refused, as sets of whole numbers: a million of them take 100 MB."""
+    """Mailboxes and numbers of people who refused, as sets of whole numbers."""
 
     def __init__(self) -> None:
         self._mailboxes: set[int] = set()
@@ -80,7 +80,7 @@ def mailbox_key(address: str) -> int:
     local, _, domain = address.rpartition("@")
     if not _SIMPLE.fullmatch(address) or domain == "googlemail.com" or "xn--" in domain:
         return _hashed(_strict(local, domain))
-    return _hashed(f"{local.replace('.', '') or local}@{domain}")
+    return _hashed(f"{local.replace('.', '')}@{domain}")
 
 
 def strict_mailboxes(raw: str) -> set[str]:
@@ -115,7 +115,7 @@ def _strict(local: str, domain: str) -> str:
     domain = ".".join(_unicode_label(label) for label in domain.split("."))
     if domain == "googlemail.com":
         domain = "gmail.com"
-    local = _plain_letters(local.strip("'`*"))
+    local = _plain_letters(local).strip(".'`*")
     short = local.partition("+")[0].replace(".", "")
     return f"{short or local}@{domain}"
 
