@@ -22,6 +22,7 @@ from microconv.activation.audience.placeholders import visible
 _SIMPLE = re.compile(r"[a-z0-9._-]+@[a-z0-9.-]+")
 # What no address holds, and what one may hold, but may as well stand around it.
 _BRACKETS = re.compile(r"[<>()\[\],;:\"\\]+")
+_QUOTES = "'`*"
 _MAY_BE_BRACKETS = re.compile(r"[<>()\[\]{},;:\"|\\\s]+")
 _LARGEST_NUMBER = 10**18
 
@@ -115,9 +116,8 @@ def _strict(local: str, domain: str) -> str:
     domain = ".".join(_unicode_label(label) for label in domain.split("."))
     if domain == "googlemail.com":
         domain = "gmail.com"
-    local = _plain_letters(local).strip(".'`*")
-    short = local.partition("+")[0].replace(".", "")
-    return f"{short or local}@{domain}"
+    local = _plain_letters(local).strip(".'`*").partition("+")[0]
+    return f"{local.replace('.', '').strip(_QUOTES)}@{domain}"
 
 
 def _unicode_label(label: str) -> str:
