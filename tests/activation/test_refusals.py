@@ -138,6 +138,7 @@ def test_people_that_nobody_refused_for_are_sent(segment: Segment) -> None:
 @example(".'@gmail.com")
 @example("'+@gmail.com")
 @example("a'+x@gmail.com")
+@example("a@b.com\u00a8")
 @example("...@gmail.com")
 @given(st.emails() | st.from_regex(r"[a-zA-Z.+_'-]{1,12}@(gmail|googlemail|mail\.example)\.com", fullmatch=True))
 def test_every_address_that_can_be_sent_is_withheld_by_its_own_refusal(raw: str) -> None:

@@ -86,9 +86,10 @@ def mailbox_key(address: str) -> int:
 
 def strict_mailboxes(raw: str) -> set[str]:
     """Return every mailbox that a text may mean, in strict form: `Jane <Jane.Doe+x@Googlemail.com>` is one."""
-    text = visible(unicodedata.normalize("NFKC", raw.encode("utf-8", "replace").decode()))
+    typed = visible(raw.encode("utf-8", "replace").decode())
+    folded = visible(unicodedata.normalize("NFKC", typed))
     pieces: set[str] = set()
-    for each in {text, unquote(text)}:
+    for each in {typed, folded, unquote(folded)}:
         pieces.update(_BRACKETS.split("".join(each.split())), _MAY_BE_BRACKETS.split(each))
         pieces.update(*map(str.split, _BRACKETS.split(each)))
     found = set()
