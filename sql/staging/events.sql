@@ -1,6 +1,7 @@
 -- Flat, narrow events of the shards read: the nested records of the export are read here, once, and nowhere else. (The few
 -- plain columns that put events in order are read before them.)
--- `copies` counts the exact duplicates (same client, name, timestamp and parameters) that a row stands for.
+-- `copies` counts the exact duplicates (same client, name, timestamp, parameters, batch fields and items) that a row
+-- stands for; `placeholder_…` says that something stood where an id should that is not one.
 -- grain: property, event_date, client_key, event_order
 -- params: property STRING, is_provisional BOOL, ranked_events ARRAY<STRING>, carried_<n> STRING
 -- structure: leaves, carried
@@ -9,7 +10,7 @@
 {% from 'staging/_traffic.sql' import leads_here, said %}
 {% from 'staging/_money.sql' import currency_code %}
 {% set stream_id %}COALESCE({{ raw.text('stream_id') }}, ''){% endset %}
-{% set user_pseudo_id %}NULLIF({{ raw.text('user_pseudo_id') }}, ''){% endset %}
+{% set user_pseudo_id %}{{ raw.usable(raw.text('user_pseudo_id')) }}{% endset %}
 {% set client %}
 CONCAT(
       'c|', @property, '|',
@@ -58,13 +59,18 @@ COALESCE(
 {% macro instant_order(row) -%}
       {{ row }}.batch_page_id, {{ row }}.batch_ordering_id, {{ row }}.batch_event_index,
       {{ row }}.page_location, {{ row }}.page_referrer, {{ row }}.ga_session_id,
-      {{ row }}.session_number, {{ row }}.engagement_msec, {{ row }}.value, {{ row }}.currency,
+      {{ row }}.session_number, {{ row }}.session_engaged, {{ row }}.engagement_msec, {{ row }}.value, {{ row }}.currency,
       {{ row }}.value_in_usd,
       {{ row }}.transaction_id, {{ row }}.user_id, {{ row }}.stream_id, {{ row }}.traffic_rule,
       {{ row }}.traffic_source, {{ row }}.traffic_medium, {{ row }}.traffic_campaign,
       {{ row }}.traffic_channel_group, {{ row }}.click_id, {{ row }}.ignores_referrer, {{ row }}.device_category,
       {{ row }}.country
       {%- for extra in carried %}, {{ row }}.{{ extra.column | identifier }}{% endfor %}
+{%- endmacro %}
+{# What copies of one event share: all that an exact copy can, and two events cannot. #}
+{% macro sameness(row) -%}
+      {{ row }}.event_date, {{ row }}.client, {{ row }}.event_us, {{ row }}.event_name, {{ row }}.same_params,
+        {{ row }}.batch_page_id, {{ row }}.batch_ordering_id, {{ row }}.batch_event_index, {{ row }}.same_items
 {%- endmacro %}
 WITH ranks AS (
   SELECT ranked_event AS event_name, MIN(place) AS stage_rank
@@ -121,11 +127,13 @@ flat AS (
     PARSE_DATE('%Y%m%d', {{ raw.text('event_date') }}) AS event_date,
     {{ raw.integer('event_timestamp') }} AS event_us,
     {{ raw.text('event_name') }} AS event_name,
-    NULLIF({{ raw.text('user_id') }}, '') AS user_id,
-    {{ user_pseudo_id }} AS user_pseudo_id,
+    {{ raw.text('user_id') }} AS user_id,
+    {{ raw.text('user_pseudo_id') }} AS user_pseudo_id,
     {{ stream_id }} AS stream_id,
-    {{ raw.param_integer(constant('ga_session_id')) }} AS ga_session_id,
-    {{ raw.param_integer(constant('ga_session_number')) }} AS session_number,
+    {{ raw.session_id() }} AS ga_session_id,
+    {{ raw.session_number() }} AS session_number,
+    -- GA4's word for it. The number 1, which session_start and first_visit always have, says nothing.
+    {{ raw.param_string(constant('session_engaged')) }} = '1' AS session_engaged,
     {{ raw.param_integer(constant('engagement_time_msec')) }} AS engagement_msec,
     {{ raw.param_string(constant('page_location')) }} AS page_location,
     {{ raw.param_string(constant('page_referrer')) }} AS page_referrer,
@@ -135,9 +143,8 @@ flat AS (
     COALESCE(
       NULLIF({{ raw.number('ecommerce.purchase_revenue_in_usd') }}, 0), NULLIF({{ raw.number('event_value_in_usd') }}, 0)
     ) AS value_in_usd,
-    COALESCE(
-      {{ said(raw.text('ecommerce.transaction_id')) }}, {{ said(raw.param_any_text(constant('transaction_id'))) }}
-    ) AS transaction_id,
+    {{ raw.text('ecommerce.transaction_id') }} AS ecommerce_transaction_id,
+    {{ raw.param_any_text(constant('transaction_id')) }} AS param_transaction_id,
     {{ said(raw.text(last_click ~ 'cross_channel_campaign.source')) }} AS last_click_source,
     {{ said(raw.text(last_click ~ 'cross_channel_campaign.medium')) }} AS last_click_medium,
     {{ said(raw.text(last_click ~ 'cross_channel_campaign.campaign_name')) }} AS last_click_campaign,
@@ -166,9 +173,12 @@ flat AS (
     {{ raw.param_any_text(constant('ignore_referrer')) }} AS ignore_referrer,
     {{ raw.text('device.category') }} AS device_category,
     {{ raw.text('geo.country') }} AS country,
-    {{ raw.integer('batch_page_id') }} AS batch_page_id,
-    {{ raw.integer('batch_ordering_id') }} AS batch_ordering_id,
-    {{ raw.integer('batch_event_index') }} AS batch_event_index,
+    {{ raw.batch_field('batch_page_id') }} AS batch_page_id,
+    {{ raw.batch_field('batch_ordering_id') }} AS batch_ordering_id,
+    {{ raw.batch_field('batch_event_index') }} AS batch_event_index,
+    COALESCE(
+      {{ raw.integer('batch_page_id') }}, {{ raw.integer('batch_ordering_id') }}, {{ raw.integer('batch_event_index') }}
+    ) IS NULL AS is_batch_unread,
     {% for extra in carried %}
     {% if extra.kind == 'item' %}
     COALESCE({{ raw.item_texts(extra.name) }}, {{ raw.line(raw.param_any_text(constant(extra.name))) }})
@@ -179,7 +189,8 @@ flat AS (
     {%- endif %}
  AS {{ extra.column | identifier }},
     {% endfor %}
-    IF(u.client IS NULL, NULL, TO_JSON_STRING(e.event_params)) AS same_params
+    IF(u.client IS NULL, NULL, {{ raw.all_params() }}) AS same_params,
+    IF(u.client IS NULL, NULL, {{ raw.all_items() }}) AS same_items
   FROM {{ keyed_events }} AS e
   LEFT JOIN unclear AS u
     ON u.event_date = {{ raw.text('event_date') }}
@@ -195,11 +206,12 @@ resolved AS (
     f.client_key,
     f.client,
     f.is_unclear,
-    f.user_id,
-    f.user_pseudo_id,
+    {{ raw.usable('f.user_id' | identifier) }} AS user_id,
+    {{ raw.usable('f.user_pseudo_id' | identifier) }} AS user_pseudo_id,
     f.stream_id,
     f.ga_session_id,
     f.session_number,
+    f.session_engaged,
     -- Anybody can send these: more than a day of engagement, or ten billion of a currency, would overflow sums.
     IF(f.engagement_msec BETWEEN 0 AND 86400000, f.engagement_msec, NULL) AS engagement_msec,
     f.page_location,
@@ -207,7 +219,9 @@ resolved AS (
     IF(f.value BETWEEN -1e10 AND 1e10, f.value, NULL) AS value,
     f.currency,
     IF(f.value_in_usd BETWEEN -1e10 AND 1e10, f.value_in_usd, NULL) AS value_in_usd,
-    f.transaction_id,
+    COALESCE(
+      {{ raw.usable('f.ecommerce_transaction_id' | identifier) }}, {{ raw.usable('f.param_transaction_id' | identifier) }}
+    ) AS transaction_id,
     CASE
       WHEN f.last_click_source IS NOT NULL THEN 'ga4_last_click'
       {% for platform in platforms %}
@@ -234,10 +248,28 @@ resolved AS (
     f.batch_page_id,
     f.batch_ordering_id,
     f.batch_event_index,
+    COALESCE(f.user_pseudo_id, '') != '' AS has_client_id,
+    COALESCE(f.user_id, '') != '' AS has_user_id,
+    -- '(not set)' is GA4's own word on all events but purchases, and right.
+    COALESCE(f.param_transaction_id, '') != ''
+    OR NOT (COALESCE(f.ecommerce_transaction_id, '') IN ('', IF(f.event_name = 'purchase', '', '(not set)')))
+    AS has_transaction_id,
+    f.is_batch_unread
+    AND COALESCE(f.batch_page_id, f.batch_ordering_id, f.batch_event_index) IS NOT NULL AS has_batch_params,
     r.stage_rank,
-    f.same_params
+    f.same_params,
+    f.same_items
   FROM flat AS f
   LEFT JOIN ranks AS r ON r.event_name = f.event_name
+),
+
+-- Ties of events whose batch fields are parameters: their place above does not know them.
+tied AS (
+  SELECT r.event_date, r.client, r.event_us
+  FROM resolved AS r
+  WHERE r.has_batch_params
+  GROUP BY r.event_date, r.client, r.event_us
+  HAVING COUNT(*) > 1
 ),
 
 together AS (
@@ -247,24 +279,26 @@ together AS (
       PARTITION BY r.event_date, r.client, r.event_us, r.event_name ORDER BY {{ instant_order('r' | identifier) }}
     ) AS place_in_name,
     ROW_NUMBER() OVER (
-      PARTITION BY r.event_date, r.client, r.event_us, r.event_name, r.same_params
+      PARTITION BY {{ sameness('r' | identifier) }}
       ORDER BY {{ instant_order('r' | identifier) }}
     ) AS copy,
-    COUNT(*) OVER (PARTITION BY r.event_date, r.client, r.event_us, r.event_name, r.same_params) AS copies
+    COUNT(*) OVER (PARTITION BY {{ sameness('r' | identifier) }}) AS copies
   FROM resolved AS r
-  WHERE r.is_unclear
+  LEFT JOIN tied AS d ON d.event_date = r.event_date AND d.client = r.client AND d.event_us = r.event_us
+  WHERE r.is_unclear OR d.client IS NOT NULL
 ),
 
 single AS (
   SELECT r.*, COALESCE(p.place, 0) AS place, 1 AS copies
   FROM resolved AS r
+  LEFT JOIN tied AS d ON d.event_date = r.event_date AND d.client = r.client AND d.event_us = r.event_us
   LEFT JOIN placed AS p
     ON p.event_date = r.event_date
     AND p.client = r.client
     AND p.event_us = r.event_us
     AND p.event_name = r.event_name
     AND p.place > 0
-  WHERE NOT r.is_unclear
+  WHERE NOT r.is_unclear AND d.client IS NULL
   UNION ALL
   -- Without a client nobody can tell whether two equal rows are one event.
   SELECT
@@ -292,6 +326,7 @@ SELECT
   s.stream_id,
   s.ga_session_id,
   s.session_number,
+  s.session_engaged,
   s.engagement_msec,
   s.page_location,
   s.page_referrer,
@@ -312,5 +347,8 @@ SELECT
   {% for extra in carried %}
   s.{{ extra.column | identifier }},
   {% endfor %}
+  IF(s.has_client_id AND s.client_key IS NULL, TRUE, NULL) AS placeholder_client_id,
+  IF(s.has_user_id AND s.user_id IS NULL, TRUE, NULL) AS placeholder_user_id,
+  IF(s.has_transaction_id AND s.transaction_id IS NULL, TRUE, NULL) AS placeholder_transaction_id,
   s.copies
 FROM single AS s

@@ -24,8 +24,8 @@
 {%- endmacro %}
 {% set counted = [
   'property', 'event_date', 'event_at', 'event_order', 'event_name', 'client_key', 'session_key', 'user_id',
-  'user_pseudo_id', 'ga_session_id', 'session_number', 'engagement_msec', 'page_location', 'device_category', 'country',
-  'ignores_referrer', 'is_provisional'
+  'user_pseudo_id', 'ga_session_id', 'session_number', 'session_engaged', 'engagement_msec', 'page_location',
+  'device_category', 'country', 'ignores_referrer', 'is_provisional'
 ] %}
 {% set hinting = [
   'session_key', 'event_order', 'traffic_rule', 'traffic_source', 'traffic_medium', 'traffic_campaign',
@@ -130,6 +130,7 @@ totals AS (
     COUNTIF(e.event_name IN ('page_view', 'screen_view')) AS page_views,
     COUNTIF(e.event_name IN UNNEST(@key_events)) AS key_events,
     COALESCE(SUM(e.engagement_msec), 0) AS engagement_msec,
+    LOGICAL_OR(COALESCE(e.session_engaged, FALSE)) AS session_engaged,
     {{ first_known('e.page_location' | identifier) }} AS landing_location,
     {{ first_known('e.device_category' | identifier) }} AS device_category,
     {{ first_known('e.country' | identifier) }} AS country,
@@ -446,7 +447,7 @@ rebuilt AS (
     t.page_views,
     t.key_events,
     t.engagement_msec,
-    t.engagement_msec > 10000 OR t.key_events > 0 OR t.page_views >= 2 AS is_engaged,
+    t.engagement_msec > 10000 OR t.key_events > 0 OR t.page_views >= 2 OR t.session_engaged AS is_engaged,
     {{ path('t.landing_location' | identifier) }} AS landing_page,
     t.device_category,
     t.country,

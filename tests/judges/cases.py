@@ -28,10 +28,15 @@ from microconv.staging.traffic import load_channel_rules, session_params, sessio
 FOLDER = Path(__file__).parents[1] / "sql"
 _KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts"}
 _STAGED = {name: {column.name: column.type for column in table.columns} for name, table in TABLES.items()}
+COUNTED_IN_STAGING = {
+    "copies": "INT64",
+    **dict.fromkeys(("placeholder_client_id", "placeholder_user_id", "placeholder_transaction_id"), "BOOL"),
+}
+"""What events.sql gives beside the columns of mc_events: it is counted by day, and not kept."""
 KNOWN: dict[str, Columns] = {
     **_STAGED,
     "raw_events": RAW_COLUMNS,
-    "changed_events": {**_STAGED["mc_events"], "copies": "INT64"},
+    "changed_events": {**_STAGED["mc_events"], **COUNTED_IN_STAGING},
     "neighbour_events": _STAGED["mc_events"],
     "touched_sessions": {"session_key": "INT64", "client_key": "INT64"},
     "page_hosts": _STAGED["mc_hosts"],

@@ -41,6 +41,7 @@ occurrences AS (
       PARTITION BY
         m.property,
         m.transaction_id,
+        m.actor_key,
         IF(m.transaction_id IS NULL, m.client_key, NULL),
         IF(m.transaction_id IS NULL, m.event_order, NULL)
       ORDER BY m.event_order, m.client_key

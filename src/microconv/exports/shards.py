@@ -24,7 +24,12 @@ ITEM_FIELDS = (
     *("item_list_id", "item_list_name", "item_list_index", "promotion_id", "promotion_name"),
     *("creative_name", "creative_slot", "affiliation", "coupon", "location_id"),
 )
-"""The fields of an event's items that staging can read, all of them text."""
+"""The fields of an event's items that an occurrence can carry, all of them text."""
+_TELLING_ITEM_FIELDS = (
+    *("item_id", "item_name", "item_variant", "promotion_id", "promotion_name"),
+    *("quantity", "price"),
+)
+"""The fields that tell two events of one instant apart: two carts sent in one batch are two carts."""
 
 RAW_COLUMNS: dict[str, str] = {
     "event_date": "STRING",
@@ -54,7 +59,7 @@ RAW_COLUMNS: dict[str, str] = {
         "cm360_campaign STRUCT<source STRING, medium STRING, campaign_name STRING>, "
         "dv360_campaign STRUCT<source STRING, medium STRING, campaign_name STRING>>"
     ),
-    "items": f"ARRAY<STRUCT<{', '.join(f'{field} STRING' for field in ITEM_FIELDS)}>>",
+    "items": f"ARRAY<STRUCT<{', '.join(f'{field} STRING' for field in ITEM_FIELDS)}, quantity INT64, price FLOAT64>>",
 }
 """What staging can read of the nested export, as GoogleSQL types: a leaf a shard lacks is NULL, all else is ignored."""
 
@@ -229,8 +234,10 @@ def struct_fields(kind: str) -> Iterator[tuple[str, str]]:
 
 RAW_LEAVES = frozenset(leaf for name, kind in RAW_COLUMNS.items() for leaf in _leaves_of_type(name, kind))
 """The dotted paths of everything staging can read."""
-BASIC_LEAVES = frozenset(leaf for leaf in RAW_LEAVES if not leaf.startswith("items."))
-"""Those that it always reads; fields of the items cost, where bytes are billed, so a source reads those asked for."""
+BASIC_LEAVES = frozenset(leaf for leaf in RAW_LEAVES if not leaf.startswith("items.")) | frozenset(
+    f"items.{field}" for field in _TELLING_ITEM_FIELDS
+)
+"""Those that it always reads; others of the items cost, where bytes are billed, so a source reads those asked for."""
 
 
 def is_repeated(column: str) -> bool:

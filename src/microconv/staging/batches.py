@@ -28,6 +28,13 @@ MOST_SHARDS = 100
 """A query may name so many tables that its text stays far below BigQuery's limits (1,000 tables, 1 MB)."""
 
 
+COUNTED = (
+    *("events", "duplicates_removed", "consentless_events", "sessionless_events", "placeholder_client_ids"),
+    *("user_ids", "placeholder_user_ids", "transaction_ids", "placeholder_transaction_ids"),
+)
+"""What mc_shards keeps of the rows of `staging/staged_days`."""
+
+
 @dataclass(frozen=True)
 class Stamp:
     """What mc_shards says about who staged a day, and when; `zone` is where days begin and end."""
@@ -111,7 +118,7 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
         InsertScratch(mc_tables.MICRO_CONVERSIONS, batch_queries.MICRO_CONVERSIONS),
     ]
     for day in batch:
-        counts = by_date.get(day.shard.day, {"events": 0, "duplicates_removed": 0, "consentless_events": 0})
+        counts = by_date.get(day.shard.day, dict.fromkeys(COUNTED, 0))
         state = {
             "property": day.shard.property_id,
             "event_date": day.shard.day,
@@ -125,9 +132,7 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
             "staging_fingerprint": rules.fingerprint,
             "own_hosts": ",".join(rules.own_hosts.get(day.shard.property_id, ())),
             "carried_columns": rules.carried_columns,
-            "events": counts["events"],
-            "duplicates_removed": counts["duplicates_removed"],
-            "consentless_events": counts["consentless_events"],
+            **{name: counts[name] for name in COUNTED},
             "first_event_at": counts.get("first_event_at"),
             "last_event_at": counts.get("last_event_at"),
             "run_id": stamp.run_id,

@@ -34,18 +34,19 @@ EVENTS = _table(
     event_name STRING GA4 event name
     client_key INT64 key of stream and user_pseudo_id; NULL without consent
     session_key INT64 key of client and ga_session_id; NULL without consent or session
-    user_id STRING user_id as sent with this event
-    user_pseudo_id STRING client id as exported
+    user_id STRING user_id as sent with this event, trimmed; NULL for a placeholder such as 'undefined'
+    user_pseudo_id STRING client id as exported, trimmed; NULL for a placeholder
     stream_id STRING data stream
     ga_session_id INT64 GA4's session id, unique only within a client
     session_number INT64 GA4's count of the client's sessions
+    session_engaged BOOL GA4 said with this event that the session is engaged, in words (the text '1')
     engagement_msec INT64 engagement time sent with this event, milliseconds; NULL below 0 or above one day
     page_location STRING full address of the page
     page_referrer STRING full address of the page before
     value FLOAT64 purchase revenue, else the parameter `value`; NULL beyond 10 billion either way
     currency STRING currency of the value, three capital letters; NULL where the event names none
     value_in_usd FLOAT64 the value in US dollars by GA4's own conversion; NULL where GA4 made none
-    transaction_id STRING transaction id; NULL for '(not set)' and ''
+    transaction_id STRING transaction id, trimmed; NULL for a placeholder such as '(not set)' or 'undefined'
     traffic_rule STRING best traffic rule this event can serve: ga4_last_click, ga4_campaign, collected or event_params
     traffic_source STRING source by that rule
     traffic_medium STRING medium by that rule
@@ -83,7 +84,7 @@ SESSIONS = _table(
     page_views INT64 page_view and screen_view events
     key_events INT64 events that a macro-conversion listens to
     engagement_msec INT64 engagement time, milliseconds
-    is_engaged BOOL over 10 s of engagement, or a key event, or at least 2 page views
+    is_engaged BOOL over 10 s of engagement, or a key event, or at least 2 page views, or GA4 said so in words
     landing_page STRING path of the first page seen
     device_category STRING of the first event that has one
     country STRING of the first event that has one
@@ -118,7 +119,7 @@ MICRO_CONVERSIONS = _table(
     value FLOAT64 value by the taxonomy
     currency STRING currency of an event's own value; NULL where it names none
     value_in_usd FLOAT64 an event's own value in US dollars, by GA4's own conversion
-    transaction_id STRING transaction id, for deduplication
+    transaction_id STRING transaction id; it repeats within one actor only
     page STRING path of the page it happened on
     is_provisional BOOL from an intraday or fresh shard
     """,
@@ -161,6 +162,12 @@ SHARDS = _table(
     consentless_events INT64 rows without a client
     first_event_at TIMESTAMP the first event (UTC), but for the thousandth part of the events that come before it
     last_event_at TIMESTAMP the last event (UTC), but for the thousandth part of the events that come after it
+    sessionless_events INT64 rows of clients that have no session on the day
+    placeholder_client_ids INT64 rows whose client id is a placeholder, such as 'undefined'
+    user_ids INT64 rows with a user id
+    placeholder_user_ids INT64 rows whose user id is a placeholder
+    transaction_ids INT64 rows with a transaction id
+    placeholder_transaction_ids INT64 rows whose transaction id is a placeholder
     run_id STRING the run that staged it
     staged_at TIMESTAMP when (UTC)
     """,
