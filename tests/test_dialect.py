@@ -77,6 +77,12 @@ def test_questions_to_a_rows_own_array_are_list_functions_with_the_same_rows(exp
     assert_same_rows(duckdb_rows, reference_rows, ordered=True)
 
 
+def test_an_apostrophe_in_a_comment_changes_no_white_space_in_literals():
+    query = "-- GA4's word\nSELECT LENGTH(TRIM('\u00a0x\u2003')) AS trimmed, '\u00a0' AS space"
+    duckdb_rows, reference_rows = (judge(query, {}, {}) for judge in JUDGES.values())
+    assert duckdb_rows == reference_rows == [{"trimmed": 1, "space": "\u00a0"}]
+
+
 @pytest.mark.parametrize(
     "expression",
     [

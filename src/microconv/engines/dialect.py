@@ -58,7 +58,14 @@ def to_duckdb(sql: str, params: tuple[tuple[str, str], ...] = (), *, pretty: boo
         _type_literals(tree)
         if params:
             _type_params(tree, dict(params))
-        return tree.sql(dialect=_GoogleOnDuckDB, identify=True, pretty=pretty, unsupported_level=ErrorLevel.RAISE)
+        # An apostrophe in a comment makes DuckDB take the spaces of Unicode in later literals for plain ones.
+        return tree.sql(
+            dialect=_GoogleOnDuckDB,
+            identify=True,
+            pretty=pretty,
+            comments=pretty,
+            unsupported_level=ErrorLevel.RAISE,
+        )
     except SqlglotError as error:
         raise TemplateError(
             f"This GoogleSQL has no DuckDB form: {str(error).splitlines()[0]}",
@@ -125,25 +132,25 @@ def _keep_to_lists(tree: exp.Expr) -> None:
     `ARRAY_TO_STRING(…, <text>)`, and `EXISTS(SELECT 1 FROM UNNEST(<array>) AS i WHERE <condition on i>)`. A NULL array
     counts as empty in all of them.
     """
-    for array in list(tree.find_all(exp.Array)):
-        select = array.expressions[0] if len(array.expressions) == 1 else None
+    for call in list(tree.find_all(exp.Array)):
+        select = call.expressions[0] if len(call.expressions) == 1 else None
         found = _own_array(select, "order")
         if found is not None and select is not None and _is_ordered_by_value(select):
             each = _list_call("LIST_TRANSFORM", found[1], found[0], select.expressions[0].unalias())
             directions = [exp.Literal.string(text) for text in ("ASC", "NULLS FIRST")]
             sorted_ = exp.Anonymous(this="LIST_SORT", expressions=[each, *directions])
-            array.replace(exp.Coalesce(this=sorted_, expressions=[exp.Array()]))
-    for call in list(tree.find_all(exp.ArrayToString)):
-        select = call.this.expressions[0] if isinstance(call.this, exp.Array) and call.this.expressions else None
+            call.replace(exp.Coalesce(this=sorted_, expressions=[exp.Array()]))
+    for join in list(tree.find_all(exp.ArrayToString)):
+        select = join.this.expressions[0] if isinstance(join.this, exp.Array) and join.this.expressions else None
         found = _own_array(select, "distinct", "order")
-        if found is None or select is None or call.args.get("null"):
+        if found is None or select is None or join.args.get("null"):
             continue
         alias, array = found
         if _is_ordered_by_value(select):
             texts = _list_call("LIST_TRANSFORM", array, alias, select.expressions[0].unalias())
             for name in ("LIST_DISTINCT", "LIST_SORT"):
                 texts = exp.Anonymous(this=name, expressions=[texts])
-            call.set("this", exp.Coalesce(this=texts, expressions=[exp.Array()]))
+            join.set("this", exp.Coalesce(this=texts, expressions=[exp.Array()]))
     for question in list(tree.find_all(exp.Exists)):
         select = question.this
         found = _own_array(select, "where")
