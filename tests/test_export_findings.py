@@ -205,3 +205,23 @@ def test_few_visits_from_own_hosts_are_not_worth_a_word(folder):
     visit(folder, *[(own, None)] * 42, day=1)
 
     assert found(folder) == {}
+
+
+def test_placeholders_and_clients_without_a_session_are_told(folder):
+    noon = ga4.microseconds(f"{FIRST_DAY} 12:00:00")
+    paid = {"value": 1.0, "currency": "USD"}
+    events = [
+        ga4.event(noon, "purchase", client="1.1", params={**paid, "transaction_id": "undefined"}),
+        ga4.event(noon + 1, "purchase", client="2.2", params={**paid, "transaction_id": "T1"}),
+        ga4.event(noon + 2, "page_view", client="undefined"),
+        ga4.event(noon + 3, "page_view", client="3.3", session=None),
+    ]
+    ga4.write_parquet(shard(folder, FIRST_DAY), events)
+
+    done = microconv(folder, "sync", "--format", "json")
+
+    told = {(each["check"], each["subject"]): each["message"] for each in done.document["findings"]}
+    assert told["placeholder_ids", "transaction_id"].startswith("1 of 2 values of transaction_id")
+    assert told["placeholder_ids", "user_pseudo_id"].startswith("1 of 4 values of user_pseudo_id")
+    assert told["clients_without_session", ""].startswith("1 of 4 events")
+    assert ("placeholder_ids", "user_id") not in told

@@ -55,6 +55,43 @@ GROUP BY h.event_date
 
 UNION ALL
 
+-- Ids that are placeholders, of all that were sent, by kind.
+SELECT
+  'placeholder_id' AS fact,
+  k.kind AS subject,
+  CAST(SUM(k.placeholders) AS INT64) AS occurrences,
+  CAST(SUM(k.placeholders + k.ids) AS INT64) AS of_all,
+  CAST(NULL AS FLOAT64) AS amount
+FROM (
+  SELECT 'user_id' AS kind, h.placeholder_user_ids AS placeholders, h.user_ids AS ids
+  FROM {{ relation('mc_shards') }} AS h
+  UNION ALL
+  SELECT 'transaction_id' AS kind, h.placeholder_transaction_ids AS placeholders, h.transaction_ids AS ids
+  FROM {{ relation('mc_shards') }} AS h
+  UNION ALL
+  SELECT
+    'user_pseudo_id' AS kind,
+    h.placeholder_client_ids AS placeholders,
+    h.events - h.consentless_events AS ids
+  FROM {{ relation('mc_shards') }} AS h
+) AS k
+GROUP BY k.kind
+HAVING SUM(k.placeholders) > 0
+
+UNION ALL
+
+-- Events of clients that have no session on the day.
+SELECT
+  'sessionless' AS fact,
+  '' AS subject,
+  CAST(SUM(h.sessionless_events) AS INT64) AS occurrences,
+  CAST(SUM(h.events) AS INT64) AS of_all,
+  CAST(NULL AS FLOAT64) AS amount
+FROM {{ relation('mc_shards') }} AS h
+HAVING SUM(h.sessionless_events) > 0
+
+UNION ALL
+
 -- When days begin.
 {{ day_offsets() }}
 

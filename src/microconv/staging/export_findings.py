@@ -169,6 +169,40 @@ def _empty_days(facts: Facts, _config: Config) -> Iterator[Finding]:
         )
 
 
+_PLACEHOLDERS = {
+    "user_id": "Such events count for their client alone, and nobody is reached by such an id.",
+    "transaction_id": "Purchases without an id count as often as they are reported.",
+    "user_pseudo_id": "Such events have no client: they are in no session, funnel or segment.",
+}
+"""What follows from a placeholder in place of each id."""
+
+
+def _placeholder_ids(facts: Facts, _config: Config) -> Iterator[Finding]:
+    """Say how many ids are what a broken tag sends in place of one."""
+    for each in facts.of("placeholder_id"):
+        yield Finding(
+            "placeholder_ids",
+            "warning",
+            f"{each.share} values of {each.subject} in the export are placeholders, "
+            "such as undefined, null, (not set) or 0. "
+            f"{_PLACEHOLDERS[each.subject]}",
+            f"Mend the tag: send {each.subject} only when it is known.",
+            subject=each.subject,
+        )
+
+
+def _sessionless(facts: Facts, _config: Config) -> Iterator[Finding]:
+    """Say how many events come from clients without a session: nobody knows where these came from."""
+    for each in facts.of("sessionless"):
+        yield Finding(
+            "clients_without_session",
+            "warning" if each.occurrences * 100 >= each.of_all else "note",
+            f"{each.share} events in the export come from clients that have no session on that day: "
+            "they have no ga_session_id. What they do has no source and no channel.",
+            "Send ga_session_id with events of servers (Measurement Protocol) and of tags of your own.",
+        )
+
+
 def _time_zone(facts: Facts, config: Config) -> Iterator[Finding]:
     """Say where days begin that do not begin at midnight of project.timezone, once for each property."""
     ours = config.project.timezone
@@ -226,7 +260,15 @@ def _amount(each: Fact) -> str:
     return wording.money(each.amount or 0.0, each.subject).strip()
 
 
-READERS: tuple[Reader, ...] = (_time_zone, _currencies, _values_without_currency, _empty_days, _self_referrals)
+READERS: tuple[Reader, ...] = (
+    _time_zone,
+    _currencies,
+    _values_without_currency,
+    _empty_days,
+    _placeholder_ids,
+    _sessionless,
+    _self_referrals,
+)
 """Who reads the facts, in the order in which findings of one severity are told."""
 
 
