@@ -336,6 +336,20 @@ def test_run_over_budget_is_refused_before_anything_is_staged(tmp_path: Path, da
 
 
 @pytest.mark.usefixtures("days")
+def test_tables_of_an_older_version_can_be_planned_and_answers_say_to_sync_first(project: Project):
+    project.sync()
+    older = "ALTER TABLE mc_shards DROP COLUMN is_day_over; ALTER TABLE mc_shards DROP COLUMN own_hosts"
+    project.engine._connection.execute(f"{older}; COMMENT ON TABLE mc_shards IS NULL")
+
+    assert project.plan().seen == len(staged_days(project))
+    with pytest.raises(EngineError, match="An older microconv made mc_shards, which lack") as caught:
+        project.ask("coverage")
+    assert caught.value.hint == "Run `microconv sync`: it brings them up to date."
+    project.sync()
+    assert project.ask("coverage").rows
+
+
+@pytest.mark.usefixtures("days")
 def test_tables_of_an_older_version_are_brought_up_to_date_and_it_is_said_first(project: Project):
     project.sync()
     connection = project.engine._connection

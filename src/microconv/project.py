@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -11,11 +12,11 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
 from zoneinfo import ZoneInfo
 
-from microconv import catalogue
+from microconv import catalogue, wording
 from microconv.catalogue import QUESTIONS, name_of, queries_of, question_class, questions_of
 from microconv.config.load import find_named, load_config
 from microconv.config.sections import Config, SegmentConfig, SourceConfig
-from microconv.errors import FindingsError, SourceError, UsageError
+from microconv.errors import EngineError, FindingsError, SourceError, UsageError
 from microconv.taxonomy import Taxonomy, load_taxonomy
 from microconv.version import __version__
 
@@ -176,6 +177,26 @@ class Project:
             raise SourceError(f"Nothing is staged yet in {place}.", hint="Run `microconv sync` first.")
         return engine
 
+    @contextmanager
+    def _reading(self) -> Iterator[Engine]:
+        """Give the engine to whoever reads the staged tables; where that fails on older ones, say so."""
+        engine = self._staged
+        try:
+            yield engine
+        except EngineError as error:
+            if older := self._older_tables():
+                raise EngineError(
+                    f"An older microconv made {wording.listed(older)}, which lack what is asked for.",
+                    hint="Run `microconv sync`: it brings them up to date.",
+                ) from error
+            raise
+
+    def _older_tables(self) -> list[str]:
+        from microconv.staging.mc_tables import TABLES
+
+        versions = {name: self._staged.version(name) or 0 for name in TABLES}
+        return [name for name, version in versions.items() if version < TABLES[name].version]
+
     def sync(
         self,
         scope: Scope | None = None,
@@ -248,14 +269,16 @@ class Project:
         """Count what is staged."""
         from microconv.staging.summary import summary
 
-        return summary(self._staged)
+        with self._reading() as engine:
+            return summary(engine)
 
     def export_findings(self) -> tuple[Finding, ...]:
         """Say what the staged export shows that its reader should know; see `microconv.staging.export_findings`."""
         from microconv.staging import export_findings
 
-        facts = export_findings.of_last_run(self._staged, self.taxonomy)
-        return export_findings.findings(facts or export_findings.ask(self._staged, self.taxonomy), self.config)
+        with self._reading() as engine:
+            facts = export_findings.of_last_run(engine, self.taxonomy) or export_findings.ask(engine, self.taxonomy)
+        return export_findings.findings(facts, self.config)
 
     @property
     def context(self) -> Context:
@@ -268,7 +291,8 @@ class Project:
         """Answer a question; see `microconv.question.ask`."""
         from microconv.question import ask
 
-        return ask(question, self.context)
+        with self._reading():
+            return ask(question, self.context)
 
     def ask(self, question: str, /, **fields: Any) -> Result:  # noqa: ANN401 - the fields of the question
         """Answer a question of the catalogue, with these fields laid over what the configuration says.
@@ -486,13 +510,15 @@ class Project:
         """List runs, the latest first; see `microconv.staging.runs.list_runs`."""
         from microconv.staging.runs import list_runs
 
-        return list_runs(self._staged, limit=limit, status=status)
+        with self._reading() as engine:
+            return list_runs(engine, limit=limit, status=status)
 
     def run(self, run_id: str) -> RunDetails:
         """Return a run by its id, its beginning or `latest`; see `microconv.staging.runs.find_run`."""
         from microconv.staging.runs import find_run
 
-        return find_run(self._staged, run_id)
+        with self._reading() as engine:
+            return find_run(engine, run_id)
 
     def queries(self, template: str) -> tuple[tuple[str | None, Query], ...]:
         """Return the queries that this configuration makes of a template, each with what it is for, if anything.

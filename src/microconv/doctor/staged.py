@@ -112,15 +112,16 @@ def versions(patient: Patient) -> Finding:
         return fault(
             f"A newer microconv wrote {', '.join(newer)}.", "Upgrade this one, or set the engine to another place."
         )
-    older = [name for name, version in patient.versions.items() if (version or 0) < mc_tables.TABLES[name].version]
-    if older:
-        return warning(f"An older microconv wrote {', '.join(older)}.", "The next `microconv sync` upgrades them.")
+    if patient.older:
+        return warning(
+            f"An older microconv wrote {', '.join(patient.older)}.", "The next `microconv sync` upgrades them."
+        )
     return ok("All tables have the version of this microconv.")
 
 
 def waiting(patient: Patient) -> Finding:
     """Compare the shards with what is staged."""
-    rows = patient.staged if patient.is_staged else ()
+    rows = () if patient.versions["mc_shards"] is None else patient.staged
     today = patient.now().astimezone(ZoneInfo(patient.config.project.timezone)).date()
     plan = compare(rows, patient.shards, patient.project.rules, Scope(), today=today)
     reasons = ", ".join(f"{count} {reason}" for reason, count in plan.reasons().items())
@@ -135,7 +136,9 @@ def waiting(patient: Patient) -> Finding:
 
 def staged_export(patient: Patient) -> Finding:
     """Look at what the last run that finished found in all that is staged: asking anew would be billed."""
-    last = next((run for run in patient.runs if run.status == "done"), None) if patient.is_staged else None
+    if reason := patient.why_no_runs:
+        return not_tested(reason)
+    last = next((run for run in patient.runs if run.status == "done"), None)
     if last is None:
         return not_tested("No run has finished yet.")
     facts = export_findings.Facts.read(last.facts, export_findings.query(patient.project.taxonomy))
@@ -150,8 +153,8 @@ def staged_export(patient: Patient) -> Finding:
 
 def runs(patient: Patient) -> Finding:
     """Look up how the latest runs ended, and when the last one finished."""
-    if not patient.is_staged or not patient.runs:
-        return not_tested("There is no run yet.")
+    if reason := patient.why_no_runs:
+        return not_tested(reason)
     last = next((run for run in patient.runs if run.status != "running"), None)
     if last is not None and last.status == "failed":
         return fault(

@@ -120,6 +120,11 @@ class DuckDBEngine:
         noted = re.fullmatch(rf"{_VERSION_COMMENT}(\d+)", found[0][0] or "")
         return int(noted[1]) if noted else 1
 
+    def columns(self, name: str) -> tuple[str, ...]:
+        """Return the columns of a table."""
+        with self._errors(name):
+            return tuple(self._columns(name))
+
     def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:
         """Create a table where it is missing; add the columns it lacks, `extra` or newer than the database."""
         check_version(table, self.version(table.name))

@@ -12,6 +12,7 @@ from microconv.queries import templates
 from microconv.queries.conditions import Criterion, Operands
 from microconv.queries.templates import Query, Value
 from microconv.staging import own_hosts, properties
+from microconv.staging.mc_tables import SHARDS
 from microconv.staging.own_hosts import OwnHosts
 from microconv.staging.rules import Rules
 from microconv.staging.traffic import load_channel_rules, session_params, session_structure
@@ -62,9 +63,9 @@ def events(property_id: str, schema: ShardSchema, rules: Rules, *, is_provisiona
     )
 
 
-def staged_shards() -> Query:
-    """The state of every staged day."""
-    return templates.query("staging/staged_shards")
+def staged_shards(columns: Sequence[str] = SHARDS.column_names) -> Query:
+    """The state of every staged day, from the columns that mc_shards has."""
+    return templates.query("staging/staged_shards", structure={"columns": list(columns)})
 
 
 def staged_days() -> Query:

@@ -114,10 +114,18 @@ def plan(
     engine: Engine | None, shards: Iterable[Shard], rules: Rules, scope: Scope, *, today: date | None = None
 ) -> SyncPlan:
     """Compare the shards with what the engine holds; without one (there is no database yet) nothing is staged."""
-    rows: list[Mapping[str, Any]] = []
-    if engine is not None and engine.version("mc_shards") is not None:
-        rows = engine.query(batch_queries.staged_shards()).to_pylist()
-    return compare(rows, shards, rules, scope, today=today)
+    return compare(staged_days(engine) if engine else (), shards, rules, scope, today=today)
+
+
+def staged_days(engine: Engine) -> list[Mapping[str, Any]]:
+    """Return the staged days (`sql/staging/staged_shards.sql`); none where there is no table yet.
+
+    A table of an older microconv is read as it is: what it lacks is NULL.
+    """
+    if engine.version("mc_shards") is None:
+        return []
+    rows: list[Mapping[str, Any]] = engine.query(batch_queries.staged_shards(engine.columns("mc_shards"))).to_pylist()
+    return rows
 
 
 def compare(

@@ -140,6 +140,10 @@ class BigQueryEngine:
         found = self._dataset.find(name)
         return None if found is None else version_of(found)
 
+    def columns(self, name: str) -> tuple[str, ...]:
+        """Return the columns of a table, as they were when this engine last made, changed or looked at it."""
+        return self._dataset.columns(name)
+
     def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:
         """Create a table, partitioned and clustered, or add the columns and the version that it lacks."""
         self._dataset.make()
