@@ -303,7 +303,7 @@ def test_destination_that_is_no_table_is_named(tmp_path):
         ),
         (
             "steps = ['a', 'b']\norder = 'random'",
-            'line 10: funnels[0].order = "random" is not "ordered", "strict" or "unordered"',
+            'line 10: funnels[0].order = "random" is not "ordered", "strict", "immediate" or "unordered"',
         ),
         ("steps = ['a', { did = [] }]", "line 9: funnels[0].steps[1].did needs at least 1 entry"),
         ("steps = ['a', 7]", "line 9: funnels[0].steps[1] = 7 must be a table in braces"),

@@ -20,8 +20,9 @@
       -- Most ids begin with a digit, and none of the placeholders with one of these.
       WHEN {{ text }} >= '1' AND {{ text }} < ':'
         OR LOWER(TRIM({{ text }})) NOT IN (
-          '', '-', '0', '00000000-0000-0000-0000-000000000000', 'undefined', 'null', '(null)', 'nil', 'none', '(none)', 'nan', 'n/a', '(not set)', 'not set', 'unknown',
-          'anonymous', 'guest', 'true', 'false', '-1', '[object object]'
+          '', '-', '0', '-1', '00000000-0000-0000-0000-000000000000', 'undefined', 'null', '(null)', 'nil', 'none',
+          '(none)', 'nan', 'n/a', '(not set)', 'not set', 'unknown', 'anonymous', 'guest', 'true', 'false',
+          '[object object]'
         )
       THEN TRIM({{ text }})
     END
