@@ -21,12 +21,14 @@ from microconv.queries.templates import Query
 from microconv.staging import batch_queries, properties
 from microconv.staging import rules as staging_rules
 from microconv.staging.mc_tables import TABLES
+from microconv.staging.own_hosts import NOBODY, OwnHosts
 from microconv.staging.rules import Rules
 from microconv.staging.traffic import ChannelRules, load_channel_rules
 from microconv.taxonomy import PRESETS, load_taxonomy
 from taxonomy_files import GOAL, entry, write_file
 
 NOWHEN: batch_queries.Span = (None, None)
+NO_HOSTS = OwnHosts(NOBODY, NOBODY)
 PROPERTIES = tuple(sorted(properties.resolve(name) for name in ("item_id", "coupon", "page_title")))
 CONDITION = 'where = [{{ parameter = "{}", {} }}]'
 
@@ -180,7 +182,7 @@ def test_key_events_are_those_of_macro_conversions_without_conditions(taxonomy_o
         entry("joined", 'deprecated = "1.0"', 'replaced_by = "sign_up"'),
     )
 
-    assert values(batch_queries.sessions(taxonomy))["key_events"] == ["goal", "joined", "sign_up"]
+    assert values(batch_queries.sessions(taxonomy, NO_HOSTS))["key_events"] == ["goal", "joined", "sign_up"]
 
 
 def test_fingerprint_follows_the_meaning_of_the_taxonomy_and_not_its_words(taxonomy_of: Any):
@@ -345,5 +347,5 @@ def test_queries_of_staging_have_the_types_of_their_tables(preset: str):
     dates = [date(2021, 1, 2)]
 
     assert resulting(batch_queries.neighbour_events("p1", dates, NOWHEN, rules), tables) == events
-    assert resulting(batch_queries.sessions(rules.taxonomy), tables) == columns_of("mc_sessions", rules)
+    assert resulting(batch_queries.sessions(rules.taxonomy, NO_HOSTS), tables) == columns_of("mc_sessions", rules)
     assert resulting(batch_queries.micro_conversions(rules, NOWHEN), tables) == occurrences
