@@ -229,8 +229,8 @@ class AttributionQuestion(AttributionConfig, Period, Question):
 
     def _of_conversions(self) -> Iterator[str]:
         yield (
-            "Conversions with the same transaction id in one property count once, as the earliest; "
-            "without an id, each counts."
+            "An actor's conversions with the same transaction id in one property count once, as the earliest; without "
+            "an id, each counts."
         )
         if self.count == "actors":
             yield "Only each actor's first conversion counts."
