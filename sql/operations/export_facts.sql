@@ -92,6 +92,18 @@ HAVING SUM(h.sessionless_events) > 0
 
 UNION ALL
 
+-- Events whose time lies outside their day in every time zone.
+SELECT
+  'stray_event' AS fact,
+  '' AS subject,
+  CAST(SUM(h.stray_events) AS INT64) AS occurrences,
+  CAST(SUM(h.events) AS INT64) AS of_all,
+  CAST(NULL AS FLOAT64) AS amount
+FROM {{ relation('mc_shards') }} AS h
+HAVING SUM(h.stray_events) > 0
+
+UNION ALL
+
 -- When days begin.
 {{ day_offsets() }}
 

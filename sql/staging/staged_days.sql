@@ -38,6 +38,11 @@ counts AS (
     COUNTIF(c.placeholder_user_id) AS placeholder_user_ids,
     COUNT(c.transaction_id) AS transaction_ids,
     COUNTIF(c.placeholder_transaction_id) AS placeholder_transaction_ids,
+    -- A day begins 14 hours before UTC's at the earliest, and ends 12 hours after it at the latest.
+    COUNTIF(
+      UNIX_MICROS(c.event_at) < UNIX_DATE(c.event_date) * 86400000000 - 50400000000
+      OR UNIX_MICROS(c.event_at) >= UNIX_DATE(c.event_date) * 86400000000 + 129600000000
+    ) AS stray_events,
     COUNTIF(c.event_at IS NULL OR c.event_name IS NULL) AS incomplete_events
   FROM {{ relation('changed_events') }} AS c
   GROUP BY c.event_date
@@ -54,6 +59,7 @@ SELECT
   c.placeholder_user_ids,
   c.transaction_ids,
   c.placeholder_transaction_ids,
+  c.stray_events,
   c.incomplete_events,
   s.first_event_at,
   s.last_event_at

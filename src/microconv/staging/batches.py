@@ -31,6 +31,7 @@ MOST_SHARDS = 100
 COUNTED = (
     *("events", "duplicates_removed", "consentless_events", "sessionless_events", "placeholder_client_ids"),
     *("user_ids", "placeholder_user_ids", "transaction_ids", "placeholder_transaction_ids"),
+    "stray_events",
 )
 """What mc_shards keeps of the rows of `staging/staged_days`."""
 

@@ -203,6 +203,19 @@ def _sessionless(facts: Facts, _config: Config) -> Iterator[Finding]:
         )
 
 
+def _stray_events(facts: Facts, _config: Config) -> Iterator[Finding]:
+    """Say how many events have a time that cannot be: a clock is wrong, whatever the zone."""
+    for each in facts.of("stray_event"):
+        verb = "has" if each.occurrences == 1 else "have"
+        yield Finding(
+            "stray_events",
+            "warning",
+            f"{each.share} events in the export {verb} a time outside of their day, in whatever time zone. They count on "
+            "the day of their shard, and at their own time in funnels, paths and attribution.",
+            "Check the clocks of what sends events, and imports that set event_timestamp.",
+        )
+
+
 def _time_zone(facts: Facts, config: Config) -> Iterator[Finding]:
     """Say where days begin that do not begin at midnight of project.timezone, once for each property."""
     ours = config.project.timezone
@@ -267,6 +280,7 @@ READERS: tuple[Reader, ...] = (
     _empty_days,
     _placeholder_ids,
     _sessionless,
+    _stray_events,
     _self_referrals,
 )
 """Who reads the facts, in the order in which findings of one severity are told."""

@@ -168,6 +168,7 @@ SHARDS = _table(
     placeholder_user_ids INT64 rows whose user id is a placeholder
     transaction_ids INT64 rows with a transaction id
     placeholder_transaction_ids INT64 rows whose transaction id is a placeholder
+    stray_events INT64 rows whose time lies outside the day in every time zone
     run_id STRING the run that staged it
     staged_at TIMESTAMP when (UTC)
     """,
