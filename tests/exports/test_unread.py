@@ -252,14 +252,14 @@ def test_folder_that_cannot_be_listed_or_entered_is_an_error_of_the_source(folde
 
 
 @pytest.mark.parametrize("path", ["x" * 300 + "/events_*", "exports/" + "y" * 300, "a/" * 3000 + "events_*"], ids=len)
-def test_path_that_is_too_long_is_an_error_of_the_source(tmp_path: Path, path: str):
+def test_path_that_is_too_long_is_an_error_of_the_configuration(tmp_path: Path, path: str):
     write_config(tmp_path, exports=path)
 
     done = microconv(tmp_path, "sync")
 
-    assert done.code == 3
+    assert done.code == 2
     assert "does not know" not in done.stderr
-    assert "No shards of property p1 match" in done.stderr
+    assert "sources[0].path is too long for a path" in done.stderr
 
 
 def test_folder_of_the_same_name_as_a_file_of_the_export_is_read_past(folder: Path):
