@@ -1,13 +1,7 @@
--- The state of staging: which shard each day came from, and what decided its rows. `columns` are those that mc_shards has:
--- an older microconv may have made it, and a plan writes nothing.
+-- The state of staging: which shard each day came from, and what decided its rows.
 -- grain: property, event_date
 -- params: none
--- structure: columns
-{% macro newer(name, nothing) -%}
-  {% if name in columns %}s.{{ name | identifier }}{% else %}{{ nothing }}{% endif %} AS {{ name | identifier }}
-{%- endmacro %}
-{% set no_text %}CAST(NULL AS STRING){% endset %}
-{% set no_answer %}CAST(NULL AS BOOL){% endset %}
+-- structure: none
 SELECT
   s.property,
   s.event_date,
@@ -17,9 +11,7 @@ SELECT
   s.bytes,
   s.schema_fingerprint,
   s.staging_fingerprint,
-  {{ newer('carried_columns', no_text) }},
-  {{ newer('is_day_over', no_answer) }},
-  {{ newer('own_hosts', no_text) }},
+  s.carried_columns,
   r.taxonomy_fingerprint
 FROM {{ relation('mc_shards') }} AS s
 LEFT JOIN {{ relation('mc_runs') }} AS r ON r.run_id = s.run_id

@@ -20,7 +20,6 @@ from microconv.exports.shards import (
     columns_of,
     struct_fields,
 )
-from microconv.exports.unread import PassedOver, passed_over
 
 __all__ = [
     "BASIC_LEAVES",
@@ -32,7 +31,6 @@ __all__ = [
     "ExportTable",
     "FileSource",
     "OpenShard",
-    "PassedOver",
     "Shard",
     "ShardName",
     "ShardSchema",
@@ -41,7 +39,6 @@ __all__ = [
     "classify_shard",
     "columns_of",
     "list_shards",
-    "passed_over",
     "read_schema",
     "struct_fields",
 ]
