@@ -13,9 +13,10 @@ from typing import Any, TypeVar
 import duckdb
 import pyarrow.parquet as pq
 
+from benchmarks import people as made_up_people
 from benchmarks import synthetic
 from benchmarks.measure import Meter, Reading
-from microconv import staging
+from microconv import catalogue, staging
 from microconv.analyses.attribution.markov import markov
 from microconv.analyses.attribution.shapley import shapley
 from microconv.analyses.attribution.touch_paths import TouchPaths
@@ -187,6 +188,21 @@ def add_rows(database: str, rows: int) -> Reading:
     return meter.reading()
 
 
+def make_people(folder: str, people: int) -> Reading:
+    """Write a project whose one segment holds so many people."""
+    return Meter().reading(config=str(made_up_people.make(Path(folder), people)))
+
+
+def export(config: str) -> Reading:
+    """Write the audience of everybody."""
+    meter = Meter()
+    with Project(load_config(Path(config), {}, catalogue.destination_settings)) as project:
+        project.summary()
+        with meter.running():
+            result = project.export("everybody", "google_ads", allow_shrink=True)
+    return meter.reading(written=result.written)
+
+
 def analyse(config: str, database: str, name: str) -> Reading:
     """Run one analysis twice: the first call also translates its SQL and is a part; the second is the reading."""
     meter = Meter()
@@ -270,6 +286,8 @@ _ALL = (
     stage,
     sync_bigquery,
     add_rows,
+    make_people,
+    export,
     analyse,
     make_up,
     funnel,

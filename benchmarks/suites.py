@@ -16,6 +16,7 @@ from benchmarks.measure import Reading, in_turn, run_command, run_step
 
 ANALYSES = ("funnel", "rules", "attribution", "paths", "discover", "coverage", "members", "report_data")
 ADDED = (10_000, 100_000)
+PEOPLE = (100_000, 1_000_000)
 
 
 @dataclass(frozen=True)
@@ -136,6 +137,17 @@ def rows(setting: Setting) -> Iterator[Row]:
         yield row("rows", f"add {size:,} rows", found, Figure(size / found.wall / 1000, "k rows/s"))
 
 
+def people(setting: Setting) -> Iterator[Row]:
+    """An audience of people made up in SQL: consent, identity, normalisation, hashes, files."""
+    for number in PEOPLE:
+        folder = setting.input.folder / f"people_{number}"
+        folder.mkdir()
+        config = run_step("make_people", folder=folder, people=number).facts["config"]
+        (found,) = in_turn({"export": lambda config=config: run_step("export", config=config)}, setting.rounds).values()
+        yield row("people", f"export {number:,} people", found, Figure(number / found.cpu / 1000, "k people/CPU s"))
+        yield Row("people", "  its memory", figure=Figure(found.peak_mb, "MB", 1_000))
+
+
 def heavy_actor(setting: Setting) -> Iterator[Row]:
     """One actor with 32,000 events, against the data without these events, and with them spread over 3,200 actors."""
     data = setting.input
@@ -212,5 +224,6 @@ def cloud(setting: Setting) -> Iterator[Row]:
 
 
 SUITES = {
-    suite.__name__: suite for suite in (startup, reading, incremental, rows, analyses, heavy_actor, growth, cloud)
+    suite.__name__: suite
+    for suite in (startup, reading, incremental, rows, people, analyses, heavy_actor, growth, cloud)
 }

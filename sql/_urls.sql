@@ -7,9 +7,9 @@
   ), '/'))
 {%- endmacro %}
 
-{# Host in lower case, without port and `www.`; NULL where the address has none. #}
+{# Host in lower case, without port, `www.` and a dot at its end; NULL where the address has none. #}
 {% macro host(url) -%}
-  REGEXP_EXTRACT(LOWER({{ url }}), r'^[a-z][a-z0-9+.-]*://(?:www\.)?([^/?#:]+)')
+  REGEXP_EXTRACT(LOWER({{ url }}), r'^[a-z][a-z0-9+.-]*://(?:www\.)?([^/?#:]+?)\.?(?:[/?#:]|$)')
 {%- endmacro %}
 
 {# A value of the query as it was before it was escaped: '+' and the signs that campaign names hold; rarer escapes stay

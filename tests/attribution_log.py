@@ -46,6 +46,17 @@ class Event(NamedTuple):
     session: int | None
     transaction: str | None
     value: float | None
+    currency: str | None = "USD"
+    value_in_usd: float | None = None
+
+    def worth(self, asked: Asked) -> float:
+        """What it is worth in the currency asked for; 0 where nobody knows."""
+        value = self.value or 0.0
+        if asked.currency in (None, self.currency):
+            return value
+        if asked.currency == "USD" and self.value_in_usd is not None:
+            return self.value_in_usd
+        return value if self.currency is None and asked.assumes else 0.0
 
     @property
     def actor(self) -> int:
@@ -63,9 +74,12 @@ class Asked:
     touchpoint: str = "channel_group"
     count: str = "each"
     resets: bool = False
+    direct: str = "keep"
     weights: tuple[float, float, float] = (0.4, 0.2, 0.4)
     most_pairs: int = 1_000_000
     most_steps: int = 200
+    currency: str | None = "USD"
+    assumes: bool = False
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -97,6 +111,8 @@ EVENTS = st.lists(
         session=st.sampled_from([None, 1, 1, 2]),
         transaction=st.sampled_from([None, None, "t1", "t2"]),
         value=st.sampled_from([None, 3.0, 0.1]),
+        currency=st.sampled_from(["USD", "USD", "EUR", None]),
+        value_in_usd=st.sampled_from([None, None, 0.2]),
     ),
     max_size=35,
     unique_by=lambda event: event.order,
@@ -106,9 +122,12 @@ ASKED = st.builds(
     touchpoint=st.sampled_from(["channel_group", "landing_page", "micro_conversion"]),
     count=st.sampled_from(["each", "actors", "sessions"]),
     resets=st.booleans(),
+    direct=st.sampled_from(["keep", "drop_trailing", "drop"]),
     weights=st.sampled_from([(0.4, 0.2, 0.4), (0.0, 1.0, 0.0), (0.6, 0.1, 0.3), (1.0, 0.0, 0.0)]),
     most_pairs=st.sampled_from([2, 6, 1_000_000]),
     most_steps=st.sampled_from([2, 200]),
+    currency=st.sampled_from([None, "USD", "EUR"]),
+    assumes=st.booleans(),
 )
 
 
@@ -137,6 +156,8 @@ def rows_of(visits: Iterable[Visit], events: Iterable[Event]) -> dict[str, list[
                 session_key=None if event.session is None else event.client * 10 + event.session,
                 transaction_id=event.transaction,
                 value=event.value,
+                currency=event.currency,
+                value_in_usd=event.value_in_usd,
             )
             for event in events
             for entry in sorted(event.entries)
@@ -254,7 +275,7 @@ def _is_before(touch: Touch, event: Event, asked: Asked) -> bool:
 def seen_by(conversion: tuple[Event, Event | None], touches: Sequence[Touch], window: int, asked: Asked) -> list[Touch]:
     """The touches that may earn credit for a conversion, in order."""
     event, previous = conversion
-    return [
+    seen = [
         touch
         for touch in touches
         if touch.actor == event.actor
@@ -262,6 +283,17 @@ def seen_by(conversion: tuple[Event, Event | None], touches: Sequence[Touch], wi
         and _is_before(touch, event, asked)
         and (not asked.resets or is_after(touch, previous, asked))
     ]
+    return without_direct(seen, asked)
+
+
+def without_direct(path: list[Touch], asked: Asked) -> list[Touch]:
+    """The touches of a path that count; a path of nothing but direct ones keeps them."""
+    others = [index for index, touch in enumerate(path) if not touch.is_direct]
+    if asked.direct == "keep" or not others:
+        return path
+    if asked.direct == "drop":
+        return [path[index] for index in others]
+    return path[: others[-1] + 1]
 
 
 def shares(touches: Sequence[Touch], moment: int, weights: tuple[float, float, float]) -> dict[str, list[float]]:
@@ -304,7 +336,7 @@ def credits_of(visits: Sequence[Visit], events: Sequence[Event], asked: Asked) -
             for model, of_touches in by_model.items():
                 for share, name in zip(of_touches, names, strict=True):
                     expected[name][f"credit_{model}_{number}"] += share
-                    expected[name][f"value_{model}_{number}"] += share * (event.value or 0)
+                    expected[name][f"value_{model}_{number}"] += share * event.worth(asked)
     return expected
 
 
@@ -320,11 +352,12 @@ def paths_of(visits: Sequence[Visit], events: Sequence[Event], asked: Asked) -> 
             path, shortened = _path(seen, asked)
             row = found[number, path]
             row[0] += 1
-            row[1] += event.value or 0
+            row[1] += event.worth(asked)
             row[3] += shortened
         for open_touches in _open(touches, [event for event, _ in conversions], asked):
             last = max(touch.us for touch in open_touches)
-            path, shortened = _path([touch for touch in open_touches if last - touch.us <= window], asked)
+            within = [touch for touch in open_touches if last - touch.us <= window]
+            path, shortened = _path(without_direct(within, asked), asked)
             found[number, path][2] += 1
             found[number, path][3] += shortened
     return found

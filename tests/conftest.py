@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 import emulator as emulators
 from bigquery_export import Export
@@ -15,6 +16,10 @@ from microconv.config.load import load_config
 from microconv.config.sections import Config
 from microconv.project import Project
 from projects import write_config
+
+# How fast a machine is says nothing about a property: a slow one would fail tests that hold.
+settings.register_profile("any machine", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("any machine")
 
 SHARED = Path(__file__).parents[2] / "shared"
 

@@ -32,6 +32,7 @@ SCHEMA = pa.schema(
         ("geo", pa.struct([("country", pa.string())])),
         ("ecommerce", pa.struct([("purchase_revenue", pa.float64()), ("transaction_id", pa.string())])),
         ("items", pa.list_(pa.struct([(name, pa.string()) for name in ("item_id", "item_name", "coupon")]))),
+        ("event_value_in_usd", pa.float64()),
         ("batch_event_index", pa.int64()),
         ("batch_page_id", pa.int64()),
         ("batch_ordering_id", pa.int64()),

@@ -196,7 +196,9 @@ def _sequences(
     found: dict[str, list[tuple[int, bool]]] = {}
     for journey, has_converted in zip(journeys, converted, strict=True):
         cut = _cut(journey, question)
-        text = " > ".join(name for name, _ in cut)
+        names, is_cut = [name for name, _ in cut], len(cut) < len(journey)
+        text = " > ".join([*["…"] * (is_cut and question.direction == "to"), *names])
+        text += " > …" * (is_cut and question.direction != "to")
         found.setdefault(text, []).append((cut[-1][1] - cut[0][1], has_converted))
     return {
         text: (len(all_), sum(each[1] for each in all_), median(each[0] for each in all_) / SECOND)

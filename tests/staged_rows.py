@@ -30,7 +30,7 @@ def day(number: int) -> date:
 
 
 def occurrence(us: int, micro_conversion: str, *, client: int = 1, place: int = 0, **columns: Any) -> Row:
-    """A row of mc_micro_conversions; the actor is the client unless given."""
+    """A row of mc_micro_conversions; the actor is the client unless given, and a value is in US dollars."""
     row = {
         "property": "p",
         "event_date": at(us).date(),
@@ -40,7 +40,7 @@ def occurrence(us: int, micro_conversion: str, *, client: int = 1, place: int = 
         "client_key": client,
         "actor_key": client,
     }
-    return row | columns
+    return row | ({"currency": "USD"} if columns.get("value") is not None else {}) | columns
 
 
 def session(us: int, key: int, channel: str, *, actor: int = 1, **columns: Any) -> Row:

@@ -9,7 +9,8 @@ import csv
 import io
 import json
 import shlex
-from collections.abc import Iterator
+import unicodedata
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, fields, is_dataclass
 from functools import cache
 from itertools import combinations, takewhile
@@ -21,11 +22,12 @@ import pytest
 from click.testing import CliRunner
 from click.testing import Result as Done
 
+from commands import microconv
 from every_question import ASKED, EVERY_QUESTION, FORMS
 from microconv import wording
 from microconv.analyses.saving import result_table
 from microconv.catalogue import QUESTIONS, by_command, name_of, queries_of, question_class, questions_of
-from microconv.cli import cli
+from microconv.cli import cli, output
 from microconv.cli.output import shown
 from microconv.config.load import load_config
 from microconv.errors import SourceError, UsageError
@@ -49,30 +51,38 @@ each_command = pytest.mark.parametrize("command", by_command())
 each_question = pytest.mark.parametrize("key", EVERY_QUESTION)
 
 
-def rows_of_three_days() -> dict[str, list[Row]]:
+def rows_of_three_days(
+    channels: Sequence[str] = CHANNELS, pages: Sequence[str] = ("0", "1"), **of_sessions: str
+) -> dict[str, list[Row]]:
     """Nine actors who come on three days and take from none to all of the steps, two to a page."""
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
     rows["mc_shards"] = [shard(number, events=30) for number in (1, 2, 3)]
     for actor in range(1, 10):
         for visit in range(3):
-            start, key, channel = visit * DAY + actor * 100 * SECOND, actor * 10 + visit, CHANNELS[(actor + visit) % 3]
+            start, key, channel = visit * DAY + actor * 100 * SECOND, actor * 10 + visit, channels[(actor + visit) % 3]
             facts = {
                 "user_id": f"u{actor}" if actor % 2 else None,
                 "source": channel.lower(),
                 "medium": "any",
                 "is_engaged": True,
                 "page_views": 2,
+                **of_sessions,
             }
             days = {"session_date": at(start).date(), "last_event_date": at(start).date()}
             rows["mc_sessions"].append(session(start, key, channel, actor=actor, **days, **facts))
             for place, step in enumerate(STEPS[: (actor + visit) % 5]):
                 value = 9.5 if step == "purchase" else None
                 taken = occurrence(
-                    start + place * 60 * SECOND, step, client=actor, session_key=key, page=f"/{place // 2}", value=value
+                    start + place * 60 * SECOND,
+                    step,
+                    client=actor,
+                    session_key=key,
+                    page=f"/{pages[place // 2]}",
+                    value=value,
                 )
                 rows["mc_micro_conversions"].append(taken)
                 same = {name: taken[name] for name in ("property", "event_date", "event_at", "event_order")}
-                address = f"https://shop.example/{place // 2}"
+                address = f"https://shop.example/{pages[place // 2]}"
                 viewed = {"event_name": "page_view", "client_key": actor, "session_key": key, "page_location": address}
                 rows["mc_events"].append(same | viewed)
     return rows
@@ -387,6 +397,123 @@ def test_command_line_has_an_answer_of_every_form(
         document = json.loads(done.stdout)
         assert document["sentence"]
         assert document["assumptions"]
+
+
+@pytest.mark.parametrize("columns", [60, 80])
+@pytest.mark.parametrize("line", lines(), ids=" ".join)
+def test_narrow_terminal_shows_every_word_and_number_whole(
+    line: tuple[str, ...], columns: int, project: Project, monkeypatch: pytest.MonkeyPatch
+):
+    wide = invoke(project, *line, "--chart").stdout
+    monkeypatch.setattr(output, "_is_terminal", lambda: True)
+    monkeypatch.setenv("COLUMNS", str(columns))
+    narrow = invoke(project, *line, "--chart").stdout
+
+    # What is pasted into a configuration is not broken.
+    assert all(len(row) <= columns for row in narrow.splitlines() if not row.startswith("steps = "))
+    drawn = set("─█▉▊▋▌▍▎▏")
+    assert {word for word in wide.split() if not drawn & set(word)} - set(narrow.split()) == set()
+
+
+# What anybody may write into a link to a shop: orders to a terminal, marks that turn text, formulas, line breaks.
+HOSTILE = ("=1+1\r\x1b[31mred\x1b[0m", "\u202eliame\x9b2J\x07", "+cmd|' /C calc'!A0\n@b;\"c\"")
+HOSTILE_PAGES = ("\x1b]0;title\x07,\r\u2066x", "-2+3\u200bcmd\x85y")
+HOSTILE_LINES = (
+    *lines(),
+    ("attribution", "--touchpoint", "source_medium"),
+    ("attribution", "--touchpoint", "campaign"),
+    ("attribution", "--touchpoint", "landing_page", "--compare"),
+    ("funnel", "purchase_journey", "--by", "page@first"),
+    ("paths", "--nodes", "page"),
+    ("paths", "--nodes", "page", "--show", "transitions"),
+    ("paths", "--from", "view_item", "--nodes", "page", "--show", "links"),
+)
+
+
+@pytest.fixture(scope="module")
+def hostile_project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
+    facts = {"source": HOSTILE[0], "medium": HOSTILE[1], "campaign": HOSTILE[2], "landing_page": f"/{HOSTILE_PAGES[0]}"}
+    with opened(tmp_path_factory.mktemp("hostile"), **rows_of_three_days(HOSTILE, HOSTILE_PAGES, **facts)) as project:
+        yield project
+
+
+def obeyed(text: str) -> set[str]:
+    """The characters that a terminal would obey, or nobody would see, but for line breaks and joiners."""
+    kinds = ("Cc", "Cf", "Cs", "Zl", "Zp")
+    return {letter for letter in text if unicodedata.category(letter) in kinds} - {"\n", "\u200c", "\u200d"}
+
+
+def test_hostile_names_reach_the_answers(hostile_project: Project):
+    shown_somewhere = "".join(invoke(hostile_project, *line, "--format", "csv").stdout for line in HOSTILE_LINES)
+
+    assert obeyed(shown_somewhere) >= {"\x1b", "\x9b", "\x07", "\u202e", "\u2066", "\x85", "\u200b"}
+
+
+@pytest.mark.parametrize("line", HOSTILE_LINES, ids=ascii)
+def test_names_from_the_data_order_no_terminal_about(line: tuple[str, ...], hostile_project: Project):
+    drawn = invoke(hostile_project, *line, "--chart").stdout
+    document = invoke(hostile_project, *line, "--format", "json").stdout
+
+    assert drawn
+    assert obeyed(drawn) == set()
+    assert document.isascii()
+    assert obeyed(document) == set()
+
+
+@pytest.mark.parametrize("line", HOSTILE_LINES, ids=ascii)
+def test_csv_of_names_from_the_data_is_read_as_it_was_written_and_holds_no_formula(
+    line: tuple[str, ...], hostile_project: Project
+):
+    text = invoke(hostile_project, *line, "--format", "csv").stdout_bytes.decode()
+    heading, *rows = csv.reader(io.StringIO(text, newline=""))
+
+    assert all(len(row) == len(heading) for row in rows)
+    for cell in (cell for row in rows for cell in row if cell.startswith(("=", "+", "-", "@", "\t", "\r", "\n"))):
+        assert float(cell) < 0
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        ("funnel", "\x1b[31m\u202ename"),
+        ("funnel", "purchase_journey", "--by", "\x9b2J"),
+        ("funnel", "purchase_journey", "--against", "\r\x1b[2J"),
+        ("paths", "--to", "page:/\x1b]0;title\x07"),
+        ("segment", "\x07" * 5_000),
+        ("channels", "--since", "\x1b[2J"),
+        ("channels", "--no\x1b[2J"),
+        ("\x1b[2J",),
+    ],
+    ids=lambda line: ascii(line)[:50],
+)
+@pytest.mark.parametrize("log", ["text", "json"])
+def test_error_about_a_hostile_name_orders_no_terminal_about_and_is_short(
+    line: tuple[str, ...], log: str, hostile_project: Project
+):
+    done = microconv(hostile_project.config.file.parent, "--log-format", log, *line)
+
+    assert (done.code, done.stdout) == (2, "")
+    assert obeyed(done.stderr) == set()
+    assert len(done.stderr) < 3_000
+
+
+@each_question
+def test_json_keeps_text_exactly_and_csv_but_for_an_apostrophe(key: str, hostile_project: Project):
+    result = hostile_project.answer(EVERY_QUESTION[key])
+    written = [each for row in csv.reader(io.StringIO(result.csv(), newline="")) for each in row]
+    kept = ["" if value is None else str(value) for row in result.rows for value in asdict(row).values()]
+    strings = {value for row in result.rows for value in asdict(row).values() if isinstance(value, str)}
+
+    assert [each.removeprefix("'") for each in written[-len(kept) :]] == kept
+    assert strings <= set(strings_in(json.loads(json.dumps(result.document()))))
+
+
+def strings_in(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list):
+        for each in [*value, *value.values()] if isinstance(value, dict) else value:
+            yield from strings_in(each)
 
 
 @each_name

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import pty
+import re
 import shlex
 import shutil
+import struct
 import subprocess
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -225,3 +230,47 @@ def test_unexpected_error_says_how_to_report_it_and_hides_the_traceback(folder, 
     assert "Traceback" not in done.stderr
     shown = microconv(folder, "channels", env={"PYTHONPATH": str(tmp_path), "MICROCONV_TRACEBACK": "1"})
     assert "Traceback" in shown.stderr
+
+
+def on_terminal(folder: Path, columns: int, *arguments: str) -> str:
+    """What a terminal of so many columns is sent."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    env = {name: value for name, value in environment({"TERM": "xterm"}).items() if name not in ("COLUMNS", "LINES")}
+    with subprocess.Popen([str(COMMAND), *arguments], cwd=folder, env=env, stdin=theirs, stdout=theirs, stderr=theirs):
+        os.close(theirs)
+        sent = b""
+        with suppress(OSError):  # how Linux says that the other end is closed
+            while part := os.read(ours, 65_536):
+                sent += part
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;]*m", "", sent.decode()).replace("\r\n", "\n")
+
+
+@pytest.fixture(scope="module")
+def bought(tmp_path_factory) -> Path:
+    """A project with one purchase, which came from a source of a hostile name."""
+    made = tmp_path_factory.mktemp("bought")
+    write_config(made)
+    source = {"ga_session_id": 1, "source": "a\x1b[2Jb", "medium": "cpc"}
+    viewed = ga4.event("2024-03-01 12:00:09", "page_view", client="0.7", session=None, params=source)
+    ga4.write_parquet(shard(made, FIRST_DAY), [viewed, ga4.event("2024-03-01 12:01:00", "purchase", client="0.7")])
+    assert microconv(made, "sync").code == 0
+    return made
+
+
+def test_table_on_a_terminal_has_its_columns_in_parts_where_they_do_not_fit(bought):
+    sent = on_terminal(bought, 80, "attribution", "--window", "1d")
+
+    heads = [line.split() for line in sent.splitlines() if line.startswith("touchpoint  ")]
+    assert [word for head in heads for word in head if word != "touchpoint"] == [
+        "first", "last", "last_non_direct", "linear", "time_decay", "position", "markov", "shapley"
+    ]  # fmt: skip
+    assert all(len(line) <= 80 for line in sent.splitlines())
+
+
+def test_csv_on_a_terminal_orders_nothing_and_in_a_file_is_exact(bought):
+    asked = ("attribution", "--touchpoint", "source_medium", "--format", "csv")
+
+    assert "a\x1b[2Jb / cpc" in microconv(bought, *asked).stdout
+    assert "a\\x1b[2Jb / cpc" in on_terminal(bought, 80, *asked)

@@ -120,7 +120,7 @@ def torn_page(content: bytes) -> bytes:
         (".ndjson.gz", lambda _: b"no gzip at all"),
         (".ndjson.gz", lambda _: gzip.compress(b"[1, 2]\n")),
         (".ndjson", truncated),
-        (".ndjson", lambda _: b""),
+        (".ndjson", lambda _: b" \n["),
         (".ndjson", lambda content: b"\xff\xfe" + content),
     ],
 )
@@ -212,7 +212,7 @@ def test_name_with_disk_in_it_is_not_mistaken_for_a_full_disk(tmp_path):
     path = ga4.write_ndjson(shard(folder, FIRST_DAY, ".ndjson"), ga4.simple_day(FIRST_DAY))
     path.write_bytes(truncated(path.read_bytes()))
     done = microconv(folder, "sync")
-    done.assert_failed(3, "Malformed JSON")
+    done.assert_failed(3, "its last line is not whole")
     assert "is full" not in done.stderr
 
 

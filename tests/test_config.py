@@ -80,7 +80,13 @@ format = "csv"
 def test_keys_of_a_destination_wait_for_who_knows_its_kind(tmp_path):
     text = MINIMAL + "[[destinations]]\nname = 'd'\nformat = 'csv'\npath = 'out'\n"
     config = load_config(write(tmp_path, text), {})
-    assert config.destinations[0].model_dump() == {"name": "d", "kind": "file", "format": "csv", "path": "out"}
+    assert config.destinations[0].model_dump() == {
+        "name": "d",
+        "kind": "file",
+        "max_age": "30d",
+        "format": "csv",
+        "path": "out",
+    }
 
     settings = Project(config).destination("d").settings
 
@@ -457,6 +463,7 @@ NOT_THE_DEFAULT = {
     ("identity", "file"),
     ("consent", "file"),
     ("segments", "rule", "not_did"),
+    ("segments", "rule", "not_within"),
     *(("funnels", key) for key in ("hold", "step_window")),
     ("funnels", "exclude", "where"),
     ("funnels", "exclude", "between"),

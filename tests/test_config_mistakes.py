@@ -7,7 +7,7 @@ import re
 import pytest
 
 from config_files import BIGQUERY, MINIMAL, PULLED, problem
-from microconv.config.problems import line_of
+from microconv.config.positions import Positions
 
 
 @pytest.mark.parametrize(
@@ -249,11 +249,11 @@ def test_two_destinations_that_would_overwrite_each_other_are_refused(tmp_path):
     [
         (
             "format = 'csv'\nfolder = 'out'",
-            "line 10: destinations[0].folder is not a known key (known are name, kind, path, format)",
+            "line 10: destinations[0].folder is not a known key (known are name, kind, max_age, path, format)",
         ),
         ("format = 'csv'\npaths = 'out'", 'line 10: destinations[0].paths is not a known key (did you mean "path"?)'),
-        ("path = 'out'", 'line 7: destinations[0].format is required: "google_ads", "csv" or "jsonl"'),
-        ("format = 'tsv'", 'line 9: destinations[0].format = "tsv" is not "google_ads", "csv" or "jsonl"'),
+        ("path = 'out'", 'line 7: destinations[0].format is required: "google_ads", "meta", "csv" or "jsonl"'),
+        ("format = 'tsv'", 'line 9: destinations[0].format = "tsv" is not "google_ads", "meta", "csv" or "jsonl"'),
         ("format = 'csv'\npath = ''", 'line 10: destinations[0].path = "" is not a path [default "exports"]'),
         (
             "kind = 'flie'\nformat = 'csv'",
@@ -303,7 +303,7 @@ def test_destination_that_is_no_table_is_named(tmp_path):
         ),
         (
             "steps = ['a', 'b']\norder = 'random'",
-            'line 10: funnels[0].order = "random" is not "ordered", "strict" or "unordered"',
+            'line 10: funnels[0].order = "random" is not "ordered", "strict", "immediate" or "unordered"',
         ),
         ("steps = ['a', { did = [] }]", "line 9: funnels[0].steps[1].did needs at least 1 entry"),
         ("steps = ['a', 7]", "line 9: funnels[0].steps[1] = 7 must be a table in braces"),
@@ -352,6 +352,10 @@ def test_mistakes_in_a_funnel(tmp_path, entry, said):
         ("{ did = 'a', within = '7 days' }", 'line 13: segments[1].rule.within = "7 days" is not a length of time'),
         ("{ did = 'a' }", "line 13: segments[1].rule.within is required: how far back to look"),
         ("{ did = 'a', within = '7d', at_least = 0 }", "segments[1].rule.at_least = 0 must be at least 1"),
+        (
+            "{ did = 'a', within = '7d', not_within = '3d' }",
+            'segments[1].rule.not_within = "3d" is the time of not_did, which is not there',
+        ),
         ("{ did = 'a', within = '7d', not_did = 'a' }", 'segments[1].rule.not_did = "a" is the same micro-conversion'),
         (
             "{ did = 'a', within = '7d', not = 'a' }",
@@ -465,5 +469,22 @@ threads = 2
     ],
 )
 def test_line_of_a_key_is_the_first_line_of_its_statement(path, line):
-    assert line_of(LINES, path) == line
-    assert line_of(LINES.replace("\n", "\r\n"), path) == line
+    assert Positions(LINES).line_of(path) == line
+    assert Positions(LINES.replace("\n", "\r\n")).line_of(path) == line
+
+
+def test_pattern_that_no_engine_takes_is_a_mistake_of_the_configuration(tmp_path):
+    step = "{ did = 'a', where = [{ property = 'page', matches = '((a{20}){20}){20}' }] }"
+
+    message = problem(tmp_path, f"{MINIMAL}[[funnels]]\nname = 'f'\nsteps = [{step}, 'b']\n")
+
+    assert "line 9: funnels[0].steps[0].where[0].matches" in message
+    assert "cannot be used as a regular expression" in message
+
+
+@pytest.mark.parametrize("section", ["segments", "funnels", "destinations"])
+def test_name_too_long_for_a_file_is_a_mistake_of_the_configuration(tmp_path, section):
+    message = problem(tmp_path, f"{MINIMAL}[[{section}]]\nname = '{'x' * 101}'\n")
+
+    assert f"line 8: {section}[0].name cannot be a name" in message
+    assert "100 letters at most" in message

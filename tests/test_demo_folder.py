@@ -142,6 +142,48 @@ def test_earlier_demo_is_replaced_and_everything_else_kept(tmp_path):
     assert sum(len(read_shard(path)) for path in shards(again)) == again.events
 
 
+@pytest.mark.parametrize("name", ["microconv.toml", "taxonomy.toml", "identity.csv", "consent.csv", "truths.json"])
+def test_demo_that_somebody_changed_is_left_as_it_is(tmp_path, name):
+    write_demo(tmp_path, events=1_000)
+    with (tmp_path / name).open("a") as file:
+        file.write("# mine\n")
+    before = contents(tmp_path)
+    with pytest.raises(UsageError, match=f"{name} is not as `microconv demo` wrote it"):
+        write_demo(tmp_path, events=1_000, seed=9)
+    assert contents(tmp_path) == before
+
+
+def test_whole_shard_that_the_demo_did_not_write_is_left_as_it_is(tmp_path):
+    mine = (write_demo(tmp_path / "other", events=1_000).folder / "exports" / "events_20251006.parquet").read_bytes()
+    demo = write_demo(tmp_path / "demo", events=1_000, seed=9)
+    (demo.folder / "exports" / "events_20240101.parquet").write_bytes(mine)
+    before = contents(demo.folder)
+    with pytest.raises(UsageError, match=r"events_20240101\.parquet is not as"):
+        write_demo(demo.folder, events=1_000)
+    assert contents(demo.folder) == before
+
+
+def test_links_in_a_demo_are_not_followed(tmp_path):
+    victim = tmp_path / "victim.csv"
+    victim.write_text("precious")
+    demo = write_demo(tmp_path / "demo", events=1_000)
+    (demo.folder / "identity.csv").unlink()
+    (demo.folder / "identity.csv").symlink_to(victim)
+    with pytest.raises(UsageError, match=r"identity\.csv is not as"):
+        write_demo(demo.folder, events=1_000)
+    assert victim.read_text() == "precious"
+
+
+def test_demo_of_a_former_version_is_replaced_unless_its_settings_differ(tmp_path):
+    demo = write_demo(tmp_path, events=1_000)
+    (tmp_path / ".microconv-demo").write_text("Written by `microconv demo`.\n")
+    write_demo(tmp_path, events=1_000, seed=9)
+    (tmp_path / ".microconv-demo").write_text("Written by `microconv demo`.\n")
+    demo.config.write_text("[project]\n")
+    with pytest.raises(UsageError, match=r"microconv\.toml is not as"):
+        write_demo(tmp_path, events=1_000)
+
+
 def test_folder_with_other_files_is_refused_untouched(tmp_path):
     (tmp_path / "thesis.txt").write_text("mine")
     with pytest.raises(UsageError, match="is not empty and does not hold an earlier demo"):

@@ -20,7 +20,7 @@ from microconv.engines.base import PutRow
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.findings import Finding
 from microconv.project import Project
-from microconv.staging import mc_tables
+from microconv.staging import mc_tables, sync
 from projects import write_config
 
 NOW = datetime(2024, 3, 4, 12, tzinfo=UTC)  # the day after the third of `write_days`
@@ -38,8 +38,9 @@ def folder(tmp_path: Path) -> Path:
 @pytest.fixture
 def staged(folder: Path) -> Path:
     """The same, staged."""
-    with Project(load_config(folder / "microconv.toml", {})) as project:
-        project.sync()
+    config = load_config(folder / "microconv.toml", {})
+    with Project(config) as project:
+        sync(project.engine, project.sources, config, project.taxonomy, now=lambda: NOW)
     return folder
 
 
@@ -345,6 +346,7 @@ def test_a_database_without_a_folder_is_a_failure(folder):
         ([("interrupted", 1), ("done", 2)], "warning", "was interrupted"),
         ([("interrupted", 1)], "warning", "No run has finished yet"),
         ([("running", 0), ("failed", 1)], "error", "failed: disk full"),
+        ([("done", -24 * 365)], "warning", "which is in the future"),
     ],
 )
 def test_how_the_last_runs_ended(tmp_path, runs, status, said):
@@ -366,3 +368,26 @@ def test_how_the_last_runs_ended(tmp_path, runs, status, said):
 
     assert finding.severity == status
     assert said in finding.message
+
+
+def test_failure_after_a_run_under_a_wrong_clock_is_found(staged):
+    with DuckDBEngine(staged / "microconv.duckdb") as engine:
+        engine._connection.execute("UPDATE mc_runs SET started_at = '2150-01-01', ended_at = '2150-01-01'")
+    shard(staged, FIRST_DAY).write_bytes(b"damaged")
+    assert microconv(staged, "sync").code == 3
+
+    found = examine(staged, now=datetime.now(tz=UTC))["runs"]
+
+    assert found.severity == "error"
+    assert "damaged" in found.message or "cannot be read" in found.message
+
+
+def test_shard_of_a_day_to_come_does_not_hide_that_the_export_has_stopped(staged):
+    content = shard(staged, FIRST_DAY).read_bytes()
+    (staged / "exports" / "events_21500101.parquet").write_bytes(content)
+
+    fresh, late = (examine(staged, now=moment)["freshness"] for moment in (NOW, NOW + timedelta(days=30)))
+
+    assert (fresh.severity, late.severity) == ("warning", "warning")
+    assert "have not come yet: p1: 2150-01-01" in fresh.message
+    assert "The newest daily shard is old. p1: 2024-03-03" in late.message

@@ -10,14 +10,16 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-from datetime import date
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner, Result
 
+import ga4
 from microconv.catalogue import destination_settings
 from microconv.cli.context import CommandContext
 from microconv.cli.init import init
@@ -299,11 +301,11 @@ def test_bad_answer_is_named_with_its_flag(flag, value, said):
 @pytest.mark.usefixtures("exports")
 def test_existing_file_is_kept_unless_forced():
     target = Path("microconv.toml")
-    target.write_text("mine")
+    target.write_text("[project]\nmine")
 
     error = error_of(run("--exports", "exports", *REQUIRED))
 
-    assert (error.exit_code, target.read_text()) == (2, "mine")
+    assert (error.exit_code, target.read_text()) == (2, "[project]\nmine")
     assert "microconv.toml exists already" in error.message
     assert "--force" in error.hint
     assert run("--exports", "exports", *REQUIRED, "--force").exit_code == 0
@@ -352,14 +354,14 @@ def test_folder_without_read_permission(read_only_folder):
 
 def test_failed_write_leaves_the_old_file_and_no_other(tmp_path, mocker):
     target = tmp_path / "microconv.toml"
-    target.write_text("old")
+    target.write_text("[project]")
     # A full disk cannot be had portably: the system call that reports it is made to.
     mocker.patch("microconv.files.os.fsync", side_effect=OSError(28, "No space left on device"))
 
     with pytest.raises(ConfigError, match="No space left on device"):
         write_config("new", target, force=True)
 
-    assert target.read_text() == "old"
+    assert target.read_text() == "[project]"
     assert list(tmp_path.iterdir()) == [target]
 
 
@@ -402,3 +404,110 @@ def test_command_module_loads_nothing_heavy():
 
 def test_help_has_examples():
     assert re.search(r"^ +microconv init --exports exports --property", run("--help").stdout, re.MULTILINE)
+
+
+# What the export shows
+
+
+def write_shop(folder: Path, zone: str = "America/Los_Angeles", currencies: tuple[str | None, ...] = ("EUR",)) -> None:
+    """Write a week of a shop: events at every hour of the property's clock."""
+    for number in range(7):
+        day = date(2024, 1, 8) + timedelta(days=number)
+        midnight = datetime.combine(day, time(), tzinfo=ZoneInfo(zone)).timestamp()
+        events = [
+            ga4.event(
+                round((midnight + hour * 3600) * 1_000_000),
+                "purchase",
+                event_date=f"{day:%Y%m%d}",
+                params={
+                    "page_location": f"https://www.{'pay' if hour == 3 else 'shop'}.example/a",
+                    "value": 5.0,
+                    "currency": currencies[hour % len(currencies)],
+                },
+            )
+            for hour in range(24)
+        ]
+        ga4.write_parquet(folder / f"{ga4.shard_name(day)}.parquet", events)
+
+
+@pytest.fixture
+def shop(tmp_path, monkeypatch) -> Path:
+    """A folder `exports` of a shop in Los Angeles that sells in EUR; the working folder is around it."""
+    monkeypatch.chdir(tmp_path)
+    write_shop(tmp_path / "exports")
+    return tmp_path / "exports"
+
+
+@pytest.mark.usefixtures("shop")
+def test_currency_and_name_are_those_of_the_export_and_that_is_said():
+    result = run("--exports", "exports", "--property", "123", "--timezone", "America/Los_Angeles")
+
+    config = load_config(Path("microconv.toml"), {}, destination_settings)
+    assert (config.project.name, config.project.currency) == ("shop.example", "EUR")
+    assert "Events that name a currency name EUR (168 of 168)." in result.stderr
+    assert "The currency is EUR; --currency or project.currency sets another one." in result.stderr
+    assert 'Reports are titled "shop.example"' in result.stderr
+    assert "Days of the export begin at midnight of UTC-08:00 (such as America/Los_Angeles)." in result.stderr
+    assert "Warning" not in result.stderr
+
+
+def test_the_currency_of_most_events_is_proposed_and_all_are_named(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_shop(tmp_path / "exports", currencies=("jpy", "CHF", "CHF", "(not set)", None, ""))
+
+    result = run("--exports", "exports", *REQUIRED)
+
+    assert load_config(Path("microconv.toml"), {}, destination_settings).project.currency == "CHF"
+    assert "name CHF (56 of 84) and JPY (28 of 84)." in result.stderr
+
+
+@pytest.mark.usefixtures("shop")
+def test_an_answer_that_the_export_contradicts_is_written_with_a_warning():
+    result = run("--exports", "exports", *REQUIRED, "--currency", "USD")
+
+    config = load_config(Path("microconv.toml"), {}, destination_settings)
+    assert (config.project.timezone, config.project.currency) == ("Europe/Berlin", "USD")
+    assert "do not begin at midnight in Europe/Berlin, but at midnight of UTC-08:00" in result.stderr
+    assert "No event names the currency USD; most name EUR." in result.stderr
+
+
+def test_a_damaged_shard_keeps_init_from_proposing_and_not_from_writing(shop):
+    for shard in shop.iterdir():
+        if "20240114" not in shard.name:  # the newest is the one whose schema is read
+            shard.write_bytes(b"not Parquet")
+
+    assert run("--exports", "exports", *REQUIRED).exit_code == 0
+
+
+def test_a_host_that_is_none_names_no_project(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    odd = ga4.event("2024-03-01 10:00:00", "page_view", params={"page_location": "https://a\x1b[31mb\u202e c/x"})
+    ga4.write_parquet(tmp_path / "exports" / "events_20240301.parquet", [odd])
+
+    result = run("--exports", "exports", *REQUIRED)
+
+    assert load_config(Path("microconv.toml"), {}, destination_settings).project.name == "123"
+    assert "\x1b" not in result.output
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="needs a pseudo-terminal")
+@pytest.mark.usefixtures("shop")
+def test_on_a_terminal_what_the_export_shows_is_proposed():
+    terminal, theirs = os.openpty()
+    os.write(terminal, b"exports\n123\n\n\n\n\n")
+
+    done = subprocess.run(
+        [sys.executable, "-c", "from microconv.cli import main; main()", "init"],
+        stdin=theirs,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    os.close(theirs)
+    os.close(terminal)
+
+    assert done.returncode == 0, done.stderr
+    assert "Reporting time zone of the property [America/Los_Angeles]" in done.stderr
+    project = load_config(Path("microconv.toml"), {}).project
+    assert (project.timezone, project.name, project.currency) == ("America/Los_Angeles", "shop.example", "EUR")

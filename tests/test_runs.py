@@ -11,10 +11,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
+from commands import FIRST_DAY, write_days
+from commands import shard as shard_of
 from microconv.cli import cli
+from microconv.config.load import load_config
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import SourceError, UsageError
-from microconv.staging import mc_tables, runs
+from microconv.project import Project
+from microconv.staging import mc_tables, runs, sync
 from projects import write_config
 from staged_rows import IN_MEMORY, day, shard, staged
 
@@ -164,3 +168,33 @@ def test_before_the_first_sync_the_error_is_that_of_other_commands(tmp_path, arg
     assert result.exit_code == SourceError.exit_code
     assert "Nothing is staged yet" in result.stderr
     assert not (tmp_path / "microconv.duckdb").exists()
+
+
+def test_a_run_under_a_wrong_clock_hides_no_later_one(tmp_path):
+    write_days(tmp_path, 1)
+    config = load_config(write_config(tmp_path), {})
+    with Project(config) as project:
+        engine, sources, taxonomy = project.engine, project.sources, project.taxonomy
+        early = sync(engine, sources, config, taxonomy, now=lambda: datetime(2150, 1, 1, tzinfo=UTC))
+        shard_of(tmp_path, FIRST_DAY).write_bytes(b"damaged")
+        notices: list[str] = []
+        with pytest.raises(SourceError) as failed:
+            sync(engine, sources, config, taxonomy, on_notice=lambda message, _: notices.append(message))
+        latest = project.run("latest").run
+        listed = project.runs().runs
+
+    assert early.run_id.startswith("2150")
+    assert (latest.run_id, latest.status, latest.number) == (failed.value.run_id, "failed", 2)
+    assert [run.number for run in listed] == [2, 1]
+    assert any(f"{early.run_id}, says that it began at 2150-01-01" in notice for notice in notices)
+
+
+def test_numbers_go_on_where_runs_of_a_former_version_have_none(tmp_path):
+    write_days(tmp_path, 1)
+    with Project(load_config(write_config(tmp_path), {})) as project:
+        project.sync()
+        project.engine._connection.execute(
+            "UPDATE mc_runs SET number = NULL, started_at = '2150-01-01', run_id = 'old'"
+        )
+        project.sync()
+        assert [(run.run_id == "old", run.number) for run in project.runs().runs] == [(False, 1), (True, None)]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -238,7 +239,7 @@ def test_what_runs_only_within_a_sync_is_not_estimated_alone(billed):
     shown = billed("sql", "staging/sessions", "--estimate").stdout
     document = json.loads(billed("sql", "staging/sessions", "--estimate", "--format", "json").stdout)
 
-    assert "microconv sync --dry-run" in shown
+    assert re.search(r"What a whole sync would cost: `microconv -c \S+ sync --dry-run`", " ".join(shown.split()))
     assert document["queries"][0]["estimate"] is None
 
 

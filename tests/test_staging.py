@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from judges import reference_judge
-from judges.cases import KNOWN
+from judges.cases import COUNTED_IN_STAGING, KNOWN
 from judges.types import Columns
 from microconv.exports import RAW_LEAVES, REQUIRED_LEAVES, ShardSchema
 from microconv.queries import templates
@@ -21,12 +21,14 @@ from microconv.queries.templates import Query
 from microconv.staging import batch_queries, properties
 from microconv.staging import rules as staging_rules
 from microconv.staging.mc_tables import TABLES
+from microconv.staging.own_hosts import NOBODY, OwnHosts
 from microconv.staging.rules import Rules
 from microconv.staging.traffic import ChannelRules, load_channel_rules
 from microconv.taxonomy import PRESETS, load_taxonomy
 from taxonomy_files import GOAL, entry, write_file
 
 NOWHEN: batch_queries.Span = (None, None)
+NO_HOSTS = OwnHosts(NOBODY, NOBODY)
 PROPERTIES = tuple(sorted(properties.resolve(name) for name in ("item_id", "coupon", "page_title")))
 CONDITION = 'where = [{{ parameter = "{}", {} }}]'
 
@@ -180,7 +182,7 @@ def test_key_events_are_those_of_macro_conversions_without_conditions(taxonomy_o
         entry("joined", 'deprecated = "1.0"', 'replaced_by = "sign_up"'),
     )
 
-    assert values(batch_queries.sessions(taxonomy))["key_events"] == ["goal", "joined", "sign_up"]
+    assert values(batch_queries.sessions(taxonomy, NO_HOSTS))["key_events"] == ["goal", "joined", "sign_up"]
 
 
 def test_fingerprint_follows_the_meaning_of_the_taxonomy_and_not_its_words(taxonomy_of: Any):
@@ -327,7 +329,7 @@ def test_events_of_an_export_have_the_types_of_their_table(export: dict[str, dic
 
     result = resulting(query, {"raw_events": {name: googlesql_type(field) for name, field in fields.items()}})
 
-    assert result == columns_of("mc_events", rules) | {"copies": "INT64"}
+    assert result == columns_of("mc_events", rules) | COUNTED_IN_STAGING
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -339,11 +341,11 @@ def test_queries_of_staging_have_the_types_of_their_tables(preset: str):
         **KNOWN,
         "mc_events": events,
         "neighbour_events": events,
-        "changed_events": {**events, "copies": "INT64"},
+        "changed_events": {**events, **COUNTED_IN_STAGING},
         "mc_micro_conversions": occurrences,
     }
     dates = [date(2021, 1, 2)]
 
     assert resulting(batch_queries.neighbour_events("p1", dates, NOWHEN, rules), tables) == events
-    assert resulting(batch_queries.sessions(rules.taxonomy), tables) == columns_of("mc_sessions", rules)
+    assert resulting(batch_queries.sessions(rules.taxonomy, NO_HOSTS), tables) == columns_of("mc_sessions", rules)
     assert resulting(batch_queries.micro_conversions(rules, NOWHEN), tables) == occurrences

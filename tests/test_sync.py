@@ -75,7 +75,9 @@ def test_first_sync_stages_every_day_and_second_stages_none(tmp_path: Path, proj
 def test_document_has_exactly_the_promised_keys(tmp_path: Path, project: Project) -> None:
     ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), ga4.simple_day(FIRST_DAY))
     document = project.sync().document()
-    assert set(document) == {*("run_id", "status", "shards", "rows", "duplicates_removed", "bytes_billed", "seconds")}
+    assert set(document) == {
+        *("run_id", "status", "shards", "rows", "duplicates_removed", "bytes_billed", "seconds", "findings")
+    }
     assert set(document["shards"]) == {"seen", "staged", "skipped"}
     assert set(document["rows"]) == set(FULL_TABLES)
 
@@ -279,14 +281,6 @@ def test_changed_taxonomy_restages_every_day(tmp_path: Path) -> None:
     assert [(row["value"], row["page"]) for row in seen if row["micro_conversion"] == "shop_seen"] == [
         (2.5, "/page_view")
     ] * 3
-
-
-def test_wrong_time_zone_is_warned_about(tmp_path: Path) -> None:
-    events = [ga4.event("2024-03-01 00:30:00", "page_view"), ga4.event("2024-03-01 23:30:00", "page_view")]
-    ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), events)
-    with Project(load_config(write_config(tmp_path, timezone="America/Los_Angeles"), {})) as project:
-        (warning,) = project.sync().warnings
-    assert "is project.timezone the property's reporting time zone?" in warning
 
 
 def test_run_is_recorded_and_a_killed_one_is_closed(tmp_path: Path, project: Project) -> None:

@@ -106,6 +106,24 @@ def test_new_taxonomy_and_new_version_are_told_apart(tmp_path: Path, project: Pr
     assert notices == ["This version of microconv stages differently: 4 days are staged again."]
 
 
+def test_naming_another_own_host_stages_every_day_again_and_makes_it_no_source(tmp_path: Path):
+    day = date(2024, 3, 1)
+    page, before = "https://shop.example/thanks", "https://checkout.test/pay"
+    event = ga4.event(f"{day} 12:00:00", "page_view", params={"page_location": page, "page_referrer": before})
+    ga4.write_parquet(tmp_path / "exports" / f"{ga4.shard_name(day)}.parquet", [event])
+    with Project(load_config(write_config(tmp_path), {})) as project:
+        project.sync()
+        assert [channel.channel_group for channel in project.channels().channels] == ["Referral"]
+    config = write_config(tmp_path, extra='own_hosts = ["www.Checkout.test"]\n')
+    notices: list[str] = []
+    with Project(load_config(config, {})) as project:
+        assert set(reasons(project).values()) == {"own hosts"}
+        project.sync(on_notice=lambda message, _: notices.append(message))
+        assert [channel.channel_group for channel in project.channels().channels] == ["Direct"]
+        assert project.plan().days == ()
+    assert notices == ["`own_hosts` names other hosts than before: 1 days are staged again."]
+
+
 @pytest.mark.usefixtures("days")
 def test_full_refresh_stages_everything_once(project: Project):
     project.sync()
@@ -315,6 +333,20 @@ def test_run_over_budget_is_refused_before_anything_is_staged(tmp_path: Path, da
         assert staged_days(project) == []
         (status,) = project.engine._connection.sql("SELECT status FROM mc_runs").fetchall()
         assert status == ("failed",)
+
+
+@pytest.mark.usefixtures("days")
+def test_tables_of_an_older_version_can_be_planned_and_answers_say_to_sync_first(project: Project):
+    project.sync()
+    older = "ALTER TABLE mc_shards DROP COLUMN is_day_over; ALTER TABLE mc_shards DROP COLUMN own_hosts"
+    project.engine._connection.execute(f"{older}; COMMENT ON TABLE mc_shards IS NULL")
+
+    assert project.plan().seen == len(staged_days(project))
+    with pytest.raises(EngineError, match="An older microconv made mc_shards, which lack") as caught:
+        project.ask("coverage")
+    assert caught.value.hint == "Run `microconv sync`: it brings them up to date."
+    project.sync()
+    assert project.ask("coverage").rows
 
 
 @pytest.mark.usefixtures("days")

@@ -223,6 +223,37 @@ def test_pattern_that_re2_knows_is_taken(pattern):
     duckdb.execute("SELECT regexp_matches('a', ?)", [pattern])
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["((a{20}){20}){20}", "(a{1000}){2}", "(?:(?:x{9}){9}){9}{2}", "((b{2,40})+c{40}){40}", "(.{1000}){1000}"],
+)
+def test_repetitions_that_multiply_beyond_what_re2_takes_are_refused_where_they_stand(write, pattern):
+    with pytest.raises(duckdb.Error):
+        duckdb.execute("SELECT regexp_matches('a', ?)", [pattern])
+
+    text = f"""
+[[micro_conversions]]
+id = "many"
+kind = "milestone"
+stage = "awareness"
+event = "page_view"
+page = {{ matches = '{pattern}' }}
+"""
+    (problem,) = find_problems(preset="ecommerce", file=write(text))
+
+    assert 'micro-conversion "many", key page' in problem
+    assert pattern in problem
+    assert "regular expression" in problem
+    assert "bug" not in problem
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_patterns_of_presets_run_on_re2(preset):
+    entries = load_taxonomy(preset=preset, file=None).entries
+    patterns = [each.matches for entry in entries for each in entry.where if each.matches]
+    assert [problem_in_pattern(pattern) for pattern in patterns] == [None] * len(patterns)
+
+
 _PIECES = [
     *r"ab1(){}[]<>?*+|^$\,-=!:#.&~ _@ü",
     *("(?:", "(?P<x>", "(?i)", "(?i:", "(?-i:", "{2}", "{2,}", "{2,3}", "{,2}", "[^", "[]", "[a-", "[[:alpha:]]"),

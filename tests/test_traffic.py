@@ -13,7 +13,8 @@ import pytest
 
 from microconv.engines.dialect import to_duckdb
 from microconv.queries import templates
-from microconv.staging import mc_tables
+from microconv.staging import batch_queries, mc_tables, own_hosts
+from microconv.staging.own_hosts import MOST_LEARNT, OwnHosts
 from microconv.staging.traffic import channel_params, load_channel_rules, session_params, session_structure
 
 RULES = load_channel_rules()
@@ -68,6 +69,10 @@ CHANNELS = [
     ("Organic Search", "bing", "referral", "", "search"),
     ("AI Assistant", "chatgpt.com", "ai-assistant", "(ai-assistant)", "ai_assistant"),
     ("AI Assistant", "chatgpt.com", "referral", "", "ai_assistant"),
+    ("AI Assistant", "chatgpt.com", "", "", "ai_assistant"),
+    ("AI Assistant", "perplexity", "(not set)", "(not set)", "ai_assistant"),
+    ("Paid Other", "chatgpt.com", "cpc", "", "ai_assistant"),
+    ("Unassigned", "chatgpt.com", "(none)", "", "ai_assistant"),
     ("Referral", "news.example", "referral", "", ""),
     ("Referral", "news.example", "link", "", ""),
     ("Email", "newsletter", "email", "", ""),
@@ -129,6 +134,62 @@ def test_rules_name_only_fields_patterns_and_categories_that_exist():
     assert all(re.compile(pattern) for pattern in RULES.patterns.values())
 
 
+@pytest.mark.parametrize(
+    ("host", "is_own"),
+    [
+        ("shop.example", True),
+        ("www.shop.example", True),
+        ("pay.shop.example", True),
+        ("b.shop.co.uk", True),
+        ("shop.co.uk", True),
+        ("co.uk", False),
+        ("other.co.uk", False),
+        ("notshop.example", False),
+        ("shop.example.org", False),
+        ("a.shop.b.example", True),
+        ("shop.b.example", True),
+        ("b.example", True),
+        ("c.b.example", False),
+    ],
+)
+def test_own_hosts_are_those_of_pages_what_lies_below_and_the_domains_above(host: str, is_own: bool):
+    found = own_hosts.pattern(["shop.example", "b.shop.co.uk", "a.shop.b.example"], RULES)
+    assert bool(re.search(found, host)) is is_own
+    assert bool(re.search(found, f"x.test {host}")) is is_own
+    assert bool(re.search(found, f"{host} x.test")) is is_own
+    assert not re.search(own_hosts.pattern([], RULES), host)
+
+
+def test_a_page_on_a_host_that_is_a_known_source_does_not_make_it_the_property_s_own():
+    seen = ["www.google.com", "cache.google.com", "facebook.com", "shop.example", "sites.google.com"]
+    found = own_hosts.learnt(dict.fromkeys((*seen, "unseen.example"), 1) | {"unseen.example": 0}, RULES)
+    assert found == {"shop.example"}
+    # Somebody's blog there is his own, and the domain above it is not.
+    blog = own_hosts.pattern(own_hosts.learnt({"foo.blogspot.com": 3}, RULES), RULES)
+    assert re.search(blog, "foo.blogspot.com")
+    assert not re.search(blog, "blogspot.com")
+    assert not re.search(blog, "other.blogspot.com")
+
+
+def test_hosts_that_the_configuration_names_are_own_whatever_is_known_of_them():
+    own = OwnHosts.of_batch([{"host": "a.test", "events_before": 0, "events_now": 2}], ["etsy.com"], RULES)
+    assert re.search(own.pattern, "etsy.com")
+    assert re.search(own.pattern, "a.test")
+    assert own.changed is not None
+    assert re.search(own.changed, "a.test")
+    assert not re.search(own.changed, "etsy.com")
+    unchanged = OwnHosts.of_batch([{"host": "a.test", "events_before": 1, "events_now": 2}], ["etsy.com"], RULES)
+    assert unchanged.changed is None
+
+
+def test_of_very_many_hosts_those_with_most_events_are_learnt():
+    hosts = {f"h{number:04}.example": number + 1 for number in range(MOST_LEARNT + 50)}
+    found = own_hosts.learnt(hosts, RULES)
+    assert len(found) == MOST_LEARNT
+    assert "h0049.example" not in found
+    assert "h0050.example" in found
+
+
 def test_categories_hold_googles_list_and_ai_assistants():
     count = {name: list(RULES.categories.values()).count(name) for name in set(RULES.categories.values())}
     assert count["search"] >= 129
@@ -171,12 +232,20 @@ TYPES = {
 FIRST_DAY = date(2021, 1, 1)
 
 
-def session_query() -> tuple[str, dict[str, Any]]:
-    query = templates.query(
+def session_query(own: OwnHosts) -> templates.Query:
+    return templates.query(
         "staging/sessions",
-        params={"key_events": ["purchase"], "lookback_us": 3 * 86_400 * 10**6, **session_params(RULES)},
+        params={
+            "key_events": ["purchase"],
+            "lookback_us": 3 * 86_400 * 10**6,
+            "own_hosts": own.pattern,
+            **session_params(RULES),
+        },
         structure=session_structure(RULES),
     )
+
+
+def on_duckdb(query: templates.Query) -> tuple[str, dict[str, Any]]:
     types = tuple((name, kind) for name, (kind, _) in query.params.items())
     return to_duckdb(query.sql, types), {name: value for name, (_, value) in query.params.items()}
 
@@ -195,32 +264,36 @@ class Staging:
             self.connection.execute(f"CREATE TABLE {name} ({columns_of('mc_events')})")
         self.connection.execute(f"CREATE TABLE mc_sessions ({columns_of('mc_sessions')})")
         self.connection.execute("CREATE TABLE touched_sessions (session_key BIGINT, client_key BIGINT)")
-        self.sql, self.params = session_query()
+        for name in ("mc_hosts", "page_hosts"):
+            self.connection.execute(f"CREATE TABLE {name} ({columns_of('mc_hosts')})")
+
+    def insert(self, table: str, query: templates.Query) -> None:
+        sql, params = on_duckdb(query)
+        self.connection.execute(f"INSERT INTO {table} BY NAME {sql}", params)
 
     def stage(self, days: list[date], events: list[dict[str, Any]]) -> None:
         """Replace `days`, whose events are now `events`."""
         run = self.connection.execute
-        for name in ("changed_events", "neighbour_events", "touched_sessions"):
+        for name in ("changed_events", "neighbour_events", "touched_sessions", "page_hosts"):
             run(f"DELETE FROM {name}")
-        run(
-            "INSERT INTO touched_sessions "
-            "SELECT DISTINCT session_key, client_key FROM mc_events WHERE list_contains($1, event_date)",
-            [days],
-        )
-        run("DELETE FROM mc_events WHERE list_contains($1, event_date)", [days])
         for event in events:
             names = ", ".join(event)
             marks = ", ".join(f"${place}" for place in range(1, len(event) + 1))
             run(f"INSERT INTO changed_events ({names}) VALUES ({marks})", list(event.values()))
-        run(
-            "INSERT INTO touched_sessions SELECT DISTINCT session_key, client_key FROM changed_events "
-            "EXCEPT SELECT * FROM touched_sessions"
-        )
+        self.insert("page_hosts", batch_queries.page_hosts("shop"))
+        hosts = run(*on_duckdb(batch_queries.hosts_of_property("shop", days)))
+        names = [column[0] for column in hosts.description]
+        own = OwnHosts.of_batch([dict(zip(names, row, strict=True)) for row in hosts.fetchall()], (), RULES)
+        self.insert("touched_sessions", batch_queries.touched_sessions("shop", days, own))
+        run("DELETE FROM mc_events WHERE list_contains($1, event_date)", [days])
         run("INSERT INTO neighbour_events SELECT * FROM mc_events SEMI JOIN touched_sessions USING (session_key)")
         run("INSERT INTO mc_events SELECT * FROM changed_events")
-        run(f"CREATE OR REPLACE TEMP TABLE rebuilt AS {self.sql}", self.params)
+        sql, params = on_duckdb(session_query(own))
+        run(f"CREATE OR REPLACE TEMP TABLE rebuilt AS {sql}", params)
         run("DELETE FROM mc_sessions WHERE client_key IN (SELECT client_key FROM touched_sessions)")
         run("INSERT INTO mc_sessions SELECT * FROM rebuilt")
+        run("DELETE FROM mc_hosts WHERE list_contains($1, event_date)", [days])
+        run("INSERT INTO mc_hosts SELECT * FROM page_hosts")
 
     def sessions(self) -> list[tuple[str | None, ...]]:
         return self.connection.execute(
@@ -236,6 +309,11 @@ def random_events(chance: random.Random, days: int) -> list[dict[str, Any]]:
         {"page_location": "https://shop.example/", "page_referrer": "https://www.google.com/"},
         {"page_location": "https://shop.example/?utm_source=mail&utm_medium=email"},
         {"page_location": "https://shop.example/?gclid=a"},
+        {"page_location": "https://shop.example/b", "page_referrer": "https://pay.test/"},
+        {"page_location": "https://shop.example/b", "page_referrer": "https://blog.test/", "ignores_referrer": True},
+        {"page_location": "https://shop.example/b", "page_referrer": "https://news.test/"},
+        {"traffic_rule": "event_params", "traffic_source": "blog.test", "traffic_medium": "referral"},
+        {"traffic_rule": "ga4_last_click", "traffic_source": "pay.test", "traffic_medium": "referral"},
         {"traffic_rule": "collected", "traffic_source": "bing", "traffic_medium": "cpc"},
         {"traffic_rule": "event_params", "traffic_source": "(direct)", "traffic_medium": "(none)"},
         {"traffic_rule": "ga4_last_click", "traffic_source": "x", "traffic_medium": "y", "traffic_channel_group": "Z"},
@@ -243,6 +321,10 @@ def random_events(chance: random.Random, days: int) -> list[dict[str, Any]]:
     ]
     midnight = datetime(FIRST_DAY.year, FIRST_DAY.month, FIRST_DAY.day, tzinfo=UTC)
     events = []
+    # One second domain has pages on some days, another may have some in a first export alone.
+    evidence += [{"page_location": "https://pay.test/x", "page_referrer": "https://shop.example/"}] * chance.randrange(
+        2
+    )
     for client in range(1, 5):
         for session in range(1, 5):
             start = chance.randrange(days * 24)
@@ -266,7 +348,7 @@ def random_events(chance: random.Random, days: int) -> list[dict[str, Any]]:
     return events
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("seed", range(24))
 def test_sessions_do_not_depend_on_the_order_in_which_days_arrive(seed):
     chance = random.Random(seed)
     events = random_events(chance, days=6)
@@ -277,7 +359,15 @@ def test_sessions_do_not_depend_on_the_order_in_which_days_arrive(seed):
     order = [*days, *chance.sample(days, 2)]
     chance.shuffle(order)
     # The first export of one day is another one: some of its sessions vanish when the right one arrives.
-    wrong = [{**event, "session_key": event["session_key"] + 50, "ga_session_id": 51} for event in events[:6]]
+    wrong = [
+        {
+            **event,
+            "session_key": event["session_key"] + 50,
+            "ga_session_id": 51,
+            "page_location": chance.choice(["https://blog.test/", "https://news.test/", "https://shop.example/"]),
+        }
+        for event in events[:6]
+    ]
     by_day.stage([days[0]], [event for event in wrong if event["event_date"] == days[0]])
     for day in order:
         by_day.stage([day], [event for event in events if event["event_date"] == day])

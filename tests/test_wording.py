@@ -104,3 +104,57 @@ def test_money_is_bytes_times_the_price_of_a_tebibyte(count, price, said):
 
 def test_amount_is_not_rounded():
     assert wording.price_of_bytes(2**30, 6.25) == 6.25 / 1024
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("campaign\x1b[31m", "campaign\\x1b[31m"),
+        ("a\tb\nc\rd", "a\\tb\\nc\\rd"),
+        ("\x9b2J\x7f", "\\x9b2J\\x7f"),
+        ("\u202eevil\u2066\u200f", "\\u202eevil\\u2066\\u200f"),
+        ("\u200bhidden\ufeff\U000e0041", "\\u200bhidden\\ufeff\\U000e0041"),
+        ("half \ud83d", "half \\ud83d"),
+        ("Größe 尺寸 🙂", "Größe 尺寸 🙂"),
+        ("👩\u200d👧 \u0645\u06cc\u200c\u062e", "👩\u200d👧 \u0645\u06cc\u200c\u062e"),
+    ],
+)
+def test_what_a_terminal_would_obey_is_seen_and_letters_stay(value, written):
+    assert wording.visible(value) == written
+
+
+def test_message_keeps_its_beginning_and_its_end_and_has_a_limit():
+    name = "a\n" * 5_000
+    said = wording.message(f"There is no segment {name}. Correct the name.")
+
+    assert len(said) < 2_010
+    assert said.startswith("There is no segment a\\na\\n")
+    assert said.endswith("a\\n. Correct the name.")
+    assert wording.message("Short. Do it.") == "Short. Do it."
+
+
+@pytest.mark.parametrize(
+    ("value", "written"),
+    [
+        ("=1+1", "'=1+1"),
+        ("+49 30", "'+49 30"),
+        ("-a", "'-a"),
+        ("@sum", "'@sum"),
+        ("\tx", "'\tx"),
+        ("\rx", '"\'\rx"'),
+        ("＝1", "'＝1"),  # noqa: RUF001 - the wide form on purpose
+        ("a\rb", '"a\rb"'),
+        ("a\nb", '"a\nb"'),
+        ('a"b,c', '"a""b,c"'),
+        ("a=b", "a=b"),
+        ("-5", "-5"),
+        ("-0.5", "-0.5"),
+        (-5, "-5"),
+        (-1e-07, "-1e-07"),
+        (True, "True"),
+        (date(2026, 11, 9), "2026-11-09"),
+        (None, '""'),
+    ],
+)
+def test_csv_holds_no_formula_and_quotes_line_breaks_and_numbers_stay_numbers(value, written):
+    assert wording.csv_row([value]) == written

@@ -1,4 +1,12 @@
 {# What analyses say of sessions; import `with context`. #}
+{% from '_keys.sql' import key %}
+
+{# The actor of an event, as staging has it: its own user, else the actor of its session, else its client. #}
+{% macro actor_of(event, session) -%}
+  {% set e, s = event | identifier, session | identifier %}
+  {% set user %}CONCAT('u|', {{ e }}.property, '|', {{ e }}.user_id){% endset %}
+  COALESCE({{ key(user) }}, {{ s }}.actor_key, {{ e }}.client_key)
+{%- endmacro %}
 
 {# The default channel group of a session. #}
 {% macro channel(s) -%}

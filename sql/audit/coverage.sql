@@ -4,12 +4,16 @@
 -- grain: event_date, micro_conversion
 -- params: micro_conversions ARRAY<STRING>, first_date DATE, last_date DATE
 -- structure: none
-WITH days AS (
+{% import '_standing.sql' as standing with context %}
+WITH standing AS ({{ standing.days() }}),
+
+days AS (
   SELECT
     s.event_date,
     CAST(SUM(s.events - s.consentless_events) AS INT64) AS events,
-    LOGICAL_OR(s.kind != 'daily') AS is_provisional
+    LOGICAL_OR(t.is_provisional) AS is_provisional
   FROM {{ relation('mc_shards') }} AS s
+  INNER JOIN standing AS t ON t.property = s.property AND t.event_date = s.event_date
   GROUP BY s.event_date
 ),
 

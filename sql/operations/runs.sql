@@ -1,4 +1,4 @@
--- Runs of sync, the latest first: of one status or of all (NULL), and with an id that begins with a prefix.
+-- Runs of sync, the latest first by their number: of one status or of all (NULL), and with an id that begins with a prefix.
 -- grain: run_id
 -- params: status STRING, prefix STRING, most INT64
 SELECT
@@ -20,8 +20,10 @@ SELECT
   r.duplicates_removed,
   r.bytes_billed,
   r.seconds,
-  r.error
+  r.error,
+  r.facts,
+  r.number
 FROM {{ relation('mc_runs') }} AS r
 WHERE (@status IS NULL OR r.status = @status) AND STARTS_WITH(r.run_id, @prefix)
-ORDER BY r.started_at DESC, r.run_id DESC
+ORDER BY COALESCE(r.number, 0) DESC, r.started_at DESC, r.run_id DESC
 LIMIT @most

@@ -2,16 +2,20 @@
 -- grain: none
 -- params: none
 -- structure: none
-WITH shards AS (
+{% import '_standing.sql' as standing with context %}
+WITH standing AS ({{ standing.days() }}),
+
+shards AS (
   SELECT
     MIN(h.event_date) AS first_date,
     MAX(h.event_date) AS last_date,
     COUNT(DISTINCT h.event_date) AS days,
-    COUNT(DISTINCT IF(h.kind = 'daily', NULL, h.event_date)) AS provisional_days,
+    COUNT(DISTINCT IF(t.is_provisional, h.event_date, NULL)) AS provisional_days,
     CAST(SUM(h.events) AS INT64) AS events,
     CAST(SUM(h.consentless_events) AS INT64) AS consentless_events,
     CAST(SUM(h.duplicates_removed) AS INT64) AS duplicates_removed
   FROM {{ relation('mc_shards') }} AS h
+  INNER JOIN standing AS t ON t.property = h.property AND t.event_date = h.event_date
 ),
 
 sessions AS (

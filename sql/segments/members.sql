@@ -1,7 +1,8 @@
--- Actors who did one micro-conversion at least n times, and not another, in the time up to as_of, both ends included;
--- with the user id when the actor is a user. Occurrences with the same transaction id count once.
+-- Actors who did one micro-conversion at least n times in the time up to as_of, both ends included, and did not do
+-- another after it, nor in a time of its own; with the user id when the actor is a user. Occurrences with the same
+-- transaction id count once, at the earliest.
 -- grain: actor_key
--- params: did STRING, not_did STRING, at_least INT64, within_us INT64, as_of TIMESTAMP
+-- params: did STRING, not_did STRING, at_least INT64, within_us INT64, not_within_us INT64, as_of TIMESTAMP
 -- structure: none
 WITH
 {% include 'segments/_matching.sql' %}

@@ -14,6 +14,25 @@
   CAST({% if path in leaves %}e.{{ path | identifier }}{% else %}NULL{% endif %} AS FLOAT64)
 {%- endmacro %}
 
+{# An id, trimmed; NULL where it is blank or what a broken tag sends in place of one: strangers would become one person. #}
+{% macro usable(text) -%}
+  CASE
+      -- Most ids begin with a digit, and none of the placeholders with one of these.
+      WHEN {{ text }} >= '1' AND {{ text }} < ':'
+        OR LOWER(TRIM({{ text }})) NOT IN (
+          '', '-', '0', '-1', '00000000-0000-0000-0000-000000000000', 'undefined', 'null', '(null)', 'nil', 'none',
+          '(none)', 'nan', 'n/a', '(not set)', 'not set', 'unknown', 'anonymous', 'guest', 'true', 'false',
+          '[object object]'
+        )
+      THEN TRIM({{ text }})
+    END
+{%- endmacro %}
+
+{# Whether something stands where an id should that is not one; an empty text is nothing. #}
+{% macro is_placeholder(text) -%}
+  ({{ text }} != '' AND {{ usable(text) }} IS NULL)
+{%- endmacro %}
+
 {# One slot of a parameter's value. #}
 {% macro slot(name) -%}
   {% if 'event_params.value.' ~ name in leaves %}p.value.{{ name | identifier }}{% else %}NULL{% endif %}
@@ -64,7 +83,84 @@
 {%- endmacro %}
 
 {% macro integer_value() -%}
-  COALESCE(CAST({{ slot('int_value') }} AS INT64), SAFE_CAST({{ string_value() }} AS INT64))
+  COALESCE(
+    CAST({{ slot('int_value') }} AS INT64),
+    SAFE_CAST({{ string_value() }} AS INT64),
+    {{ whole(real()) }},
+    {{ whole(real_in_text()) }}
+  )
+{%- endmacro %}
+
+{# Some pipelines write whole numbers as reals. Beyond 2^53 a real is not the number that was sent. #}
+{% macro whole(number) -%}
+  IF({{ number }} = TRUNC({{ number }}) AND ABS({{ number }}) <= 9007199254740992, CAST({{ number }} AS INT64), NULL)
+{%- endmacro %}
+
+{% macro real_in_text() -%}
+  SAFE_CAST({{ string_value() }} AS FLOAT64)
+{%- endmacro %}
+
+{# GA4's session id. Some tags send the text of its cookie: `s1747130400$o5$g1…`, which may follow `GS2.1.`, or
+   `GS1.1.1747130400.5.1…` of old. #}
+{% macro session_id() -%}
+  COALESCE(
+      {{ param_integer(constant('ga_session_id')) }}, {{ first_param(constant('ga_session_id'), cookie_session_id()) }}
+    )
+{%- endmacro %}
+
+{% macro cookie_session_id() -%}
+  COALESCE(
+    SAFE_CAST(REGEXP_EXTRACT({{ string_value() }}, r'^\s*(?:GS2\.[0-9]+\.)?s([0-9]+)(?:\$|\s*$)') AS INT64),
+    SAFE_CAST(REGEXP_EXTRACT({{ string_value() }}, r'^\s*GS1\.[0-9]+\.([0-9]+)(?:\.|\s*$)') AS INT64)
+  )
+{%- endmacro %}
+
+{# GA4's count of the client's sessions, which the same text holds. #}
+{% macro session_number() -%}
+  COALESCE(
+      {{ param_integer(constant('ga_session_number')) }},
+      {{ first_param(constant('ga_session_id'), cookie_session_number()) }}
+    )
+{%- endmacro %}
+
+{% macro cookie_session_number() -%}
+  COALESCE(
+    SAFE_CAST(REGEXP_EXTRACT({{ string_value() }}, r'^\s*(?:GS2\.[0-9]+\.)?s[0-9]+\$(?:[^$]*\$)*o([0-9]+)') AS INT64),
+    SAFE_CAST(REGEXP_EXTRACT({{ string_value() }}, r'^\s*GS1\.[0-9]+\.[0-9]+\.([0-9]+)') AS INT64)
+  )
+{%- endmacro %}
+
+{# A batch field of the export; where there is none, as in intraday shards, the parameter of that name. Where there is no
+   page id, there is no other: reading what is not there costs. #}
+{% macro batch_field(name) -%}
+  {% if name == 'batch_page_id' -%}
+  COALESCE({{ integer(name) }}, {{ param_integer(constant(name)) }})
+  {%- else -%}
+  COALESCE({{ integer(name) }}, IF({{ batch_field('batch_page_id') }} IS NULL, NULL, {{ param_integer(constant(name)) }}))
+  {%- endif %}
+{%- endmacro %}
+
+{# All parameters of an event, in whatever order they came. #}
+{% macro all_params() -%}
+  TO_JSON_STRING(ARRAY(SELECT TO_JSON_STRING(p) AS param FROM UNNEST(e.event_params) AS p ORDER BY param))
+{%- endmacro %}
+
+{# What tells the items of two events apart, in whatever order they came; NULL where the shards have no items. #}
+{% macro all_items() -%}
+  {% set telling = [
+    'items.item_id', 'items.item_name', 'items.item_variant', 'items.quantity', 'items.price', 'items.promotion_id',
+    'items.promotion_name'
+  ] | select('in', leaves) | list -%}
+  {% if telling -%}
+  TO_JSON_STRING(ARRAY(
+      SELECT TO_JSON_STRING(STRUCT(
+        {%- for path in telling %}i.{{ path[6:] | identifier }}{% if not loop.last %}, {% endif %}{% endfor -%}
+      )) AS item
+      FROM UNNEST(e.items) AS i
+      ORDER BY item
+    ))
+  {%- else %}NULL
+  {%- endif %}
 {%- endmacro %}
 
 {% macro param_number(key) -%}

@@ -36,3 +36,20 @@ REGEXP_CONTAINS({{ row }}.{{ test.field | identifier }}, {{ parameter('channel_p
     ELSE @channel_fallback
   END
 {%- endmacro %}
+
+{# The category of a source, in lower case, needs these joins: one listed by its name; by its domain, with all that lies
+   below it (`*.blogspot.com`); else a search engine, whatever the country and service of its domain. #}
+{% macro category_joins(source) %}
+  LEFT JOIN source_categories AS c ON c.source = {{ source }}
+  LEFT JOIN source_categories AS w ON w.source = CONCAT('*.', REGEXP_EXTRACT({{ source }}, r'\.([^.]+\.[^.]+\.[^.]+)$'))
+  LEFT JOIN source_categories AS v ON v.source = CONCAT('*.', REGEXP_EXTRACT({{ source }}, r'\.([^.]+\.[^.]+)$'))
+  LEFT JOIN engines AS n
+    ON n.engine = IF(
+      REGEXP_CONTAINS({{ source }}, @engine_services), NULL,
+      REGEXP_EXTRACT({{ source }}, r'^(?:[a-z0-9-]+\.)*?([a-z0-9-]+)\.(?:(?:co|com|ne|net|or|org)\.)?[a-z]+$')
+    )
+{%- endmacro %}
+
+{% macro category_of() -%}
+  COALESCE(c.category, w.category, v.category, IF(n.engine IS NULL, NULL, 'search'))
+{%- endmacro %}

@@ -1,14 +1,16 @@
 -- Flat, narrow events of the shards read: the nested records of the export are read here, once, and nowhere else. (The few
 -- plain columns that put events in order are read before them.)
--- `copies` counts the exact duplicates (same client, name, timestamp and parameters) that a row stands for.
+-- `copies` counts the exact duplicates (same client, name, timestamp, parameters, batch fields and items) that a row
+-- stands for; `placeholder_…` says that something stood where an id should that is not one.
 -- grain: property, event_date, client_key, event_order
 -- params: property STRING, is_provisional BOOL, ranked_events ARRAY<STRING>, carried_<n> STRING
 -- structure: leaves, carried
 {% import 'staging/_raw.sql' as raw with context %}
 {% from '_keys.sql' import key %}
-{% from 'staging/_traffic.sql' import said %}
+{% from 'staging/_traffic.sql' import leads_here, said %}
+{% from 'staging/_money.sql' import currency_code %}
 {% set stream_id %}COALESCE({{ raw.text('stream_id') }}, ''){% endset %}
-{% set user_pseudo_id %}NULLIF({{ raw.text('user_pseudo_id') }}, ''){% endset %}
+{% set user_pseudo_id %}{{ raw.usable(raw.text('user_pseudo_id')) }}{% endset %}
 {% set client %}
 CONCAT(
       'c|', @property, '|',
@@ -17,6 +19,35 @@ CONCAT(
       {{ user_pseudo_id }}
     )
 {%- endset %}
+{# Who else than `cross_channel_campaign` speaks in GA4's last click, in Google's order. #}
+{% set platforms = ['manual_campaign', 'google_ads_campaign', 'sa360_campaign', 'cm360_campaign', 'dv360_campaign'] %}
+{% set last_click = 'session_traffic_source_last_click.' %}
+{# One field of the first statement about the source that says something. #}
+{% macro stated(field) -%}
+CASE
+      WHEN f.last_click_source IS NOT NULL THEN {{ ('f.last_click_' ~ field) | identifier }}
+      {% for platform in platforms %}
+      WHEN {{ platform_leads(platform) }} THEN {{ ('f.' ~ platform ~ '_' ~ field) | identifier }}
+      {% endfor %}
+      WHEN {{ leads_here('f.collected_source' | identifier, 'f.collected_medium' | identifier) }}
+        THEN {{ ('f.collected_' ~ field) | identifier }}
+      {% if field == 'campaign' %}
+      WHEN COALESCE(f.param_source, f.param_medium) IS NOT NULL THEN f.param_campaign
+      {% else %}
+      ELSE {{ ('f.param_' ~ field) | identifier }}
+      {% endif %}
+    END
+{%- endmacro %}
+{% macro platform_leads(platform) -%}
+{{ leads_here(('f.' ~ platform ~ '_source') | identifier, ('f.' ~ platform ~ '_medium') | identifier) }}
+{%- endmacro %}
+{% macro google_ads_click() -%}
+COALESCE(
+      {{ said(raw.text(last_click ~ 'google_ads_campaign.campaign_name')) }},
+      {{ said(raw.text(last_click ~ 'google_ads_campaign.campaign_id')) }},
+      {{ said(raw.text(last_click ~ 'google_ads_campaign.customer_id')) }}
+    )
+{%- endmacro %}
 {% set keyed_events %}
 (
     SELECT e.*, {{ key(client) }} AS client_key
@@ -28,11 +59,18 @@ CONCAT(
 {% macro instant_order(row) -%}
       {{ row }}.batch_page_id, {{ row }}.batch_ordering_id, {{ row }}.batch_event_index,
       {{ row }}.page_location, {{ row }}.page_referrer, {{ row }}.ga_session_id,
-      {{ row }}.session_number, {{ row }}.engagement_msec, {{ row }}.value, {{ row }}.currency,
+      {{ row }}.session_number, {{ row }}.session_engaged, {{ row }}.engagement_msec, {{ row }}.value, {{ row }}.currency,
+      {{ row }}.value_in_usd,
       {{ row }}.transaction_id, {{ row }}.user_id, {{ row }}.stream_id, {{ row }}.traffic_rule,
       {{ row }}.traffic_source, {{ row }}.traffic_medium, {{ row }}.traffic_campaign,
-      {{ row }}.traffic_channel_group, {{ row }}.click_id, {{ row }}.device_category, {{ row }}.country
+      {{ row }}.traffic_channel_group, {{ row }}.click_id, {{ row }}.ignores_referrer, {{ row }}.device_category,
+      {{ row }}.country
       {%- for extra in carried %}, {{ row }}.{{ extra.column | identifier }}{% endfor %}
+{%- endmacro %}
+{# What copies of one event share: all that an exact copy can, and two events cannot. #}
+{% macro sameness(row) -%}
+      {{ row }}.event_date, {{ row }}.client, {{ row }}.event_us, {{ row }}.event_name, {{ row }}.same_params,
+        {{ row }}.batch_page_id, {{ row }}.batch_ordering_id, {{ row }}.batch_event_index, {{ row }}.same_items
 {%- endmacro %}
 WITH ranks AS (
   SELECT ranked_event AS event_name, MIN(place) AS stage_rank
@@ -89,39 +127,58 @@ flat AS (
     PARSE_DATE('%Y%m%d', {{ raw.text('event_date') }}) AS event_date,
     {{ raw.integer('event_timestamp') }} AS event_us,
     {{ raw.text('event_name') }} AS event_name,
-    NULLIF({{ raw.text('user_id') }}, '') AS user_id,
-    {{ user_pseudo_id }} AS user_pseudo_id,
+    {{ raw.text('user_id') }} AS user_id,
+    {{ raw.text('user_pseudo_id') }} AS user_pseudo_id,
     {{ stream_id }} AS stream_id,
-    {{ raw.param_integer(constant('ga_session_id')) }} AS ga_session_id,
-    {{ raw.param_integer(constant('ga_session_number')) }} AS session_number,
+    {{ raw.session_id() }} AS ga_session_id,
+    {{ raw.session_number() }} AS session_number,
+    -- GA4's word for it. The number 1, which session_start and first_visit always have, says nothing.
+    {{ raw.param_string(constant('session_engaged')) }} = '1' AS session_engaged,
     {{ raw.param_integer(constant('engagement_time_msec')) }} AS engagement_msec,
     {{ raw.param_string(constant('page_location')) }} AS page_location,
     {{ raw.param_string(constant('page_referrer')) }} AS page_referrer,
     COALESCE({{ raw.number('ecommerce.purchase_revenue') }}, {{ raw.param_number(constant('value')) }}) AS value,
-    {{ raw.param_string(constant('currency')) }} AS currency,
+    {{ currency_code(raw.param_string(constant('currency'))) }} AS currency,
+    -- GA4's own conversion; its 0 for what is worth something says that it knew no rate.
     COALESCE(
-      {{ said(raw.text('ecommerce.transaction_id')) }}, {{ said(raw.param_any_text(constant('transaction_id'))) }}
-    ) AS transaction_id,
-    {{ raw.text('session_traffic_source_last_click.cross_channel_campaign.source') }} AS last_click_source,
-    {{ raw.text('session_traffic_source_last_click.cross_channel_campaign.medium') }} AS last_click_medium,
-    {{ raw.text('session_traffic_source_last_click.cross_channel_campaign.campaign_name') }} AS last_click_campaign,
-    {{ raw.text('session_traffic_source_last_click.cross_channel_campaign.default_channel_group') }} AS last_click_group,
-    {{ raw.text('collected_traffic_source.manual_source') }} AS collected_source,
-    {{ raw.text('collected_traffic_source.manual_medium') }} AS collected_medium,
-    {{ raw.text('collected_traffic_source.manual_campaign_name') }} AS collected_campaign,
-    {{ raw.text('collected_traffic_source.gclid') }} AS collected_gclid,
-    {{ raw.text('collected_traffic_source.dclid') }} AS collected_dclid,
-    {{ raw.text('collected_traffic_source.srsltid') }} AS collected_srsltid,
-    {{ raw.param_text(constant('source')) }} AS param_source,
-    {{ raw.param_text(constant('medium')) }} AS param_medium,
-    {{ raw.param_text(constant('campaign')) }} AS param_campaign,
-    {{ raw.param_string(constant('gclid')) }} AS param_gclid,
-    {{ raw.param_string(constant('dclid')) }} AS param_dclid,
+      NULLIF({{ raw.number('ecommerce.purchase_revenue_in_usd') }}, 0), NULLIF({{ raw.number('event_value_in_usd') }}, 0)
+    ) AS value_in_usd,
+    {{ raw.text('ecommerce.transaction_id') }} AS ecommerce_transaction_id,
+    {{ raw.param_any_text(constant('transaction_id')) }} AS param_transaction_id,
+    {{ said(raw.text(last_click ~ 'cross_channel_campaign.source')) }} AS last_click_source,
+    {{ said(raw.text(last_click ~ 'cross_channel_campaign.medium')) }} AS last_click_medium,
+    {{ said(raw.text(last_click ~ 'cross_channel_campaign.campaign_name')) }} AS last_click_campaign,
+    {{ said(raw.text(last_click ~ 'cross_channel_campaign.default_channel_group')) }} AS last_click_group,
+    {% for platform in platforms %}
+    {% if platform == 'google_ads_campaign' %}
+    IF({{ google_ads_click() }} IS NULL, NULL, 'google') AS google_ads_campaign_source,
+    IF({{ google_ads_click() }} IS NULL, NULL, 'cpc') AS google_ads_campaign_medium,
+    {% else %}
+    {{ said(raw.text(last_click ~ platform ~ '.source')) }} AS {{ (platform ~ '_source') | identifier }},
+    {{ said(raw.text(last_click ~ platform ~ '.medium')) }} AS {{ (platform ~ '_medium') | identifier }},
+    {% endif %}
+    {{ said(raw.text(last_click ~ platform ~ '.campaign_name')) }} AS {{ (platform ~ '_campaign') | identifier }},
+    {% endfor %}
+    {{ said(raw.text('collected_traffic_source.manual_source')) }} AS collected_source,
+    {{ said(raw.text('collected_traffic_source.manual_medium')) }} AS collected_medium,
+    {{ said(raw.text('collected_traffic_source.manual_campaign_name')) }} AS collected_campaign,
+    {{ said(raw.text('collected_traffic_source.gclid')) }} AS collected_gclid,
+    {{ said(raw.text('collected_traffic_source.dclid')) }} AS collected_dclid,
+    {{ said(raw.text('collected_traffic_source.srsltid')) }} AS collected_srsltid,
+    {{ said(raw.param_text(constant('source'))) }} AS param_source,
+    {{ said(raw.param_text(constant('medium'))) }} AS param_medium,
+    {{ said(raw.param_text(constant('campaign'))) }} AS param_campaign,
+    {{ said(raw.param_string(constant('gclid'))) }} AS param_gclid,
+    {{ said(raw.param_string(constant('dclid'))) }} AS param_dclid,
+    {{ raw.param_any_text(constant('ignore_referrer')) }} AS ignore_referrer,
     {{ raw.text('device.category') }} AS device_category,
     {{ raw.text('geo.country') }} AS country,
-    {{ raw.integer('batch_page_id') }} AS batch_page_id,
-    {{ raw.integer('batch_ordering_id') }} AS batch_ordering_id,
-    {{ raw.integer('batch_event_index') }} AS batch_event_index,
+    {{ raw.batch_field('batch_page_id') }} AS batch_page_id,
+    {{ raw.batch_field('batch_ordering_id') }} AS batch_ordering_id,
+    {{ raw.batch_field('batch_event_index') }} AS batch_event_index,
+    COALESCE(
+      {{ raw.integer('batch_page_id') }}, {{ raw.integer('batch_ordering_id') }}, {{ raw.integer('batch_event_index') }}
+    ) IS NULL AS is_batch_unread,
     {% for extra in carried %}
     {% if extra.kind == 'item' %}
     COALESCE({{ raw.item_texts(extra.name) }}, {{ raw.line(raw.param_any_text(constant(extra.name))) }})
@@ -132,7 +189,8 @@ flat AS (
     {%- endif %}
  AS {{ extra.column | identifier }},
     {% endfor %}
-    IF(u.client IS NULL, NULL, TO_JSON_STRING(e.event_params)) AS same_params
+    IF(u.client IS NULL, NULL, {{ raw.all_params() }}) AS same_params,
+    IF(u.client IS NULL, NULL, {{ raw.all_items() }}) AS same_items
   FROM {{ keyed_events }} AS e
   LEFT JOIN unclear AS u
     ON u.event_date = {{ raw.text('event_date') }}
@@ -148,44 +206,40 @@ resolved AS (
     f.client_key,
     f.client,
     f.is_unclear,
-    f.user_id,
-    f.user_pseudo_id,
+    {{ raw.usable('f.user_id' | identifier) }} AS user_id,
+    {{ raw.usable('f.user_pseudo_id' | identifier) }} AS user_pseudo_id,
     f.stream_id,
     f.ga_session_id,
     f.session_number,
+    f.session_engaged,
     -- Anybody can send these: more than a day of engagement, or ten billion of a currency, would overflow sums.
     IF(f.engagement_msec BETWEEN 0 AND 86400000, f.engagement_msec, NULL) AS engagement_msec,
     f.page_location,
     f.page_referrer,
     IF(f.value BETWEEN -1e10 AND 1e10, f.value, NULL) AS value,
     f.currency,
-    f.transaction_id,
+    IF(f.value_in_usd BETWEEN -1e10 AND 1e10, f.value_in_usd, NULL) AS value_in_usd,
+    COALESCE(
+      {{ raw.usable('f.ecommerce_transaction_id' | identifier) }}, {{ raw.usable('f.param_transaction_id' | identifier) }}
+    ) AS transaction_id,
     CASE
       WHEN f.last_click_source IS NOT NULL THEN 'ga4_last_click'
-      WHEN COALESCE(f.collected_source, f.collected_medium) IS NOT NULL THEN 'collected'
+      {% for platform in platforms %}
+      WHEN {{ platform_leads(platform) }} THEN 'ga4_campaign'
+      {% endfor %}
+      WHEN {{ leads_here('f.collected_source' | identifier, 'f.collected_medium' | identifier) }} THEN 'collected'
       WHEN COALESCE(f.param_source, f.param_medium) IS NOT NULL THEN 'event_params'
     END AS traffic_rule,
-    CASE
-      WHEN f.last_click_source IS NOT NULL THEN f.last_click_source
-      WHEN COALESCE(f.collected_source, f.collected_medium) IS NOT NULL THEN f.collected_source
-      ELSE f.param_source
-    END AS traffic_source,
-    CASE
-      WHEN f.last_click_source IS NOT NULL THEN f.last_click_medium
-      WHEN COALESCE(f.collected_source, f.collected_medium) IS NOT NULL THEN f.collected_medium
-      ELSE f.param_medium
-    END AS traffic_medium,
-    CASE
-      WHEN f.last_click_source IS NOT NULL THEN f.last_click_campaign
-      WHEN COALESCE(f.collected_source, f.collected_medium) IS NOT NULL THEN f.collected_campaign
-      WHEN COALESCE(f.param_source, f.param_medium) IS NOT NULL THEN f.param_campaign
-    END AS traffic_campaign,
+    {{ stated('source') }} AS traffic_source,
+    {{ stated('medium') }} AS traffic_medium,
+    {{ stated('campaign') }} AS traffic_campaign,
     IF(f.last_click_source IS NOT NULL, f.last_click_group, NULL) AS traffic_channel_group,
     CASE
       WHEN COALESCE(f.collected_gclid, f.param_gclid) IS NOT NULL THEN 'gclid'
       WHEN COALESCE(f.collected_dclid, f.param_dclid) IS NOT NULL THEN 'dclid'
       WHEN f.collected_srsltid IS NOT NULL THEN 'srsltid'
     END AS click_id,
+    IF(LOWER(f.ignore_referrer) IN ('true', '1'), TRUE, NULL) AS ignores_referrer,
     f.device_category,
     f.country,
     {% for extra in carried %}
@@ -194,10 +248,28 @@ resolved AS (
     f.batch_page_id,
     f.batch_ordering_id,
     f.batch_event_index,
+    COALESCE(f.user_pseudo_id, '') != '' AS has_client_id,
+    COALESCE(f.user_id, '') != '' AS has_user_id,
+    -- '(not set)' is GA4's own word on all events but purchases, and right.
+    COALESCE(f.param_transaction_id, '') != ''
+    OR NOT (COALESCE(f.ecommerce_transaction_id, '') IN ('', IF(f.event_name = 'purchase', '', '(not set)')))
+    AS has_transaction_id,
+    f.is_batch_unread
+    AND COALESCE(f.batch_page_id, f.batch_ordering_id, f.batch_event_index) IS NOT NULL AS has_batch_params,
     r.stage_rank,
-    f.same_params
+    f.same_params,
+    f.same_items
   FROM flat AS f
   LEFT JOIN ranks AS r ON r.event_name = f.event_name
+),
+
+-- Ties of events whose batch fields are parameters: their place above does not know them.
+tied AS (
+  SELECT r.event_date, r.client, r.event_us
+  FROM resolved AS r
+  WHERE r.has_batch_params
+  GROUP BY r.event_date, r.client, r.event_us
+  HAVING COUNT(*) > 1
 ),
 
 together AS (
@@ -207,24 +279,26 @@ together AS (
       PARTITION BY r.event_date, r.client, r.event_us, r.event_name ORDER BY {{ instant_order('r' | identifier) }}
     ) AS place_in_name,
     ROW_NUMBER() OVER (
-      PARTITION BY r.event_date, r.client, r.event_us, r.event_name, r.same_params
+      PARTITION BY {{ sameness('r' | identifier) }}
       ORDER BY {{ instant_order('r' | identifier) }}
     ) AS copy,
-    COUNT(*) OVER (PARTITION BY r.event_date, r.client, r.event_us, r.event_name, r.same_params) AS copies
+    COUNT(*) OVER (PARTITION BY {{ sameness('r' | identifier) }}) AS copies
   FROM resolved AS r
-  WHERE r.is_unclear
+  LEFT JOIN tied AS d ON d.event_date = r.event_date AND d.client = r.client AND d.event_us = r.event_us
+  WHERE r.is_unclear OR d.client IS NOT NULL
 ),
 
 single AS (
   SELECT r.*, COALESCE(p.place, 0) AS place, 1 AS copies
   FROM resolved AS r
+  LEFT JOIN tied AS d ON d.event_date = r.event_date AND d.client = r.client AND d.event_us = r.event_us
   LEFT JOIN placed AS p
     ON p.event_date = r.event_date
     AND p.client = r.client
     AND p.event_us = r.event_us
     AND p.event_name = r.event_name
     AND p.place > 0
-  WHERE NOT r.is_unclear
+  WHERE NOT r.is_unclear AND d.client IS NULL
   UNION ALL
   -- Without a client nobody can tell whether two equal rows are one event.
   SELECT
@@ -252,11 +326,13 @@ SELECT
   s.stream_id,
   s.ga_session_id,
   s.session_number,
+  s.session_engaged,
   s.engagement_msec,
   s.page_location,
   s.page_referrer,
   s.value,
   s.currency,
+  s.value_in_usd,
   s.transaction_id,
   s.traffic_rule,
   s.traffic_source,
@@ -264,11 +340,15 @@ SELECT
   s.traffic_campaign,
   s.traffic_channel_group,
   s.click_id,
+  s.ignores_referrer,
   s.device_category,
   s.country,
   @is_provisional AS is_provisional,
   {% for extra in carried %}
   s.{{ extra.column | identifier }},
   {% endfor %}
+  IF(s.has_client_id AND s.client_key IS NULL, TRUE, NULL) AS placeholder_client_id,
+  IF(s.has_user_id AND s.user_id IS NULL, TRUE, NULL) AS placeholder_user_id,
+  IF(s.has_transaction_id AND s.transaction_id IS NULL, TRUE, NULL) AS placeholder_transaction_id,
   s.copies
 FROM single AS s

@@ -17,7 +17,7 @@
 {% macro event_columns(row) -%}
   {{ row }}.property, {{ row }}.event_date, {{ row }}.event_at, {{ row }}.event_order, {{ row }}.event_name,
     {{ row }}.client_key, {{ row }}.session_key, {{ row }}.user_id, {{ row }}.page_location, {{ row }}.value,
-    {{ row }}.currency, {{ row }}.transaction_id, {{ row }}.is_provisional
+    {{ row }}.currency, {{ row }}.value_in_usd, {{ row }}.transaction_id, {{ row }}.is_provisional
     {%- for extra in carried %}, {{ row }}.{{ extra.column | identifier }}{% endfor %}
 {%- endmacro %}
 WITH pairs AS (
@@ -82,6 +82,7 @@ SELECT
   o.session_key,
   CASE o.value_rule WHEN 'event' THEN o.value WHEN 'fixed' THEN o.fixed_value END AS value,
   IF(o.value_rule = 'event', o.currency, NULL) AS currency,
+  IF(o.value_rule = 'event', o.value_in_usd, NULL) AS value_in_usd,
   o.transaction_id,
   p.page,
   o.is_provisional
@@ -108,6 +109,7 @@ SELECT
   m.session_key,
   m.value,
   m.currency,
+  m.value_in_usd,
   m.transaction_id,
   m.page,
   m.is_provisional

@@ -3,14 +3,14 @@
 -- mc_sessions.
 -- grain: session_key
 -- params: key_events ARRAY<STRING>, lookback_us INT64, category_sources ARRAY<STRING>, category_names ARRAY<STRING>,
---   search_engines ARRAY<STRING>, click_pattern STRING, click_ids ARRAY<STRING>, click_kinds ARRAY<STRING>,
+--   search_engines ARRAY<STRING>, engine_services STRING, own_hosts STRING, click_pattern STRING, click_ids ARRAY<STRING>, click_kinds ARRAY<STRING>,
 --   click_sources ARRAY<STRING>, click_mediums ARRAY<STRING>, click_campaigns ARRAY<STRING>,
 --   click_channel_groups ARRAY<STRING>, click_aliases ARRAY<STRING>, channel_name_<n> STRING,
 --   channel_values_<n> ARRAY<STRING>, channel_pattern_<name> STRING, channel_fallback STRING
 -- structure: channel_groups
 {% from '_keys.sql' import key %}
 {% from '_urls.sql' import host, path, unescape %}
-{% from 'staging/_traffic.sql' import channel_group, leads_here, said %}
+{% from 'staging/_traffic.sql' import category_joins, category_of, channel_group, leads_here, said %}
 {# Rows of events that belong to a session. Totals and hints each read their own columns: the rows of one CTE with two
    readers would be copied whole. #}
 {% macro rows_of(relation_name, columns) %}
@@ -24,12 +24,12 @@
 {%- endmacro %}
 {% set counted = [
   'property', 'event_date', 'event_at', 'event_order', 'event_name', 'client_key', 'session_key', 'user_id',
-  'user_pseudo_id', 'ga_session_id', 'session_number', 'engagement_msec', 'page_location', 'device_category', 'country',
-  'is_provisional'
+  'user_pseudo_id', 'ga_session_id', 'session_number', 'session_engaged', 'engagement_msec', 'page_location',
+  'device_category', 'country', 'ignores_referrer', 'is_provisional'
 ] %}
 {% set hinting = [
   'session_key', 'event_order', 'traffic_rule', 'traffic_source', 'traffic_medium', 'traffic_campaign',
-  'traffic_channel_group', 'click_id', 'page_location', 'page_referrer'
+  'traffic_channel_group', 'click_id', 'ignores_referrer', 'page_location', 'page_referrer'
 ] %}
 {% set may_hint %}
 (
@@ -62,7 +62,8 @@
     {{ s }}.is_engaged,
     {{ s }}.landing_page,
     {{ s }}.device_category,
-    {{ s }}.country
+    {{ s }}.country,
+    {{ s }}.self_referrer
 {%- endmacro %}
 {# The value of the first event that has one. #}
 {% macro first_known(column) -%}
@@ -71,6 +72,16 @@
 {% set user %}CONCAT('u|', o.property, '|', COALESCE(o.user_id, u.user_id)){% endset %}
 {% set actor %}COALESCE({{ key(user) }}, o.client_key){% endset %}
 {% set decided_actor %}f.actor_key{% endset %}
+{# Text in lower case where GA4 read it from the referrer. #}
+{% set referral_medium %}LOWER(h.medium) IN ('referral', 'organic'){% endset %}
+{# Whether an event is of the first page of its session `t`: of the same address, query and fragment aside, and up to the
+   first page view. #}
+{% macro is_of_first_page(order) -%}
+(t.first_view_order IS NULL OR {{ order }} < DIV(t.first_view_order, 1000) * 1000 + 1000)
+{%- endmacro %}
+{% set bare_page %}REGEXP_REPLACE(v.page_location, r'[?#](?s:.*)$', ''){% endset %}
+{% set bare_landing %}REGEXP_REPLACE(t.landing_location, r'[?#](?s:.*)$', ''){% endset %}
+{% set plain_source %}REGEXP_REPLACE(LOWER(b.source), r'^www\.', ''){% endset %}
 {% set utm_source %}REGEXP_EXTRACT(a.tagged_location, r'[?&]utm_source=([^&#]*)'){% endset %}
 {% set utm_medium %}REGEXP_EXTRACT(a.tagged_location, r'[?&]utm_medium=([^&#]*)'){% endset %}
 {% set utm_campaign %}REGEXP_EXTRACT(a.tagged_location, r'[?&]utm_campaign=([^&#]*)'){% endset %}
@@ -119,9 +130,12 @@ totals AS (
     COUNTIF(e.event_name IN ('page_view', 'screen_view')) AS page_views,
     COUNTIF(e.event_name IN UNNEST(@key_events)) AS key_events,
     COALESCE(SUM(e.engagement_msec), 0) AS engagement_msec,
+    LOGICAL_OR(COALESCE(e.session_engaged, FALSE)) AS session_engaged,
     {{ first_known('e.page_location' | identifier) }} AS landing_location,
     {{ first_known('e.device_category' | identifier) }} AS device_category,
     {{ first_known('e.country' | identifier) }} AS country,
+    MIN(IF(e.event_name IN ('page_view', 'screen_view'), e.event_order, NULL)) AS first_view_order,
+    MIN(IF(e.ignores_referrer, e.event_order, NULL)) AS first_ignored_order,
     LOGICAL_OR(e.is_provisional) AS is_provisional
   FROM session_events AS e
   GROUP BY e.session_key
@@ -146,16 +160,21 @@ hints AS (
     {{ said('e.traffic_campaign' | identifier) }} AS campaign,
     e.traffic_channel_group AS channel_group,
     e.click_id,
+    COALESCE(e.ignores_referrer, FALSE) AS ignores_referrer,
     e.page_location,
     e.page_referrer
   FROM hint_events AS e
 ),
 
+-- What cannot be a source is none: the property's own pages, and a referrer of which the event says so itself. Then the
+-- next statement of the same event is asked.
 served AS (
   SELECT
     h.session_key,
     h.event_order,
     CASE
+      WHEN LOWER(h.medium) = 'referral' AND REGEXP_CONTAINS(LOWER(h.source), @own_hosts) THEN NULL
+      WHEN h.traffic_rule = 'event_params' AND h.ignores_referrer AND {{ referral_medium }} THEN NULL
       WHEN h.traffic_rule = 'ga4_last_click' THEN IF(COALESCE(h.source, h.medium) IS NULL, NULL, h.traffic_rule)
       WHEN {{ leads_here('h.source' | identifier, 'h.medium' | identifier) }} THEN h.traffic_rule
     END AS rule,
@@ -164,8 +183,15 @@ served AS (
     h.campaign,
     h.channel_group,
     h.click_id,
+    -- GA4 read this from the referrer, unless the address has tags.
+    h.traffic_rule = 'event_params' AND COALESCE({{ referral_medium }}, FALSE)
+      AND COALESCE(STRPOS(h.page_location, 'utm_') = 0, TRUE) AS is_read_from_referrer,
+    IF(
+      LOWER(h.medium) = 'referral' AND NOT h.ignores_referrer AND REGEXP_CONTAINS(LOWER(h.source), @own_hosts),
+      LOWER(h.source), NULL
+    ) AS self_referrer,
     h.page_location,
-    h.page_referrer
+    IF(h.ignores_referrer, NULL, h.page_referrer) AS page_referrer
   FROM hints AS h
 ),
 
@@ -181,6 +207,8 @@ readable AS (
     s.campaign,
     IF(s.rule = 'ga4_last_click', s.channel_group, NULL) AS channel_group,
     IF(s.rule = 'ga4_last_click', NULL, s.click_id) AS click_id,
+    s.is_read_from_referrer,
+    s.self_referrer,
     IF(
       COALESCE(s.rule, '') != 'ga4_last_click' AND STRPOS(s.page_location, '?') > 0, s.page_location, NULL
     ) AS query_location,
@@ -213,6 +241,9 @@ parsed AS (
       REGEXP_CONTAINS(a.query_location, @click_pattern),
       REGEXP_REPLACE(a.query_location, @click_pattern, r'\1'), a.click_id
     ) AS click_id,
+    a.is_read_from_referrer,
+    a.self_referrer,
+    a.page_location,
     {{ host('a.page_referrer' | identifier) }} AS referrer_host,
     IF(a.page_referrer IS NULL, NULL, {{ host('a.page_location' | identifier) }}) AS page_host
   FROM readable AS a
@@ -231,11 +262,14 @@ tagged AS (
     IF(p.rule IS NULL, p.utm_campaign, p.campaign) AS campaign,
     p.channel_group,
     p.click_id,
+    p.is_read_from_referrer,
+    p.page_location,
+    COALESCE(
+      p.self_referrer,
+      IF(p.referrer_host != p.page_host AND REGEXP_CONTAINS(p.referrer_host, @own_hosts), p.referrer_host, NULL)
+    ) AS self_referrer,
     IF(
-      p.page_host IS NULL
-      OR p.referrer_host = p.page_host
-      OR ENDS_WITH(p.referrer_host, CONCAT('.', p.page_host))
-      OR ENDS_WITH(p.page_host, CONCAT('.', p.referrer_host)),
+      p.page_host IS NULL OR p.referrer_host = p.page_host OR REGEXP_CONTAINS(p.referrer_host, @own_hosts),
       NULL, p.referrer_host
     ) AS referrer_host
   FROM parsed AS p
@@ -252,6 +286,9 @@ clicked AS (
     t.medium,
     t.campaign,
     t.channel_group,
+    t.is_read_from_referrer,
+    t.page_location,
+    t.self_referrer,
     t.referrer_host,
     k.kind AS click_kind,
     k.source AS click_source,
@@ -270,9 +307,14 @@ evidence AS (
     c.event_order,
     CASE
       WHEN c.click_kind IS NOT NULL THEN 'click_id'
+      WHEN c.rule = 'ga4_campaign' THEN 'ga4_last_click'
       WHEN c.rule IS NOT NULL THEN c.rule
-      ELSE 'referrer'
+      WHEN c.referrer_host IS NOT NULL THEN 'referrer'
+      ELSE 'self_referral'
     END AS rule,
+    c.click_kind IS NULL AND (c.rule IS NULL OR (c.rule = 'event_params' AND c.is_read_from_referrer)) AS is_referral,
+    c.page_location,
+    c.self_referrer,
     CASE
       WHEN c.tag_agrees AND c.click_kind = 'unknown' THEN c.source
       WHEN c.click_kind IS NOT NULL THEN c.click_source
@@ -291,7 +333,30 @@ evidence AS (
     END AS campaign,
     IF(c.click_kind IS NULL OR c.tag_agrees, c.channel_group, c.click_channel_group) AS channel_group
   FROM clicked AS c
-  WHERE c.click_kind IS NOT NULL OR c.rule IS NOT NULL OR c.referrer_host IS NOT NULL
+  WHERE COALESCE(c.click_kind, c.rule, c.referrer_host, c.self_referrer) IS NOT NULL
+),
+
+-- A referrer is where a session came from on its first page alone: who comes back from a payment page half-way came from
+-- somewhere else. One event that says that its referrer is not a source speaks for its page.
+valid_evidence AS (
+  SELECT
+    v.session_key,
+    v.event_order,
+    v.rule,
+    v.source,
+    v.medium,
+    v.campaign,
+    v.channel_group,
+    v.self_referrer
+  FROM evidence AS v
+  INNER JOIN totals AS t ON t.session_key = v.session_key
+  WHERE
+    NOT v.is_referral
+    OR (
+      {{ is_of_first_page('v.event_order' | identifier) }}
+      AND COALESCE(v.page_location = t.landing_location OR {{ bare_page }} = {{ bare_landing }}, TRUE)
+      AND NOT (t.first_ignored_order IS NOT NULL AND {{ is_of_first_page('t.first_ignored_order' | identifier) }})
+    )
 ),
 
 firsts AS (
@@ -302,8 +367,10 @@ firsts AS (
     ANY_VALUE(
       STRUCT(v.source AS source, v.medium AS medium, v.campaign AS campaign, v.channel_group AS channel_group)
       HAVING MIN v.event_order
-    ) AS traffic
-  FROM evidence AS v
+    ) AS traffic,
+    MIN(v.self_referrer) AS first_self_referrer,
+    MAX(v.self_referrer) AS last_self_referrer
+  FROM valid_evidence AS v
   GROUP BY v.session_key, v.rule
 ),
 
@@ -313,6 +380,8 @@ ranked AS (
     f.session_key,
     f.rule,
     f.traffic,
+    f.first_self_referrer,
+    f.last_self_referrer,
     CASE f.rule
       WHEN 'ga4_last_click' THEN 1
       WHEN 'click_id' THEN IF(
@@ -322,7 +391,8 @@ ranked AS (
       WHEN 'collected' THEN 3
       WHEN 'event_params' THEN 4
       WHEN 'utm' THEN 5
-      ELSE 7
+      WHEN 'referrer' THEN 7
+      ELSE 8
     END AS place
   FROM firsts AS f
 ),
@@ -330,8 +400,10 @@ ranked AS (
 decided AS (
   SELECT
     r.session_key,
-    ANY_VALUE(r.rule HAVING MIN r.place) AS rule,
-    ANY_VALUE(r.traffic HAVING MIN r.place) AS traffic
+    NULLIF(ANY_VALUE(r.rule HAVING MIN r.place), 'self_referral') AS rule,
+    ANY_VALUE(r.traffic HAVING MIN r.place) AS traffic,
+    MIN(r.first_self_referrer) AS first_self_referrer,
+    MAX(r.last_self_referrer) AS last_self_referrer
   FROM ranked AS r
   GROUP BY r.session_key
 ),
@@ -342,15 +414,20 @@ referrers AS (
   WHERE d.rule = 'referrer'
 ),
 
--- GA4 names a search engine by its name, whatever the country of its domain: google.co.uk is "google".
+-- GA4 names a search engine by its name, whatever the country and service of its domain: google.co.uk and
+-- images.google.com are "google". A host that is listed itself keeps its name.
 referrer_sources AS (
   SELECT
     r.host,
-    COALESCE(n.engine, r.host) AS source,
-    IF(n.engine IS NOT NULL OR COALESCE(c.category, '') = 'search', 'organic', 'referral') AS medium
+    COALESCE(
+      IF(
+        {{ category_of() }} = 'search' AND (c.category IS NULL OR STARTS_WITH(r.host, CONCAT(n.engine, '.'))),
+        n.engine, NULL
+      ), r.host
+    ) AS source,
+    IF({{ category_of() }} = 'search', 'organic', 'referral') AS medium
   FROM referrers AS r
-  LEFT JOIN engines AS n ON n.engine = REGEXP_EXTRACT(r.host, r'^([a-z0-9-]+)\.(?:(?:co|com|ne|net|or|org)\.)?[a-z]+$')
-  LEFT JOIN source_categories AS c ON c.source = r.host
+{{ category_joins('r.host' | identifier) }}
 ),
 
 rebuilt AS (
@@ -370,14 +447,18 @@ rebuilt AS (
     t.page_views,
     t.key_events,
     t.engagement_msec,
-    t.engagement_msec > 10000 OR t.key_events > 0 OR t.page_views >= 2 AS is_engaged,
+    t.engagement_msec > 10000 OR t.key_events > 0 OR t.page_views >= 2 OR t.session_engaged AS is_engaged,
     {{ path('t.landing_location' | identifier) }} AS landing_page,
     t.device_category,
     t.country,
+    IF(
+      d.first_self_referrer = d.last_self_referrer,
+      d.first_self_referrer, CONCAT(d.first_self_referrer, ' ', d.last_self_referrer)
+    ) AS self_referrer,
     IF(d.rule IS NULL, NULL, COALESCE(r.source, d.traffic.source, '(not set)')) AS source,
     IF(d.rule IS NULL, NULL, COALESCE(r.medium, d.traffic.medium, '(not set)')) AS medium,
     IF(d.rule IS NULL, NULL, COALESCE(CONCAT('(', r.medium, ')'), d.traffic.campaign, '(not set)')) AS campaign,
-    d.traffic.channel_group AS channel_group,
+    IF(d.rule IS NULL, NULL, d.traffic.channel_group) AS channel_group,
     d.rule AS source_rule,
     t.is_provisional
   FROM totals AS t
@@ -490,9 +571,9 @@ described AS (
     LOWER(b.source) AS source,
     LOWER(b.medium) AS medium,
     LOWER(b.campaign) AS campaign,
-    COALESCE(c.category, '') AS category
+    COALESCE({{ category_of() }}, '') AS category
   FROM combinations AS b
-  LEFT JOIN source_categories AS c ON c.source = LOWER(b.source)
+{{ category_joins(plain_source) }}
 ),
 
 channels AS (

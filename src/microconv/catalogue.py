@@ -104,8 +104,11 @@ DESTINATION_GROUP = "microconv.destinations"
 
 QUERIES: tuple[str, ...] = (
     "staging.batch_queries:examples",
+    "staging.export_findings:examples",
+    "staging.first_look:examples",
     "staging.runs:examples",
     "staging.summary:examples",
+    "segments.members:examples",
     "activation.audience.first_party:examples",
 )
 """Who else makes queries: functions from a configuration and its taxonomy to pairs of what a query is for, and it."""

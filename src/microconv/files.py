@@ -6,10 +6,16 @@ import contextlib
 import csv
 import glob
 import hashlib
+import math
 import os
 import re
+import secrets
+import select
 import shutil
-from collections.abc import Iterable, Iterator
+import stat
+import tempfile
+import time
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from datetime import datetime
@@ -19,8 +25,19 @@ from typing import IO, Any
 
 from microconv.errors import ConfigError
 
+try:
+    import fcntl
+except ImportError:  # Windows has no such locks
+    fcntl = None  # type: ignore[assignment]  # a module, or nothing
+
 _LEFTOVER_SECONDS = 24 * 60 * 60
 _HIDDEN_NAME = re.compile(r"\.(.+)\.\w+\.(?:partial|previous)", re.DOTALL)
+_LONGEST_NAME_BYTES = 200
+"""Of a name that gets more letters before and after it: file systems take 255 bytes in all."""
+MOST_BYTES = 2 * 2**20
+"""How large a file of settings may be: far more than anybody writes, and read within seconds."""
+_PIPE_SECONDS = 10
+_LOCK_TRIES, _LOCK_PAUSE_SECONDS = 20, 0.01
 
 
 @contextmanager
@@ -38,6 +55,33 @@ def readable(source: str) -> Iterator[None]:
         ) from error
 
 
+def read_settings(path: Path) -> str:
+    """Return the text of a file that a person wrote, UTF-8 with or without a byte order mark.
+
+    It may come through a pipe (`-c <(…)`), but is not waited for without end, and has no more than `MOST_BYTES`.
+
+    Raises:
+        ValueError: it is too large, or nobody writes to the pipe; the message ends a sentence that names it.
+        UnicodeDecodeError: it is not UTF-8.
+        OSError: it cannot be read.
+    """
+    if stat.S_ISFIFO(path.stat().st_mode):
+        # To open it would wait for a writer.
+        descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK)
+        if not select.select([descriptor], [], [], _PIPE_SECONDS)[0]:
+            os.close(descriptor)
+            raise ValueError(f"is a pipe to which nobody wrote within {_PIPE_SECONDS} seconds")
+        os.set_blocking(descriptor, True)
+        file = os.fdopen(descriptor, "rb")
+    else:
+        file = path.open("rb")
+    with file:
+        content = file.read(MOST_BYTES + 1)
+    if len(content) > MOST_BYTES:
+        raise ValueError(f"is larger than {MOST_BYTES // 2**20} MiB, which no file of settings is")
+    return content.decode("utf-8-sig").replace("\r\n", "\n").replace("\r", "\n")
+
+
 def read_csv(path: Path, source: str) -> tuple[list[str], list[tuple[int, list[str]]]]:
     """Return the columns of the first line, trimmed, and each further line that is not empty, with its number.
 
@@ -45,12 +89,19 @@ def read_csv(path: Path, source: str) -> tuple[list[str], list[tuple[int, list[s
         ConfigError: the file is not UTF-8, a quote is not closed, or a line has more or fewer fields than the first.
         OSError: it cannot be opened; see `readable`.
     """
-    rows: list[tuple[int, list[str]]] = []
+    lines = csv_lines(path, source)
+    _, columns = next(lines)
+    return columns, list(lines)
+
+
+def csv_lines(path: Path, source: str) -> Iterator[tuple[int, list[str]]]:
+    """Yield what `read_csv` returns line by line, the columns first, for files that memory need not hold."""
     # utf-8-sig: spreadsheets put a byte order mark in front, which would become part of the first column's name.
     with path.open(encoding="utf-8-sig", newline="") as file:
         lines = csv.reader(file, strict=True)
         try:
             columns = [name.strip() for name in next(lines, [])]
+            yield 1, columns
             for row in lines:
                 if row and len(row) != len(columns):
                     raise ConfigError(
@@ -59,7 +110,7 @@ def read_csv(path: Path, source: str) -> tuple[list[str], list[tuple[int, list[s
                         "a short last line is a file cut off.",
                     )
                 if row:
-                    rows.append((lines.line_num, row))
+                    yield lines.line_num, row
         except UnicodeDecodeError:
             # The decoder's own message and context quote the file.
             raise ConfigError(f"{source} is not UTF-8.", hint="Save it as UTF-8.") from None
@@ -67,7 +118,6 @@ def read_csv(path: Path, source: str) -> tuple[list[str], list[tuple[int, list[s
             raise ConfigError(
                 f"{source}, line {lines.line_num}: {error}.", hint="Check the double quotes on this line and before it."
             ) from None
-    return columns, rows
 
 
 def pattern_in(folder: Path, name: str) -> str:
@@ -76,24 +126,132 @@ def pattern_in(folder: Path, name: str) -> str:
 
 
 @contextmanager
-def replacing(path: Path) -> Iterator[Path]:
+def replacing(path: Path, *, is_private: bool = True) -> Iterator[Path]:
     """Give a hidden file beside `path` to write, then sync it and put it in place of `path`; on an error leave nothing.
 
-    It lies beside the target, since a rename is atomic only within one file system, and is made plainly, so that the
-    umask decides its mode: files with personal data go through `FileSet` instead.
+    It lies beside the target, since a rename is atomic only within one file system. Its name is random and it is made
+    new, so that no link which somebody planted is followed. What killed runs left of such files is removed first.
+
+    Args:
+        path: What to replace; a link is replaced itself.
+        is_private: Only the owner may read the file; otherwise the umask decides, as for any file.
 
     Raises:
         OSError: the folder or the disk does not take it; an older `path` is as it was.
     """
-    hidden = path.with_name(f".{path.name}.{os.getpid()}.tmp")
+    stem = _hidden_stem(path.name)
+    leftover = re.compile(rf"{re.escape(stem)}\.(?:\w{{8}}\.partial|\d+\.tmp)")
+    with _writing_in(path.parent, leftover.fullmatch):
+        descriptor, name = tempfile.mkstemp(prefix=f"{stem}.", suffix=".partial", dir=path.parent)
+        hidden = Path(name)
+        try:
+            os.close(descriptor)
+            if not is_private:
+                hidden.chmod(0o666 & ~_umask())
+            yield hidden
+            with hidden.open("rb") as written:
+                os.fsync(written.fileno())
+            hidden.replace(path)
+        finally:
+            hidden.unlink(missing_ok=True)
+
+
+@contextmanager
+def private_folder(path: Path, what: str, *, is_alone: bool = False) -> Iterator[Path]:
+    """Give a folder beside `path` that only the owner may enter, and remove it with all that is in it.
+
+    Its name is random and it is made new. Folders of the same `path` and `what` that killed runs left are removed;
+    `is_alone` says that no other process can have one.
+
+    Raises:
+        OSError: it cannot be made.
+    """
+    stem = _hidden_stem(path.name)
+    leftover = re.compile(rf"{re.escape(stem)}\.\w{{8}}\.{re.escape(what)}")
+    with _writing_in(path.parent, leftover.fullmatch, oldest=math.inf if is_alone else None):
+        folder = Path(tempfile.mkdtemp(prefix=f"{stem}.", suffix=f".{what}", dir=path.parent))
+        try:
+            yield folder
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def private_umask() -> Iterator[None]:
+    """Let only the owner read and write what is created meanwhile, by libraries that have no say in it, too."""
+    before = os.umask(0o077)
     try:
-        hidden.touch()
-        yield hidden
-        with hidden.open("rb") as written:
-            os.fsync(written.fileno())
-        hidden.replace(path)
+        yield
     finally:
-        hidden.unlink(missing_ok=True)
+        os.umask(before)
+
+
+def _umask() -> int:
+    # There is no other way to ask for it.
+    mask = os.umask(0o077)
+    os.umask(mask)
+    return mask
+
+
+def _hidden_stem(name: str) -> str:
+    is_long = len(os.fsencode(name)) > _LONGEST_NAME_BYTES
+    return f".{hashlib.sha256(os.fsencode(name)).hexdigest()[:32] if is_long else name}"
+
+
+@contextmanager
+def _writing_in(folder: Path, is_leftover: Callable[[str], object], oldest: float | None = None) -> Iterator[None]:
+    """Say that this process has hidden files in a folder, and first remove those that no living process can have.
+
+    Whoever writes holds a shared lock on the folder, which the operating system gives back however a process ends; who
+    gets it alone knows that all leftovers are dead. Where that cannot be known, those are removed that were last
+    changed before `oldest` (seconds since 1970), by default a day ago.
+    """
+    if oldest is None:
+        oldest = time.time() - _LEFTOVER_SECONDS
+    descriptor = None
+    try:
+        with contextlib.suppress(OSError):
+            # To wait for ever would be wrong: the script that calls us may hold a lock on this folder itself.
+            descriptor = os.open(folder, os.O_RDONLY)
+        is_alone = descriptor is not None and _locks(descriptor, alone=True)
+        for path in _listed(folder):
+            # Another run may be removing the same leftovers.
+            with contextlib.suppress(OSError):
+                if is_leftover(path.name) and (is_alone or path.lstat().st_mtime < oldest):
+                    _remove(path)
+        for _ in range(_LOCK_TRIES):
+            if descriptor is None or _locks(descriptor, alone=False):
+                break
+            time.sleep(_LOCK_PAUSE_SECONDS)  # somebody is alone only while they tidy up
+        yield
+    finally:
+        if descriptor is not None:
+            os.close(descriptor)
+
+
+def _locks(descriptor: int, *, alone: bool) -> bool:
+    if fcntl is None:
+        return False
+    try:
+        fcntl.flock(descriptor, (fcntl.LOCK_EX if alone else fcntl.LOCK_SH) | fcntl.LOCK_NB)
+    except OSError:  # held by others, or the file system has no locks
+        return False
+    return True
+
+
+def _listed(folder: Path) -> list[Path]:
+    try:
+        return [path for path in folder.iterdir() if path.name.startswith(".")]
+    except OSError:
+        return []
+
+
+def _remove(path: Path) -> None:
+    """Remove a file, a link (not what it leads to), or a folder with all that is in it."""
+    if stat.S_ISDIR(path.lstat().st_mode):
+        shutil.rmtree(path)
+    else:
+        path.unlink()
 
 
 @dataclass(frozen=True)
@@ -122,27 +280,31 @@ class FileSet:
         folder: Created with mode 0700 if missing.
         owns: What the names of this set match, and no other name does. After `commit` the folder holds, of these, what
             was written and nothing else.
-        token: Makes the hidden names of this run unique; letters and digits.
-        now: Hidden files that a killed run left more than a day before this are removed.
+        token: Goes into the hidden names of this run, before random letters; letters and digits.
+        now: Hidden files that killed runs left are removed; where nothing tells whether a run still lives, those that
+            are a day older than this.
     """
 
     def __init__(self, folder: Path, *, owns: re.Pattern[str], token: str, now: datetime) -> None:
         self._folder = folder
         self._owns = owns
-        self._token = token
+        self._token = f"{token}{secrets.token_hex(4)}"
         self._now = now
         self._staged: dict[Path, Path] = {}
+        self._writing = contextlib.ExitStack()
 
     def __enter__(self) -> FileSet:
         self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        self._remove_leftovers()
+        oldest = self._now.timestamp() - _LEFTOVER_SECONDS
+        self._writing.enter_context(_writing_in(self._folder, self._is_leftover, oldest))
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        for hidden in self._staged.values():
-            hidden.unlink(missing_ok=True)
+        with self._writing:
+            for hidden in self._staged.values():
+                hidden.unlink(missing_ok=True)
 
     def write(self, name: str, lines: Iterable[str], *, rows: int = 1) -> WrittenFile:
         """Stage one file from its lines (each with its line end), as UTF-8; `rows` is for the facts returned.
@@ -191,7 +353,6 @@ class FileSet:
         previous = self._hidden(target.name, "previous")
         if not target.exists():
             return _Restore(target, None)
-        previous.unlink(missing_ok=True)
         try:
             os.link(target, previous)
         except OSError:
@@ -202,14 +363,9 @@ class FileSet:
     def _hidden(self, name: str, what: str) -> Path:
         return self._folder / f".{name}.{self._token}.{what}"
 
-    def _remove_leftovers(self) -> None:
-        oldest = self._now.timestamp() - _LEFTOVER_SECONDS
-        for path in self._folder.glob(".*"):
-            hidden = _HIDDEN_NAME.fullmatch(path.name)
-            # Another run may be removing the same leftovers.
-            with contextlib.suppress(FileNotFoundError):
-                if hidden and self._owns.fullmatch(hidden[1]) and path.stat().st_mtime < oldest:
-                    path.unlink()
+    def _is_leftover(self, name: str) -> bool:
+        hidden = _HIDDEN_NAME.fullmatch(name)
+        return hidden is not None and self._owns.fullmatch(hidden[1]) is not None
 
     def _sync_folder(self) -> None:
         # The rename itself survives a power cut only once the folder is synced, which not every system allows.
@@ -246,8 +402,7 @@ def _copy_private(source: Path, copy: Path) -> None:
 
 @contextlib.contextmanager
 def _create_private(path: Path) -> Iterator[IO[bytes]]:
-    # Only this run, killed earlier, can have left a file of this name.
-    path.unlink(missing_ok=True)
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    # Whatever has this name is not ours, and no link is followed.
+    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0), 0o600)
     with os.fdopen(descriptor, "wb") as file:
         yield file

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, cast
+from zoneinfo import ZoneInfo
 
-from microconv import catalogue
+from microconv import catalogue, wording
 from microconv.catalogue import QUESTIONS, name_of, queries_of, question_class, questions_of
 from microconv.config.load import find_named, load_config
-from microconv.config.sections import Config, SourceConfig
-from microconv.errors import SourceError, UsageError
+from microconv.config.sections import Config, SegmentConfig, SourceConfig
+from microconv.errors import EngineError, FindingsError, SourceError, UsageError
 from microconv.taxonomy import Taxonomy, load_taxonomy
 from microconv.version import __version__
 
 if TYPE_CHECKING:  # each is loaded by who asks for it
+    from microconv.activation.audience_plan import AudiencePlan
     from microconv.activation.destinations.base import Destination
     from microconv.activation.export import ExportResult
     from microconv.analyses.attribution.credits import AttributionResult
@@ -35,7 +38,10 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.audit.coverage import CoverageResult
     from microconv.clients.bigquery_connection import Connection
     from microconv.engines.base import Engine
+    from microconv.engines.bigquery import BigQueryEngine
+    from microconv.engines.looking import Looked
     from microconv.exports import Source
+    from microconv.findings import Finding
     from microconv.queries.templates import Query
     from microconv.question import Context, Question
     from microconv.report.data import ReportData
@@ -45,6 +51,8 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.staging.rules import Rules
     from microconv.staging.runs import RunDetails, RunsResult
     from microconv.staging.summary import StagedSummary
+
+_CONSENT_TRIES = 3
 
 
 class Project:
@@ -169,6 +177,26 @@ class Project:
             raise SourceError(f"Nothing is staged yet in {place}.", hint="Run `microconv sync` first.")
         return engine
 
+    @contextmanager
+    def _reading(self) -> Iterator[Engine]:
+        """Give the engine to whoever reads the staged tables; where that fails on older ones, say so."""
+        engine = self._staged
+        try:
+            yield engine
+        except EngineError as error:
+            if older := self._older_tables():
+                raise EngineError(
+                    f"An older microconv made {wording.listed(older)}, which lack what is asked for.",
+                    hint="Run `microconv sync`: it brings them up to date.",
+                ) from error
+            raise
+
+    def _older_tables(self) -> list[str]:
+        from microconv.staging.mc_tables import TABLES
+
+        versions = {name: self._staged.version(name) or 0 for name in TABLES}
+        return [name for name, version in versions.items() if version < TABLES[name].version]
+
     def sync(
         self,
         scope: Scope | None = None,
@@ -194,7 +222,7 @@ class Project:
         from microconv.staging import Scope, find_shards, plan
 
         asked = scope or Scope()
-        return plan(self._engine_if_there, find_shards(self.sources, asked), self.rules, asked)
+        return plan(self._engine_if_there, find_shards(self.sources, asked), self.rules, asked, today=self._today)
 
     def estimate(self, scope: Scope | None = None) -> Estimate:
         """Say what a sync would be billed; nothing is written or billed."""
@@ -203,7 +231,13 @@ class Project:
         asked = scope or Scope()
         shards = find_shards(self.sources, asked)
         engine = self._engine_if_there
-        return estimate(engine, plan(engine, shards, self.rules, asked), shards, self.rules)
+        planned = plan(engine, shards, self.rules, asked, today=self._today)
+        return estimate(engine, planned, shards, self.rules)
+
+    @property
+    def _today(self) -> date:
+        """The day that it is now where the property's days begin and end."""
+        return datetime.now(tz=ZoneInfo(self.config.project.timezone)).date()
 
     @property
     def _engine_if_there(self) -> Engine | None:
@@ -211,11 +245,40 @@ class Project:
         settings = self.config.engine
         return self.engine if settings.kind == "bigquery" or settings.path.exists() else None
 
+    def query(self, sql: str, *, limit: int = 1_000) -> Looked:
+        """Run a SELECT of one's own on the tables, which cannot change anything; return at most `limit` rows.
+
+        With the engine duckdb it is SQL of DuckDB; the engine is closed meanwhile. With bigquery it is GoogleSQL.
+
+        Raises:
+            UsageError: it is not one statement that reads, or it cannot be run.
+            SourceError: Nothing is staged yet.
+            BudgetError: it would read more than the configuration allows.
+        """
+        settings = self.config.engine
+        if settings.kind == "bigquery":
+            return cast("BigQueryEngine", self.engine).look(sql, limit)
+        from microconv.engines.looking import look
+
+        if not settings.path.exists():
+            raise SourceError(f"Nothing is staged yet in {settings.path}.", hint="Run `microconv sync` first.")
+        self.close()  # DuckDB opens a file either to be written or to be read
+        return look(settings.path, sql, limit, memory_limit=settings.memory_limit, threads=settings.threads)
+
     def summary(self) -> StagedSummary:
         """Count what is staged."""
         from microconv.staging.summary import summary
 
-        return summary(self._staged)
+        with self._reading() as engine:
+            return summary(engine)
+
+    def export_findings(self) -> tuple[Finding, ...]:
+        """Say what the staged export shows that its reader should know; see `microconv.staging.export_findings`."""
+        from microconv.staging import export_findings
+
+        with self._reading() as engine:
+            facts = export_findings.of_last_run(engine, self.taxonomy) or export_findings.ask(engine, self.taxonomy)
+        return export_findings.findings(facts, self.config)
 
     @property
     def context(self) -> Context:
@@ -228,7 +291,8 @@ class Project:
         """Answer a question; see `microconv.question.ask`."""
         from microconv.question import ask
 
-        return ask(question, self.context)
+        with self._reading():
+            return ask(question, self.context)
 
     def ask(self, question: str, /, **fields: Any) -> Result:  # noqa: ANN401 - the fields of the question
         """Answer a question of the catalogue, with these fields laid over what the configuration says.
@@ -308,7 +372,7 @@ class Project:
         from microconv.segments.members import members
 
         segment = find_named(self.config.segments, segment_name, "segment")
-        return members(self._staged, segment, self.taxonomy, as_of or self.default_as_of())
+        return tuple(members(self._staged, segment, self.taxonomy, as_of or self.default_as_of()))
 
     def default_as_of(self) -> datetime:
         """Return the moment of the latest staged event (UTC)."""
@@ -333,9 +397,12 @@ class Project:
         *,
         as_of: datetime | None = None,
         allow_shrink: bool = False,
+        allow_stale: bool = False,
         dry_run: bool = False,
     ) -> ExportResult:
         """Send a segment's audience to a destination; see `microconv.activation.export.export`.
+
+        Consent is read again at the moment of sending; when it has changed since, the plan is made again.
 
         Raises:
             UsageError: the configuration has no such segment or destination.
@@ -343,18 +410,46 @@ class Project:
             FindingsError: a guard stopped the export.
             DestinationError: the destination did not take it.
         """
-        from microconv.activation.audience.first_party import read_consent, read_identity
-        from microconv.activation.audience_plan import plan_audience
+        from microconv.activation.audience.first_party import consent_stamp
         from microconv.activation.export import export
 
         segment = find_named(self.config.segments, segment_name, "segment")
         destination = self.destination(destination_name)
+        for _ in range(_CONSENT_TRIES):
+            agreed = consent_stamp(self.config.consent, self._staged, self.config.file)
+            plan = self._plan_audience(segment, destination, as_of)
+            if agreed == consent_stamp(self.config.consent, self._staged, self.config.file):
+                break
+        else:
+            raise FindingsError(
+                f"Segment {segment.name}: the consent table changed each of the {_CONSENT_TRIES} times that the "
+                "audience was put together. Nothing was written; the last export is as it was.",
+                hint="Export when nobody writes to it.",
+            )
+        now = datetime.now(tz=UTC)
+        return export(
+            plan,
+            destination,
+            run_id=f"{now:%Y%m%dT%H%M%SZ}-export",
+            now=now,
+            allow_shrink=allow_shrink,
+            allow_stale=allow_stale,
+            dry_run=dry_run,
+            has_user_ids=self._has_user_ids,
+        )
+
+    def _plan_audience(self, segment: SegmentConfig, destination: Destination, as_of: datetime | None) -> AudiencePlan:
+        from microconv.activation.audience.first_party import read_consent, read_identity
+        from microconv.activation.audience_plan import plan_audience
+        from microconv.segments.members import members
+
         people = read_identity(self.config.identity, self._staged, self.config.file)
         consents = read_consent(self.config.consent, self._staged, self.config.file)
-        moment = as_of or self.default_as_of()
+        latest = self.default_as_of()
+        moment = as_of or latest
         summary = self.summary()
-        plan = plan_audience(
-            self.members(segment.name, as_of=moment),
+        return plan_audience(
+            members(self._staged, segment, self.taxonomy, moment),
             people,
             consents,
             segment=segment.name,
@@ -370,10 +465,14 @@ class Project:
                 "last_date": summary.last_date,
                 "version": __version__,
             },
+            now=datetime.now(tz=UTC),
+            known_until=min(moment, latest),
         )
-        now = datetime.now(tz=UTC)
-        run_id = f"{now:%Y%m%dT%H%M%SZ}-export"
-        return export(plan, destination, run_id=run_id, now=now, allow_shrink=allow_shrink, dry_run=dry_run)
+
+    def _has_user_ids(self) -> bool:
+        from microconv.segments.members import has_user_ids
+
+        return has_user_ids(self._staged)
 
     def report_data(self) -> ReportData:
         """Answer everything that the report shows: each question that the configuration asks by itself."""
@@ -392,29 +491,34 @@ class Project:
             version=__version__,
             summary=self.summary(),
             answers=answers,
+            export_findings=self.export_findings(),
         )
 
     def report(self, path: Path) -> Path:
         """Write the report, one self-contained HTML page.
 
         Raises:
+            UsageError: there is something else in its place, or the configuration names it.
             DestinationError: the page could not be written.
         """
-        from microconv.report import write_report
+        from microconv.report import check_report_path, write_report
 
+        check_report_path(path, self.config)
         return write_report(self.report_data(), path)
 
     def runs(self, *, limit: int = 20, status: str | None = None) -> RunsResult:
         """List runs, the latest first; see `microconv.staging.runs.list_runs`."""
         from microconv.staging.runs import list_runs
 
-        return list_runs(self._staged, limit=limit, status=status)
+        with self._reading() as engine:
+            return list_runs(engine, limit=limit, status=status)
 
     def run(self, run_id: str) -> RunDetails:
         """Return a run by its id, its beginning or `latest`; see `microconv.staging.runs.find_run`."""
         from microconv.staging.runs import find_run
 
-        return find_run(self._staged, run_id)
+        with self._reading() as engine:
+            return find_run(engine, run_id)
 
     def queries(self, template: str) -> tuple[tuple[str | None, Query], ...]:
         """Return the queries that this configuration makes of a template, each with what it is for, if anything.

@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from microconv.config.problems import explain
 from microconv.config.sections import Config, Period, Section
 from microconv.engines.base import Engine
-from microconv.errors import FindingsError, UsageError
+from microconv.errors import EngineError, FindingsError, MicroconvError, UsageError
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 from microconv.result import Result
@@ -131,6 +131,10 @@ class Question(Section):
         """Return what must stop a pipeline that asked, if anything: raised once the result is shown."""
         return None
 
+    def failure(self, query: Query, error: EngineError) -> MicroconvError:  # noqa: ARG002 - few know more
+        """Return the error that a failed query is told as: one that names the key, where a key is the cause."""
+        return error
+
     def properties(self) -> Collection[Property]:
         """Return the properties of occurrences that it reads."""
         return ()
@@ -157,10 +161,17 @@ def ask(question: Question, context: Context) -> Result:
     context.taxonomy.check_names(question.named())
     queries = question.queries(context)
     lacking = properties.check(context.engine, question.properties(), context.config)
-    result = question.result([context.engine.query(each) for each in queries], context)
+    result = question.result([_rows(question, each, context.engine) for each in queries], context)
     if lacking:
         return replace(result, assumptions=(*result.assumptions, *lacking))  # type: ignore[type-var]  # a dataclass
     return result
+
+
+def _rows(question: Question, query: Query, engine: Engine) -> pa.Table:
+    try:
+        return engine.query(query)
+    except EngineError as error:
+        raise question.failure(query, error) from error
 
 
 def days(period: Period) -> dict[str, Value]:

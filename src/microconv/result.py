@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import csv
-import io
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Hashable, Iterable, Mapping, Sequence
 from dataclasses import asdict, field, fields, replace
 from typing import TYPE_CHECKING, Any, ClassVar
 
-from microconv.wording import Bar, Heading, Sheet, iso_dates, text
+from microconv.wording import Bar, Heading, Sheet, csv_row, iso_dates, text
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -68,13 +66,10 @@ class Result(ABC):
         return document
 
     def csv(self) -> str:
-        """Return the rows as CSV below a line of headings, without the last line break; what is unknown is empty."""
-        written = io.StringIO()
-        writer = csv.writer(written, lineterminator="\n")
+        """Return the rows as CSV below a line of headings, without the last line break; see `wording.csv_row`."""
         names = [each.name for each in fields(self.row_type)]
-        writer.writerow(names)
-        writer.writerows([getattr(row, name) for name in names] for row in self.rows)
-        return written.getvalue().removesuffix("\n")
+        rows = ([getattr(row, name) for name in names] for row in self.rows)
+        return "\n".join(csv_row(row) for row in (names, *rows))
 
     def to_pandas(self) -> pd.DataFrame:
         """Return one row per item of `rows`, with the fields of their class as columns."""

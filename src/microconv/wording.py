@@ -1,11 +1,17 @@
-"""How values are written for people, in every table, page and sentence: one style for numbers, shares, times, bytes."""
+"""How values are written for people, in every table, page and sentence: one style for numbers, shares, times, bytes.
+
+Text from the data is untrusted: anybody can send a campaign or a page of any name to a website. `visible` writes it for
+terminals, `csv_row` for files that a spreadsheet may open, `message` for errors and logs.
+"""
 
 from __future__ import annotations
 
 import calendar
+import csv
+import io
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any
@@ -20,6 +26,18 @@ _BYTE_UNITS = ("KiB", "MiB", "GiB", "TiB", "PiB")
 _LEAST_MONEY = 0.01
 _SPANS = (("d", "day", 86_400), ("h", "hour", 3_600), ("m", "minute", 60), ("s", "second", 1))
 _MINUTE = 60
+
+# What a terminal obeys, or nobody sees: control characters (C0, C1), the soft hyphen, marks that turn the direction of
+# text, characters without width, other line breaks, halves of surrogate pairs, tags. The two joiners are left: several
+# languages, and emojis, are written with them.
+_OBEYED = re.compile(
+    "[\x00-\x1f\x7f-\x9f\xad\u061c\u180e\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ufeff\ufff9-\ufffb"
+    "\ud800-\udfff\U000e0000-\U000e007f]"
+)
+# How a spreadsheet knows a formula; the wide forms are those of East Asian keyboards.
+_FORMULA = re.compile("[=+\\-@\t\r\n\uff1d\uff0b\uff0d\uff20]")
+_NUMBER = re.compile(r"-?\d+(\.\d+)?(e[+-]?\d+)?")
+_MESSAGE_BEGINNING, _MESSAGE_END = 1_400, 600
 
 
 # Numbers
@@ -144,6 +162,46 @@ def period(first: date, last: date) -> str:
     if first.year == last.year:
         return f"{first.day} {calendar.month_name[first.month]} to {day(last)}"
     return f"{day(first)} to {day(last)}"
+
+
+# Text from the data
+
+
+def visible(value: str) -> str:
+    """Write text for a terminal: what the terminal would obey, or nobody would see, as an escape (`x1b`, `u202e`)."""
+    return _OBEYED.sub(_escaped, value)
+
+
+def _escaped(match: re.Match[str]) -> str:
+    return match[0].encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def message(value: str) -> str:
+    """Write an error or a warning on one line, for a terminal or a log; beyond 2,000 characters it loses its middle.
+
+    The beginning says what went wrong, the end what to do.
+    """
+    written = visible(value)
+    if len(written) <= _MESSAGE_BEGINNING + _MESSAGE_END:
+        return written
+    return f"{written[:_MESSAGE_BEGINNING].rstrip()} … {written[-_MESSAGE_END:].lstrip()}"
+
+
+def csv_row(values: Iterable[object]) -> str:
+    """Write a line of CSV, without its end; what is unknown is empty.
+
+    Text that a spreadsheet would take for a formula (it begins with `=`, `+`, `-`, `@`, a tab or a line break) gets an
+    apostrophe before it. Numbers stay numbers, negative ones too.
+    """
+    line = io.StringIO()
+    # With this end of a line, the writer puts both kinds of line breaks into quotes.
+    csv.writer(line, lineterminator="\r\n").writerow([_csv_value(value) for value in values])
+    return line.getvalue().removesuffix("\r\n")
+
+
+def _csv_value(value: object) -> object:
+    is_formula = isinstance(value, str) and _FORMULA.match(value) and not _NUMBER.fullmatch(value)
+    return f"'{value}" if is_formula else value
 
 
 # What reading costs

@@ -16,7 +16,7 @@ import pytest
 from segment_builder import NOW, Segment, assert_nothing_raw, nasty
 
 from microconv import catalogue
-from microconv.activation.audience.build import AudienceRow
+from microconv.activation.audience.audience_rows import AudienceRow
 from microconv.activation.audience.normalise import sha256_hex
 from microconv.activation.destinations.base import Delivery, Destination, Receipt
 from microconv.activation.export import batches

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Literal
 
-from microconv.activation.audience.build import AudienceRow
+from microconv.activation.audience.audience_rows import AudienceRow
 from microconv.activation.audience.normalise import PLAIN
 from microconv.activation.destinations.base import (
     Accepts,

@@ -71,6 +71,7 @@ class Segment:
     def plan(self, destination: Destination, **options: Any) -> AudiencePlan:
         """Plan to send by e-mail address, unless told otherwise."""
         defaults: dict[str, Any] = {
+            "now": NOW,
             "segment": "ready-to-buy",
             "identity": ("email",),
             "lineage": {"rule": "add_to_cart", "as_of": date(2026, 2, 28)},
@@ -81,8 +82,9 @@ class Segment:
     def export_to(self, destination: Destination, **options: Any) -> ExportResult:
         """Plan and export."""
         given = {"run_id": "run/1", "now": NOW} | self.options | options
-        of_the_export = ("run_id", "now", "max_delete_pct", "allow_shrink", "dry_run")
-        planned = self.plan(destination, **{key: given[key] for key in given if key not in of_the_export})
+        of_the_export = ("run_id", "now", "max_delete_pct", "allow_shrink", "allow_stale", "dry_run", "has_user_ids")
+        of_the_plan = {key: given[key] for key in given if key not in of_the_export or key == "now"}
+        planned = self.plan(destination, **of_the_plan)
         return export(planned, destination, **{key: given[key] for key in of_the_export if key in given})
 
     def export(self, **options: Any) -> ExportResult:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import random
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import given
@@ -8,6 +9,7 @@ from hypothesis import strategies as st
 
 from microconv.activation.audience.people import Consent, ConsentRecord, consent_by_user
 
+NOW = datetime(2026, 3, 1, 8, tzinfo=UTC)
 DAY_1, DAY_2 = "2026-01-01T00:00:00Z", "2026-01-02T00:00:00Z"
 
 
@@ -16,7 +18,7 @@ def row(answer: str | None, changed_at: str | None = DAY_1, personalization: str
 
 
 def decide(*rows: ConsentRecord) -> Consent | None:
-    return consent_by_user(rows).get("u")
+    return consent_by_user(rows, NOW).get("u")
 
 
 @pytest.mark.parametrize("word", ["granted", "GRANTED", " Granted ", "true", "TRUE", "yes", "Yes"])
@@ -34,7 +36,7 @@ def test_every_other_word_denies(word: str | None) -> None:
 
 
 def test_user_without_a_row_is_not_in_the_answer() -> None:
-    assert consent_by_user([]) == {}
+    assert consent_by_user([], NOW) == {}
 
 
 def test_latest_row_decides_in_any_order() -> None:
@@ -81,7 +83,22 @@ def test_one_unreadable_timestamp_makes_the_user_unreadable(changed_at: str | No
 
 def test_timestamps_at_the_end_of_the_calendar_can_be_compared() -> None:
     assert decide(row("granted", "0001-01-01T00:00:00+14:00"), row("denied", DAY_1)) is Consent.DENIED
-    assert decide(row("granted", "9999-12-31T23:59:59-14:00"), row("denied", DAY_1)) is Consent.GRANTED
+    assert decide(row("granted", "9999-12-31T23:59:59-14:00"), row("denied", DAY_1)) is Consent.UNREADABLE
+
+
+@pytest.mark.parametrize("answer", ["granted", "denied"])
+@pytest.mark.parametrize(
+    "changed_at", ["2099-01-01", "2026-03-01T08:00:00.000001Z", "2026-03-01T03:00:01-05:00", "2026-03-01 09:00:00 UTC"]
+)
+def test_a_row_from_the_future_withholds_whatever_else_there_is(answer: str, changed_at: str) -> None:
+    assert decide(row(answer, changed_at)) is Consent.UNREADABLE
+    assert decide(row("denied", DAY_1), row(answer, changed_at)) is Consent.UNREADABLE
+    assert decide(row(answer, changed_at), row("granted", DAY_2)) is Consent.UNREADABLE
+
+
+def test_a_row_of_this_very_moment_counts() -> None:
+    assert decide(row("granted", "2026-03-01T08:00:00Z")) is Consent.GRANTED
+    assert decide(row("granted", "2026-03-01T10:00:00+02:00"), row("denied", DAY_2)) is Consent.GRANTED
 
 
 @given(
@@ -97,9 +114,9 @@ def test_decision_does_not_depend_on_order_and_grants_only_what_the_last_instant
     records = [
         ConsentRecord(user, str(data), str(ads), f"2026-01-0{day}" if day else "?") for user, data, ads, day in rows
     ]
-    decided = consent_by_user(records)
+    decided = consent_by_user(records, NOW)
     shuffler.shuffle(records)
-    assert consent_by_user(records) == decided
+    assert consent_by_user(records, NOW) == decided
     for user, consent in decided.items():
         own = [(data and ads, day) for owner, data, ads, day in rows if owner == user]
         if consent is Consent.GRANTED:

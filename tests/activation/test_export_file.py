@@ -3,6 +3,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import resource
 import stat
 from dataclasses import replace
@@ -16,6 +17,7 @@ from segment_builder import NOW, Segment, file_of, manifest_of, read_rows, snaps
 from microconv.activation.audience.people import Person
 from microconv.activation.destinations.file import FORMATS
 from microconv.errors import DestinationError, UsageError
+from microconv.files import FileSet
 from microconv.segments.members import Member
 
 
@@ -79,7 +81,7 @@ def test_google_ads_cannot_carry_a_user_id_and_says_so(segment: Segment) -> None
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"format": "tiktok"}, 'format = "tiktok" is not "google_ads", "csv" or "jsonl"'),
+        ({"format": "tiktok"}, 'format = "tiktok" is not "google_ads", "meta", "csv" or "jsonl"'),
         ({"identity": ("email", "cookie")}, "Identity 'cookie' is unknown"),
         ({"identity": ()}, r"carries none of the segment's identity \(empty\)"),
         ({"segment": "../../etc/x"}, "cannot be part of a file name"),
@@ -170,7 +172,7 @@ def test_manifest_tells_origin_counts_and_checksums(segment: Segment) -> None:
         "excluded": {"no_user_id": 1},
         "values_left_out": {},
         "identity": ["email", "user_id"],
-        "normalisation": "plain/1",
+        "normalisation": "plain/2",
         "run_id": "run/1",
         "created_at": "2026-03-01T08:00:00+00:00",
         "lineage": {"rule": "add_to_cart", "as_of": "2026-02-28"},
@@ -389,13 +391,29 @@ def test_folder_without_write_permission_is_a_destination_error(segment: Segment
     assert "right to write" in caught.value.hint
 
 
+@pytest.mark.parametrize("mode", [0o000, 0o400, 0o600])
+def test_folder_that_cannot_be_entered_is_a_destination_error_and_not_a_missing_manifest(
+    segment: Segment, mode: int
+) -> None:
+    segment.with_users(1).export(dry_run=True)
+    with unprivileged() as folder:
+        inner = folder / "exports"
+        segment.with_users(1).export(folder=inner)
+        inner.chmod(mode)
+        with pytest.raises(DestinationError, match="Permission denied") as caught:
+            segment.with_users(1).export(folder=inner)
+        inner.chmod(0o700)
+    assert caught.value.exit_code == 4
+    assert "--allow-shrink" not in str(caught.value)
+
+
 def test_read_only_place_is_a_destination_error(segment: Segment) -> None:
     # The kernel refuses new files there even to root.
     with pytest.raises(DestinationError, match="cannot be written"):
         segment.with_users(1).export(folder=Path("/proc/microconv"))
 
 
-def test_leftovers_of_a_killed_run_are_removed_after_a_day_and_not_before(segment: Segment) -> None:
+def test_leftovers_of_killed_runs_are_removed_unless_a_run_is_writing_there(segment: Segment) -> None:
     segment.folder.mkdir()
     ages = {"old": 25, "young": 23}
     for token, hours in ages.items():
@@ -403,8 +421,13 @@ def test_leftovers_of_a_killed_run_are_removed_after_a_day_and_not_before(segmen
         leftover.write_text("half")
         modified_at = NOW.timestamp() - hours * 3600
         os.utime(leftover, (modified_at, modified_at))
-    segment.with_users(1).export()
+
+    with FileSet(segment.folder, owns=re.compile(r"other\.csv"), token="t", now=NOW):
+        segment.with_users(1).export()
     assert [path.name for path in segment.folder.glob(".*")] == [".ready-to-buy.jsonl.young.partial"]
+
+    segment.with_users(1).export()
+    assert list(segment.folder.glob(".*")) == []
 
 
 def test_a_run_killed_and_started_again_under_its_id_completes(segment: Segment) -> None:

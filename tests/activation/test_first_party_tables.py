@@ -40,9 +40,9 @@ def test_tables_of_the_engine_give_the_same_people_as_files_would(engine):
 @pytest.mark.parametrize(("read", "config"), [(read_identity, IdentityConfig()), (read_consent, ConsentConfig())])
 def test_nothing_is_exported_without_both_tables(engine, read, config):
     with pytest.raises(ConfigError, match="nothing can be exported"):
-        read(config, engine, CONFIG)
+        tuple(read(config, engine, CONFIG))
 
 
 def test_table_that_is_not_there_names_the_key(engine):
     with pytest.raises(ConfigError, match=r"identity\.table = 'nobody' in microconv\.toml cannot be read"):
-        read_identity(IdentityConfig(table="nobody"), engine, CONFIG)
+        tuple(read_identity(IdentityConfig(table="nobody"), engine, CONFIG))

@@ -1,10 +1,12 @@
 from __future__ import annotations
 
 import json
+from datetime import timedelta
 
 import pytest
-from segment_builder import Segment, file_of, manifest_of, snapshot
+from segment_builder import NOW, Segment, file_of, manifest_of, snapshot
 
+from microconv.activation.destinations.file import FileDestination, FileSettings
 from microconv.errors import FindingsError
 
 
@@ -96,3 +98,68 @@ def test_segments_and_formats_are_guarded_apart(segment: Segment) -> None:
     segment.with_users(10).export()
     assert segment.with_users(1).export(format="csv").written == 1
     assert segment.with_users(1).export(segment="other").written == 1
+
+
+# Age
+
+
+def test_data_that_is_long_past_is_not_sent_and_the_message_says_how_old_it_is(segment: Segment) -> None:
+    before = snapshot(segment.folder)
+    with pytest.raises(FindingsError, match=r"is 365 days old \(2025-03-01 08:00 UTC\); older than 30 days") as caught:
+        segment.with_users(3).export(known_until=NOW - timedelta(days=365))
+    assert snapshot(segment.folder) == before
+    assert caught.value.exit_code == 1
+    assert "--allow-stale" in caught.value.hint
+    assert "--allow-shrink" not in caught.value.hint
+
+
+def test_age_is_measured_to_the_second(segment: Segment) -> None:
+    people = segment.with_users(3)
+    assert people.export(known_until=NOW - timedelta(days=30)).written == 3
+    with pytest.raises(FindingsError, match="is 30 days old"):
+        people.export(known_until=NOW - timedelta(days=30, seconds=1))
+
+
+def test_old_data_is_sent_on_purpose(segment: Segment) -> None:
+    people = segment.with_users(3)
+    assert people.export(known_until=NOW - timedelta(days=365), allow_stale=True).written == 3
+    with pytest.raises(FindingsError, match="days old"):
+        people.export(known_until=NOW - timedelta(days=365), allow_shrink=True)
+    patient = FileDestination(FileSettings(name="file", format="csv", path=segment.folder, max_age="400d"))
+    assert people.export_to(patient, known_until=NOW - timedelta(days=365)).written == 3
+
+
+def test_age_is_guarded_in_a_dry_run(segment: Segment) -> None:
+    with pytest.raises(FindingsError, match="days old"):
+        segment.with_users(3).export(known_until=NOW - timedelta(days=365), dry_run=True)
+
+
+# Nobody
+
+
+@pytest.mark.parametrize(
+    ("has_user_ids", "message"),
+    [(False, "no row of this export has a user_id"), (True, "none of the 2 members ever signed in")],
+)
+def test_a_segment_in_which_nobody_signed_in_names_the_cause_and_no_way_around(
+    segment: Segment, *, has_user_ids: bool, message: str
+) -> None:
+    with pytest.raises(FindingsError, match=message) as caught:
+        segment.with_user(None).with_user("undefined").export(has_user_ids=lambda: has_user_ids)
+    assert "--allow-shrink" not in str(caught.value)
+
+
+def test_tables_that_know_none_of_the_members_are_named(segment: Segment) -> None:
+    with pytest.raises(FindingsError, match=r"none of the 2 members has a row in the consent table") as caught:
+        segment.with_user("u1").with_user("u2").export()
+    assert "--allow-shrink" not in str(caught.value)
+    with pytest.raises(FindingsError, match=r"none of the 2 members has a row in the identity table") as caught:
+        segment.with_user("u1", "granted").with_user("u2", "granted").export()
+    assert "--allow-shrink" not in str(caught.value)
+
+
+def test_a_segment_of_people_who_all_denied_may_be_emptied_on_purpose(segment: Segment) -> None:
+    segment.with_users(2).export()
+    denied = segment.with_user("u0", "denied").with_user("u1", "denied")
+    assert "consent_denied 2" in stopped(denied).message
+    assert denied.export(allow_shrink=True).written == 0

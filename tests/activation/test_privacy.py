@@ -184,7 +184,7 @@ def test_nothing_raw_is_in_the_error_about_a_broken_identity_file(tmp_path: Path
     path = tmp_path / "people.csv"
     path.write_bytes(content.encode("latin-1"))
     with pytest.raises(MicroconvError) as caught:
-        read_people(path)
+        tuple(read_people(path))
     assert_nothing_raw("".join(traceback.format_exception(caught.value)))
 
 

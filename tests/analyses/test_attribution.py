@@ -261,6 +261,9 @@ def test_micro_conversions_as_touchpoints_are_all_but_the_conversion_or_those_na
         ({"count": "actors"}, "Only each actor's first conversion counts"),
         ({"count": "sessions"}, "Only each session's first conversion counts"),
         ({"reset_after_conversion": True}, "not for a second one in the same session"),
+        ({"direct": "drop"}, "Direct sessions are left out of every path; a path that holds nothing else keeps them."),
+        ({"direct": "drop_trailing"}, "Direct sessions after the last other touchpoint are left out of every path"),
+        ({"direct": "drop", "touchpoint": "micro_conversion"}, "No micro-conversion is direct"),
         ({"touchpoint": "landing_page"}, "The 50 touchpoints with most sessions are told apart"),
         ({"touchpoint": "micro_conversion"}, "any but purchase"),
         (
@@ -435,3 +438,90 @@ def test_several_actors_beyond_the_limit_of_pairs_are_one_assumption(monkeypatch
     assert len(said) == 1
     assert said[0].startswith("2 actors with more than 0 pairs")
     assert said[0].endswith("are left out: their 3 conversions count as untouched.")
+
+
+# Currencies
+
+
+def priced(*values: tuple[float, str | None, float | None]) -> dict[str, list[Row]]:
+    """Conversions of actors of their own, each after one session: value, currency, value in US dollars."""
+    return {
+        "mc_sessions": [session(0, place, "Email", actor=place) for place, _ in enumerate(values, 1)],
+        "mc_micro_conversions": [
+            occurrence(DAY, "purchase", client=place, value=value, currency=currency, value_in_usd=in_usd)
+            for place, (value, currency, in_usd) in enumerate(values, 1)
+        ],
+    }
+
+
+def in_project(rows: dict[str, list[Row]], **project: Any) -> AttributionResult:
+    config = CONFIG.model_copy(update={"project": CONFIG.project.model_copy(update=project)})
+    with staged(IN_MEMORY, **rows) as engine:
+        return answer(engine, question("7d", models=ALL_MODELS), TAXONOMY, config)
+
+
+MIXED = priced((100.0, "USD", None), (10_000.0, "JPY", None), (50.0, None, None))
+
+
+def test_currencies_are_never_added_up_and_every_conversion_earns_credit():
+    result = in_project(MIXED)
+
+    assert (result.conversions, result.value, result.currency) == (3, 100.0, "USD")
+    for model in ALL_MODELS:
+        assert credit_of(result, model) == {"Email": pytest.approx(3.0)}
+        assert sum(row.value for row in result.results if row.model == model) == pytest.approx(100.0)
+    assert [(each.currency, each.conversions, each.amount, each.value) for each in result.amounts] == [
+        ("USD", 1, 100.0, 100.0),
+        (None, 1, 50.0, None),
+        ("JPY", 1, 10_000.0, None),
+    ]
+    (said,) = (each for each in result.assumptions if "currency" in each)
+    assert "Left out: 50.00 without a currency (1 conversion) and 10,000.00 JPY (1 conversion)." in said
+
+
+def test_the_projects_currency_decides_what_counts():
+    assert in_project(MIXED, currency="JPY").value == 10_000.0
+    assert in_project(MIXED, currency="EUR").value == 0.0
+    assumed = in_project(MIXED, assume_currency=True)
+    assert assumed.value == 150.0
+    assert any("50.00 without a currency (1 conversion) count as 50.00 USD" in each for each in assumed.assumptions)
+
+
+def test_ga4s_conversion_counts_in_us_dollars_and_in_no_other_currency():
+    rows = priced((100.0, "EUR", 108.0), (5.0, None, 5.5), (-8.0, "EUR", -8.64))
+
+    result = in_project(rows)
+
+    assert result.value == pytest.approx(104.86)
+    assert any("92.00 EUR (2 conversions) count as 99.36 USD, by GA4's own conversion" in e for e in result.assumptions)
+    assert any("5.00 without a currency (1 conversion) count as 5.50 USD" in each for each in result.assumptions)
+    assert in_project(rows, currency="GBP").value == 0.0
+
+
+def test_one_currency_alone_is_worth_no_words():
+    result = in_project(priced((100.0, "USD", None), (-20.0, "USD", None), (0.0, None, None)))
+
+    assert result.value == 80.0
+    assert not any("currency" in each for each in result.assumptions)
+    assert not any("by currency" in each.title for each in result.sheets() if not isinstance(each, str))
+
+
+def test_amounts_by_currency_are_a_table_where_there_are_several():
+    (sheet,) = (
+        each for each in in_project(MIXED).sheets() if not isinstance(each, str) and "by currency" in each.title
+    )
+
+    assert [row[0] for row in sheet.rows] == ["USD", None, "JPY"]
+
+
+def test_a_window_longer_than_what_is_staged_is_said_to_see_no_more():
+    ten_days = {**JOURNEY, "mc_shards": [shard(number, events=1) for number in range(1, 11)]}
+
+    result = ask(ten_days, question("7d", "10d", "30d", "90d"))
+
+    (said,) = (each for each in result.assumptions if "staged: a window" in each)
+    assert said == (
+        "Only 10 days are staged: a window longer than that (30 days and 90 days) sees no more than those days hold."
+    )
+    assert not any("staged: a window" in each for each in ask(ten_days, question("10d")).assumptions)
+    assert not any("staged: a window" in each for each in ask(JOURNEY, question("30d")).assumptions)

@@ -37,9 +37,12 @@ def question(template: str, asked: Asked, *, grouped: bool = False) -> Query:
         "touchpoint": asked.touchpoint,
         "count": asked.count,
         "resets": asked.resets,
+        "direct": asked.direct,
     }
     params = {
         "conversion": "purchase",
+        "currency": asked.currency,
+        "assumed_currency": asked.currency if asked.assumes else None,
         "first_date": None,
         "last_date": None,
         "most_pairs": asked.most_pairs,
@@ -88,7 +91,7 @@ def check_credits(engine: DuckDBEngine | None, visits: list[Visit], events: list
     assert sum(row["left_out_conversions"] for row in rows) == sum(event.actor in without for event, _ in conversions)
     for column in columns:
         assert sum(row[f"credit_{column}"] for row in rows) / 1e10 == pytest.approx(len(conversions), abs=1e-8)
-        worth = sum(event.value or 0 for event, _ in conversions)
+        worth = sum(event.worth(asked) for event, _ in conversions)
         assert sum(row[f"value_{column}"] for row in rows) / 1e6 == pytest.approx(worth, abs=1e-4)
 
 

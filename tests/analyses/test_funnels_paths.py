@@ -12,21 +12,37 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from funnel_logs import ITEMS, Log, Rules, counted, counted_unordered, random_log, random_rules, rows_of
+from funnel_logs import (
+    ITEMS,
+    Log,
+    Rules,
+    counted,
+    counted_unordered,
+    events_of,
+    random_log,
+    random_rules,
+    rows_of,
+    sessions_of,
+)
 from judges import JUDGES, assert_same_rows
 from judges.cases import TemplateCase, discover
 from microconv.analyses.funnels.counts import Funnel
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.engines.tables import Column
 from microconv.queries import templates
-from microconv.staging.mc_tables import MICRO_CONVERSIONS
+from microconv.staging.mc_tables import EVENTS, MICRO_CONVERSIONS, SESSIONS
 from microconv.taxonomy import Taxonomy
 from staged_rows import IN_MEMORY, Row, entry
 
 # One GA4 event may be any of them, so that every step of a funnel in any order may share its events.
 TAXONOMY = Taxonomy("letters", "1.0", tuple(entry(letter, events=("any",)) for letter in "abcx"))
-ORDERS = ("ordered", "strict", "unordered")
-TABLE = {column.name: column.type for column in MICRO_CONVERSIONS.columns} | {ITEMS: "STRING"}
+ORDERS = ("ordered", "strict", "immediate", "unordered")
+COLUMNS = {
+    table.name: {column.name: column.type for column in table.columns}
+    for table in (MICRO_CONVERSIONS, EVENTS, SESSIONS)
+}
+COLUMNS["mc_micro_conversions"][ITEMS] = "STRING"
+Tables = dict[str, list[Row]]
 Figures = dict[int, tuple[int, int, float | None]]
 
 
@@ -34,6 +50,8 @@ Figures = dict[int, tuple[int, int, float | None]]
 def engine() -> Iterator[DuckDBEngine]:
     with DuckDBEngine(IN_MEMORY) as opened:
         opened.ensure(MICRO_CONVERSIONS, (Column(ITEMS, "STRING", ""),))
+        opened.ensure(EVENTS)
+        opened.ensure(SESSIONS)
         yield opened
 
 
@@ -41,21 +59,29 @@ def query(rules: Rules) -> templates.Query:
     return rules.query(Funnel, TAXONOMY)
 
 
-def on_duckdb(engine: DuckDBEngine, rules: Rules, rows: list[Row], *, as_googlesql: bool) -> list[Row]:
+def tables_of(logs: list[Log]) -> Tables:
+    return {"mc_micro_conversions": rows_of(logs), "mc_events": events_of(logs), "mc_sessions": sessions_of(logs)}
+
+
+def on_duckdb(engine: DuckDBEngine, rules: Rules, tables: Tables, *, as_googlesql: bool) -> list[Row]:
     connection = engine._connection
-    connection.execute("DELETE FROM mc_micro_conversions")
-    if rows:
-        connection.register("given", pa.Table.from_pylist(rows))
-        connection.execute("INSERT INTO mc_micro_conversions BY NAME SELECT * FROM given")
+    for name, rows in tables.items():
+        connection.execute(f"DELETE FROM {name}")
+        if rows:
+            connection.register("given", pa.Table.from_pylist(rows))
+            connection.execute(f"INSERT INTO {name} BY NAME SELECT * FROM given")
     asked = query(rules)
     return engine.query(replace(asked, duckdb_form=None) if as_googlesql else asked).to_pylist()
 
 
-def by_the_reference(rules: Rules, rows: list[Row]) -> list[Row]:
+def by_the_reference(rules: Rules, tables: Tables) -> list[Row]:
     asked = query(rules)
     params = {name: (_json(value), kind) for name, (kind, value) in asked.params.items()}
-    given = [{name: _json(value) for name, value in row.items()} for row in rows]
-    return JUDGES["reference"](asked.sql, params, {"mc_micro_conversions": (TABLE, given)})
+    given = {
+        name: (COLUMNS[name], [{column: _json(value) for column, value in row.items()} for row in tables[name]])
+        for name in asked.reads
+    }
+    return JUDGES["reference"](asked.sql, params, given)
 
 
 def _json(value: Any) -> Any:
@@ -79,7 +105,7 @@ def test_duckdb_counts_as_trying_all_paths_does(
 ) -> None:
     random = Random(seed)
     rules, logs = random_rules(random, order), [random_log(random) for _ in range(12)]
-    check(on_duckdb(engine, rules, rows_of(logs), as_googlesql=as_googlesql), rules, logs)
+    check(on_duckdb(engine, rules, tables_of(logs), as_googlesql=as_googlesql), rules, logs)
 
 
 CASES = [case for case in discover() if case.template == "analyses/funnels/counts"]
@@ -98,7 +124,7 @@ def test_the_form_of_duckdb_gives_the_rows_of_every_case(case: TemplateCase) -> 
 def test_the_reference_counts_as_trying_all_paths_does(order: str, seed: int) -> None:
     random = Random(seed)
     rules, logs = random_rules(random, order), [random_log(random) for _ in range(40)]
-    check(by_the_reference(rules, rows_of(logs)), rules, logs)
+    check(by_the_reference(rules, tables_of(logs)), rules, logs)
 
 
 @pytest.mark.parametrize("order", ORDERS)

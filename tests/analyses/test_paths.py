@@ -254,6 +254,7 @@ def test_document_holds_all_whatever_is_shown_and_frames_hold_what_is_shown():
     assert document["sequences"][0] == {
         "sequence": "view_item > add_to_cart > purchase",
         "nodes": ["view_item", "add_to_cart", "purchase"],
+        "is_cut": False,
         "journeys": 2,
         "share": 2 / 3,
         "conversions": 2,
@@ -322,7 +323,8 @@ def test_command_keeps_the_rows_shown_with_the_question(run, tmp_path, what: str
     kept = {(question["from_"], question["window"]) for question in (json.loads(row["question"]) for row in rows)}
     assert kept == {("view_item", "30d")}
     rows.sort(key=lambda row: row["row_number"])
-    columns = [{name: value for name, value in row.items() if name != "nodes"} for row in document[what]]
+    derived = ("nodes", "is_cut")
+    columns = [{name: value for name, value in row.items() if name not in derived} for row in document[what]]
     assert [{name: row[name] for name in columns[0]} for row in rows] == columns
 
 

@@ -62,6 +62,29 @@ def test_nothing_staged_has_no_latest_event_and_no_members():
         assert members(engine, rule(), TAXONOMY, at(0)) == ()
 
 
+def test_who_bought_before_the_cart_is_a_member_unless_not_within_looks_that_far_back():
+    rows = [occurrence(2 * DAY, "purchase", client=1), occurrence(9 * DAY, "add_to_cart", client=1)]
+    with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
+
+        def found(**keys: str) -> list[int]:
+            asked = rule(not_did="purchase", within="14d", **keys)
+            return [member.actor_key for member in members(engine, asked, TAXONOMY, at(10 * DAY))]
+
+        assert (found(), found(not_within="7d"), found(not_within="8d")) == ([1], [1], [])
+
+
+def test_segment_says_what_undoes_and_in_what_time():
+    asked = rule(not_did="purchase", not_within="3d")
+    with staged(IN_MEMORY, **ROWS) as engine:
+        said = answer(engine, Segment.model_validate(asked.model_dump()), TAXONOMY).assumptions
+    assert said == (
+        "Only add_to_cart of the last 7 days before that moment counts, both ends included.",
+        "Only add_to_cart that no purchase followed counts; purchase that came before does not matter.",
+        "Whoever did purchase in the last 3 days is out all the same, both ends included.",
+        "Occurrences with the same transaction id count once, at the earliest.",
+    )
+
+
 @pytest.mark.parametrize("keys", [{"did": "add_to_kart"}, {"not_did": "purchased"}])
 def test_unknown_micro_conversion_names_the_segment(keys):
     with staged(IN_MEMORY) as engine, pytest.raises(TaxonomyError, match='segment "abandoned"'):

@@ -18,65 +18,67 @@ def refused(status: int, reason: str | None = None, message: str = "no") -> Exce
     return api.from_http_status(status, message, errors=errors)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        refused(429),
-        refused(500),
-        refused(502),
-        refused(503),
-        refused(504),
-        refused(403, "rateLimitExceeded"),
-        refused(400, "backendError"),
-        refused(400, "jobInternalError"),
-        refused(400, "jobRateLimitExceeded"),
-        refused(400, "invalidQuery", "Could not serialize access to table p:d.t due to concurrent update"),
-        refused(400, "invalidQuery", "Transaction is aborted due to concurrent update against table p:d.t."),
-        api.RetryError("deadline", refused(503)),
-        http.ConnectionError(),
-        http.ReadTimeout(),
-        http.ChunkedEncodingError(),
-        http.ContentDecodingError(),
-        http.JSONDecodeError("cut off", "{", 1),
-        http.SSLError("EOF occurred in violation of protocol"),
-        ConnectionResetError(),
-        auth.TransportError(),
-        auth.RefreshError("busy", retryable=True),
-    ],
-    ids=repr,
-)
+PASSES = {
+    "too many requests": refused(429),
+    "internal error": refused(500),
+    "bad gateway": refused(502),
+    "service unavailable": refused(503),
+    "gateway timeout": refused(504),
+    "rate limit, as forbidden": refused(403, "rateLimitExceeded"),
+    "job: backend error": refused(400, "backendError"),
+    "job: internal error": refused(400, "jobInternalError"),
+    "job: rate limit": refused(400, "jobRateLimitExceeded"),
+    "job: concurrent update": refused(
+        400, "invalidQuery", "Could not serialize access to table p:d.t due to concurrent update"
+    ),
+    "job: transaction aborted": refused(
+        400, "invalidQuery", "Transaction is aborted due to concurrent update against table p:d.t."
+    ),
+    "the client gave up on 503": api.RetryError("deadline", refused(503)),
+    "no connection": http.ConnectionError(),
+    "no answer in time": http.ReadTimeout(),
+    "answer cut off": http.ChunkedEncodingError(),
+    "answer garbled": http.ContentDecodingError(),
+    "answer is half a document": http.JSONDecodeError("cut off", "{", 1),
+    "TLS ended early": http.SSLError("EOF occurred in violation of protocol"),
+    "connection reset": ConnectionResetError(),
+    "token server not reached": auth.TransportError(),
+    "token server busy": auth.RefreshError("busy", retryable=True),
+}
+
+
+@pytest.mark.parametrize("error", PASSES.values(), ids=PASSES)
 def test_what_passes_is_tried_again(error: Exception):
     assert is_transient(error)
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        refused(400, "invalidQuery"),
-        refused(500, "bytesBilledLimitExceeded"),
-        refused(401),
-        refused(403, "accessDenied"),
-        refused(403, "quotaExceeded"),
-        refused(403, "billingNotEnabled"),
-        refused(429, "quotaExceeded"),
-        refused(404),
-        refused(409),
-        refused(412),
-        refused(501, "notImplemented"),
-        refused(400, "stopped"),
-        api.RetryError("deadline", refused(404)),
-        api.RetryError("deadline", None),
-        http.SSLError("certificate verify failed: CERTIFICATE_VERIFY_FAILED"),
-        http.InvalidURL(),
-        auth.RefreshError("the key was deleted"),
-        auth.DefaultCredentialsError(),
-        json.JSONDecodeError("no answer of BigQuery", "{", 1),
-        EngineError("no", hint="no"),
-        ValueError(),
-        KeyboardInterrupt(),
-    ],
-    ids=repr,
-)
+STAYS = {
+    "job: invalid query": refused(400, "invalidQuery"),
+    "limit of bytes": refused(500, "bytesBilledLimitExceeded"),
+    "not signed in": refused(401),
+    "access denied": refused(403, "accessDenied"),
+    "quota, as forbidden": refused(403, "quotaExceeded"),
+    "no billing": refused(403, "billingNotEnabled"),
+    "quota, as too many requests": refused(429, "quotaExceeded"),
+    "not found": refused(404),
+    "there already": refused(409),
+    "changed meanwhile": refused(412),
+    "not implemented": refused(501, "notImplemented"),
+    "job: stopped": refused(400, "stopped"),
+    "the client gave up on 404": api.RetryError("deadline", refused(404)),
+    "the client gave up on nothing": api.RetryError("deadline", None),
+    "certificate not trusted": http.SSLError("certificate verify failed: CERTIFICATE_VERIFY_FAILED"),
+    "address is wrong": http.InvalidURL(),
+    "key deleted": auth.RefreshError("the key was deleted"),
+    "no credentials": auth.DefaultCredentialsError(),
+    "JSON of somebody else": json.JSONDecodeError("no answer of BigQuery", "{", 1),
+    "error of ours": EngineError("no", hint="no"),
+    "bug of ours": ValueError(),
+    "Ctrl-C": KeyboardInterrupt(),
+}
+
+
+@pytest.mark.parametrize("error", STAYS.values(), ids=STAYS)
 def test_what_stays_is_not(error: BaseException):
     assert not is_transient(error)
 

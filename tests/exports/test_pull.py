@@ -21,7 +21,7 @@ from emulator import Emulator
 from faulty_proxy import Edit, FaultyProxy
 from microconv.clients.bigquery_connection import Connection
 from microconv.engines.duckdb import DuckDBEngine
-from microconv.errors import EngineError, SourceError, VanishedError
+from microconv.errors import ConfigError, EngineError, SourceError, VanishedError
 from microconv.exports import BASIC_LEAVES, FileSource, OpenShard, Shard, Source, pull
 from microconv.exports.pull import PulledSource
 from microconv.exports.table_source import TableSource
@@ -171,16 +171,24 @@ def test_a_copy_is_made_once_for_each_state_of_the_table(pulled: PulledSource, s
     assert len(storage.sessions) == 2
 
 
-@pytest.mark.parametrize("content", [b"", b"PAR1 no footer PAR1", None])
-def test_a_file_that_is_no_copy_is_pulled_anew(pulled: PulledSource, content: bytes | None):
+@pytest.mark.parametrize("content", [b"", b"PAR1 no footer PAR1"])
+def test_a_file_that_is_damaged_is_pulled_anew(pulled: PulledSource, content: bytes):
     path = pulled.folder / "p1" / f"{NAME}.parquet"
-    if content is None:
-        ga4.write_parquet(path, EVENTS[:1])
-    else:
-        path.parent.mkdir(parents=True)
-        path.write_bytes(content)
+    path.parent.mkdir(parents=True)
+    path.write_bytes(content)
 
     assert pulled.open(only(pulled)).rows == len(EVENTS)
+
+
+def test_a_shard_that_was_not_pulled_is_left_as_it_is(pulled: PulledSource):
+    path = ga4.write_parquet(pulled.folder / "p1" / f"{NAME}.parquet", EVENTS[:1])
+    before = path.read_bytes()
+
+    with pytest.raises(ConfigError, match="was not pulled by microconv") as raised:
+        pulled.open(only(pulled))
+
+    assert "cache" in raised.value.hint
+    assert path.read_bytes() == before
 
 
 def test_a_copy_from_another_dataset_is_none(pulled: PulledSource, export: Any):
@@ -419,6 +427,6 @@ def test_a_kill_leaves_nothing_that_could_be_taken_for_a_copy(
 
     assert killed.returncode == -signal.SIGKILL
     (leftover,) = files_below(pulled.folder)
-    assert leftover.endswith(".tmp")
+    assert leftover.endswith(".partial")
     assert pulled.open(only(pulled)).rows == len(EVENTS)
     assert files_below(pulled.folder) == [f"p1/{NAME}.parquet"]

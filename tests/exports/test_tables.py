@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import pyarrow as pa
@@ -29,21 +29,97 @@ def with_field(column: str, name: str, kind: pa.DataType) -> pa.Schema:
     return ga4.SCHEMA.set(place, pa.field(column, pa.struct([(name, kind), *ga4.SCHEMA.field(place).type])))
 
 
+def view_of(export: Any, name: str, query: str, *, legacy: bool = False) -> None:
+    view = bigquery.Table(export.place(name))
+    view.view_query = query
+    view.view_use_legacy_sql = legacy
+    export.client.create_table(view)
+
+
 def test_shards_are_told_from_other_tables_by_name_and_sorted_by_day_and_kind(export: Any):
     shards = ["events_20240301", "events_20240302", "events_fresh_20240302", "events_intraday_20240302"]
     others = ["users_20240301", "pseudonymous_users_20240301", "events_20240301_copy", "copy_of_events_20240301"]
-    for name in [*reversed(shards), *others, "events_20240230", "events_2024030", "EVENTS_20240305"]:
+    for name in [*reversed(shards), *others, "events_20240230", "events_2024030", "EVENTS_20240305", "events"]:
         export.client.create_table(bigquery.Table(export.place(name), [bigquery.SchemaField("event_date", "STRING")]))
-    view = bigquery.Table(export.place("events_20240303"))
-    view.view_query = "SELECT '20240303' AS event_date"
-    export.client.create_table(view)
 
-    found = export.source().shards()
+    source = export.source()
+    found = source.shards()
 
     assert [shard.name for shard in found] == shards
     assert [shard.kind for shard in found] == ["daily", "daily", "fresh", "intraday"]
     assert {(shard.property_id, shard.format, shard.files) for shard in found} == {("p1", "bigquery", ())}
     assert found[0].place == export.place("events_20240301")
+    assert {each.place.rpartition(".")[2]: each.reason for each in source.passed_over()} == {
+        "events_20240301_copy": "a second copy, by its name",
+        "copy_of_events_20240301": "a second copy, by its name",
+        "events_20240230": "20240230 is not a day of the calendar",
+        "events_2024030": "the name does not begin with events_ and eight digits",
+        "EVENTS_20240305": "the name is not in small letters",
+        "events": "it may hold all days: make a view for each day, named events_YYYYMMDD",
+    }
+
+
+def test_view_stands_in_place_of_a_table(export: Any):
+    export.put("raw", [EVENT])
+    view_of(export, NAME, f"SELECT * FROM `{export.place('raw')}`")
+    source = replace(export.source(), now=lambda: datetime(2024, 3, 2, 15, tzinfo=UTC))
+
+    shard = only(source)
+    opened = source.open(shard)
+
+    assert shard.table is not None
+    assert (shard.name, shard.kind, shard.table.is_view, opened.schema.rows) == (NAME, "daily", True, None)
+    assert set(REQUIRED_LEAVES) <= opened.schema.leaves
+
+
+class Dated:
+    """Metadata of a view that was defined long ago, or after its day."""
+
+    def __init__(self, modified: datetime) -> None:
+        self.modified = modified
+
+
+@pytest.mark.parametrize(
+    ("now", "defined", "expected"),
+    [
+        (datetime(2024, 3, 2, 15, tzinfo=UTC), datetime(2023, 1, 1, tzinfo=UTC), datetime(2024, 3, 2, tzinfo=UTC)),
+        (datetime(2024, 3, 2, 23, tzinfo=UTC), datetime(2023, 1, 1, tzinfo=UTC), datetime(2024, 3, 2, tzinfo=UTC)),
+        (datetime(2024, 3, 4, 1, tzinfo=UTC), datetime(2023, 1, 1, tzinfo=UTC), datetime(2024, 3, 4, tzinfo=UTC)),
+        (datetime(2025, 3, 4, 1, tzinfo=UTC), datetime(2023, 1, 1, tzinfo=UTC), datetime(2024, 3, 5, tzinfo=UTC)),
+        (datetime(2025, 3, 4, 1, tzinfo=UTC), datetime(2024, 9, 1, 7, tzinfo=UTC), datetime(2024, 9, 1, 7, tzinfo=UTC)),
+    ],
+    ids=str,
+)
+def test_view_changes_once_a_date_until_its_day_is_settled_and_when_it_is_redefined(
+    export: Any, now: datetime, defined: datetime, expected: datetime
+):
+    source = replace(export.source(), now=lambda: now)
+
+    assert source._seen_at(Dated(defined), date(2024, 3, 1)) == expected
+
+
+def test_columns_of_another_shape_or_fractional_ids_are_refused(export: Any):
+    fields = [
+        bigquery.SchemaField("event_date", "STRING"),
+        bigquery.SchemaField("event_timestamp", "INT64"),
+        bigquery.SchemaField("event_name", "STRING"),
+        bigquery.SchemaField("user_pseudo_id", "STRING"),
+    ]
+    params = [bigquery.SchemaField("key", "STRING")]
+    record = bigquery.SchemaField("event_params", "RECORD", fields=params)
+    repeated = bigquery.SchemaField("event_params", "RECORD", mode="REPEATED", fields=params)
+    number = bigquery.SchemaField("user_id", "FLOAT64")
+    export.client.create_table(bigquery.Table(export.place("events_20240301"), [*fields, record]))
+    export.client.create_table(bigquery.Table(export.place("events_20240302"), [*fields, repeated, number]))
+    export.client.create_table(bigquery.Table(export.place("events_20240303"), [*fields, repeated]))
+    source = export.source()
+    one_record, fraction, good = source.shards()
+
+    with pytest.raises(SourceError, match=r"it lacks event_params\.key"):
+        source.open(one_record)
+    with pytest.raises(SourceError, match="events_20240302 holds user_id as FLOAT"):
+        source.open(fraction)
+    assert source.open(good).schema.rows == 0
 
 
 def test_metadata_are_read_for_the_days_asked_only(export: Any, emulator: Any):
@@ -89,7 +165,9 @@ def test_schema_lists_the_leaves_the_table_has(export: Any):
     opened = export.source().open(shard)
 
     assert opened.shard == shard
-    assert opened.schema.leaves == {leaf for leaf in BASIC_LEAVES if not leaf.startswith("session_traffic")}
+    assert opened.schema.leaves == {
+        leaf for leaf in BASIC_LEAVES if not leaf.startswith(("session_traffic", "ecommerce.purchase_revenue_in_usd"))
+    }
 
 
 def test_fingerprint_follows_whole_columns_that_are_read_and_no_others(export: Any):

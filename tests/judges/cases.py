@@ -1,8 +1,8 @@
 """Data-only cases of the templates: `tests/sql/<folder>/<template>/<case>/` with three kinds of JSON files.
 
 - `case.json`: `description`; `structure` (Jinja variables) and `params` where the template has them; `"traffic": true`
-  adds the product's own channel rules to both; `columns` (table -> column -> GoogleSQL type) for input tables that are
-  not known here, or known with fewer columns.
+  adds the product's own channel rules to both, with the property's `own_hosts`; `columns` (table -> column -> GoogleSQL
+  type) for input tables that are not known here, or known with fewer columns.
 - `input.<table>.json`: rows; a missing column is NULL. A table that the query reads and that has no file is empty.
 - `expected.json`: rows; a missing column is NULL. They may come in any order, unless the last SELECT has an ORDER BY.
 """
@@ -21,18 +21,25 @@ from sqlglot import exp
 from judges.types import Columns, Params, Row, Tables
 from microconv.exports import RAW_COLUMNS
 from microconv.queries import templates
+from microconv.staging import own_hosts
 from microconv.staging.mc_tables import TABLES
 from microconv.staging.traffic import load_channel_rules, session_params, session_structure
 
 FOLDER = Path(__file__).parents[1] / "sql"
-_KEYS = {"description", "structure", "params", "columns", "traffic"}
+_KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts"}
 _STAGED = {name: {column.name: column.type for column in table.columns} for name, table in TABLES.items()}
+COUNTED_IN_STAGING = {
+    "copies": "INT64",
+    **dict.fromkeys(("placeholder_client_id", "placeholder_user_id", "placeholder_transaction_id"), "BOOL"),
+}
+"""What events.sql gives beside the columns of mc_events: it is counted by day, and not kept."""
 KNOWN: dict[str, Columns] = {
     **_STAGED,
     "raw_events": RAW_COLUMNS,
-    "changed_events": {**_STAGED["mc_events"], "copies": "INT64"},
+    "changed_events": {**_STAGED["mc_events"], **COUNTED_IN_STAGING},
     "neighbour_events": _STAGED["mc_events"],
     "touched_sessions": {"session_key": "INT64", "client_key": "INT64"},
+    "page_hosts": _STAGED["mc_hosts"],
     "moved_sessions": {"session_key": "INT64", "actor_key": "INT64"},
     "sessions": _STAGED["mc_sessions"],
 }
@@ -64,7 +71,8 @@ class TemplateCase:
         params, structure = self.document.get("params", {}), self.document.get("structure", {})
         if self.document.get("traffic"):
             rules = load_channel_rules()
-            params, structure = params | session_params(rules), structure | session_structure(rules)
+            own = {"own_hosts": own_hosts.pattern(self.document.get("own_hosts", []), rules)}
+            params, structure = params | own | session_params(rules), structure | session_structure(rules)
         return templates.query(self.template, params=params, structure=structure)
 
     @property

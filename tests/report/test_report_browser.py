@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Page, expect
 from report_sample import answered, funnel
 
+from microconv.analyses.attribution.credits import AttributionCredit, AttributionResult, Untouched
 from microconv.analyses.channels import ChannelSessions, ChannelsResult
 from microconv.report import write_report
 
@@ -118,6 +119,59 @@ def test_tables_open_and_scroll_inside_themselves_on_a_phone(look, report_data):
         # The names stay in sight while the days move under them.
         assert heat.locator("th[scope=row]").first.bounding_box()["x"] >= 0
         assert _overflow(seen.page) <= 0
+
+
+@pytest.mark.parametrize("touchpoint", ["Organic Search", "/collections/autumn/" + "a-very-long-name-of-a-page/" * 5])
+@pytest.mark.parametrize("width", [1440, DESK])
+def test_credits_of_eight_models_are_seen_whole_on_a_desk(look, report_data, width, touchpoint):
+    models = ("first", "last", "last_non_direct", "linear", "time_decay", "position", "markov", "shapley")
+    shares = {touchpoint: 0.998, "Unassigned": 0.002}
+    large = AttributionResult(
+        "purchase",
+        12_345,
+        756_501.6,
+        tuple(
+            AttributionCredit(model, "30d", name, 12_345 * share, 756_501.6 * share)
+            for model in models
+            for name, share in shares.items()
+        ),
+        (Untouched("30d", 0, 0.0),),
+        (),
+    )
+    with look(answered(report_data, large), width) as seen:
+        for summary in seen.page.locator("summary:visible").all():
+            summary.click()
+
+        cut = "element => element.scrollWidth > element.clientWidth"
+        opened = seen.page.locator("#attribution details[open] .scroll").all()
+        assert len(opened) == 2
+        assert not any(each.evaluate(cut) for each in opened)
+        assert _overflow(seen.page) <= 0
+
+
+@pytest.mark.parametrize("width", [DESK, PHONE])
+def test_heads_stand_below_their_caption_without_a_gap(look, report_data, width):
+    with look(report_data, width) as seen:
+        for summary in seen.page.locator("summary:visible").all():
+            summary.click()
+        gaps = seen.page.evaluate(
+            """Array.from(document.querySelectorAll("table"))
+                 .filter((table) => table.offsetParent && table.caption && !table.closest(".heat"))
+                 .map((table) => {
+                   const inside = (element) => {
+                     const range = document.createRange();
+                     range.selectNodeContents(element);
+                     return range.getBoundingClientRect();
+                   };
+                   const heads = Array.from(table.tHead.querySelectorAll("th"));
+                   return Math.max(...heads.map((head) => inside(head).top)) - inside(table.caption).bottom;
+                 })"""
+        )
+        captions = seen.page.locator(".scroll:visible caption span").all()
+
+        assert len(gaps) > 4
+        assert max(gaps) < (16 if width == PHONE else 40)
+        assert all(each.bounding_box()["x"] + each.bounding_box()["width"] <= width for each in captions)
 
 
 def test_names_are_drawn_as_they_are_and_run_nothing(look, report_data):

@@ -56,7 +56,10 @@ def test_people_read_what_was_found_and_what_to_do(command, tmp_path):
     lines = command("--output", str(tmp_path / "page.html")).stdout.splitlines()
 
     assert lines[0] == f"Report written to {tmp_path / 'page.html'}."
-    assert "error: 1 day of 1 to 3 March 2024 has no export: every total is too low. `microconv doctor`" in lines[1]
+    assert lines[1].startswith(
+        "error: 1 day of 1 to 3 March 2024 has no export: every total is too low. `microconv -c "
+    )
+    assert "/microconv.toml doctor` names the days" in lines[1]  # works as it is typed
     assert all(line.startswith(("error: ", "warning: ", "note: ")) for line in lines[1:])
 
 

@@ -160,3 +160,17 @@ def test_nothing_is_found_where_nothing_is_wrong(report_data):
     )
 
     assert attention(data) == ()
+
+
+def test_a_window_longer_than_the_staged_period_is_a_note(report_data):
+    days = (report_data.summary.last_date - report_data.summary.first_date).days + 1
+
+    def told(window: str) -> list[str]:
+        rows = (Untouched("1d", 0, 0.0), Untouched(window, 0, 0.0))
+        return [
+            each.message for each in _of(answered(report_data, replace(attribution(), untouched=rows)), "short_history")
+        ]
+
+    assert told(f"{days}d") == []
+    (message,) = told(f"{days + 1}d")
+    assert message.startswith(f"The longest lookback window is {days + 1} days, and only {days} days are staged")

@@ -3,6 +3,17 @@
    `touchpoint` as in `_touches.sql`. #}
 {% from 'analyses/attribution/_touches.sql' import of_sessions with context %}
 
+{# The value of an occurrence in `@currency`, the project's; NULL where it is in another one, which nobody can add. Where
+   `@currency` is NULL, the goal has a value of its own, which is in the project's. A value that names no currency is in
+   `@assumed_currency`, if that says one; GA4's own conversion comes first. #}
+{% macro value_of(row) -%}
+CASE
+      WHEN @currency IS NULL OR {{ row }}.currency = @currency THEN {{ row }}.value
+      WHEN @currency = 'USD' AND {{ row }}.value_in_usd IS NOT NULL THEN {{ row }}.value_in_usd
+      WHEN {{ row }}.currency IS NULL AND @assumed_currency = @currency THEN {{ row }}.value
+    END
+{%- endmacro %}
+
 {# The columns by which figures are split, each followed by a comma. #}
 {% macro groups(row) -%}
 {% if grouped %}{{ row }}.week, {{ row }}.actor_group, {% endif %}
@@ -10,8 +21,8 @@
 
 {# CTEs `counted`: conversions that count, of all days; `conversions`: those of the days asked for, with the conversion
    before them of the same actor where only touches since then count; `converting_actors`: how many of these an actor
-   has. #}
-{% macro conversions() -%}
+   has. `by_currency`: with what their events say themselves, `amount` and `currency`, and whether that counts. #}
+{% macro conversions(by_currency=false) -%}
 occurrences AS (
   SELECT
     m.actor_key,
@@ -20,11 +31,17 @@ occurrences AS (
     m.event_order,
     m.event_date,
     UNIX_MICROS(m.event_at) AS conversion_us,
-    COALESCE(m.value, 0) AS value,
+    {% if by_currency %}
+    m.value AS amount,
+    m.currency,
+    {{ value_of('m' | identifier) }} IS NOT NULL AS is_counted,
+    {% endif %}
+    COALESCE({{ value_of('m' | identifier) }}, 0) AS value,
     ROW_NUMBER() OVER (
       PARTITION BY
         m.property,
         m.transaction_id,
+        m.actor_key,
         IF(m.transaction_id IS NULL, m.client_key, NULL),
         IF(m.transaction_id IS NULL, m.event_order, NULL)
       ORDER BY m.event_order, m.client_key
@@ -66,6 +83,11 @@ counted AS (
     o.event_order,
     o.event_date,
     o.conversion_us,
+    {% if by_currency %}
+    o.amount,
+    o.currency,
+    o.is_counted,
+    {% endif %}
     o.value
   {% if count == 'each' %}
   FROM occurrences AS o

@@ -3,13 +3,14 @@
 -- numbers do not depend on their order. Actors with more possible pairs of touches and conversions than most_pairs are
 -- left out: their conversions have no touch, and are counted beside the touchpoint NULL.
 -- grain: touchpoint, week, actor_group
--- params: conversion STRING, first_date DATE, last_date DATE, touchpoints ARRAY<STRING>, window_us_<n> INT64,
---   half_life_us INT64, first_weight FLOAT64, middle_weight FLOAT64, last_weight FLOAT64, most_pairs INT64,
---   actor_groups INT64
--- structure: windows, touchpoint, listed, count, resets, grouped
+-- params: conversion STRING, currency STRING, assumed_currency STRING, first_date DATE, last_date DATE,
+--   touchpoints ARRAY<STRING>, window_us_<n> INT64, half_life_us INT64, first_weight FLOAT64, middle_weight FLOAT64,
+--   last_weight FLOAT64, most_pairs INT64, actor_groups INT64
+-- structure: windows, touchpoint, listed, count, resets, grouped, direct
 {% from 'analyses/attribution/_touches.sql' import latest_first, touches with context %}
 {% from 'analyses/attribution/_conversions.sql' import conversions, groups with context %}
 {% from 'analyses/attribution/_pairs.sql' import pairs with context %}
+{% from 'analyses/attribution/_direct.sql' import counts, told_apart, trims with context %}
 {% set models = ['first', 'last', 'last_non_direct', 'linear', 'time_decay', 'position'] %}
 {% set even_models = ['linear', 'time_decay', 'position'] %}
 {% macro comma(loop) %}{% if not loop.last %},{% endif %}{% endmacro %}
@@ -40,10 +41,17 @@ steps AS (
   FROM pairs AS p
 ),
 
--- Weights are whole numbers: that of the last touch is 2^40.
+{% if trims %}
+{{ told_apart('apart', 'steps', ['client_key', 'event_order']) }}
+
+{% endif %}
+-- Weights are whole numbers: that of the last touch that counts is 2^40.
 weighted AS (
-  SELECT s.*, CAST(ROUND(POW(2, 40 - (s.age_us - s.last_age_us) / @half_life_us)) AS INT64) AS weight
-  FROM steps AS s
+  SELECT s.*, CAST(ROUND(POW(2, 40 - (
+      s.age_us - {% if trims %}IF(s.age_us >= s.other_age_us, s.other_age_us, s.last_age_us){% else %}s.last_age_us{% endif %}
+
+    ) / @half_life_us)) AS INT64) AS weight
+  FROM {% if trims %}apart{% else %}steps{% endif %} AS s
 ),
 
 totals AS (
@@ -51,9 +59,13 @@ totals AS (
     w.client_key,
     w.event_order,
     {% for n in range(1, windows + 1) %}
-    {% set window_us = parameter('window_us_', n) %}
-    COUNTIF(w.age_us <= {{ window_us }}) AS touches_{{ n }},
-    SUM(IF(w.age_us <= {{ window_us }}, w.weight, 0)) AS weight_{{ n }},
+    {% set inside %}{{ counts('w' | identifier, n) }}{% endset %}
+    COUNTIF({{ inside }}) AS touches_{{ n }},
+    SUM(IF({{ inside }}, w.weight, 0)) AS weight_{{ n }},
+    {% if trims %}
+    MAX(IF({{ inside }}, w.step, NULL)) AS first_step_{{ n }},
+    MIN(IF({{ inside }}, w.step, NULL)) AS last_step_{{ n }},
+    {% endif %}
     {% endfor %}
     MIN(IF(w.is_direct, NULL, w.age_us)) AS other_age_us,
     MIN(IF(w.is_direct, NULL, w.step)) AS other_step
@@ -78,21 +90,22 @@ shares AS (
     l.value,
     l.value_micros,
     {% for n in range(1, windows + 1) %}
-    {% set inside %}w.age_us <= {{ parameter('window_us_', n) }}{% endset %}
-    {% set is_first %}w.step = l.touches_{{ n }}{% endset %}
+    {% set inside %}{{ counts('w' | identifier, n) }}{% endset %}
+    {% set is_first %}w.step = l.{% if trims %}first_step{% else %}touches{% endif %}_{{ n }}{% endset %}
+    {% set is_last %}w.step = {% if trims %}l.last_step_{{ n }}{% else %}1{% endif %}{% endset %}
     {{ is_first }} AS first_{{ n }},
-    {{ inside }} AND w.step = 1 AS last_{{ n }},
+    {{ inside }} AND {{ is_last }} AS last_{{ n }},
     {{ inside }} AND w.step = IF(
       l.other_age_us <= {{ parameter('window_us_', n) }}, l.other_step, 1
     ) AS last_non_direct_{{ n }},
     IF({{ inside }}, 1 / l.touches_{{ n }}, 0) AS linear_{{ n }},
     IF({{ inside }}, w.weight / l.weight_{{ n }}, 0) AS time_decay_{{ n }},
     CASE
-      WHEN NOT {{ inside }} THEN 0
+      WHEN NOT ({{ inside }}) THEN 0
       WHEN l.touches_{{ n }} = 1 THEN 1
       WHEN l.touches_{{ n }} = 2 THEN IF({{ is_first }}, {{ first_of_two }}, 1 - {{ first_of_two }})
       WHEN {{ is_first }} THEN @first_weight
-      WHEN w.step = 1 THEN @last_weight
+      WHEN {{ is_last }} THEN @last_weight
       ELSE @middle_weight / (l.touches_{{ n }} - 2)
     END AS position_{{ n }}{{ comma(loop) }}
     {% endfor %}

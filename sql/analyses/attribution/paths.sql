@@ -3,29 +3,42 @@
 -- in touchpoints from 0, joined by '>', and '' where nothing touched. Paths keep their last most_steps touches. Actors
 -- with more possible pairs of touches and conversions than most_pairs are left out: their conversions have no touch.
 -- grain: window_number, path, week, actor_group
--- params: conversion STRING, first_date DATE, last_date DATE, touchpoints ARRAY<STRING>, window_us_<n> INT64,
---   most_steps INT64, most_pairs INT64, actor_groups INT64
--- structure: windows, touchpoint, count, resets, grouped
+-- params: conversion STRING, currency STRING, assumed_currency STRING, first_date DATE, last_date DATE,
+--   touchpoints ARRAY<STRING>, window_us_<n> INT64, most_steps INT64, most_pairs INT64, actor_groups INT64
+-- structure: windows, touchpoint, count, resets, grouped, direct
 {% from 'analyses/attribution/_touches.sql' import latest_first, touches with context %}
 {% from 'analyses/attribution/_conversions.sql' import after, conversions, groups with context %}
 {% from 'analyses/attribution/_pairs.sql' import longest_us, pairs with context %}
-{# The path within the longest window, and of it how many letters those within each window take, as they end it. #}
+{% from 'analyses/attribution/_direct.sql' import counts, place, told_apart, trims with context %}
+{# The path within each window: that of the longest, and how many letters those within each window take, as they end it;
+   or each by itself, where direct touches count only in windows that hold nothing else. #}
 {% macro paths_of(row) -%}
+{% if not trims %}
 STRING_AGG(
       IF({{ row }}.step <= @most_steps, {{ row }}.number, NULL), '>'
       ORDER BY {{ row }}.step DESC
     ) AS path,
+    {% endif %}
     {% for n in range(1, windows + 1) %}
-    {% set inside %}{{ row }}.age_us <= {{ parameter('window_us_', n) }}{% endset %}
+    {% set inside %}{{ counts(row, n) }}{% endset %}
+    {% if trims %}
+    STRING_AGG(
+      IF({{ inside }} AND {{ place(row, n) }} <= @most_steps, {{ row }}.number, NULL), '>'
+      ORDER BY {{ row }}.step DESC
+    ) AS path_{{ n }},
+    {% else %}
     SUM(
       IF({{ inside }} AND {{ row }}.step <= @most_steps, LENGTH({{ row }}.number) + 1, 0)
     ) AS letters_{{ n }},
-    MAX(IF({{ inside }} AND {{ row }}.step > @most_steps, 1, 0)) AS shortened_{{ n }}{% if not loop.last %},{% endif %}
+    {% endif %}
+    MAX(IF({{ inside }} AND {{ place(row, n) }} > @most_steps, 1, 0)) AS shortened_{{ n }}{% if not loop.last %},{% endif %}
 
     {% endfor %}
 {% endmacro %}
 {% macro path_within(row, n) -%}
-RIGHT({{ row }}.path, CAST(GREATEST({{ row }}.letters_{{ n }} - 1, 0) AS INT64))
+{% if trims %}{{ row }}.path_{{ n }}
+{%- else %}RIGHT({{ row }}.path, CAST(GREATEST({{ row }}.letters_{{ n }} - 1, 0) AS INT64))
+{%- endif %}
 {%- endmacro %}
 WITH {{ conversions() }},
 
@@ -38,17 +51,22 @@ steps AS (
     p.client_key,
     p.event_order,
     p.number,
+    p.is_direct,
     p.age_us,
     ROW_NUMBER() OVER (PARTITION BY p.client_key, p.event_order ORDER BY {{ latest_first('p' | identifier) }}) AS step
   FROM pairs AS p
 ),
 
+{% if trims %}
+{{ told_apart('steps_apart', 'steps', ['client_key', 'event_order']) }}
+
+{% endif %}
 conversion_paths AS (
   SELECT
     s.client_key,
     s.event_order,
     {{ paths_of('s' | identifier) }}
-  FROM steps AS s
+  FROM {% if trims %}steps_apart{% else %}steps{% endif %} AS s
   GROUP BY s.client_key, s.event_order
 ),
 
@@ -67,6 +85,7 @@ open_steps AS (
   SELECT
     t.actor_key,
     t.number,
+    t.is_direct,
     ROW_NUMBER() OVER (PARTITION BY t.actor_key ORDER BY {{ latest_first('t' | identifier) }}) AS step,
     FIRST_VALUE(t.touch_us) OVER (
       PARTITION BY t.actor_key ORDER BY {{ latest_first('t' | identifier) }}
@@ -84,12 +103,16 @@ open_steps AS (
     {% endif %}
 ),
 
+{% if trims %}
+{{ told_apart('open_steps_apart', 'open_steps', ['actor_key']) }}
+
+{% endif %}
 open_paths AS (
   SELECT
     o.actor_key,
     o.last_touch_date,
     {{ paths_of('o' | identifier) }}
-  FROM open_steps AS o
+  FROM {% if trims %}open_steps_apart{% else %}open_steps{% endif %} AS o
   WHERE
     o.age_us <= {{ longest_us }}
     AND (@first_date IS NULL OR o.last_touch_date >= @first_date)

@@ -1,16 +1,11 @@
-{# What stands for a unit, as common table expressions up to `best`: of its occurrences that took a step, the first that
-   took the furthest. `took` has the steps that a unit took, and whether on the way from an earlier one. #}
-{% from 'analyses/funnels/_unit.sql' import unit, is_continued with context %}
-took AS (
-  SELECT {{ unit }}, r.step_index, LOGICAL_OR({{ is_continued }}) AS is_continued
-  FROM reached AS r
-  GROUP BY {{ unit }}, r.step_index
-),
-
+{# What stands for a unit, as common table expression `best`: of its occurrences that took a step, the first that took
+   the furthest; where it is about time alone, of those that took a later step than the first. #}
+{% from 'analyses/funnels/_unit.sql' import unit with context %}
 best AS (
   SELECT r.*
   FROM reached AS r
-  WHERE TRUE
+  WHERE {% if funnel.is_timed %}r.step_index > 1{% else %}TRUE{% endif %}
+
   QUALIFY
     ROW_NUMBER() OVER (
       PARTITION BY {{ unit }}

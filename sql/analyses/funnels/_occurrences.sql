@@ -11,14 +11,15 @@ listened AS (
   FROM UNNEST(@micro_conversions) AS micro_conversion WITH OFFSET AS at_place
 ),
 
-{# A purchase that is reported again is not a second purchase. #}
+{# A purchase that is reported again is not a second purchase. Two actors may have one transaction id: shops of two
+   countries count from 1 each. #}
 repeats AS (
   SELECT m.client_key, m.event_order, m.micro_conversion
   FROM {{ relation('mc_micro_conversions') }} AS m
   WHERE m.transaction_id IS NOT NULL AND m.micro_conversion IN UNNEST(@micro_conversions)
   QUALIFY
     ROW_NUMBER() OVER (
-      PARTITION BY m.property, m.micro_conversion, m.transaction_id ORDER BY m.event_order, m.client_key
+      PARTITION BY m.property, m.micro_conversion, m.actor_key, m.transaction_id ORDER BY m.event_order, m.client_key
     ) > 1
 ),
 
@@ -33,7 +34,7 @@ occurrences AS (
     {%- else %}m.{{ property.column | identifier }} AS held_{{ loop.index }}
     {%- endif %}
     {%- endfor %}
-    {%- if funnel.attributes or funnel.components %},
+    {%- if funnel.attributes or funnel.components or funnel.by_event %},
     m.client_key,
     m.micro_conversion
     {%- endif %}

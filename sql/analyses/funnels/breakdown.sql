@@ -3,21 +3,29 @@
 -- grain: place, step_index
 -- params: micro_conversions ARRAY<STRING>, places ARRAY<INT64>, window_us INT64, text_<n> STRING, texts_<n> ARRAY<STRING>,
 --   number_<n> FLOAT64, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
---   at_least INT64, within_us INT64, as_of TIMESTAMP, top INT64
+--   at_least INT64, within_us INT64, not_within_us INT64, as_of TIMESTAMP, top INT64
 -- structure: funnel, breakdown
 {% from 'analyses/_sessions.sql' import first_sessions with context %}
-{% macro text(row) -%}
+{% from 'analyses/funnels/_unit.sql' import same_unit with context %}
+{% macro text(row, column=breakdown.column) -%}
   {% if breakdown.column == 'is_new' %}IF({{ row }}.session_number = 1, 'new', 'returning')
-  {%- elif breakdown.is_list %}REPLACE({{ row }}.{{ breakdown.column | identifier }}, '\n', ', ')
-  {%- elif breakdown.is_number %}CAST({{ row }}.{{ breakdown.column | identifier }} AS STRING)
-  {%- else %}{{ row }}.{{ breakdown.column | identifier }}
+  {%- elif breakdown.is_list %}REPLACE({{ row }}.{{ column | identifier }}, '\n', ', ')
+  {%- elif breakdown.is_number %}CAST({{ row }}.{{ column | identifier }} AS STRING)
+  {%- else %}{{ row }}.{{ column | identifier }}
   {%- endif %}
 {%- endmacro %}
 WITH
 {% include 'analyses/funnels/_machine.sql' %}
 ,
 
+{% include 'analyses/funnels/_took.sql' %}
+,
+
+{% if funnel.ways_from %}
+{% include 'analyses/funnels/_ways.sql' %}
+{% else %}
 {% include 'analyses/funnels/_best.sql' %}
+{% endif %}
 ,
 
 {% if breakdown.of == 'actor' %}
@@ -33,6 +41,10 @@ valued AS (
     COALESCE({{ text('s' | identifier) }}, '(not set)') AS value
     {% elif breakdown.of == 'actor' %}
     COALESCE(f.value, '(not set)') AS value
+    {% elif funnel.ways_from %}
+    COALESCE(
+      IF(b.step_index = {{ funnel.ways_from }}, {{ text('b' | identifier) }}, {{ text('w' | identifier, 'value_' ~ funnel.ways_from) }}), '(not set)'
+    ) AS value
     {% else %}
     COALESCE({{ text('b' | identifier) }}, '(not set)') AS value
     {% endif %}
@@ -41,6 +53,8 @@ valued AS (
   LEFT JOIN {{ relation('mc_sessions') }} AS s ON s.session_key = b.first_session_key
   {% elif breakdown.of == 'actor' %}
   LEFT JOIN first_sessions AS f ON f.actor_key = b.actor_key
+  {% elif funnel.ways_from %}
+  LEFT JOIN ways AS w ON {{ same_unit('w', 'b') }}
   {% endif %}
 ),
 

@@ -1,14 +1,16 @@
--- Time between two steps of a funnel, over the units that took both: where a unit first took the later one on a way that
--- had taken the earlier. A row for each bucket of times that is not empty (bucket n: at least n of the edges); the
+-- Time between two steps of a funnel, over the units whose best attempt took both: from where it first took the earlier
+-- one to where it first took the later, so that the parts of a way add up. A row for each bucket of times that is not empty (bucket n: at least n of the edges); the
 -- figures over all buckets stand in each of its rows.
 -- grain: from_step, to_step, bucket
 -- params: micro_conversions ARRAY<STRING>, places ARRAY<INT64>, window_us INT64, text_<n> STRING, texts_<n> ARRAY<STRING>,
 --   number_<n> FLOAT64, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
---   at_least INT64, within_us INT64, as_of TIMESTAMP, from_steps ARRAY<INT64>, to_steps ARRAY<INT64>, edges_us ARRAY<INT64>
+--   at_least INT64, within_us INT64, not_within_us INT64, as_of TIMESTAMP, from_steps ARRAY<INT64>, to_steps ARRAY<INT64>, edges_us ARRAY<INT64>
 -- structure: funnel, edges
-{% from 'analyses/funnels/_unit.sql' import unit with context %}
 WITH
 {% include 'analyses/funnels/_machine.sql' %}
+,
+
+{% include 'analyses/funnels/_ways.sql' %}
 ,
 
 pairs AS (
@@ -16,30 +18,19 @@ pairs AS (
   FROM UNNEST(@from_steps) AS from_step WITH OFFSET AS place
 ),
 
-ways AS (
-  SELECT
-    {{ unit }},
-    p.from_step,
-    p.to_step,
-    r.event_order,
-    CASE p.from_step
-      {% for field in funnel.fields %}
-      WHEN {{ field.step }} THEN r.{{ field.name | identifier }}
-      {% endfor %}
-    END AS from_order
-  FROM reached AS r
-  INNER JOIN pairs AS p ON p.to_step = r.step_index
-),
-
-{# Two held values may lead to a step at one moment: the shorter way counts. #}
+{% from 'analyses/funnels/_orders.sql' import order_of with context %}
 first_ways AS (
-  SELECT r.from_step, r.to_step, DIV((r.event_order), 1000) - DIV((r.from_order), 1000) AS elapsed_us
-  FROM ways AS r
-  WHERE r.from_order IS NOT NULL
-  QUALIFY
-    ROW_NUMBER() OVER (
-      PARTITION BY {{ unit }}, r.from_step, r.to_step ORDER BY r.event_order, r.from_order DESC
-    ) = 1
+  SELECT r.from_step, r.to_step, DIV((r.to_order), 1000) - DIV((r.from_order), 1000) AS elapsed_us
+  FROM (
+    SELECT
+      p.from_step,
+      p.to_step,
+      {{ order_of('p.from_step') }} AS from_order,
+      {{ order_of('p.to_step') }} AS to_order
+    FROM ways AS r
+    CROSS JOIN pairs AS p
+  ) AS r
+  WHERE r.from_order IS NOT NULL AND r.to_order IS NOT NULL
 ),
 
 placed AS (

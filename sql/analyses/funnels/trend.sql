@@ -4,10 +4,13 @@
 -- grain: period_date, step_index
 -- params: micro_conversions ARRAY<STRING>, places ARRAY<INT64>, window_us INT64, text_<n> STRING, texts_<n> ARRAY<STRING>,
 --   number_<n> FLOAT64, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
---   at_least INT64, within_us INT64, as_of TIMESTAMP, latest_us INT64
+--   at_least INT64, within_us INT64, not_within_us INT64, as_of TIMESTAMP, latest_us INT64
 -- structure: funnel, by_week
 WITH
 {% include 'analyses/funnels/_machine.sql' %}
+,
+
+{% include 'analyses/funnels/_took.sql' %}
 ,
 
 {% include 'analyses/funnels/_best.sql' %}

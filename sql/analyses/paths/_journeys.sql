@@ -7,9 +7,8 @@
 
    Nodes are numbers, which sort faster than text: micro-conversions as the taxonomy ranks them, from 1 up, and pages from
    -1 down. What one event is stands in that order, the page first. #}
-{% from '_keys.sql' import key %}
+{% from 'analyses/_sessions.sql' import actor_of with context %}
 {% from '_urls.sql' import path %}
-{% set user %}CONCAT('u|', v.property, '|', v.user_id){% endset %}
 {% set has_entries = 'micro_conversion' in (nodes, point) %}
 {% set has_pages = 'page' in (nodes, point) %}
 
@@ -64,7 +63,7 @@
     {% if count == 'sessions' %}
     v.session_key AS unit_key,
     {% else %}
-    COALESCE({{ key(user) }}, s.actor_key, v.client_key) AS unit_key,
+    {{ actor_of('v', 's') }} AS unit_key,
     {% endif %}
     v.client_key,
     v.event_order,

@@ -1,5 +1,5 @@
 -- The most frequent sequences of nodes next to a point, and how many of their journeys reach a goal: with the point
--- or after it, within one window. A sequence is text: a > b > c.
+-- or after it, within one window. A sequence is text: a > b > c; with … > before it or > … behind it, journeys go on there.
 -- grain: sequence
 -- params: micro_conversions ARRAY<STRING>, without ARRAY<STRING>, point STRING, window_us INT64, furthest INT64, goal STRING,
 --   most INT64
@@ -21,7 +21,11 @@ converting_units AS (
 sequences AS (
   SELECT
     v.unit_key,
-    STRING_AGG(n.name, ' > ' ORDER BY v.step) AS sequence,
+    {% if leads == 'to' %}
+    CONCAT(IF(MAX(v.steps) - 1 > @furthest, '… > ', ''), STRING_AGG(n.name, ' > ' ORDER BY v.step)) AS sequence,
+    {% else %}
+    CONCAT(STRING_AGG(n.name, ' > ' ORDER BY v.step), IF(MAX(v.steps) - 1 > @furthest, ' > …', '')) AS sequence,
+    {% endif %}
     MAX(v.event_us) - MIN(v.event_us) AS elapsed_us
   FROM visits AS v
   INNER JOIN names AS n ON n.node = v.node

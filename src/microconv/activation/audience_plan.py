@@ -4,20 +4,18 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cached_property
-from operator import attrgetter
 from typing import Any, get_args
 
 from microconv import wording
-from microconv.activation.audience.build import Audience, AudienceRow, IdentityKind, build_audience
+from microconv.activation.audience.audience_rows import IdentityKind
+from microconv.activation.audience.build import Audience, build_audience
 from microconv.activation.audience.people import ConsentRecord, Person
 from microconv.activation.destinations.base import Accepts
 from microconv.errors import UsageError
 from microconv.segments.members import Member
-
-_CELLS = attrgetter(*(each.name for each in fields(AudienceRow)))
 
 
 @dataclass(frozen=True)
@@ -32,6 +30,7 @@ class AudiencePlan:
         audience: The rows, and who is rejected.
         warnings: What people should look at.
         lineage: Where the membership comes from (rule, as_of, taxonomy, days): JSON values and dates.
+        known_until: The moment of the latest event that the membership knows of; None: that is not asked.
     """
 
     segment: str
@@ -41,6 +40,7 @@ class AudiencePlan:
     audience: Audience
     warnings: tuple[str, ...]
     lineage: Mapping[str, Any]
+    known_until: datetime | None = None
 
     @property
     def members(self) -> int:
@@ -62,9 +62,7 @@ class AudiencePlan:
         """SHA-256 of what would be sent and where: equal plans send the same."""
         digest = hashlib.sha256()
         digest.update("\n".join((self.segment, self.destination, self.normalisation, *self.identity, "")).encode())
-        # No value holds a tab or a line break: they are hashes, a country code and a checked postal code.
-        for row in self.audience.rows:
-            digest.update(("\t".join(_CELLS(row)) + "\n").encode())
+        self.audience.rows.update(digest)
         return digest.hexdigest()
 
     def facts(self, run_id: str, now: datetime) -> dict[str, Any]:
@@ -93,8 +91,10 @@ def plan_audience(
     destination: str,
     accepts: Accepts,
     lineage: Mapping[str, Any],
+    now: datetime,
+    known_until: datetime | None = None,
 ) -> AudiencePlan:
-    """Decide who would be sent.
+    """Decide who would be sent. Each table is read once, row by row.
 
     Args:
         members: The segment's members.
@@ -105,6 +105,8 @@ def plan_audience(
         destination: The destination's name in the configuration.
         accepts: What it accepts.
         lineage: Where the membership comes from.
+        now: The current time, aware of its zone.
+        known_until: The moment of the latest event that the membership knows of.
 
     Raises:
         UsageError: `identity` names what does not exist, or the destination carries none of it.
@@ -117,6 +119,7 @@ def plan_audience(
         identity=kinds,
         normalisation=accepts.normalisation,
         with_address=accepts.with_address,
+        now=now,
     )
     dropped = sorted(set(identity) - set(kinds))
     return AudiencePlan(
@@ -127,9 +130,11 @@ def plan_audience(
         audience=audience,
         warnings=(
             *(f"{accepts.name} does not carry {kind}: it was left out." for kind in dropped),
+            *audience.warnings,
             *_warnings(audience, accepts),
         ),
         lineage=lineage,
+        known_until=known_until,
     )
 
 

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, ClassVar
 
 from microconv import wording
-from microconv.activation.audience.build import AudienceRow
+from microconv.activation.audience.audience_rows import AudienceRow
 from microconv.activation.audience_plan import AudiencePlan, reasons
 from microconv.activation.destinations.base import Batch, Delivery, Destination, Receipt, Target
-from microconv.activation.guards import check_shrink
+from microconv.activation.guards import check_age, check_shrink
 from microconv.errors import DestinationError
 from microconv.result import Result, column
 
@@ -90,7 +90,9 @@ def export(
     now: datetime,
     max_delete_pct: float = 50.0,
     allow_shrink: bool = False,
+    allow_stale: bool = False,
     dry_run: bool = False,
+    has_user_ids: Callable[[], bool] = lambda: True,
 ) -> ExportResult:
     """Send what is planned, all of it or nothing.
 
@@ -101,7 +103,9 @@ def export(
         now: The current time, aware of its zone.
         max_delete_pct: Largest drop of written members against the last delivery, in percent.
         allow_shrink: Skip the guards against an emptied or shrunken audience.
+        allow_stale: Skip the guard against data older than the destination's `max_age`.
         dry_run: Check the guards, but send nothing.
+        has_user_ids: Tells whether any row of the export has a user id; asked when nobody can be sent for want of one.
 
     Raises:
         UsageError: An argument cannot be used, or the segment cannot go there.
@@ -109,8 +113,12 @@ def export(
         DestinationError: The destination did not take it. Where it takes all or nothing, nothing was changed.
     """
     target = destination.target(plan.segment)
+    # Also when nothing of it is looked at: whether it can be entered shows here, before anything is written.
+    previous = destination.previous(plan.segment)
+    if not allow_stale:
+        check_age(plan, now, destination.settings.max_age)
     if not allow_shrink:
-        check_shrink(plan, destination.previous(plan.segment), max_delete_pct=max_delete_pct)
+        check_shrink(plan, previous, max_delete_pct=max_delete_pct, has_user_ids=has_user_ids)
     receipts = () if dry_run else _deliver(plan, destination, run_id, now)
     left_out = f"; left out: {reasons(plan.excluded)}" if plan.excluded else ""
     return ExportResult(
@@ -135,7 +143,7 @@ def batches(rows: Sequence[AudienceRow], size: int | None) -> Iterator[Batch]:
     """Cut rows into batches of at most `size`, in their order; no rows are one empty batch."""
     size = size or len(rows) or 1
     for number, start in enumerate(range(0, len(rows) or 1, size), start=1):
-        yield Batch(number, tuple(rows[start : start + size]))
+        yield Batch(number, rows[start : start + size])
 
 
 def _deliver(plan: AudiencePlan, destination: Destination, run_id: str, now: datetime) -> tuple[Receipt, ...]:
@@ -144,7 +152,7 @@ def _deliver(plan: AudiencePlan, destination: Destination, run_id: str, now: dat
         run_id=run_id,
         now=now,
         facts=plan.facts(run_id, now),
-        rejects=tuple((reject.actor_key, reject.reason.value) for reject in plan.audience.rejects),
+        rejects=plan.audience.rejects.pairs,
     )
     with destination.begin(delivery) as send:
         sent = [send(batch) for batch in batches(plan.audience.rows, destination.accepts.members_per_batch)]

@@ -1,23 +1,59 @@
-"""Stop an export that would empty or decimate an audience, also when that cannot be evaluated."""
+"""Stop an export that would empty or decimate an audience, or send what is long past, also when nobody can tell."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from datetime import datetime
+
 from microconv import wording
+from microconv.activation.audience.reasons import Reason
 from microconv.activation.audience_plan import AudiencePlan, reasons
 from microconv.activation.destinations.base import Previous
+from microconv.config.values import Duration
 from microconv.errors import FindingsError, UsageError
 
 _IF_INTENDED = "If this is intended, run again with --allow-shrink."
 _UNTOUCHED = "Nothing was written; the last export is as it was."
 
 
-def check_shrink(plan: AudiencePlan, previous: Previous | None, *, max_delete_pct: float) -> None:
+def check_age(plan: AudiencePlan, now: datetime, max_age: Duration) -> None:
+    """Return when what the plan knows is recent enough to be sent.
+
+    Args:
+        plan: What would be sent.
+        now: The current time, aware of its zone.
+        max_age: How long ago the latest event that it knows of may be.
+
+    Raises:
+        FindingsError: It is longer ago.
+    """
+    if plan.known_until is None:
+        return
+    age = now - plan.known_until
+    if age.total_seconds() > max_age.seconds:
+        raise FindingsError(
+            f"Segment {plan.segment}: the latest event that it knows of is {wording.plural(age.days, 'day')} old "
+            f"({plan.known_until:%Y-%m-%d %H:%M %Z}); older than {wording.span(max_age.seconds)} (max_age) stops the "
+            f"export. {_UNTOUCHED}",
+            hint="Run `microconv sync`, and look at `microconv doctor` if newer days do not arrive. To send it as it "
+            "is, run again with --allow-stale, or set max_age of the destination.",
+        )
+
+
+def check_shrink(
+    plan: AudiencePlan,
+    previous: Previous | None,
+    *,
+    max_delete_pct: float,
+    has_user_ids: Callable[[], bool] = lambda: True,
+) -> None:
     """Compare a plan with what was delivered last; return when it may replace that.
 
     Args:
         plan: What would be sent.
         previous: The last delivery of the segment; None at the first one.
         max_delete_pct: Largest drop of `written` that passes, in percent of the last delivery.
+        has_user_ids: Tells whether any row of the export has a user id.
 
     Raises:
         UsageError: `max_delete_pct` is not a percentage.
@@ -26,6 +62,9 @@ def check_shrink(plan: AudiencePlan, previous: Previous | None, *, max_delete_pc
     if not 0 <= max_delete_pct <= 100:  # noqa: PLR2004 - percent
         raise UsageError(f"max_delete_pct is {max_delete_pct:g}.", hint="Give a percentage from 0 to 100.")
     because = f" (excluded: {reasons(plan.excluded)})" if plan.excluded else ""
+    if not plan.written and (found := _cause(plan, has_user_ids)) is not None:
+        cause, remedy = found
+        raise FindingsError(f"Segment {plan.segment}: {cause} {_UNTOUCHED}", hint=remedy)
     if not plan.written:
         raise FindingsError(
             f"Segment {plan.segment}: none of {wording.count(plan.members)} members can be written{because}. "
@@ -48,3 +87,32 @@ def check_shrink(plan: AudiencePlan, previous: Previous | None, *, max_delete_pc
             f"{max_delete_pct:g}% (max_delete_pct) stops the export{because}. {_UNTOUCHED}",
             hint=f"Check the rule, the identity table, the consent table and the freshness of the data. {_IF_INTENDED}",
         )
+
+
+def _cause(plan: AudiencePlan, has_user_ids: Callable[[], bool]) -> tuple[str, str] | None:
+    """Return what keeps every single member out, if it is one thing that sending an empty audience would not mend."""
+    if len(plan.excluded) != 1:
+        return None
+    (reason,) = plan.excluded
+    everybody = f"none of the {wording.count(plan.members)} members"
+    if reason == Reason.NO_USER_ID.value:
+        if has_user_ids():
+            return (
+                f"{everybody} ever signed in, so that nobody can be looked up in the identity table (no_user_id).",
+                "Choose a rule that people meet who sign in, or send user_id to GA4 on more pages.",
+            )
+        return (
+            f"{everybody} can be identified: no row of this export has a user_id.",
+            "Let the site send user_id to GA4 when somebody signs in; from then on, members can be looked up.",
+        )
+    if reason == Reason.NO_CONSENT_RECORD.value:
+        return (
+            f"{everybody} has a row in the consent table (no_consent_record).",
+            "Check that user_id of the consent table is the one that the site sends to GA4.",
+        )
+    if reason == Reason.NO_IDENTITY_RECORD.value:
+        return (
+            f"{everybody} has a row in the identity table (no_identity_record).",
+            "Check that user_id of the identity table is the one that the site sends to GA4.",
+        )
+    return None

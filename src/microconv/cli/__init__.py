@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib
 import io
 import os
@@ -16,10 +17,12 @@ import click
 from microconv import catalogue
 from microconv.cli import output
 from microconv.cli.context import CommandContext
-from microconv.errors import EngineError, MicroconvError
+from microconv.errors import EngineError, MicroconvError, UsageError
 from microconv.version import __version__
+from microconv.wording import message
 
 INTERRUPTED = 130
+_OF_A_PATH = frozenset({errno.ENAMETOOLONG, errno.ELOOP, errno.EACCES, errno.EPERM, errno.ENOTDIR})
 
 # Commands in the order of the work: the module and attribute that hold each, and what it does. `--help` loads none.
 # Those without a place answer questions, and are made from the catalogue.
@@ -31,6 +34,7 @@ COMMANDS: dict[str, tuple[str | None, str]] = {
     "export": ("export:export", "Write a segment's audience to a destination."),
     "report": ("report:report", "Write the report, one self-contained HTML page."),
     "runs": ("runs:runs", "Look at what each sync did."),
+    "query": ("query:query", "Look into the tables with a SELECT of your own."),
     "sql": ("sql:sql", "Print the SQL of a template, or what it would cost."),
     "doctor": ("doctor:doctor", "Check all that a sync needs, and say what to do."),
     "demo": ("demo:demo", "Write a demo export and run the whole pipeline on it."),
@@ -120,8 +124,10 @@ def main() -> None:
     try:
         exit_code = cli.main(prog_name="microconv", standalone_mode=False)
     except click.ClickException as error:
+        usage = io.StringIO()
+        error.show(usage)  # cites what was typed
         with suppress(OSError):  # nobody reads stderr any more
-            error.show()
+            click.echo("\n".join(map(message, usage.getvalue().rstrip("\n").split("\n"))), err=True)
         exit_code = error.exit_code
     except (KeyboardInterrupt, click.Abort) as error:
         exit_code = _report(output.Log("text"), error)
@@ -145,13 +151,20 @@ def _report(log: output.Log, error: BaseException) -> int:
     if isinstance(error, click.ClickException):
         log.error(error.format_message())
         return error.exit_code
-    known = (
-        error
-        if isinstance(error, MicroconvError)
-        else EngineError(
-            f"microconv met something it does not know ({type(error).__name__}).",
-            hint="This is a bug: run again with MICROCONV_TRACEBACK=1 set and report what it prints.",
-        )
-    )
+    known = _known(error)
     log.error(f"{known.message} {known.hint}", **({"run_id": known.run_id} if known.run_id else {}))
     return known.exit_code
+
+
+def _known(error: BaseException) -> MicroconvError:
+    """Return an error as one of ours: a path that cannot be used is a mistake of the call, all else is a bug."""
+    if isinstance(error, MicroconvError):
+        return error
+    if isinstance(error, OSError) and error.errno in _OF_A_PATH and error.filename is not None:
+        return UsageError(
+            f"{error.filename} cannot be used: {error.strerror}.", hint="Name another path, or mend its permissions."
+        )
+    return EngineError(
+        f"microconv met something it does not know ({type(error).__name__}).",
+        hint="This is a bug: run again with MICROCONV_TRACEBACK=1 set and report what it prints.",
+    )

@@ -11,8 +11,9 @@ import click
 
 from microconv.cli import output
 from microconv.cli.context import CommandContext
+from microconv.cli.invocation import as_typed, command
 from microconv.cli.sync import summary as sync_summary
-from microconv.wording import count, elapsed
+from microconv.wording import Verbatim, count, elapsed
 
 DEFAULT_EVENTS = 200_000
 
@@ -44,9 +45,11 @@ def demo(context: CommandContext, *, folder: Path, events: int, seed: int, outpu
     from microconv.catalogue import destination_settings
     from microconv.config.load import load_config
     from microconv.demo import write_demo
+    from microconv.engines.duckdb import remove_database
     from microconv.project import Project
-    from microconv.report import attention, write_report
+    from microconv.report import attention, check_report_path, write_report
 
+    check_report_path(folder / "report.html")
     started = time.monotonic()
     log = output.Log(context.log_format)
     log.info(f"Writing a demo export of about {count(events)} events to {folder} …")
@@ -54,8 +57,7 @@ def demo(context: CommandContext, *, folder: Path, events: int, seed: int, outpu
         written = write_demo(folder, events=events, seed=seed, on_day=lambda day, days: show(day, days, "days"))
     # The demo's own file alone: an override meant for a real project must not steer the demo.
     config = load_config(written.config, {}, destination_settings)
-    for leftover in config.engine.path.parent.glob(f"{config.engine.path.name}*"):
-        shutil.rmtree(leftover) if leftover.is_dir() else leftover.unlink()
+    remove_database(config.engine.path)
     said: list[Any] = []
     with Project(config) as project:
         for step in ("Staging the export", "A late day arrives: staging that day alone"):
@@ -81,12 +83,14 @@ def demo(context: CommandContext, *, folder: Path, events: int, seed: int, outpu
     log.info("Report …")
     report = write_report(data, folder / "report.html")
     found = attention(data)
-    said.append("\nWhat it found:\n" + "\n".join(f"- {each.message} {each.remedy}".rstrip() for each in found))
+    findings = (as_typed(f"- {each.message} {each.remedy}".rstrip(), config=written.config) for each in found)
+    said.append("\nWhat it found:\n" + "\n".join(findings))
     seconds = round(time.monotonic() - started, 1)
     said.append(
         f"\nDone in {elapsed(seconds)}. Report: {report}. Audiences: {Path(audiences[0]).parent}.\n"
-        f"What is planted and true: {folder / 'truths.json'}. Go on with: microconv -c {written.config} funnel checkout"
+        f"What is planted and true: {folder / 'truths.json'}."
     )
+    said.append(Verbatim(f"Go on with: {command('funnel', config.funnels[0].name, config=written.config)}"))
     output.emit(
         output_format,
         document={

@@ -6,6 +6,7 @@ import click
 
 from microconv.cli import output
 from microconv.cli.context import CommandContext
+from microconv.cli.invocation import as_typed
 from microconv.errors import FindingsError
 from microconv.wording import NOTHING, Heading, Sheet
 
@@ -38,8 +39,12 @@ def doctor(context: CommandContext, *, output_format: str) -> None:
                 "",
                 (Heading("check"), Heading(""), Heading("found, and what to do")),
                 tuple(
-                    (finding.check, _SIGNS[finding.severity], f"{finding.message}\n{finding.remedy}".strip())
+                    row
                     for finding in findings
+                    for row in (
+                        (finding.check, _SIGNS[finding.severity], as_typed(finding.message)),
+                        *([("", "", as_typed(finding.remedy))] if finding.remedy else []),
+                    )
                 ),
             )
         ],

@@ -20,6 +20,9 @@ from microconv.errors import UsageError
 )
 @click.option("--dry-run", is_flag=True, help="Say what would be written and check the guards, but write nothing.")
 @click.option("--allow-shrink", is_flag=True, help="Write even if the audience is empty or much smaller than before.")
+@click.option(
+    "--allow-stale", is_flag=True, help="Write even if the latest event is older than max_age of the destination."
+)
 @output.format_option
 @click.pass_obj
 def export(
@@ -30,12 +33,14 @@ def export(
     as_of: str | None,
     dry_run: bool,
     allow_shrink: bool,
+    allow_stale: bool,
     output_format: str,
 ) -> None:
     """Write the audience of SEGMENT: hashed identifiers of members who granted consent, with rejects and a manifest.
 
     Members without a consent record that grants both ad_user_data and ad_personalization are left out. An empty
-    audience, or one that lost more than half of its people since the last export, is not written: exit code 1.
+    audience, one that lost more than half of its people since the last export, and one of data that is long past,
+    are not written: exit code 1.
 
     \b
     Examples:
@@ -52,7 +57,9 @@ def export(
                     hint=f"Add --to NAME ({', '.join(names) or 'add one under [[destinations]]'}).",
                 )
             destination = names[0]
-        result = project.export(segment, destination, as_of=asked, allow_shrink=allow_shrink, dry_run=dry_run)
+        result = project.export(
+            segment, destination, as_of=asked, allow_shrink=allow_shrink, allow_stale=allow_stale, dry_run=dry_run
+        )
     log = output.Log(context.log_format)
     for warning in result.warnings:
         log.warning(warning, segment=segment, destination=destination)

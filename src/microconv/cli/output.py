@@ -13,17 +13,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from microconv.cli import tables
+from microconv.cli.invocation import as_typed
 from microconv.errors import EngineError
-from microconv.wording import Bar, Sheet, Verbatim
+from microconv.wording import Bar, Sheet, Verbatim, message, visible
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from microconv.result import Result
 
 FORMATS = ("table", "json")
 
-_BAR_WIDTH = 50
+_PIPED_WIDTH = 160
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def answer(result: Result, output_format: str, *, with_chart: bool = False) -> N
         EngineError: stdout takes no more, usually because its disk is full.
     """
     if output_format == "csv":
-        write(result.csv())
+        write_csv(result.csv())
         return
     charts = [Chart(result.bars())] if with_chart else []
     emit(output_format, document=result.document(), shown=lambda: [*shown(result), *charts])
@@ -73,8 +73,10 @@ def answer(result: Result, output_format: str, *, with_chart: bool = False) -> N
 
 def shown(result: Result) -> list[Shown]:
     """Return what people read of a result: tables, the sentence, and what the figures rest on."""
-    rests_on = "\n".join(f"* {each}" for each in result.assumptions)
-    return [*result.sheets(), *([result.sentence] if result.sentence else []), *([rests_on] if rests_on else [])]
+    # Each is one line, whatever names from the data stand in it.
+    rests_on = "\n".join(f"* {visible(each)}" for each in result.assumptions)
+    sentence = visible(result.sentence)
+    return [*result.sheets(), *([sentence] if sentence else []), *([rests_on] if rests_on else [])]
 
 
 def emit(output_format: str, *, document: Mapping[str, Any], shown: Callable[[], Iterable[Shown]]) -> None:
@@ -84,8 +86,21 @@ def emit(output_format: str, *, document: Mapping[str, Any], shown: Callable[[],
         EngineError: stdout takes no more, usually because its disk is full.
     """
     with _writing():
-        # JSON in ASCII, with escapes: whole in every encoding.
-        click.echo(json.dumps(document, allow_nan=False) if output_format == "json" else _render(shown()))
+        click.echo(_json(document) if output_format == "json" else _render(shown()))
+
+
+def _json(document: Mapping[str, Any], default: Callable[[object], str] | None = None) -> str:
+    """Write JSON in ASCII, with escapes: whole in every encoding, and nothing in it that a terminal obeys."""
+    return json.dumps(document, allow_nan=default is not None, default=default).replace("\x7f", "\\u007f")
+
+
+def write_csv(text: str) -> None:
+    """Write CSV on stdout: as it is into a file, and harmlessly on a terminal, which would obey it.
+
+    Raises:
+        EngineError: stdout takes no more, usually because its disk is full.
+    """
+    write("\n".join(map(visible, text.split("\n"))) if _is_terminal() else text)
 
 
 def write(text: str) -> None:
@@ -95,7 +110,7 @@ def write(text: str) -> None:
         EngineError: stdout takes no more, usually because its disk is full.
     """
     with _writing():
-        click.echo(text)
+        click.echo(text, color=True)  # without it, click leaves out what looks like an order to a terminal
 
 
 @contextmanager
@@ -112,60 +127,33 @@ def _writing() -> Iterator[None]:
         ) from error
 
 
+def _is_terminal() -> bool:
+    return sys.stdout.isatty()
+
+
 def _render(items: Iterable[Shown]) -> str:
     from rich.console import Console  # takes a tenth of a second
 
     # Piped output keeps its full width: a table cut at 80 columns would lose numbers.
+    is_terminal = _is_terminal()
     console = Console(
-        highlight=False,
-        emoji=False,
-        soft_wrap=not sys.stdout.isatty(),
-        width=None if sys.stdout.isatty() else 160,
+        highlight=False, emoji=False, soft_wrap=not is_terminal, width=None if is_terminal else _PIPED_WIDTH
     )
+    width = console.width
     with console.capture() as captured:
         for item in items:
-            drawn = _table(item) if isinstance(item, Sheet) else _chart(item) if isinstance(item, Chart) else item
-            console.print(drawn, markup=False, soft_wrap=isinstance(item, Verbatim) or None)
+            if isinstance(item, Sheet):
+                for part in tables.tables(item, width, is_cut=is_terminal):
+                    console.print(part)
+                    if not part.show_edge:
+                        console.print()
+            elif isinstance(item, Chart):
+                console.print(tables.chart(item.bars, width))
+            else:
+                said = item if isinstance(item, Verbatim) else as_typed(item)
+                text = "\n".join(map(visible, said.split("\n")))
+                console.print(text, markup=False, soft_wrap=isinstance(item, Verbatim) or None)
     return captured.get().removesuffix("\n")
-
-
-def _table(sheet: Sheet) -> Table:
-    from rich import box
-    from rich.table import Table
-    from rich.text import Text
-
-    made = Table(title=Text(sheet.title), title_justify="left", box=box.SIMPLE_HEAD)
-    for heading in sheet.headings:
-        made.add_column(
-            heading.label,
-            justify="right" if heading.is_number else "left",
-            overflow="fold",
-            no_wrap=heading.is_whole,
-        )
-    for row in sheet.cells():
-        made.add_row(*(Text(cell) for cell in row))
-    made.add_section()
-    for row in sheet.foot_cells():
-        made.add_row(*(Text(cell) for cell in row))
-    return made
-
-
-def _chart(chart: Chart) -> Table:
-    """Draw one bar a line, the longest as wide as the chart."""
-    from rich import box
-    from rich.bar import Bar as Drawn
-    from rich.table import Table
-    from rich.text import Text
-
-    longest = max((bar.value for bar in chart.bars), default=0)
-    made = Table(box=box.SIMPLE, show_header=False)
-    made.add_column(overflow="fold")
-    made.add_column(width=_BAR_WIDTH)
-    made.add_column(justify="right", no_wrap=True)
-    for bar in chart.bars:
-        drawn = Drawn(longest, 0, bar.value, width=_BAR_WIDTH) if longest > 0 else ""
-        made.add_row(Text(bar.label), drawn, Text(bar.note))
-    return made
 
 
 class Show(Protocol):
@@ -183,24 +171,25 @@ class Log:
         self.is_json = log_format == "json"
         self._now = now
 
-    def info(self, message: str, **facts: object) -> None:
+    def info(self, said: str, /, **facts: object) -> None:
         """Say what happens."""
-        self._write("info", message, facts)
+        self._write("info", said, facts)
 
-    def warning(self, message: str, **facts: object) -> None:
+    def warning(self, said: str, /, **facts: object) -> None:
         """Say what should be looked at."""
-        self._write("warning", message, facts)
+        self._write("warning", said, facts)
 
-    def error(self, message: str, **facts: object) -> None:
+    def error(self, said: str, /, **facts: object) -> None:
         """Say what stopped the command."""
-        self._write("error", message, facts)
+        self._write("error", said, facts)
 
-    def _write(self, level: str, message: str, facts: Mapping[str, object]) -> None:
+    def _write(self, level: str, said: str, facts: Mapping[str, object]) -> None:
+        said = message(as_typed(said))
         if self.is_json:
             time = self._now().isoformat(timespec="milliseconds")
-            line = json.dumps({"time": time, "level": level, "message": message, **facts}, default=str)
+            line = _json({"time": time, "level": level, "message": said, **facts}, default=str)
         else:
-            line = message if level == "info" else f"{level.capitalize()}: {message}"
+            line = said if level == "info" else f"{level.capitalize()}: {said}"
         with suppress(OSError):  # nobody reads stderr any more: no reason to stop the work
             click.echo(line, err=True)
 
@@ -225,4 +214,4 @@ class Log:
         )
         with Progress(*columns, console=Console(stderr=True), transient=True) as bar:
             task = bar.add_task(title, total=None, step="")
-            yield lambda done, total, step, /, **_: bar.update(task, completed=done, total=total, step=step)
+            yield lambda done, total, step, /, **_: bar.update(task, completed=done, total=total, step=visible(step))

@@ -17,7 +17,7 @@ from microconv.cli.context import CommandContext
     type=click.Path(path_type=Path, dir_okay=False),
     default=Path("report.html"),
     show_default=True,
-    help="File to write; an older report there is replaced.",
+    help="File to write; an older report there is replaced, and nothing else.",
 )
 @output.format_option
 @click.pass_obj
@@ -32,9 +32,10 @@ def report(context: CommandContext, *, path: Path, output_format: str) -> None:
       microconv report
       microconv report --output reports/march.html --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    from microconv.report import attention, write_report
+    from microconv.report import attention, check_report_path, write_report
 
     with context.project() as project:
+        check_report_path(path, project.config)
         data = project.report_data()
     written = write_report(data, path)
     found = attention(data)

@@ -13,7 +13,7 @@ import click
 from microconv.cli import output
 from microconv.cli.context import CommandContext
 from microconv.errors import UsageError
-from microconv.wording import Heading, Sheet, Verbatim, dollars_for_bytes, human_bytes, price_of_bytes
+from microconv.wording import NOTHING, Heading, Sheet, Verbatim, dollars_for_bytes, human_bytes, price_of_bytes
 
 if TYPE_CHECKING:
     from microconv.queries.templates import Query
@@ -92,7 +92,13 @@ def sql(context: CommandContext, *, name: str | None, dialect: str, estimate: bo
             return [Verbatim("\n\n".join(_text(name, each, dialect) for each in asked))]
         if not is_billed:
             return ["Nothing is billed: the engine is DuckDB, on this machine."]
-        return [_estimates(name, asked, sizes, price)]
+        # Below the table, where a line is not broken.
+        whole = (
+            ["What a whole sync would cost: `microconv sync --dry-run`."]
+            if any(each.needs_sync for each in asked)
+            else []
+        )
+        return [_estimates(name, asked, sizes, price), *whole]
 
     output.emit(output_format, document=document, shown=shown)
 
@@ -176,7 +182,7 @@ def _estimates(name: str, asked: Sequence[_Asked], sizes: Sequence[int | None], 
         tuple(
             (each.about or name, human_bytes(size), dollars_for_bytes(size, price))
             if size is not None
-            else (each.about or name, "only as part of a sync", "see `microconv sync --dry-run`")
+            else (each.about or name, "only as part of a sync", NOTHING)
             for each, size in zip(asked, sizes, strict=True)
         ),
     )

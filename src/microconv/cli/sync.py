@@ -43,8 +43,9 @@ def sync(
 
     A day is staged when its shard is new, has changed or was replaced (intraday by daily), and again when the taxonomy
     or the properties to stage have changed. Sessions that touch such a day are rebuilt as a whole. A damaged shard
-    stops only its own day; the exit code is then 3. After an interruption the next run stages the rest. In JSON, `rows`
-    is what the tables hold afterwards.
+    stops only its own day; the exit code is then 3. After an interruption the next run stages the rest. What the export
+    shows that you should know is printed as warnings. In JSON, `rows` is what the tables hold afterwards, and
+    `findings` what the export shows.
 
     \b
     Examples:
@@ -95,6 +96,9 @@ def _sync(context: CommandContext, project: Project, scope: Scope, output_format
         )
     for warning in result.warnings:
         log.warning(warning, run_id=result.run_id)
+    for finding in result.findings:
+        if finding.severity in ("error", "warning"):
+            log.warning(f"{finding.message} {finding.remedy}".strip(), run_id=result.run_id)
     output.emit(output_format, document=result.document(), shown=lambda: [summary(result)])
 
 

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from microconv.config.sections import TaxonomyConfig
     from microconv.taxonomy import MicroConversion, Taxonomy
 
+_MOST_SHOWN = 100
+"""How many problems are printed; JSON has all."""
 _PRESET_HELP = "ecommerce, saas, publisher, lead_generation or none; default: the preset of the configuration."
 
 
@@ -85,7 +87,10 @@ def validate(context: CommandContext, *, file: Path | None, preset: str | None, 
         output.emit(
             output_format,
             document={"valid": False, "problems": problems},
-            shown=lambda: [f"{checked}: {problem}" for problem in problems],
+            shown=lambda: [
+                *(f"{checked}: {problem}" for problem in problems[:_MOST_SHOWN]),
+                *([f"{checked}: and {len(problems) - _MOST_SHOWN} more"] if len(problems) > _MOST_SHOWN else []),
+            ],
         )
         raise TaxonomyError(
             f"{checked} has {len(problems)} {'problem' if len(problems) == 1 else 'problems'}.",

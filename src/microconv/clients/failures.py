@@ -12,6 +12,13 @@ _AROUND = re.compile(r"^(?:GET|POST|PUT|PATCH|DELETE) \S+: |; reason: .*$")
 """What the client writes around BigQuery's own message."""
 
 
+def is_about_the_query(failure: BaseException | None) -> bool:
+    """Tell whether BigQuery could not run a query for what it says or reads, not for want of access."""
+    from google.api_core import exceptions as api
+
+    return isinstance(failure, api.BadRequest) and reason_of(failure) in ("invalidQuery", "invalid", None)
+
+
 def in_our_words(failure: BaseException, what: str, error: type[MicroconvError]) -> MicroconvError:
     """Turn an error of the client into one of ours, of the class `error`.
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import tomllib
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from microconv.config.problems import KeyPath, Override, explain, paragraph, split_overrides, tables
+from microconv.config.places import clashes
+from microconv.config.positions import KeyPath, read_toml
+from microconv.config.problems import Override, explain, paragraph, split_overrides, tables
 from microconv.config.sections import Config, DestinationConfig, Sections, SettingsOf, settings_model
 from microconv.errors import ConfigError, UsageError
+from microconv.files import read_settings
 
 DEFAULT_FILE = "microconv.toml"
 PATH_VARIABLE = "MICROCONV_CONFIG"
@@ -56,8 +58,8 @@ def load_config(path: Path | None, environ: Mapping[str, str], destinations: Set
     path, absence = _find(path, environ)
     text = _read(path, absence)
     try:
-        document = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
+        document = read_toml(text)
+    except ValueError as error:
         raise ConfigError(
             f"{path} is not valid TOML: {error}.", hint="Correct that line, then run the command again."
         ) from None
@@ -79,7 +81,10 @@ def load_config(path: Path | None, environ: Mapping[str, str], destinations: Set
         raise ConfigError(
             paragraph(path, problems), hint="Correct this, then run the command again; nothing was changed."
         )
-    return Config(**dict(sections), file=file)
+    config = Config(**dict(sections), file=file)
+    if found := list(clashes(config)):
+        raise ConfigError(paragraph(path, found), hint="Give one of the two another place; nothing was changed.")
+    return config
 
 
 def read_destination(entry: DestinationConfig, settings: type[SettingsT], file: Path) -> SettingsT:
@@ -122,8 +127,7 @@ def _find(path: Path | None, environ: Mapping[str, str]) -> tuple[Path, str]:
 
 def _read(path: Path, absence: str) -> str:
     try:
-        # "-sig": some editors put a byte order mark first, which TOML does not know.
-        return path.read_text(encoding="utf-8-sig")
+        return read_settings(path)
     except (FileNotFoundError, NotADirectoryError):
         raise ConfigError(
             f"There is no configuration: {absence}.",
@@ -135,6 +139,8 @@ def _read(path: Path, absence: str) -> str:
         raise ConfigError(
             f"{path} cannot be read: {error.strerror}.", hint="Name a TOML file that you may read with -c."
         ) from None
+    except ValueError as error:  # a name with a NUL byte among them
+        raise ConfigError(f"{path} {error}.", hint="Name a TOML file with -c.") from None
 
 
 def _overlay(document: dict[str, Any], overrides: tuple[Override, ...]) -> dict[str, Any]:

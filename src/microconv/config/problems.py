@@ -5,8 +5,6 @@ from __future__ import annotations
 import difflib
 import json
 import re
-import tomllib
-from bisect import bisect_left
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,13 +14,14 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
-KeyPath = tuple[str | int, ...]
+from microconv.config.positions import KeyPath, Positions, at
+
 Setting = str | int | float | bool | list[str]
 
 PREFIX = "MICROCONV_"
 _LONGEST_VALUE = 60
-_MOST_PROBLEMS = 20
-_MISSING = object()
+MOST_PROBLEMS = 20
+"""How many problems one message tells; of the others, their number."""
 
 
 class ItemError(ValueError):
@@ -120,36 +119,6 @@ def nearest(word: str, known: Iterable[str], *, quoted: bool = True) -> str:
     return f" (known are {', '.join(known)})"
 
 
-def line_of(text: str, path: KeyPath) -> int | None:
-    """Return the 1-based line on which the statement that sets `path` begins, or None when `text` does not set it.
-
-    TOML is read from the top, so the answer is the line after the longest beginning of the file that is valid by itself
-    and does not have the path yet. That needs no second TOML parser, and it holds for values over several lines, too.
-    """
-    lines = text.replace("\r\n", "\n").split("\n")
-
-    def is_set_by(last: int) -> bool:
-        for end in range(last, len(lines) + 1):
-            try:
-                document = tomllib.loads("\n".join(lines[:end]))
-            except tomllib.TOMLDecodeError:
-                continue  # inside a statement over several lines: ask at its end
-            return _at(document, path) is not _MISSING
-        return False
-
-    line = bisect_left(range(1, len(lines) + 1), True, key=is_set_by) + 1
-    return line if line <= len(lines) else None
-
-
-def _at(document: object, path: KeyPath) -> object:
-    for part in path:
-        within = isinstance(document, dict) and part in document
-        if not within and not (isinstance(document, list) and isinstance(part, int) and part < len(document)):
-            return _MISSING
-        document = document[part]  # type: ignore[index]  # a table or a list that has the part, as just checked
-    return document
-
-
 def explain(
     errors: Sequence[ErrorDetails],
     *,
@@ -160,6 +129,8 @@ def explain(
     parts: Mapping[KeyPath, type[BaseModel]] | None = None,
 ) -> list[str]:
     """Put pydantic's errors into words, in the order of the file.
+
+    Of a flood of errors, those that a message has no room for are only named.
 
     Args:
         errors: what pydantic found.
@@ -172,31 +143,32 @@ def explain(
     Returns:
         One sentence per error, without its full stop.
     """
-    found: list[tuple[int, str]] = []
+    overrides = tuple(overrides)
+    positions = Positions(text)
+    found: list[tuple[int, ErrorDetails, KeyPath, Override | None]] = []
     for error in errors:
         if _is_echo(error, document):
             continue
         cause = error.get("ctx", {}).get("error")
         path: KeyPath = (*error["loc"], *(cause.within if isinstance(cause, ItemError) else ()))
         setter = next((one for one in overrides if (one.section, one.key) == path[:2]), None)
-        line = None if setter else _nearest_line(text, path)
+        line = None if setter else positions.nearest_line(path)
+        found.append((line or 0, error, path, setter))
+    found.sort(key=lambda one: one[0])
+    sentences: list[str] = []
+    for line, error, path, setter in found:
         where = f"the environment variable {setter.variable}: " if setter else f"line {line}: " if line else ""
-        found.append(
-            (line or 0, where + _sentence(error, path, model, parts or {}, document, is_set=setter is not None))
-        )
-    return [sentence for _, sentence in sorted(found, key=lambda one: one[0])]
+        if len(sentences) < MOST_PROBLEMS:
+            sentences.append(where + _sentence(error, path, model, parts or {}, document, is_set=setter is not None))
+        else:  # to look for the nearest known key takes time
+            sentences.append(f"{where}{_written(path)} cannot be used")
+    return sentences
 
 
 def _is_echo(error: ErrorDetails, document: Mapping[str, Any]) -> bool:
     """Whether a list counts as too short only because some of its entries are wrong, which is said already."""
-    entries = _at(document, error["loc"])
+    entries = at(document, error["loc"])
     return error["type"] == "too_short" and isinstance(entries, list) and len(entries) >= error["ctx"]["min_length"]
-
-
-def _nearest_line(text: str, path: KeyPath) -> int | None:
-    """Return the line of the path, or of the innermost table around it that is there."""
-    around = (path[:length] for length in range(len(path), 0, -1))
-    return next((line for part in around if (line := line_of(text, part))), None)
 
 
 def _sentence(
@@ -218,7 +190,7 @@ def _sentence(
     if error["type"] == "missing":
         meaning = f": {field.description}" if field and field.description else ""
         return f"{key} is required{meaning}{_elsewhere(model, path, field)}"
-    value = _shown(_at(document, path))
+    value = _shown(at(document, path))
     return f"{key}{value} {_fault(error, path, model)}{'' if is_set else _elsewhere(model, path, field)}"
 
 
@@ -322,6 +294,10 @@ def paragraph(file: Path, problems: Sequence[str]) -> str:
     """Return one paragraph that names the file and its problems, twenty of them at most."""
     if len(problems) == 1:
         return f"{file} cannot be used: {problems[0]}."
-    numbered = "; ".join(f"({number}) {problem}" for number, problem in enumerate(problems[:_MOST_PROBLEMS], start=1))
-    more = f"; and {len(problems) - _MOST_PROBLEMS} more" if len(problems) > _MOST_PROBLEMS else ""
-    return f"{file} has {len(problems)} problems: {numbered}{more}."
+    return f"{file} has {len(problems)} problems: {numbered(problems)}."
+
+
+def numbered(problems: Sequence[str]) -> str:
+    """Number problems, and say how many more there are than a message tells."""
+    told = "; ".join(f"({number}) {problem}" for number, problem in enumerate(problems[:MOST_PROBLEMS], start=1))
+    return told + (f"; and {len(problems) - MOST_PROBLEMS} more" if len(problems) > MOST_PROBLEMS else "")

@@ -33,6 +33,7 @@ from microconv.config.values import (
     EntryId,
     FileStem,
     GlobInFolder,
+    HostName,
     InFolder,
     Label,
     Lease,
@@ -51,9 +52,11 @@ from microconv.errors import UsageError
 from microconv.queries.conditions import Comparison
 
 Count = Literal["actors", "attempts", "sessions"]
-Order = Literal["ordered", "strict", "unordered"]
+Order = Literal["ordered", "strict", "immediate", "unordered"]
 Entry = Literal["closed", "open"]
+Excluded = Literal["stay", "leave"]
 Touchpoint = Literal["channel_group", "source_medium", "campaign", "landing_page", "micro_conversion"]
+Direct = Literal["keep", "drop_trailing", "drop"]
 Model = Literal["first", "last", "last_non_direct", "linear", "time_decay", "position", "markov", "shapley"]
 RULE_MODELS: tuple[Model, ...] = ("first", "last", "last_non_direct", "linear", "time_decay", "position")
 
@@ -156,6 +159,9 @@ class FunnelConfig(Section):
         default=(), description="what stays the same all the way"
     )
     exclude: tuple[ExclusionConfig, ...] = ()
+    excluded: Excluded = Field(
+        default="stay", description="what becomes of who is excluded: counts up to there, or leaves the funnel"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> FunnelConfig:
@@ -173,6 +179,8 @@ class FunnelConfig(Section):
                     f"must be two steps of this funnel, the earlier first, from 1 to {len(self.steps)}",
                     ("exclude", index, "between"),
                 )
+        if self.excluded == "leave" and not self.exclude:
+            raise ItemError('is "leave", and nothing is excluded: add exclude, or leave it out', ("excluded",))
         if self.order == "unordered":
             self._check_unordered()
         return self
@@ -183,6 +191,8 @@ class FunnelConfig(Section):
             raise ItemError('is "open", and an unordered funnel begins at any step anyhow', ("entry",))
         if self.step_window is not None:
             raise ItemError("needs an order of steps; give an unordered funnel a window", ("step_window",))
+        if self.excluded == "leave":
+            raise ItemError('is "leave", and needs an order of steps', ("excluded",))
         for index, step in enumerate(self.steps):
             if step.optional:
                 raise ItemError("has no meaning in an unordered funnel", ("steps", index, "optional"))
@@ -247,6 +257,11 @@ class AttributionConfig(Section):
     reset_after_conversion: Switch = Field(
         default=False, description="what an earlier conversion had behind it does not count again"
     )
+    direct: Direct = Field(
+        default="keep",
+        description="what becomes of direct sessions: paths keep them, or drop those at the end, or all; "
+        "a path of nothing else keeps them",
+    )
     models: Annotated[tuple[Model, ...], Field(min_length=1), AfterValidator(unique)] = Field(
         default=(*RULE_MODELS, "markov", "shapley"), description="a model"
     )
@@ -282,11 +297,15 @@ Identifier = Literal["email", "phone", "user_id"]
 
 
 class ProjectConfig(Section):
-    """`[project]`: the property's reporting zone and currency, and the name reports carry."""
+    """`[project]`: the property's reporting zone and currency, and the name reports carry.
+
+    `assume_currency`: whether values that name no currency count as being in `currency`.
+    """
 
     name: Label = "microconv"
     timezone: TimeZone = Field(description='the reporting time zone of the GA4 property, such as "Europe/Berlin"')
     currency: Currency = "USD"
+    assume_currency: Switch = False
 
 
 _DUCKDB_KEYS = ("path", "memory_limit", "threads")
@@ -347,6 +366,7 @@ class SourceConfig(_Kinds):
     project: CloudName | None = Field(default=None, description="the Google Cloud project that holds the export")
     dataset: DatasetName | None = Field(default=None, description='the export, such as "analytics_123456789"')
     daily_cap: int = Field(default=1_000_000, ge=0, strict=True)
+    own_hosts: Annotated[tuple[HostName, ...], BeforeValidator(as_list), AfterValidator(unique)] = ()
     cache: InFolder = Path("pulled")
 
     @model_validator(mode="after")
@@ -370,12 +390,18 @@ class TaxonomyConfig(Section):
 
 
 class SegmentRule(Section):
-    """Actors who did `did` at least `at_least` times within the last `within`, and not `not_did` in that time."""
+    """Actors who did `did` at least `at_least` times within the last `within`, without doing `not_did` after it.
+
+    With `not_within`, whoever did `not_did` within that time is out, too, also when that was before `did`.
+    """
 
     did: EntryId = Field(description="the id of a micro-conversion")
     at_least: int = Field(default=1, ge=1, strict=True)
     within: Length = Field(description='how far back to look, such as "14d"')
-    not_did: EntryId | None = None
+    not_did: EntryId | None = Field(default=None, description="what undoes each did before it")
+    not_within: Length | None = Field(
+        default=None, description="how far back nobody may have done not_did at all, before did or after"
+    )
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the ids of the rule."""
@@ -385,6 +411,8 @@ class SegmentRule(Section):
     def _can_hold(self) -> SegmentRule:
         if self.did == self.not_did:
             raise ItemError("is the same micro-conversion as did, so nobody can be in the segment", ("not_did",))
+        if self.not_within is not None and self.not_did is None:
+            raise ItemError("is the time of not_did, which is not there: add not_did, or leave it out", ("not_within",))
         return self
 
 
@@ -409,6 +437,9 @@ class DestinationConfig(Section):
 
     name: FileStem = Field(description="the name used on the command line")
     kind: Label = "file"
+    max_age: Length = Field(
+        default=Duration.parse("30d"), description="how long ago the latest event may be when an audience is sent"
+    )
 
     def clash(self, other: DestinationConfig) -> str | None:  # noqa: ARG002 - others look at it
         """Return why it cannot stand beside an earlier destination, if so."""
@@ -472,13 +503,13 @@ class ConsentConfig(PeopleTable):
 
 
 def _unique_places(sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
-    def place(source: SourceConfig) -> tuple[str | None, ...]:
-        return (source.property, source.path, source.project, source.dataset)
-
+    seen = set()
     for index, source in enumerate(sources):
-        if any(place(source) == place(other) for other in sources[:index]):
+        place = (source.property, source.path, source.project, source.dataset)
+        if place in seen:
             key, what = ("path", "files") if source.kind == "files" else ("dataset", "tables")
             raise ItemError(f"reads the same {what} for the same property as an earlier source", (index, key))
+        seen.add(place)
     return sources
 
 

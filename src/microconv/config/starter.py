@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+import re
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from string import Template
 from tempfile import TemporaryFile
+from typing import TYPE_CHECKING
 
+from microconv.config.places import refuse_to_replace
 from microconv.errors import ConfigError, UsageError
 from microconv.files import pattern_in, replacing
+
+if TYPE_CHECKING:  # pydantic is slow to load, and `microconv init --help` needs the names of the presets alone
+    from microconv.config.sections import Config
 
 
 @dataclass(frozen=True)
@@ -110,38 +116,54 @@ def _toml(value: object) -> str:
     return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
-def check_writable(path: Path, *, force: bool) -> None:
-    """Refuse early a file that `write_config` would refuse.
+def check_writable(path: Path, *, force: bool, named_by: Config | None = None) -> None:
+    """Refuse early a file that `write_config` would refuse, or that a configuration names.
 
     Raises:
-        UsageError: the file exists and `force` is not set, or it is a folder.
+        UsageError: the file exists and `force` is not set, it is not a configuration, or it is a folder.
         ConfigError: its folder does not exist or cannot be written to.
     """
-    if path.is_dir():
-        raise UsageError(f"{path} is a folder.", hint="Name the file to write with --output.")
-    if path.exists() and not force:
-        raise UsageError(
-            f"{path} exists already and was left as it is.", hint="Name another file with --output, or use --force."
-        )
-    if not path.parent.is_dir():
-        raise ConfigError(
-            f"{path.parent} is not a folder, so {path.name} cannot be written there.",
-            hint="Create the folder first, or name another place with --output.",
-        )
-    with _writing_to(path), TemporaryFile(dir=path.parent):
-        return
+    with _writing_to(path):
+        if path.is_dir():
+            raise UsageError(f"{path} is a folder.", hint="Name the file to write with --output.")
+        if path.exists() and not force:
+            raise UsageError(
+                f"{path} exists already and was left as it is.", hint="Name another file with --output, or use --force."
+            )
+        refuse_to_replace(path, named_by, is_ours=_is_configuration, ours="a configuration of microconv")
+        if not path.parent.is_dir():
+            raise ConfigError(
+                f"{path.parent} is not a folder, so {path.name} cannot be written there.",
+                hint="Create the folder first, or name another place with --output.",
+            )
+        with TemporaryFile(dir=path.parent):
+            return
 
 
-def write_config(text: str, path: Path, *, force: bool) -> None:
+def _is_configuration(head: bytes) -> bool:
+    text = head.decode(errors="replace")
+    return text.startswith(_TITLE) or re.search(r"^\s*\[project\]|^\s*\[\[sources\]\]", text, re.MULTILINE) is not None
+
+
+def write_config(text: str, path: Path, *, force: bool, read: Callable[[Path], Config] | None = None) -> None:
     """Write the configuration whole or not at all.
 
+    Args:
+        text: what to write.
+        path: where.
+        force: whether another configuration there may be replaced.
+        read: reads a configuration; one that it refuses is not put in place.
+
     Raises:
-        UsageError: the file exists and `force` is not set, or it is a folder.
-        ConfigError: it cannot be written.
+        UsageError: the file exists and `force` is not set, it is not a configuration, or it is a folder; or the text
+            names the file itself for something else.
+        ConfigError: it cannot be written, or not be read back.
     """
     check_writable(path, force=force)
-    with _writing_to(path), replacing(path) as hidden:
+    with _writing_to(path), replacing(path, is_private=False) as hidden:
         hidden.write_text(text, encoding="utf-8")
+        if read is not None:
+            check_writable(path, force=force, named_by=read(hidden))
 
 
 @contextmanager
@@ -155,6 +177,7 @@ def _writing_to(path: Path) -> Iterator[None]:
         ) from error
 
 
+_TITLE = "# Configuration of microconv,"
 _TEMPLATE = """\
 # Configuration of microconv, written by `microconv init`.
 # Relative paths start at the folder of this file. Lengths of time are written 90s, 30m, 12h or 7d.
@@ -162,8 +185,10 @@ _TEMPLATE = """\
 
 [project]
 name = $name
-# The reporting time zone of the GA4 property (Admin > Property details): it decides where a day begins.
+# The reporting time zone of the GA4 property (Admin > Property details). It changes no figure, since GA4 wrote the day
+# of each event: it is the report's clock, says which day is today, and is checked against the days of the export.
 timezone = $timezone
+# Values count in this currency. Those in another one are never added to them; results name them.
 currency = $currency
 
 [engine]
@@ -202,7 +227,7 @@ identity = ["email"]  # also "phone", "user_id"
 [[destinations]]
 name = "google_ads"
 kind = "file"
-format = "google_ads"  # or "csv", "jsonl"
+format = "google_ads"  # or "meta", "csv", "jsonl"
 path = "audiences"
 
 # Who the actors are (CSV or Parquet): user_id, email, phone, first_name, last_name, country, postal_code.

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import difflib
 import glob
+import os
 import re
 import zoneinfo
 from dataclasses import dataclass, field
@@ -22,6 +23,8 @@ _SIZE = r"([0-9]{1,12}(?:\.[0-9]{1,12})?) ?([KMGT]i?B)"
 _SIZE_UNITS = {f"{unit}B": 1000**power for power, unit in enumerate("KMGT", start=1)}
 _SIZE_UNITS |= {f"{unit}iB": 1024**power for power, unit in enumerate("KMGT", start=1)}
 _LARGEST_INT64 = 2**63 - 1
+_LONGEST_NAME, _LONGEST_PATH = 255, 4_000
+_LONGEST_STEM = 100
 
 
 @dataclass(frozen=True, order=True)
@@ -106,6 +109,8 @@ def _check_file_stem(name: str) -> str:
         raise ValueError(
             "cannot be a name: it becomes a file name, so use small letters, digits, _ and -, with a letter first"
         )
+    if len(name) > _LONGEST_STEM:
+        raise ValueError(f"cannot be a name: it becomes a file name, so use {_LONGEST_STEM} letters at most")
     return name
 
 
@@ -175,6 +180,14 @@ def _check_lease(lease: Duration) -> Duration:
     return lease
 
 
+def _check_host(host: str) -> str:
+    """Return the host in lower case and without `www.`, as hosts are compared."""
+    plain = host.lower().removeprefix("www.").removesuffix(".")
+    if not re.fullmatch(r"[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?(?:\.[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?)*", plain):
+        raise ValueError('is not a host, such as "pay.example.com": without https://, port and path')
+    return plain
+
+
 def as_list(value: object) -> object:
     """Take a single word for a list of one."""
     return [value] if isinstance(value, str) else value
@@ -184,6 +197,8 @@ def _in_folder(path: Path, info: ValidationInfo) -> Path:
     folder: Path = (info.context or {}).get("folder") or Path.cwd()
     if path == Path() or "\0" in str(path):
         raise ValueError("is not a path")
+    if any(len(os.fsencode(part)) > _LONGEST_NAME for part in path.parts) or len(os.fsencode(path)) > _LONGEST_PATH:
+        raise ValueError("is too long for a path: a name takes 255 bytes at most, and a path 4,000")
     try:
         return folder / path.expanduser()
     except RuntimeError:
@@ -210,18 +225,21 @@ ItemT = TypeVar("ItemT")
 
 def unique(items: tuple[ItemT, ...]) -> tuple[ItemT, ...]:
     """Refuse an item that is there twice."""
+    seen = set()
     for index, item in enumerate(items):
-        if item in items[:index]:
+        if item in seen:
             raise ItemError("is there twice", (index,))
+        seen.add(item)
     return items
 
 
 def unique_names(items: tuple[NamedT, ...]) -> tuple[NamedT, ...]:
     """Refuse a name that is there twice."""
-    names = [item.name for item in items]
-    for index, name in enumerate(names):
-        if name in names[:index]:
+    seen = set()
+    for index, item in enumerate(items):
+        if item.name in seen:
             raise ItemError("is taken by an earlier entry; names are unique", (index, "name"))
+        seen.add(item.name)
     return items
 
 
@@ -241,6 +259,7 @@ InFolder = Annotated[Path, AfterValidator(_in_folder)]
 GlobInFolder = Annotated[str, AfterValidator(_glob_in_folder)]
 CloudName = Annotated[str, AfterValidator(_check_cloud_name)]
 DatasetName = Annotated[str, AfterValidator(_check_dataset)]
+HostName = Annotated[str, AfterValidator(_check_host)]
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
 PropertyName = Annotated[str, AfterValidator(_check_property)]
 EntryId = Annotated[str, AfterValidator(check_label)]

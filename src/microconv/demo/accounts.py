@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import csv
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Final, NamedTuple
 
 import numpy as np
 
+from microconv.demo.folder import DemoFolder
 from microconv.demo.journeys import Bools, Integers, some
 from microconv.demo.shop import PLACES, Place
 
@@ -68,7 +68,7 @@ class _Person(NamedTuple):
     postal_code: str
 
 
-def write_people(folder: Path, users: list[str], places: Integers, rng: np.random.Generator) -> PeopleTruth:
+def write_people(place: DemoFolder, users: list[str], places: Integers, rng: np.random.Generator) -> PeopleTruth:
     """Write `identity.csv` and `consent.csv` for the accounts `users`, who live at `places` (of the catalogue).
 
     Every address is on example.com or example.org, every phone number from a range kept free for fiction.
@@ -95,7 +95,7 @@ def write_people(folder: Path, users: list[str], places: Integers, rng: np.rando
     people += [
         person._replace(email=f"other.{person.email}") if conflicting[_number(person)] else person for person in twice
     ]
-    _write_csv(folder / "identity.csv", IDENTITY_COLUMNS, people)
+    _write_csv(place, "identity.csv", IDENTITY_COLUMNS, people)
 
     without_row, denied, partly, denied_later, granted_later = _parted(rng, everyone, (0.15, 0.08, 0.04, 0.06, 0.04))
     rows: list[tuple[str, str, str, str]] = []
@@ -110,7 +110,7 @@ def write_people(folder: Path, users: list[str], places: Integers, rng: np.rando
             rows.append((user, second, second, _LATER_DAY.format(**stamp)))
     # The latest row decides by its time, not by its place in the file.
     rows = [rows[place] for place in rng.permutation(len(rows))]
-    _write_csv(folder / "consent.csv", CONSENT_COLUMNS, rows)
+    _write_csv(place, "consent.csv", CONSENT_COLUMNS, rows)
 
     refused = denied | partly | denied_later
     return PeopleTruth(
@@ -175,8 +175,10 @@ def _parted(rng: np.random.Generator, candidates: Bools, shares: tuple[float, ..
     return parts
 
 
-def _write_csv(path: Path, header: tuple[str, ...], rows: list[_Person] | list[tuple[str, str, str, str]]) -> None:
-    with path.open("w", encoding="utf-8", newline="") as file:
+def _write_csv(
+    place: DemoFolder, name: str, header: tuple[str, ...], rows: list[_Person] | list[tuple[str, str, str, str]]
+) -> None:
+    with place.replacing(name) as hidden, hidden.open("w", encoding="utf-8", newline="") as file:
         writer = csv.writer(file, lineterminator="\n")
         writer.writerow(header)
         writer.writerows(rows)

@@ -11,18 +11,13 @@ from typing import Final
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from microconv.files import replacing
-
 _ROWS_AS_OBJECTS: Final = 1_000
 
 
 def write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> None:
     """Write one shard as Parquet (ZSTD), a row group per table."""
-    with (
-        replacing(path) as hidden,
-        # Without Arrow's own copy of the schema the file looks like one that BigQuery wrote.
-        pq.ParquetWriter(hidden, schema, compression="zstd", store_schema=False) as writer,
-    ):
+    # Without Arrow's own copy of the schema the file looks like one that BigQuery wrote.
+    with pq.ParquetWriter(path, schema, compression="zstd", store_schema=False) as writer:
         for table in tables:
             writer.write_table(table)
             del table  # frees it before the next one is built
@@ -31,8 +26,7 @@ def write_parquet(path: Path, schema: pa.Schema, tables: Iterable[pa.Table]) -> 
 def write_ndjson(path: Path, tables: Iterable[pa.Table]) -> None:
     """Write one shard as BigQuery's JSON export does: integers as strings, NULLs left out, gzip."""
     with (
-        replacing(path) as hidden,
-        hidden.open("wb") as file,
+        path.open("wb") as file,
         # No time of writing and no name in the header: the same seed gives the same bytes.
         gzip.GzipFile(filename="", fileobj=file, mode="wb", compresslevel=6, mtime=0) as zipped,
     ):

@@ -6,7 +6,6 @@ import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import date
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -15,6 +14,7 @@ import numpy as np
 from microconv.demo.accounts import PeopleTruth, write_people
 from microconv.demo.calendar import DAYS, INTRADAY, LATE_DAY, NDJSON_DAY, NEW_COLUMNS_FROM, Calendar, demo_calendar
 from microconv.demo.events import Events, events_of_day, late_rows, split_at, with_exact_duplicates, without_outage
+from microconv.demo.folder import SETTINGS, DemoFolder, packaged
 from microconv.demo.formats import write_ndjson, write_parquet
 from microconv.demo.journeys import Integers, Journeys, plan_journeys
 from microconv.demo.rows import Era, RowBuilder, user_ids
@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 FEWEST_EVENTS: Final = 1_000
-MARKER: Final = ".microconv-demo"
-_SETTINGS: Final = ("microconv.toml", "taxonomy.toml")
 _ROWS_PER_TABLE: Final = 20_000
 # Each part of the demo draws from its own stream of numbers, so that one may change without moving the others.
 _MODEL_STREAM, _DAY_STREAM, _PEOPLE_STREAM = range(3)
@@ -57,7 +55,7 @@ def write_demo(
     The same `events` and `seed` give the same files. Memory grows by about 250 bytes per session and one day's rows.
 
     Args:
-        folder: created where missing; must be empty or hold an earlier demo, whose files are replaced.
+        folder: created where missing; must be empty or hold an earlier demo as it was written, which is replaced.
         events: about how many rows to write, over 30 days; every truth holds non-trivially from 20,000 on.
         seed: of all random draws.
         on_day: called with the number of days written and their total, after each day.
@@ -66,7 +64,8 @@ def write_demo(
         Where everything lies, and what is true about it (also in `truths.json`).
 
     Raises:
-        UsageError: `folder` holds something else, is a file, or `events` is below 1,000.
+        UsageError: `folder` holds something else, or a demo whose files were changed, or is a file; or `events` is
+            below 1,000.
         EngineError: the disk is full or the folder may not be written to.
     """
     if events < FEWEST_EVENTS:
@@ -74,9 +73,10 @@ def write_demo(
             f"A demo of {events} events is too small to show anything.",
             hint=f"Ask for at least {FEWEST_EVENTS:,}; 20,000 are enough for every planted truth.",
         )
+    place = DemoFolder(folder)
     try:
-        _prepare(folder)
-        return _write(folder, events, seed, on_day)
+        place.prepare()
+        return _write(place, events, seed, on_day)
     except OSError as error:
         raise EngineError(
             f"The demo cannot be written to {folder}: {error.strerror or error}.",
@@ -84,30 +84,11 @@ def write_demo(
         ) from error
 
 
-def _prepare(folder: Path) -> None:
-    """Create the folder, or clear what an earlier demo left in it; touch nothing that is not ours."""
-    if folder.exists() and not folder.is_dir():
-        raise UsageError(f"{folder} is a file, not a folder.", hint="Name a new or an empty folder for the demo.")
-    if folder.is_dir() and any(folder.iterdir()) and not (folder / MARKER).is_file():
-        raise UsageError(
-            f"{folder} is not empty and does not hold an earlier demo.",
-            hint="Name a new or an empty folder for the demo, so that nothing of yours is replaced.",
-        )
-    for part in ("exports", "late"):
-        (folder / part).mkdir(parents=True, exist_ok=True)
-    (folder / MARKER).write_text(
-        "Written by `microconv demo`, which replaces its files here when it runs again.\n", "utf-8"
-    )
-    for part in ("exports", "late"):
-        for shard in (folder / part).glob("events_*"):
-            shard.unlink()
-
-
-def _write(folder: Path, events: int, seed: int, on_day: Callable[[int, int], None] | None) -> DemoExport:
+def _write(place: DemoFolder, events: int, seed: int, on_day: Callable[[int, int], None] | None) -> DemoExport:
     calendar = demo_calendar()
     journeys = plan_journeys(events, calendar, np.random.default_rng([seed, _MODEL_STREAM]))
     tally = Tally()
-    shards = _Shards(folder, journeys, calendar)
+    shards = _Shards(place, journeys, calendar)
     waiting: Events | None = None
     for day in range(DAYS):
         rng = np.random.default_rng([seed, _DAY_STREAM, day])
@@ -130,13 +111,15 @@ def _write(folder: Path, events: int, seed: int, on_day: Callable[[int, int], No
         if on_day is not None:
             on_day(day + 1, DAYS)
 
-    truths = tally.truths(journeys, calendar, _people(folder, journeys, seed))
-    (folder / "truths.json").write_text(json.dumps(truths.document(), indent=2) + "\n", "utf-8")
-    for name in _SETTINGS:
-        (folder / name).write_text(resources.files("microconv.demo").joinpath(name).read_text("utf-8"), "utf-8")
+    truths = tally.truths(journeys, calendar, _people(place, journeys, seed))
+    with place.replacing("truths.json") as hidden:
+        hidden.write_text(json.dumps(truths.document(), indent=2) + "\n", "utf-8")
+    for name in SETTINGS:
+        with place.replacing(name) as hidden:
+            hidden.write_text(packaged(name), "utf-8")
     return DemoExport(
-        folder=folder,
-        config=folder / "microconv.toml",
+        folder=place.folder,
+        config=place.folder / "microconv.toml",
         days=DAYS,
         first_date=calendar.dates[0],
         last_date=calendar.dates[-1],
@@ -148,8 +131,8 @@ def _write(folder: Path, events: int, seed: int, on_day: Callable[[int, int], No
 class _Shards:
     """Writes the shard of a day under the name, in the form and with the columns that day has."""
 
-    def __init__(self, folder: Path, journeys: Journeys, calendar: Calendar) -> None:
-        self._folder = folder
+    def __init__(self, place: DemoFolder, journeys: Journeys, calendar: Calendar) -> None:
+        self._place = place
         self._calendar = calendar
         self._rows = RowBuilder(journeys, calendar)
 
@@ -160,22 +143,22 @@ class _Shards:
             has_last_click=day >= NEW_COLUMNS_FROM and not is_intraday,
         )
         stem = f"events_{'intraday_' if is_intraday else ''}{self._calendar.text(day)}"
-        if day == NDJSON_DAY:
-            path = self._folder / part / f"{stem}.ndjson.gz"
-            write_ndjson(path, self._tables(events, day, era))
-        else:
-            path = self._folder / part / f"{stem}.parquet"
-            write_parquet(path, era.schema, self._tables(events, day, era))
-        return path
+        name = f"{stem}.ndjson.gz" if day == NDJSON_DAY else f"{stem}.parquet"
+        with self._place.replacing(part, name) as hidden:
+            if day == NDJSON_DAY:
+                write_ndjson(hidden, self._tables(events, day, era))
+            else:
+                write_parquet(hidden, era.schema, self._tables(events, day, era))
+        return self._place.folder / part / name
 
     def _tables(self, events: Events, day: int, era: Era) -> Iterator[pa.Table]:
         for start in range(0, len(events), _ROWS_PER_TABLE):
             yield self._rows.table(events.take(slice(start, start + _ROWS_PER_TABLE)), day, era)
 
 
-def _people(folder: Path, journeys: Journeys, seed: int) -> PeopleTruth:
+def _people(place: DemoFolder, journeys: Journeys, seed: int) -> PeopleTruth:
     clients = journeys.clients
     accounts, first_client = np.unique(clients.member[clients.member >= 0], return_index=True)
     places: Integers = clients.place[clients.member >= 0][first_client]
     rng = np.random.default_rng([seed, _PEOPLE_STREAM])
-    return write_people(folder, user_ids(accounts).to_pylist(), places, rng)
+    return write_people(place, user_ids(accounts).to_pylist(), places, rng)

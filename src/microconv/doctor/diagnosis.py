@@ -21,6 +21,7 @@ CHECKS = (
     Check("credentials", "Application Default Credentials", cloud.credentials),
     Check("jobs", "a dry run of a query", cloud.jobs, needs=("configuration", "credentials")),
     Check("exports", "names and metadata of the shards", staged.exports, needs=("configuration", "credentials")),
+    Check("passed over", "what looks like a part of the export", staged.unread, needs=("exports",)),
     Check("reading", "a dry run of reading the newest shard", cloud.reading, needs=("jobs", "exports")),
     Check("fast reading", "a session of the Storage Read API", cloud.storage, needs=("credentials", "exports")),
     Check("working dataset", "the dataset of the staged tables", cloud.dataset, needs=("jobs",)),
@@ -33,6 +34,7 @@ CHECKS = (
     Check("gaps", "days between the first shard and the last", staged.gaps, needs=("exports",)),
     Check("daily limit", "rows of the daily shards", staged.cap, needs=("exports",)),
     Check("waiting days", "shards against what is staged", staged.waiting, needs=("exports", "taxonomy", "tables")),
+    Check("staged export", "what the last run found in it", staged.staged_export, needs=("taxonomy", "tables")),
     Check("runs", "how the latest runs ended", staged.runs, needs=("tables",)),
     Check("clock", "the time here and at BigQuery", cloud.clock, needs=("jobs",)),
 )

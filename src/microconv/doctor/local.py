@@ -5,7 +5,9 @@ from __future__ import annotations
 import importlib.metadata
 import os
 import re
+import shlex
 import shutil
+import stat
 from pathlib import Path
 
 from microconv.doctor.checks import fault, not_tested, ok, warning
@@ -43,7 +45,7 @@ def taxonomy(patient: Patient) -> Finding:
 
 
 def zone_and_currency(patient: Patient) -> Finding:
-    """Check that GA4 would show such a zone and currency; a sync says how far events lie outside their days."""
+    """Check that GA4 would show such a zone and currency; "staged export" compares them with the data."""
     project = patient.config.project
     if project.currency not in _CURRENCIES.split():
         return warning(
@@ -105,7 +107,13 @@ def database(patient: Patient) -> Finding:
         return warning(
             error.message, "A sync is running, or another program has the file open. Run this again when it has ended."
         )
-    return ok(f"{path} can be opened ({human_bytes(path.stat().st_size)}).")
+    state = path.stat()
+    if os.name == "posix" and state.st_mode & (stat.S_IRWXG | stat.S_IRWXO):
+        return warning(
+            f"{path} holds ids and page addresses of people, and other users of this machine may open it.",
+            f"Run `chmod 600 {shlex.quote(str(path))}`, unless they are meant to.",
+        )
+    return ok(f"{path} can be opened ({human_bytes(state.st_size)}).")
 
 
 def disk(patient: Patient) -> Finding:

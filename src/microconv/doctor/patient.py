@@ -14,7 +14,8 @@ from microconv.config.sections import Config
 from microconv.errors import EngineError
 from microconv.exports import Shard, Source
 from microconv.project import Project
-from microconv.staging import batch_queries, mc_tables, runs
+from microconv.staging import mc_tables, runs
+from microconv.staging.sync_plan import staged_days
 
 if TYPE_CHECKING:
     from google.cloud import bigquery
@@ -170,6 +171,11 @@ class Patient:
         return {name: self.project.engine.version(name) for name in mc_tables.TABLES}
 
     @property
+    def older(self) -> list[str]:
+        """The tables that are as an older microconv made them."""
+        return [name for name, version in self.versions.items() if (version or 0) < mc_tables.TABLES[name].version]
+
+    @property
     def is_staged(self) -> bool:
         """Whether a sync has made the tables."""
         return None not in self.versions.values()
@@ -178,8 +184,7 @@ class Patient:
     def staged(self) -> list[Mapping[str, Any]]:
         """The staged days, with the columns of `sql/staging/staged_shards.sql`."""
         if not self.is_bigquery:
-            found: list[Mapping[str, Any]] = self.project.engine.query(batch_queries.staged_shards()).to_pylist()
-            return found
+            return staged_days(self.project.engine)
         taxonomies = {row["run_id"]: row["taxonomy_fingerprint"] for row in self.rows("mc_runs") or ()}
         return [{**row, "taxonomy_fingerprint": taxonomies.get(row["run_id"])} for row in self.rows("mc_shards") or ()]
 
@@ -189,7 +194,14 @@ class Patient:
         if not self.is_bigquery:
             return runs.list_runs(self.project.engine, limit=_RUNS).runs
         found = [runs.Run(**row) for row in self.rows("mc_runs")]
-        return tuple(sorted(found, key=lambda run: (run.started_at, run.run_id), reverse=True))[:_RUNS]
+        return runs.in_order(found)[:_RUNS]
+
+    @property
+    def why_no_runs(self) -> str | None:
+        """Why no run can be looked at; None when one can."""
+        if self.versions["mc_runs"] is not None and "mc_runs" in self.older:
+            return "An older microconv wrote mc_runs: the next `microconv sync` upgrades it."
+        return None if self.is_staged and self.runs else "There is no run yet."
 
     def close(self) -> None:
         """Close what was opened."""

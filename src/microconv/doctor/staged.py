@@ -10,8 +10,10 @@ from microconv import wording
 from microconv.doctor.checks import fault, not_tested, ok, to_do, warning
 from microconv.doctor.patient import Patient
 from microconv.errors import SourceError
+from microconv.exports import passed_over
 from microconv.findings import Finding
-from microconv.staging import Scope, compare, is_at_cap, mc_tables
+from microconv.staging import Scope, compare, export_findings, is_at_cap, mc_tables
+from microconv.staging.runs import Run
 
 _OLDEST_DAYS = 2
 """GA4 delivers a daily table within a day, at times within two."""
@@ -30,18 +32,34 @@ def exports(patient: Patient) -> Finding:
     return ok(f"{said}.")
 
 
+def unread(patient: Patient) -> Finding:
+    """Look for files and tables that look like a part of the export and are not read."""
+    found = passed_over(patient.project.sources)
+    if found:
+        return warning(" ".join(each.message for each in found), found[0].remedy)
+    return ok("Nothing that looks like a part of the export is left unread.")
+
+
 def freshness(patient: Patient) -> Finding:
     """Compare each property's newest daily shard with today in the property's zone."""
     today = patient.now().astimezone(ZoneInfo(patient.config.project.timezone)).date()
-    late, only_intraday, newest = [], [], {}
+    late, only_intraday, newest, ahead = [], [], {}, []
     for label in patient.days():
-        daily = [shard.day for shard in patient.shards if shard.property_id == label and shard.kind == "daily"]
+        days = [shard.day for shard in patient.shards if shard.property_id == label and shard.kind == "daily"]
+        daily = [day for day in days if day <= today + timedelta(days=1)]
+        # One of them would hide that the days of today do not come any more.
+        ahead += [f"{label}: {day}" for day in sorted(set(days) - set(daily))]
         if not daily:
             only_intraday.append(label)
         elif (today - max(daily)).days > _OLDEST_DAYS:
             late.append(f"{label}: {max(daily)}, {(today - max(daily)).days} days ago")
         else:
             newest[label] = max(daily)
+    if ahead and not late:
+        return warning(
+            f"There are shards of days that have not come yet: {wording.listed(ahead, limit=_SHOWN)}.",
+            "Check the names of these shards, and the clock of this machine.",
+        )
     if late:
         return warning(
             f"The newest daily shard is old. {'; '.join(late)}.",
@@ -50,7 +68,8 @@ def freshness(patient: Patient) -> Finding:
     if only_intraday:
         return warning(
             f"There are only intraday or fresh shards of {', '.join(only_intraday)}.",
-            "Switch on the daily export in GA4's BigQuery link: what comes before it is provisional and incomplete.",
+            "Where streaming is all that GA4 exports, a day counts as complete once it is over, but it lacks GA4's own "
+            "traffic sources of sessions. To have them, switch on the daily export in GA4's BigQuery link.",
         )
     return ok("; ".join(f"{label}: {day}" for label, day in newest.items()) + ".")
 
@@ -93,16 +112,18 @@ def versions(patient: Patient) -> Finding:
         return fault(
             f"A newer microconv wrote {', '.join(newer)}.", "Upgrade this one, or set the engine to another place."
         )
-    older = [name for name, version in patient.versions.items() if (version or 0) < mc_tables.TABLES[name].version]
-    if older:
-        return warning(f"An older microconv wrote {', '.join(older)}.", "The next `microconv sync` upgrades them.")
+    if patient.older:
+        return warning(
+            f"An older microconv wrote {', '.join(patient.older)}.", "The next `microconv sync` upgrades them."
+        )
     return ok("All tables have the version of this microconv.")
 
 
 def waiting(patient: Patient) -> Finding:
     """Compare the shards with what is staged."""
-    rows = patient.staged if patient.is_staged else ()
-    plan = compare(rows, patient.shards, patient.project.rules, Scope())
+    rows = () if patient.versions["mc_shards"] is None else patient.staged
+    today = patient.now().astimezone(ZoneInfo(patient.config.project.timezone)).date()
+    plan = compare(rows, patient.shards, patient.project.rules, Scope(), today=today)
     reasons = ", ".join(f"{count} {reason}" for reason, count in plan.reasons().items())
     up_to_date = f"{plan.skipped} of {plan.seen} days are up to date"
     if any(not day.shard.is_provisional for day in plan.days):
@@ -113,10 +134,27 @@ def waiting(patient: Patient) -> Finding:
     return ok(f"{up_to_date}.")
 
 
+def staged_export(patient: Patient) -> Finding:
+    """Look at what the last run that finished found in all that is staged: asking anew would be billed."""
+    if reason := patient.why_no_runs:
+        return not_tested(reason)
+    last = next((run for run in patient.runs if run.status == "done"), None)
+    if last is None:
+        return not_tested("No run has finished yet.")
+    facts = export_findings.Facts.read(last.facts, export_findings.query(patient.project.taxonomy))
+    if facts is None:
+        return not_tested("The last run did not look, or looked for other things: the next `microconv sync` does.")
+    found = [each for each in export_findings.findings(facts, patient.config) if each.severity in ("error", "warning")]
+    if not found:
+        return ok("Nothing in it contradicts the configuration.")
+    say = fault if found[0].severity == "error" else warning
+    return say(" ".join(each.message for each in found), " ".join(dict.fromkeys(each.remedy for each in found)))
+
+
 def runs(patient: Patient) -> Finding:
     """Look up how the latest runs ended, and when the last one finished."""
-    if not patient.is_staged or not patient.runs:
-        return not_tested("There is no run yet.")
+    if reason := patient.why_no_runs:
+        return not_tested(reason)
     last = next((run for run in patient.runs if run.status != "running"), None)
     if last is not None and last.status == "failed":
         return fault(
@@ -126,13 +164,29 @@ def runs(patient: Patient) -> Finding:
     done = next((run for run in patient.runs if run.status == "done"), None)
     if done is None:
         return warning("No run has finished yet.", "Run `microconv sync`; `microconv runs list` shows the runs.")
-    silence = patient.now() - (done.ended_at or done.started_at)
-    ago = f"{wording.elapsed(silence.total_seconds())} ago"
-    if silence > _LONGEST_SILENCE:
-        return warning(f"The last run that finished ended {ago}.", "Check whether the schedule still starts runs.")
+    if found := _out_of_time(patient, done):
+        return found
     if last is not None and last.status == "interrupted":
         return warning(f"The run {last.run_id} was interrupted.", "The next `microconv sync` does the rest.")
-    return ok(f"The run {done.run_id} finished {ago}.")
+    return ok(f"The run {done.run_id} finished {_ago(patient, done)}.")
+
+
+def _out_of_time(patient: Patient, done: Run) -> Finding | None:
+    """Look for runs of the future, and whether the last that finished is long ago."""
+    ahead = next((run for run in patient.runs if run.is_of_the_future(patient.now())), None)
+    if ahead is not None:
+        return warning(
+            f"The run {ahead.run_id} says that it began at {wording.second(ahead.started_at)}, which is in the future.",
+            "Check the clock of the machine that runs microconv; runs are told apart by their number.",
+        )
+    if patient.now() - (done.ended_at or done.started_at) > _LONGEST_SILENCE:
+        ago = _ago(patient, done)
+        return warning(f"The last run that finished ended {ago}.", "Check whether the schedule still starts runs.")
+    return None
+
+
+def _ago(patient: Patient, done: Run) -> str:
+    return f"{wording.elapsed((patient.now() - (done.ended_at or done.started_at)).total_seconds())} ago"
 
 
 def _between(first: date, last: date) -> list[date]:

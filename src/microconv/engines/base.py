@@ -121,6 +121,14 @@ class Engine(Protocol):
         """Return the schema version that a table was made with, 1 where it says none; None when there is no table."""
         ...
 
+    def columns(self, name: str) -> tuple[str, ...]:
+        """Return the columns of a table.
+
+        Raises:
+            EngineError: there is no such table.
+        """
+        ...
+
     def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:
         """Create a table where it is missing; add the columns it lacks, and note the schema version.
 

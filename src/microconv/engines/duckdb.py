@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import glob
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
@@ -15,45 +14,29 @@ import duckdb
 
 from microconv.engines.base import RAW_EVENTS, AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, check_version
 from microconv.engines.dialect import to_duckdb
+from microconv.engines.shard_files import duckdb_type, literal, quote, reading_error, rows_of
 from microconv.engines.tables import Column, Table
 from microconv.errors import EngineError, LockedError, SourceError
-from microconv.exports import RAW_COLUMNS, Shard, ShardSchema, columns_of, struct_fields
+from microconv.exports import Shard, ShardSchema
+from microconv.files import private_folder, private_umask
 from microconv.queries.templates import Query, Value
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_TYPES = {
-    "STRING": "VARCHAR",
-    "INT64": "BIGINT",
-    "FLOAT64": "DOUBLE",
-    "BOOL": "BOOLEAN",
-    "DATE": "DATE",
-    "TIMESTAMP": "TIMESTAMPTZ",
-}
 _VERSION_COMMENT = "microconv schema "
 _ADDED_ROWS = "added_rows"
-_MAX_JSON_OBJECT_BYTES = 64 * 1024 * 1024
+IN_MEMORY = Path(":memory:")
+"""A database without a file, for tests."""
+_MAGIC = slice(8, 12), b"DUCK"
+"""Where a DuckDB file says what it is: after a checksum of eight bytes."""
+OFFLINE: dict[str, Any] = {
+    "autoinstall_known_extensions": False,
+    "autoload_known_extensions": False,
+    "allow_community_extensions": False,
+}
+"""DuckDB would else fetch code from the network for a file that it knows of but cannot read."""
 _NO_ROOM = ("No space left on device", "File too large", "Disk quota exceeded", "max_temp_directory_size")
-
-
-def duckdb_type(googlesql: str) -> str:
-    """Translate a GoogleSQL type, nested ones included, to DuckDB's."""
-    if googlesql in _TYPES:
-        return _TYPES[googlesql]
-    if googlesql.startswith("ARRAY<"):
-        return f"{duckdb_type(googlesql[len('ARRAY<') : -1])}[]"
-    fields = (f"{_quote(name)} {duckdb_type(kind)}" for name, kind in struct_fields(googlesql))
-    return f"STRUCT({', '.join(fields)})"
-
-
-def _quote(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
-
-
-def _text(value: object) -> str:
-    """Write a string literal, for the one place where DuckDB takes no parameter: table functions in a view."""
-    return "'" + str(value).replace("'", "''") + "'"
 
 
 class DuckDBEngine:
@@ -67,21 +50,44 @@ class DuckDBEngine:
             EngineError: the file is not a database, or its folder cannot be written.
         """
         self.path = path
-        self._reading: tuple[Path, ...] = ()
+        self._reading: tuple[Shard, ...] = ()
         if b"?" in str(path).encode(errors="replace"):
             raise EngineError(
                 f"{path} cannot be the database: DuckDB takes no ? in a path, and nothing that is not UTF-8.",
                 hint="Set engine.path to another place.",
             )
-        settings: dict[str, Any] = {"memory_limit": memory_limit, "preserve_insertion_order": False}
+        settings = {**OFFLINE, "memory_limit": memory_limit, "preserve_insertion_order": False}
         if threads is not None:
             settings["threads"] = threads
+        self._spilling = ExitStack()
         try:
-            _create(path)
-            self._connection = duckdb.connect(str(path), config=settings)
+            if path == IN_MEMORY:
+                self._connection = duckdb.connect(str(path), config=settings)
+            else:
+                self._connection = self._open(path, settings)
         except (duckdb.Error, OSError) as error:
-            raise _opening_error(path, error) from error
+            raise opening_error(path, error) from error
         self._connection.execute("SET TimeZone = 'UTC'")
+
+    def _open(self, path: Path, settings: Mapping[str, Any]) -> duckdb.DuckDBPyConnection:
+        """Open a file, created where it is missing; from here on it is locked."""
+        refuse_other_files(path)
+        with private_umask():
+            _create(path)
+            connection = duckdb.connect(str(path), config=dict(settings))
+        _remove_old_leftovers(path)
+        connection.execute("SET temp_directory = ?", [self._spill_folder()])
+        return connection
+
+    def _spill_folder(self) -> str:
+        """Make the folder for what does not fit in memory: rows of people, so private. "" is none: nothing is spilled.
+
+        The database is locked by now, so that whatever was spilled before is of a run that was killed.
+        """
+        try:
+            return str(self._spilling.enter_context(private_folder(self.path, "spill", is_alone=True)))
+        except OSError:  # a folder that may only be read: questions can be asked still
+            return ""
 
     batch_rows = 1_200_000
     """Enough to use all cores, little enough to stay in memory."""
@@ -114,20 +120,29 @@ class DuckDBEngine:
         noted = re.fullmatch(rf"{_VERSION_COMMENT}(\d+)", found[0][0] or "")
         return int(noted[1]) if noted else 1
 
+    def columns(self, name: str) -> tuple[str, ...]:
+        """Return the columns of a table."""
+        with self._errors(name):
+            return tuple(self._columns(name))
+
     def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:
         """Create a table where it is missing; add the columns it lacks, `extra` or newer than the database."""
         check_version(table, self.version(table.name))
-        columns = ", ".join(f"{_quote(column.name)} {duckdb_type(column.type)}" for column in table.columns)
+        with private_umask():
+            self._ensure(table, extra)
+
+    def _ensure(self, table: Table, extra: Sequence[Column]) -> None:
+        columns = ", ".join(f"{quote(column.name)} {duckdb_type(column.type)}" for column in table.columns)
         with self._errors(table.name):
-            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {_quote(table.name)} ({columns})")
+            self._connection.execute(f"CREATE TABLE IF NOT EXISTS {quote(table.name)} ({columns})")
             there = set(self._columns(table.name))
             for column in (*table.columns, *extra):
                 if column.name not in there:
                     self._connection.execute(
-                        f"ALTER TABLE {_quote(table.name)} ADD COLUMN {_quote(column.name)} {duckdb_type(column.type)}"
+                        f"ALTER TABLE {quote(table.name)} ADD COLUMN {quote(column.name)} {duckdb_type(column.type)}"
                     )
             self._connection.execute(
-                f"COMMENT ON TABLE {_quote(table.name)} IS {_text(f'{_VERSION_COMMENT}{table.version}')}"
+                f"COMMENT ON TABLE {quote(table.name)} IS {literal(f'{_VERSION_COMMENT}{table.version}')}"
             )
 
     def materialise(self, query: Query, scratch: str) -> None:
@@ -135,36 +150,24 @@ class DuckDBEngine:
         reading = self._reading if RAW_EVENTS in query.reads else ()
         with self._errors(query.name, reading):
             self._connection.execute(
-                f"CREATE OR REPLACE TEMP TABLE {_quote(scratch)} AS {_translated(query)}", _values(query)
+                f"CREATE OR REPLACE TEMP TABLE {quote(scratch)} AS {_translated(query)}", _values(query)
             )
 
     def read_shards(self, shards: Sequence[Shard], schema: ShardSchema) -> None:
         """Make `raw_events` a view over the files of these shards, with the columns that staging knows."""
-        # To DuckDB a name is a pattern, and a folder such as `event_date=2024-03-01` a column.
-        paths = tuple(path for shard in shards for path in shard.files)
-        files = f"[{', '.join(_text(glob.escape(str(path))) for path in paths)}], hive_partitioning = false"
-        if shards[0].format == "parquet":
-            source = f"read_parquet({files})"
-        else:
-            columns = ", ".join(f"{_text(name)}: {_text(duckdb_type(kind))}" for name, kind in RAW_COLUMNS.items())
-            compression = "gzip" if all(path.suffix == ".gz" for path in paths) else "auto"
-            source = (
-                f"read_json({files}, format = 'newline_delimited', columns = {{{columns}}}, "
-                f"compression = {_text(compression)}, maximum_object_size = {_MAX_JSON_OBJECT_BYTES})"
-            )
-        known = ", ".join(_quote(name) for name in sorted(columns_of(schema.leaves)))
-        self._reading = paths
+        self._reading = tuple(shards)
         with self._errors(shards[0].name, self._reading):
-            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {RAW_EVENTS} AS SELECT {known} FROM {source}")
+            self._connection.execute(f"CREATE OR REPLACE TEMP VIEW {RAW_EVENTS} AS {rows_of(shards, schema)}")
 
     def apply(self, changes: Sequence[Change]) -> None:
         """Make all changes in one transaction."""
-        with self._errors("apply"), self._transaction():
+        # The write-ahead log is made anew after each checkpoint.
+        with self._errors("apply"), private_umask(), self._transaction():
             for change in changes:
                 self._change(change)
 
     def _change(self, change: Change) -> None:
-        table = _quote(change.table.name)
+        table = quote(change.table.name)
         match change:
             case DeleteDays(property_id=property_id, dates=dates):
                 self._connection.execute(
@@ -173,22 +176,22 @@ class DuckDBEngine:
                 )
             case DeleteKeys(column=column, scratch=scratch):
                 self._connection.execute(
-                    f"DELETE FROM {table} WHERE {_quote(column)} IN (SELECT {_quote(column)} FROM {_quote(scratch)})"
+                    f"DELETE FROM {table} WHERE {quote(column)} IN (SELECT {quote(column)} FROM {quote(scratch)})"
                 )
             case InsertScratch(scratch=scratch):
-                names = ", ".join(_quote(name) for name in self._common_columns(change.table.name, scratch))
-                self._connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {_quote(scratch)}")
+                names = ", ".join(quote(name) for name in self._common_columns(change.table.name, scratch))
+                self._connection.execute(f"INSERT INTO {table} ({names}) SELECT {names} FROM {quote(scratch)}")
             case AddRows(rows=rows):
                 self._add_rows(change.table, rows)
             case _:
-                grain = " AND ".join(f"{_quote(name)} = ?" for name in change.table.grain)
+                grain = " AND ".join(f"{quote(name)} = ?" for name in change.table.grain)
                 self._connection.execute(
                     f"DELETE FROM {table} WHERE {grain}", [change.row[name] for name in change.table.grain]
                 )
                 self._insert(table, change.row)
 
     def _insert(self, table: str, row: Mapping[str, Value]) -> None:
-        names = ", ".join(_quote(name) for name in row)
+        names = ", ".join(quote(name) for name in row)
         marks = ", ".join("?" for _ in row)
         self._connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", list(row.values()))
 
@@ -197,10 +200,10 @@ class DuckDBEngine:
         if not rows:
             return
         added = _arrow_table(table, rows)
-        names = ", ".join(_quote(name) for name in added.column_names)
+        names = ", ".join(quote(name) for name in added.column_names)
         self._connection.register(_ADDED_ROWS, added)
         try:
-            self._connection.execute(f"INSERT INTO {_quote(table.name)} ({names}) SELECT {names} FROM {_ADDED_ROWS}")
+            self._connection.execute(f"INSERT INTO {quote(table.name)} ({names}) SELECT {names} FROM {_ADDED_ROWS}")
         finally:
             self._connection.unregister(_ADDED_ROWS)
 
@@ -209,7 +212,7 @@ class DuckDBEngine:
         return [name for name in self._columns(table) if name in there]
 
     def _columns(self, relation: str) -> list[str]:
-        return [row[0] for row in self._connection.execute(f"DESCRIBE {_quote(relation)}").fetchall()]
+        return [row[0] for row in self._connection.execute(f"DESCRIBE {quote(relation)}").fetchall()]
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -225,23 +228,39 @@ class DuckDBEngine:
             raise
 
     @contextmanager
-    def _errors(self, step: str, reading: Sequence[Path] = ()) -> Iterator[None]:
-        """Turn the driver's errors into ours; `reading` names the files of the export that the step reads."""
+    def _errors(self, step: str, reading: Sequence[Shard] = ()) -> Iterator[None]:
+        """Turn the driver's errors into ours; `reading` are the shards that the step reads."""
         try:
             yield
         except duckdb.InterruptException as error:
             raise KeyboardInterrupt from error
         except duckdb.Error as error:
-            raise _running_error(self.path, step, reading, error) from error
+            raise self._running_error(step, reading, error) from error
         except RuntimeError as error:
             # How the driver reports most Ctrl-C during a query.
             if "interrupt" in str(error).lower():
                 raise KeyboardInterrupt from error
             raise
 
+    def _running_error(self, step: str, reading: Sequence[Shard], error: duckdb.Error) -> EngineError | SourceError:
+        if any(sign in str(error) for sign in _NO_ROOM):
+            return _no_room(self.path, step, error)
+        if isinstance(error, duckdb.OutOfMemoryException):
+            return EngineError(
+                f"{step} needs more memory than engine.memory_limit allows ({_summary(error)}).",
+                hint="Raise engine.memory_limit, for example to 4GB.",
+            )
+        if reading:
+            return reading_error(error, reading, self._connection.execute)
+        return EngineError(
+            f"DuckDB failed in {step}: {_summary(error)}.",
+            hint="Run again; if it fails again, this is a bug worth reporting.",
+        )
+
     def close(self) -> None:
-        """Close the database and give back its lock."""
-        self._connection.close()
+        """Close the database and give back its lock; what was spilled is removed."""
+        with private_umask(), self._spilling:
+            self._connection.close()
 
     def __enter__(self) -> Self:
         """Return the engine itself."""
@@ -289,22 +308,75 @@ def _arrow_table(table: Table, rows: Sequence[Mapping[str, Value]]) -> pa.Table:
     return pa.Table.from_pylist(list(map(dict, rows)), schema)
 
 
+def refuse_other_files(path: Path) -> None:
+    """Refuse what is there and is not a database: DuckDB takes tables in other formats for databases of one view.
+
+    Raises:
+        EngineError: it is something else.
+        OSError: it cannot be read.
+    """
+    if path.with_name(f"{path.name}.wal").is_symlink():
+        raise _not_a_database(path, "its log, which ends in .wal, is a link: DuckDB would write to where it leads")
+    if not path.exists():
+        return
+    if not path.is_file():
+        raise _not_a_database(path, "it is a directory or a device, and not a file")
+    with path.open("rb") as file:
+        place, magic = _MAGIC
+        begin = file.read(place.stop)
+    if begin[place] != magic:
+        raise _not_a_database(path, "it is another kind of file" if begin else "the file is empty")
+
+
+def remove_database(path: Path) -> None:
+    """Remove a database and its log, if it is there.
+
+    Raises:
+        EngineError: it is something else, or cannot be removed.
+    """
+    try:
+        refuse_other_files(path)
+        for each in (path, path.with_name(f"{path.name}.wal")):
+            each.unlink(missing_ok=True)
+    except OSError as error:
+        raise opening_error(path, error) from error
+
+
+def _not_a_database(path: Path, reason: str) -> EngineError:
+    return EngineError(
+        f"{path} cannot be opened as a DuckDB database ({reason}); it was left as it is.",
+        hint="Set engine.path to the database of microconv, or to a new file, which a sync creates.",
+    )
+
+
 def _create(path: Path) -> None:
     """Create the database whole or not at all: a kill or a full disk halfway would leave a file no run can open."""
     if path.exists():
         return
-    new = path.with_name(f"{path.name}.{os.getpid()}.new")
-    try:
-        duckdb.connect(str(new)).close()
+    with private_folder(path, "new") as folder:
+        new = folder / "database"
+        duckdb.connect(str(new), config=OFFLINE).close()
         # Another process may have been first, or the file system may have no links: then opening it does the rest.
         with suppress(OSError):
             os.link(new, path)
-    finally:
-        with suppress(OSError):
-            new.unlink()
 
 
-def _opening_error(path: Path, error: duckdb.Error | OSError) -> Exception:
+def _remove_old_leftovers(path: Path) -> None:
+    """Remove what killed runs of earlier versions left beside the database, which is open and so has no other user."""
+    with suppress(OSError):
+        own = re.compile(rf"{re.escape(path.name)}\.\d+\.new(?:\.wal)?")
+        for leftover in path.parent.iterdir():
+            if own.fullmatch(leftover.name) and leftover.is_file():
+                leftover.unlink()
+        spilled = path.with_name(f"{path.name}.tmp")
+        if spilled.is_dir() and not spilled.is_symlink():
+            for leftover in spilled.glob("duckdb_temp_*"):
+                leftover.unlink()
+            spilled.rmdir()
+
+
+def opening_error(path: Path, error: duckdb.Error | OSError) -> Exception:
+    """Return why a database cannot be opened, in our own words."""
     text = str(error)
     if "Could not set lock" in text:
         owner = re.search(r"\(PID (\d+)\)", text)
@@ -326,38 +398,11 @@ def _opening_error(path: Path, error: duckdb.Error | OSError) -> Exception:
     )
 
 
-def _running_error(path: Path, step: str, reading: Sequence[Path], error: duckdb.Error) -> EngineError | SourceError:
-    if any(sign in str(error) for sign in _NO_ROOM):
-        return _no_room(path, step, error)
-    if isinstance(error, duckdb.OutOfMemoryException):
-        return EngineError(
-            f"{step} needs more memory than engine.memory_limit allows ({_summary(error)}).",
-            hint="Raise engine.memory_limit, for example to 4GB.",
-        )
-    if reading:
-        files = str(reading[0]) if len(reading) == 1 else f"one of {reading[0]} to {reading[-1]}"
-        return SourceError(
-            f"{files} cannot be read ({_without_values(str(error), reading)}); it was not staged.",
-            hint="The file is damaged: export or copy it again; the other days are not affected.",
-        )
-    return EngineError(
-        f"DuckDB failed in {step}: {_summary(error)}.",
-        hint="Run again; if it fails again, this is a bug worth reporting.",
-    )
-
-
 def _no_room(path: Path, step: str, error: Exception) -> EngineError:
     return EngineError(
         f"The disk of {path} is full ({step}: {_summary(error)}).",
         hint="Free some space and start again; nothing was half-written.",
     )
-
-
-def _without_values(text: str, reading: Sequence[Path]) -> str:
-    """Sum up a message without the pieces of rows that it cites, which may be personal data; names of files stay."""
-    for path in reading:
-        text = text.replace(f'"{path}"', str(path))
-    return re.sub(r"""(got \w+: |["']).*""", "…", text.strip().splitlines()[0]).rstrip(". ")
 
 
 def _summary(error: BaseException) -> str:

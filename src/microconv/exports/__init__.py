@@ -20,6 +20,7 @@ from microconv.exports.shards import (
     columns_of,
     struct_fields,
 )
+from microconv.exports.unread import PassedOver, passed_over
 
 __all__ = [
     "BASIC_LEAVES",
@@ -31,6 +32,7 @@ __all__ = [
     "ExportTable",
     "FileSource",
     "OpenShard",
+    "PassedOver",
     "Shard",
     "ShardName",
     "ShardSchema",
@@ -39,6 +41,7 @@ __all__ = [
     "classify_shard",
     "columns_of",
     "list_shards",
+    "passed_over",
     "read_schema",
     "struct_fields",
 ]

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import fnmatch
 import glob
 import os
 import re
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from microconv import wording
 from microconv.errors import SourceError
 from microconv.exports.shards import (
     BASIC_LEAVES,
@@ -24,14 +27,39 @@ from microconv.exports.shards import (
     Shard,
     ShardSchema,
     fingerprint_of,
+    is_repeated,
     parse_day,
 )
+from microconv.exports.unread import PassedOver, said_of, why_no_shard
 
 if TYPE_CHECKING:
     import pyarrow as pa
     import pyarrow.parquet as pq
 
-_NAME = re.compile(rf"{TABLE_NAME}(?:[-_](?P<part>\d+))?\.(?:(?P<parquet>parquet)|(?:ndjson|jsonl|json)(?:\.gz)?)")
+_NAME = re.compile(
+    rf"{TABLE_NAME}(?:[-_](?P<part>\d+)|(?P<serial>\d{{12}}))?\.(?i:(?P<parquet>parquet)|(?:ndjson|jsonl|json)(?:\.gz)?)"
+)
+"""The twelve digits are those of an extract to `events_20240911*.json`: BigQuery puts them where the asterisk stood."""
+_ENDING = re.compile(r"\.(?:parquet|(?:ndjson|jsonl|json)(?:\.gz)?)$", re.IGNORECASE)
+_DEPTH = 3
+"""So deep are folders looked into for shards that the path does not reach."""
+_MOST_NAMES = 100_000
+"""So many names are looked at for that: a path may lie in a folder of anything."""
+
+_LOOKED_AT = 64
+_SIGNS = {
+    b"PAR1": "Parquet",
+    b"\x1f\x8b": "gzip",
+    b"Obj\x01": "Avro",
+    b"PK\x03\x04": "a ZIP archive",
+    b"\x28\xb5\x2f\xfd": "Zstandard",
+    b"\xff\xfe": "UTF-16",
+    b"\xfe\xff": "UTF-16",
+    b"\xef\xbb\xbf": "UTF-8 with a byte order mark",
+}
+"""How files of a format begin."""
+_NOT_A_LINE = {b"[": "one JSON list", b"<": "HTML or XML"}
+_ENDINGS = {".parquet": "Parquet", ".gz": "gzip"}
 
 
 @dataclass(frozen=True)
@@ -53,7 +81,7 @@ def classify_shard(name: str) -> ShardName | None:
     if day is None:
         return None
     kind: Kind = match["kind"] or "daily"  # type: ignore[assignment]  # the pattern allows only the literals
-    return ShardName(kind, day, "parquet" if match["parquet"] else "ndjson", match["part"])
+    return ShardName(kind, day, "parquet" if match["parquet"] else "ndjson", match["part"] or match["serial"])
 
 
 @dataclass(frozen=True)
@@ -70,6 +98,14 @@ class FileSource:
         found = list_shards(self.pattern, self.property_id)
         return tuple(shard for shard in found if (since or shard.day) <= shard.day <= (until or shard.day))
 
+    def files(self) -> tuple[Path, ...]:
+        """List the files that it reads."""
+        return tuple(path for path in _matching(self.pattern) if classify_shard(path.name) and _is(path, Path.is_file))
+
+    def passed_over(self, read_elsewhere: frozenset[Path] = frozenset()) -> tuple[PassedOver, ...]:
+        """List the files and folders that look like shards and are read neither here nor elsewhere."""
+        return tuple(_passed_over(self.pattern, read_elsewhere | frozenset(self.files())))
+
     def bytes_to_open(self, shard: Shard) -> int:  # noqa: ARG002 - the protocol's signature
         """Return 0: files cost nothing."""
         return 0
@@ -83,19 +119,22 @@ def list_shards(pattern: str, property_id: str) -> tuple[Shard, ...]:
     """Find the shards that a glob matches, sorted by day and kind.
 
     Raises:
-        SourceError: nothing matches, or the files of one day would count its events twice.
+        SourceError: nothing matches, a folder cannot be entered, or the files of one day would count its events twice.
     """
     groups: dict[tuple[date, Kind], list[tuple[ShardName, Path]]] = defaultdict(list)
     matched = 0
     for path in sorted(_matching(pattern)):
         matched += 1
         shard_name = classify_shard(path.name)
-        if shard_name is not None and path.is_file():
+        if shard_name is not None and _is_file(path):
             groups[shard_name.day, shard_name.kind].append((shard_name, path))
     if not groups:
+        _refuse_closed_folders(pattern)
+        alike = tuple(_passed_over(pattern, frozenset()))
         raise SourceError(
             f"No shards of property {property_id} match {pattern} "
-            f"({matched} files matched, none of them named like a shard).",
+            f"({matched} files matched, none of them named like a shard)."
+            + (f" What looks like one: {said_of(alike)}." if alike else ""),
             hint="Shards are named events_YYYYMMDD, events_intraday_YYYYMMDD or events_fresh_YYYYMMDD, "
             "with .parquet, .ndjson or .ndjson.gz; set `path` under [[sources]].",
         )
@@ -104,8 +143,105 @@ def list_shards(pattern: str, property_id: str) -> tuple[Shard, ...]:
 
 
 def _matching(pattern: str) -> list[Path]:
+    """List what a glob matches; an ending such as `.parquet` stands for capital letters too."""
+    ending = _ENDING.search(pattern)
+    if ending:
+        letters = (f"[{each.lower()}{each.upper()}]" if each.isalpha() else each for each in ending[0])
+        pattern = f"{pattern[: ending.start()]}{''.join(letters)}"
     # Path.glob takes no absolute pattern, and sources are absolute once they are configured.
     return [Path(found) for found in glob.glob(pattern, recursive=True)]  # noqa: PTH207 - see above
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return path.is_file()
+    except OSError as error:  # its folder can be listed and not entered
+        raise _unreadable(path, error) from error
+
+
+def _is(path: Path, kind: Callable[[Path], bool]) -> bool:
+    """Tell whether a path is of a kind, such as `Path.is_dir`; one that cannot be looked at is of none."""
+    try:
+        return kind(path)
+    except OSError:
+        return False
+
+
+def _refuse_closed_folders(pattern: str) -> None:
+    """To a glob a folder that cannot be listed is empty.
+
+    Raises:
+        SourceError: one of the folders that it looks into cannot be listed.
+    """
+    for folder in _folders(pattern):
+        try:
+            with os.scandir(folder):
+                pass
+        except OSError as error:
+            raise _unreadable(folder, error) from error
+
+
+def _folders(pattern: str) -> list[Path]:
+    """List the folders whose files a glob looks at."""
+    found = (Path(each) for each in glob.glob(os.path.dirname(pattern) or ".", recursive=True))  # noqa: PTH120, PTH207 - a glob is no path
+    return sorted({folder for folder in found if _is(folder, Path.is_dir)})
+
+
+def _passed_over(pattern: str, read: frozenset[Path]) -> Iterator[PassedOver]:
+    """Yield what looks like a shard, in the folders of a glob and a few levels below, and is not read."""
+    stem = _ENDING.sub("", Path(pattern).name)
+    folders = _folders(pattern)
+    names = 0
+    for folder in folders:
+        for path in _listed(folder):
+            names += 1
+            if names > _MOST_NAMES:
+                return
+            if path in read:
+                continue
+            if _is(path, Path.is_dir):
+                yield from _of_folder(path, read, is_reached=path in folders)
+            elif reason := _why_not_read(path, stem):
+                yield PassedOver(str(path), reason)
+
+
+def _why_not_read(path: Path, stem: str) -> str | None:
+    """Say why a file is not read; None where it does not look like a shard, or the path leaves it out on purpose."""
+    if classify_shard(path.name) is None:
+        return why_no_shard(path.name)
+    if not fnmatch.fnmatchcase(path.name, stem) and not fnmatch.fnmatchcase(path.name, f"{stem}.*"):
+        return None
+    if _is(path, Path.is_file):
+        return "the ending is another one than that of `path`"
+    return "it is not a file" if _is(path, Path.exists) else "a link to nothing"
+
+
+def _of_folder(folder: Path, read: frozenset[Path], *, is_reached: bool) -> Iterator[PassedOver]:
+    """Yield a folder that is named like a shard, or holds shards that are not read."""
+    if why_no_shard(folder.name) or classify_shard(folder.name):
+        yield PassedOver(f"{folder}/", "it is a folder, and only files are read")
+    elif not is_reached:
+        below = islice(_below(folder, _DEPTH), _MOST_NAMES)
+        found = sum(classify_shard(path.name) is not None and path not in read for path in below)
+        if found:
+            yield PassedOver(f"{folder}/", f"a folder with {wording.plural(found, 'shard')} that `path` does not reach")
+
+
+def _below(folder: Path, depth: int) -> Iterator[Path]:
+    for path in _listed(folder):
+        if _is(path, Path.is_dir) and not path.is_symlink():
+            if depth > 1:
+                yield from _below(path, depth - 1)
+        else:
+            yield path
+
+
+def _listed(folder: Path) -> list[Path]:
+    """List a folder without hidden names; one that cannot be listed holds nothing to speak of."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError:
+        return []
 
 
 def _shard(property_id: str, kind: Kind, day: date, found: list[tuple[ShardName, Path]]) -> Shard:
@@ -144,12 +280,7 @@ def read_schema(shard: Shard, wanted: frozenset[str] = BASIC_LEAVES) -> ShardSch
     """
     if shard.format == "ndjson":
         for path in shard.files:
-            try:
-                size = path.stat().st_size
-            except OSError as error:  # taken away since the folder was listed
-                raise _unreadable(path, error) from error
-            if size == 0:
-                raise SourceError(f"{path} is empty.", hint="Export the day again.")
+            _refuse_other_contents(path)
         return ShardSchema(wanted, "ndjson", None)
     import pyarrow.parquet as pq
 
@@ -157,10 +288,11 @@ def read_schema(shard: Shard, wanted: frozenset[str] = BASIC_LEAVES) -> ShardSch
     rows = 0
     for path in shard.files:
         try:
+            _refuse_other_contents(path)
             with pq.ParquetFile(path) as parquet:
                 schemas.append(parquet.schema_arrow.remove_metadata())
                 rows += parquet.metadata.num_rows
-                _refuse_numeric_client_ids(path, parquet)
+                _refuse_numeric_ids(path, parquet)
         except PermissionError as error:
             raise _unreadable(path, error) from error
         except (OSError, ValueError) as error:  # pyarrow's ArrowInvalid is a ValueError
@@ -171,7 +303,11 @@ def read_schema(shard: Shard, wanted: frozenset[str] = BASIC_LEAVES) -> ShardSch
             ) from error
     if any(schema != schemas[0] for schema in schemas[1:]):
         raise SourceError(f"The parts of {shard.name} have different schemas.", hint="Export the day again, in one go.")
-    types = {leaf: kind for field in schemas[0] for leaf, kind in _leaves(field.name, field.type)}
+    types = {
+        leaf: kind
+        for field in schemas[0]
+        for leaf, kind in _leaves(field.name, field.type, in_list=is_repeated(field.name))
+    }
     leaves = wanted & frozenset(types)
     missing = [leaf for leaf in REQUIRED_LEAVES if leaf not in leaves]
     if missing:
@@ -182,31 +318,71 @@ def read_schema(shard: Shard, wanted: frozenset[str] = BASIC_LEAVES) -> ShardSch
     return ShardSchema(leaves, fingerprint_of({leaf: types[leaf] for leaf in leaves}), rows)
 
 
-def _refuse_numeric_client_ids(path: Path, parquet: pq.ParquetFile) -> None:
-    """A user_pseudo_id that was read as a number has lost digits: two clients may have become one."""
-    import pyarrow as pa
+def _refuse_other_contents(path: Path) -> None:
+    """Refuse a file that holds another format than its name says: copying it again would not help.
 
-    index = parquet.schema_arrow.get_field_index("user_pseudo_id")
-    if index < 0 or not pa.types.is_floating(parquet.schema_arrow.field(index).type):
-        return
-    ids = parquet.read(columns=["user_pseudo_id"]).column(0)
-    if ids.null_count < len(ids):
+    Raises:
+        SourceError: it does, or it cannot be opened.
+    """
+    try:
+        with path.open("rb") as file:
+            beginning = file.read(_LOOKED_AT)
+            file.seek(-min(_LOOKED_AT, os.fstat(file.fileno()).st_size), os.SEEK_END)
+            end = file.read().rstrip()
+    except OSError as error:  # taken away since the folder was listed
+        raise _unreadable(path, error) from error
+    found = next((name for sign, name in _SIGNS.items() if beginning.startswith(sign)), None)
+    named = next((name for ending, name in _ENDINGS.items() if path.name.lower().endswith(ending)), "JSON")
+    if found is None and named == "JSON" and beginning.lstrip()[:1] in _NOT_A_LINE:
+        found = _NOT_A_LINE[beginning.lstrip()[:1]]
+    if found is not None and found != named:
         raise SourceError(
-            f"{path} holds user_pseudo_id as floating-point numbers, so ids have lost digits.",
-            hint="Write it as a string: `1008825.5342360620` is text, not a number.",
+            f"{path} is {found} by its content, and {named} by its name; it was not staged.",
+            hint="Name it after what it holds (.parquet, .ndjson or .ndjson.gz), or export the day again: as Parquet "
+            "or as JSON in UTF-8, one event a line. The other days are not affected.",
+        )
+    if named == "JSON" and end and not end.endswith(b"}"):
+        raise SourceError(
+            f"{path} cannot be read: its last line is not whole; it was not staged.",
+            hint="The file is cut off or damaged: export or copy it again; the other days are not affected.",
         )
 
 
-def _leaves(path: str, kind: pa.DataType) -> Iterator[tuple[str, str]]:
-    """Yield the leaves below a field, dotted, with their physical types; lists are looked into."""
+def _refuse_numeric_ids(path: Path, parquet: pq.ParquetFile) -> None:
+    """An id that was read as a fraction has lost digits: two clients may have become one."""
     import pyarrow as pa
 
-    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-        yield from _leaves(path, kind.value_type)
+    for name in ("user_pseudo_id", "user_id"):
+        index = parquet.schema_arrow.get_field_index(name)
+        kind = parquet.schema_arrow.field(index).type if index >= 0 else None
+        is_decimal = kind is not None and pa.types.is_decimal(kind) and kind.scale > 0
+        if kind is None or not (pa.types.is_floating(kind) or is_decimal):
+            continue
+        ids = parquet.read(columns=[name]).column(0)
+        if ids.null_count < len(ids):
+            raise SourceError(
+                f"{path} holds {name} as {'decimal' if is_decimal else 'floating-point'} numbers, "
+                "so ids have lost digits; it was not staged.",
+                hint="Write it as a string: `1008825.5342360620` is text, not a number.",
+            )
+
+
+def _leaves(path: str, kind: pa.DataType, *, in_list: bool) -> Iterator[tuple[str, str]]:
+    """Yield the leaves below a field, dotted, with their physical types; those of another shape than GA4's are none.
+
+    `in_list` says whether the field must be a list.
+    """
+    import pyarrow as pa
+
+    is_list = pa.types.is_list(kind) or pa.types.is_large_list(kind)
+    if is_list != in_list:
+        return
+    if is_list:
+        yield from _leaves(path, kind.value_type, in_list=False)
     elif pa.types.is_struct(kind):
         for index in range(kind.num_fields):
             field = kind.field(index)
-            yield from _leaves(f"{path}.{field.name}", field.type)
+            yield from _leaves(f"{path}.{field.name}", field.type, in_list=False)
     else:
         yield path, str(kind)
 

@@ -12,11 +12,12 @@ from pathlib import Path
 from threading import Lock
 from typing import TYPE_CHECKING
 
-from microconv.errors import EngineError, SourceError
+from microconv.errors import ConfigError, EngineError, SourceError
 from microconv.exports.file_source import read_schema
 from microconv.exports.reading import TableReader
 from microconv.exports.shards import OpenShard, Shard
 from microconv.exports.table_source import TableSource, table_of, vanished
+from microconv.exports.unread import PassedOver
 from microconv.files import replacing
 
 if TYPE_CHECKING:
@@ -52,8 +53,28 @@ class PulledSource:
         return self.source.daily_cap
 
     def shards(self, since: date | None = None, until: date | None = None) -> tuple[Shard, ...]:
-        """List the shards of these days as they are at the source; see `TableSource.shards`."""
-        return self.source.shards(since, until)
+        """List the shards of these days as they are at the source; see `TableSource.shards`.
+
+        Raises:
+            SourceError: it cannot be listed, or holds nothing but views, which only queries can read.
+        """
+        found = self.source.shards(since, until)
+        tables = tuple(shard for shard in found if not (shard.table and shard.table.is_view))
+        if found and not tables and since is None and until is None:
+            raise SourceError(
+                f"{self.source.project}.{self.source.dataset} holds views of the export and no tables of it "
+                f"({found[0].name} and others): a view cannot be pulled.",
+                hint='Stage them with [engine] kind = "bigquery", or write them into tables of the same names.',
+            )
+        return tables
+
+    def passed_over(self, read_elsewhere: frozenset[Path] = frozenset()) -> tuple[PassedOver, ...]:
+        """List what looks like shards and is not read: views too, which only queries can read.
+
+        Raises:
+            SourceError: the dataset cannot be listed.
+        """
+        return (*self.source.passed_over(read_elsewhere), *self.source.views())
 
     def bytes_to_open(self, shard: Shard) -> int:
         """Return how many bytes BigQuery would read, and bill, to pull a shard now: none if its copy is there.
@@ -82,6 +103,7 @@ class PulledSource:
             VanishedError: the table is no longer there.
             SourceError: it cannot be read, or does not stop to change.
             EngineError: the copy cannot be written.
+            ConfigError: there is a file in its place that is not a copy.
         """
         self.source.open(shard)
         path = self.path(shard)
@@ -108,10 +130,13 @@ class PulledSource:
         """Copy a table to `path`, and return the shard as it is then: once it has changed, the file is not its copy."""
         from google.api_core import exceptions as api
 
+        if _is_of_others(path):
+            raise ConfigError(
+                f"{path} is a Parquet file that was not pulled by microconv, and was left as it is.",
+                hint="Set `cache` under [[sources]] to a folder of its own.",
+            )
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            for leftover in path.parent.glob(f".{path.name}.*.tmp"):  # of a run that was killed
-                leftover.unlink(missing_ok=True)
+            path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with replacing(path) as hidden:
                 rows = self._download(shard, hidden)
                 after = self.source.refresh(shard)
@@ -191,14 +216,24 @@ def _state(shard: Shard) -> bytes:
 
 def _is_copy(path: Path, shard: Shard) -> bool:
     """Whether a file is the whole copy of a table in this state."""
+    return (_metadata(path) or {}).get(_STATE) == _state(shard)
+
+
+def _is_of_others(path: Path) -> bool:
+    """Whether there is a whole file that no sync pulled."""
+    metadata = _metadata(path)
+    return metadata is not None and _STATE not in metadata
+
+
+def _metadata(path: Path) -> dict[bytes, bytes] | None:
+    """Return what the footer of a Parquet file says about it; None if there is none, or it is damaged."""
     import pyarrow.parquet as pq
 
     try:
         with path.open("rb") as file:
-            metadata = pq.read_schema(file).metadata
-    except (OSError, ValueError):  # not there, or damaged: pyarrow's ArrowInvalid is a ValueError
-        return False
-    return (metadata or {}).get(_STATE) == _state(shard)
+            return pq.read_schema(file).metadata or {}
+    except (OSError, ValueError):  # pyarrow's ArrowInvalid is a ValueError
+        return None
 
 
 def _folder_name(property_id: str) -> str:

@@ -24,7 +24,12 @@ ITEM_FIELDS = (
     *("item_list_id", "item_list_name", "item_list_index", "promotion_id", "promotion_name"),
     *("creative_name", "creative_slot", "affiliation", "coupon", "location_id"),
 )
-"""The fields of an event's items that staging can read, all of them text."""
+"""The fields of an event's items that an occurrence can carry, all of them text."""
+_TELLING_ITEM_FIELDS = (
+    *("item_id", "item_name", "item_variant", "promotion_id", "promotion_name"),
+    *("quantity", "price"),
+)
+"""The fields that tell two events of one instant apart: two carts sent in one batch are two carts."""
 
 RAW_COLUMNS: dict[str, str] = {
     "event_date": "STRING",
@@ -36,7 +41,8 @@ RAW_COLUMNS: dict[str, str] = {
     "stream_id": "STRING",
     "device": "STRUCT<category STRING>",
     "geo": "STRUCT<country STRING>",
-    "ecommerce": "STRUCT<purchase_revenue FLOAT64, transaction_id STRING>",
+    "ecommerce": "STRUCT<purchase_revenue FLOAT64, purchase_revenue_in_usd FLOAT64, transaction_id STRING>",
+    "event_value_in_usd": "FLOAT64",
     "batch_event_index": "INT64",
     "batch_page_id": "INT64",
     "batch_ordering_id": "INT64",
@@ -46,9 +52,14 @@ RAW_COLUMNS: dict[str, str] = {
     ),
     "session_traffic_source_last_click": (
         "STRUCT<cross_channel_campaign STRUCT<source STRING, medium STRING, campaign_name STRING, "
-        "default_channel_group STRING>>"
+        "default_channel_group STRING>, "
+        "manual_campaign STRUCT<source STRING, medium STRING, campaign_name STRING>, "
+        "google_ads_campaign STRUCT<campaign_name STRING, campaign_id STRING, customer_id STRING>, "
+        "sa360_campaign STRUCT<source STRING, medium STRING, campaign_name STRING>, "
+        "cm360_campaign STRUCT<source STRING, medium STRING, campaign_name STRING>, "
+        "dv360_campaign STRUCT<source STRING, medium STRING, campaign_name STRING>>"
     ),
-    "items": f"ARRAY<STRUCT<{', '.join(f'{field} STRING' for field in ITEM_FIELDS)}>>",
+    "items": f"ARRAY<STRUCT<{', '.join(f'{field} STRING' for field in ITEM_FIELDS)}, quantity INT64, price FLOAT64>>",
 }
 """What staging can read of the nested export, as GoogleSQL types: a leaf a shard lacks is NULL, all else is ignored."""
 
@@ -72,11 +83,17 @@ class ShardSchema:
 
 @dataclass(frozen=True)
 class ExportTable:
-    """Where a shard lies in BigQuery, and what its metadata says; the table bears the shard's name."""
+    """Where a shard lies in BigQuery, and what its metadata says; the table bears the shard's name.
+
+    `is_view` says that only a query can read it: a view, or a table whose data lie elsewhere. `flaw` is what keeps its
+    rows from being staged, if there is something.
+    """
 
     project: str
     dataset: str
     schema: ShardSchema
+    is_view: bool = False
+    flaw: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,7 +137,7 @@ class OpenShard:
     def rows(self) -> int:
         """How many rows it has; reckoned from its size where the format does not tell."""
         # JSON is 1 to 2 kB an event, a tenth of that when compressed; only batches are sized by it.
-        is_compressed = any(path.suffix == ".gz" for path in self.shard.files)
+        is_compressed = any(path.suffix.lower() == ".gz" for path in self.shard.files)
         return self.schema.rows or self.shard.bytes // (100 if is_compressed else 1000)
 
 
@@ -217,8 +234,15 @@ def struct_fields(kind: str) -> Iterator[tuple[str, str]]:
 
 RAW_LEAVES = frozenset(leaf for name, kind in RAW_COLUMNS.items() for leaf in _leaves_of_type(name, kind))
 """The dotted paths of everything staging can read."""
-BASIC_LEAVES = frozenset(leaf for leaf in RAW_LEAVES if not leaf.startswith("items."))
-"""Those that it always reads; fields of the items cost, where bytes are billed, so a source reads those asked for."""
+BASIC_LEAVES = frozenset(leaf for leaf in RAW_LEAVES if not leaf.startswith("items.")) | frozenset(
+    f"items.{field}" for field in _TELLING_ITEM_FIELDS
+)
+"""Those that it always reads; others of the items cost, where bytes are billed, so a source reads those asked for."""
+
+
+def is_repeated(column: str) -> bool:
+    """Tell whether a column of the export is a list of records."""
+    return RAW_COLUMNS.get(column, "").startswith("ARRAY<")
 
 
 def columns_of(leaves: Iterable[str]) -> frozenset[str]:

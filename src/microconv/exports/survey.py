@@ -8,7 +8,9 @@ from datetime import date, timedelta
 from pathlib import Path
 from typing import Any
 
+from microconv import wording
 from microconv.errors import SourceError
+from microconv.exports.unread import TO_DO, PassedOver, said_of
 from microconv.files import pattern_in
 
 
@@ -30,12 +32,16 @@ class ExportSummary:
     missing_days: tuple[date, ...]
     formats: tuple[str, ...]
     has_session_source: bool | None
+    passed_over: tuple[PassedOver, ...] = ()
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON document: the fields, dates as ISO strings."""
+        """Return the JSON document: the fields, dates as ISO strings; `passed_over` where there is something."""
         document = asdict(self) | {"folder": str(self.folder), "formats": list(self.formats)}
         document["first_date"], document["last_date"] = self.first_date.isoformat(), self.last_date.isoformat()
         document["missing_days"] = [day.isoformat() for day in self.missing_days]
+        del document["passed_over"]
+        if self.passed_over:
+            document["passed_over"] = [each.document() for each in self.passed_over]
         return document
 
     def sentences(self) -> tuple[str, ...]:
@@ -59,6 +65,16 @@ class ExportSummary:
             )
         return tuple(said)
 
+    def warning(self) -> str | None:
+        """Return what was found and is not read; None where there is nothing of the kind."""
+        if not self.passed_over:
+            return None
+        verb = "looks" if len(self.passed_over) == 1 else "look"
+        return (
+            f"{wording.plural(len(self.passed_over), 'name')} in {self.folder} {verb} like a part of the export and "
+            f"will not be read: {said_of(self.passed_over)}. {TO_DO}"
+        )
+
 
 def look_into(folder: Path, property_id: str) -> ExportSummary:
     """Find the shards in a folder, and read the schema of the newest daily one from its footer.
@@ -67,7 +83,7 @@ def look_into(folder: Path, property_id: str) -> ExportSummary:
         SourceError: there is no such folder, no shard in it, or the newest shard is damaged or not a GA4 export.
     """
     # pyarrow is loaded by these, and only once a folder is really looked into.
-    from microconv.exports import choose, classify_shard, list_shards, read_schema
+    from microconv.exports import FileSource, choose, classify_shard, list_shards, read_schema
 
     if not folder.is_dir():
         raise SourceError(
@@ -77,9 +93,12 @@ def look_into(folder: Path, property_id: str) -> ExportSummary:
         names = [path.name for path in folder.iterdir()]
     except OSError as error:
         raise SourceError(f"{folder} cannot be read: {error.strerror}.", hint="Allow reading the folder.") from error
+    source = FileSource(property_id, pattern_in(folder, "events_*"))
     if not any(map(classify_shard, names)):
+        alike = source.passed_over()
         raise SourceError(
-            f"{folder} holds no shard of a GA4 export (of {len(names)} names in it, none is one).",
+            f"{folder} holds no shard of a GA4 export (of {len(names)} names in it, none is one)."
+            + (f" What looks like one: {said_of(alike)}." if alike else ""),
             hint="Shards are named events_YYYYMMDD, events_intraday_YYYYMMDD or events_fresh_YYYYMMDD, "
             "with .parquet, .ndjson or .ndjson.gz; name the folder they lie in with --exports.",
         )
@@ -89,7 +108,7 @@ def look_into(folder: Path, property_id: str) -> ExportSummary:
     present = set(days)
     span = range((days[-1] - days[0]).days + 1)
     kinds = Counter(shard.kind for shard in shards)
-    endings = {"".join(file.suffixes) for shard in shards for file in shard.files}
+    endings = {"".join(file.suffixes).lower() for shard in shards for file in shard.files}
     # Intraday shards lack columns of every era, so they say nothing about the export.
     newest = next((shard for shard in reversed(chosen) if shard.kind == "daily"), chosen[-1])
     schema = read_schema(newest)
@@ -108,4 +127,5 @@ def look_into(folder: Path, property_id: str) -> ExportSummary:
             if newest.kind == "daily" and newest.format == "parquet"  # NDJSON does not say what it lacks
             else None
         ),
+        passed_over=source.passed_over(),
     )

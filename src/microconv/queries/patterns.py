@@ -1,14 +1,19 @@
 r"""Which regular expressions a taxonomy may use: those that mean something to RE2, the library behind both engines.
 
-RE2 itself is not asked: it would load an engine to read a file. What Python's `re` compiles, less what RE2 lacks
-(https://github.com/google/re2/wiki/Syntax), is the subset taken here. RE2's own extras (`\pL`, `\z`, `[[:alpha:]]`) are
-outside it. One thing is left to the engine: repetitions inside repetitions that multiply to more than 1,000.
+What Python's `re` compiles, less what RE2 lacks (https://github.com/google/re2/wiki/Syntax), is the subset taken here.
+RE2's own extras (`\pL`, `\z`, `[[:alpha:]]`) are outside it. Then RE2 itself, in DuckDB, is asked, which knows what no
+syntax tells: how much a pattern that repeats repetitions needs.
 """
 
 from __future__ import annotations
 
 import re
 import warnings
+from functools import cache
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import duckdb
 
 _MAX_REPEAT = 1000  # RE2's limit for {n}
 _ESCAPES = frozenset("dDwWsSbBAntrfvax")
@@ -51,7 +56,33 @@ def problem_in_pattern(pattern: str) -> str | None:
             return reason
         # A group token looks ahead to tell the kinds apart; what follows "(?" is still to be read.
         position = token.start() + 2 if token["group"] else token.end()
+    return _problem_of_re2(pattern)
+
+
+@cache
+def _problem_of_re2(pattern: str) -> str | None:
+    import duckdb
+
+    try:
+        _library().execute("SELECT regexp_matches('', ?)", [pattern]).fetchall()
+    except (duckdb.Error, UnicodeError) as error:
+        reason = str(error).splitlines()[0].rpartition("Error: ")[2].rstrip(".")
+        return f"cannot be used as a regular expression: {reason}"
     return None
+
+
+@cache
+def _library() -> duckdb.DuckDBPyConnection:
+    import duckdb
+
+    return duckdb.connect(
+        config={
+            "threads": 1,
+            "memory_limit": "64MB",
+            "autoinstall_known_extensions": False,
+            "autoload_known_extensions": False,
+        }
+    )
 
 
 def _problem_in_token(token: re.Match[str]) -> str | None:

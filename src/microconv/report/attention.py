@@ -9,6 +9,7 @@ from microconv.analyses.attribution.credits import AttributionResult
 from microconv.analyses.channels import ChannelsResult
 from microconv.analyses.funnels.counts import FunnelResult
 from microconv.audit.coverage import CoverageResult, Outage
+from microconv.config.values import Duration
 from microconv.findings import Finding, worst_first
 from microconv.report.data import ReportData
 from microconv.staging.summary import StagedSummary
@@ -28,6 +29,7 @@ DETAILS = {
     "empty_funnel": "funnels",
     "no_conversions": "attribution",
     "untouched": "attribution",
+    "short_history": "attribution",
 }
 """The part of the page that has the detail of a check; others are about the page as a whole."""
 
@@ -46,6 +48,7 @@ def _all(data: ReportData) -> Iterator[Finding]:
     yield from _missing_days(data.summary)
     for coverage in data.results(CoverageResult):
         yield from _outages(coverage)
+    yield from data.export_findings
     yield from _consent(data.summary)
     for channels in data.results(ChannelsResult):
         yield from _unassigned(channels)
@@ -53,6 +56,7 @@ def _all(data: ReportData) -> Iterator[Finding]:
         yield from _empty_funnel(funnel)
     for attribution in data.results(AttributionResult):
         yield from _attribution(attribution)
+        yield from _short_history(attribution, data.summary)
     yield from _provisional(data.summary)
     yield from _duplicates(data.summary)
     for coverage in data.results(CoverageResult):
@@ -167,6 +171,23 @@ def _attribution(result: AttributionResult) -> Iterator[Finding]:
         f"({wording.share(part)}) had no touchpoint within {wording.window(widest.window)}. "
         "No model credits them to a touchpoint.",
         "Add a longer window to attribution.windows, or stage earlier days: what happened before them is unknown.",
+        subject=result.goal,
+    )
+
+
+def _short_history(result: AttributionResult, summary: StagedSummary) -> Iterator[Finding]:
+    if summary.first_date is None or summary.last_date is None:
+        return
+    days = (summary.last_date - summary.first_date).days + 1
+    longest = max((Duration.parse(row.window) for row in result.untouched), key=lambda each: each.seconds, default=None)
+    if longest is None or longest.seconds <= days * 86_400:
+        return
+    yield Finding(
+        "short_history",
+        "note",
+        f"The longest lookback window is {wording.window(longest.text)}, and only {wording.plural(days, 'day')} "
+        f"{'is' if days == 1 else 'are'} staged: what happened before them is unknown.",
+        "Stage earlier days where the export has them, or set attribution.windows to shorter ones.",
         subject=result.goal,
     )
 

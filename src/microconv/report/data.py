@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TypeVar
 
 from microconv.errors import UsageError
+from microconv.findings import Finding
 from microconv.result import Result
 from microconv.staging.summary import StagedSummary
 
@@ -42,6 +43,7 @@ class ReportData:
         version: The microconv that made the page.
         summary: What is staged in all.
         answers: The answers to all questions, in the order of the catalogue; each may be empty.
+        export_findings: What the staged export shows, as `microconv.staging.export_findings` says it.
 
     Raises:
         UsageError: `generated_at` has no time zone.
@@ -54,6 +56,7 @@ class ReportData:
     version: str
     summary: StagedSummary
     answers: tuple[Answer, ...]
+    export_findings: tuple[Finding, ...] = ()
 
     def __post_init__(self) -> None:
         if self.generated_at.utcoffset() is None:

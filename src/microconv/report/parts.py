@@ -199,6 +199,8 @@ def _attribution(result: AttributionResult | None, currency: str) -> Attribution
     if result.conversions == 0:
         return AttributionView(f"No {result.goal} was seen, so there is nothing to attribute.")
     value = f", worth {wording.money(result.value, currency)}" if result.value else ""
+    if uncounted := result.left_out_amounts:
+        value += f"{' and' if value else ','} {uncounted} that do not count as {currency}"
     summary = (
         f"{wording.plural(result.conversions, f'{result.goal} conversion')}{value}. "
         "Each model has its own rule for which touchpoints earned them. None of them proves a cause."

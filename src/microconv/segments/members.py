@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from microconv.config.sections import SegmentConfig, SegmentRule
+from microconv.config.sections import Config, SegmentConfig, SegmentRule
 from microconv.engines.base import Engine
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 from microconv.taxonomy import Taxonomy
+
+_BATCH_ROWS = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,11 +23,12 @@ class Member:
     user_id: str | None = field(repr=False)
 
 
-def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: datetime) -> tuple[Member, ...]:
-    """Return the actors in a segment at one moment (`sql/segments/members.sql`), by actor key.
+def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: datetime) -> Iterator[Member]:
+    """Yield the actors in a segment at one moment (`sql/segments/members.sql`), by actor key.
 
-    The rule looks at the time from `as_of` minus its `within` to `as_of`, both included. Later ones do not count.
-    Occurrences of one property with the same transaction id count once.
+    The rule looks for `did` from `as_of` minus its `within` to `as_of`, both included, and leaves out each that a later
+    `not_did` undid. What happened after `as_of` does not count. Occurrences of one property with the same transaction
+    id count once, at the earliest.
 
     Args:
         engine: Where the staged tables are.
@@ -36,8 +40,9 @@ def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: d
         TaxonomyError: The rule names a micro-conversion that the taxonomy does not have.
         EngineError: The engine failed.
     """
-    rows = engine.query(members_query(segment, taxonomy, as_of)).to_pylist()
-    return tuple(Member(row["actor_key"], row["user_id"]) for row in rows)
+    table = engine.query(members_query(segment, taxonomy, as_of))
+    for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
+        yield from map(Member, batch.column("actor_key").to_pylist(), batch.column("user_id").to_pylist())
 
 
 def members_query(segment: SegmentConfig, taxonomy: Taxonomy, as_of: datetime | None) -> Query:
@@ -52,5 +57,17 @@ def rule_params(rule: SegmentRule, taxonomy: Taxonomy, as_of: datetime | None) -
         "not_did": None if rule.not_did is None else taxonomy.counted(rule.not_did),
         "at_least": rule.at_least,
         "within_us": rule.within.microseconds,
+        "not_within_us": None if rule.not_within is None else rule.not_within.microseconds,
         "as_of": as_of,
     }
+
+
+def has_user_ids(engine: Engine) -> bool:
+    """Tell whether any session of the staged export has a `user_id` (`sql/segments/user_ids.sql`)."""
+    (row,) = engine.query(templates.query("segments/user_ids")).to_pylist()
+    return bool(row["sessions"])
+
+
+def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
+    """Yield the query of who signed in."""
+    yield None, templates.query("segments/user_ids")

@@ -132,7 +132,17 @@ class Segment(SegmentConfig, Question):
                 f"{wording.count(known)} of them have a user_id and can be looked up in the identity table."
             ),
             assumptions=(
-                f"Only occurrences of the last {within} before that moment count, both ends included.",
-                "Occurrences with the same transaction id count once.",
+                f"Only {self.rule.did} of the last {within} before that moment counts, both ends included.",
+                *self._exclusions(),
+                "Occurrences with the same transaction id count once, at the earliest.",
             ),
         )
+
+    def _exclusions(self) -> Iterator[str]:
+        """Say what keeps an actor out."""
+        if self.rule.not_did is not None:
+            did, undone = self.rule.did, self.rule.not_did
+            yield f"Only {did} that no {undone} followed counts; {undone} that came before does not matter."
+        if self.rule.not_within is not None:
+            apart = wording.span(self.rule.not_within.seconds)
+            yield f"Whoever did {self.rule.not_did} in the last {apart} is out all the same, both ends included."

@@ -11,7 +11,9 @@ from microconv.exports import RAW_LEAVES, ShardSchema
 from microconv.queries import templates
 from microconv.queries.conditions import Criterion, Operands
 from microconv.queries.templates import Query, Value
-from microconv.staging import properties
+from microconv.staging import own_hosts, properties
+from microconv.staging.mc_tables import SHARDS
+from microconv.staging.own_hosts import OwnHosts
 from microconv.staging.rules import Rules
 from microconv.staging.traffic import load_channel_rules, session_params, session_structure
 from microconv.taxonomy import Condition, Taxonomy
@@ -24,11 +26,21 @@ CHANGED_EVENTS = "changed_events"
 TOUCHED_SESSIONS = "touched_sessions"
 NEIGHBOUR_EVENTS = "neighbour_events"
 MOVED_SESSIONS = "moved_sessions"
+PAGE_HOSTS = "page_hosts"
 SESSIONS = "sessions"
 MICRO_CONVERSIONS = "micro_conversions"
 
 OF_A_BATCH = frozenset(
-    {RAW_EVENTS, CHANGED_EVENTS, TOUCHED_SESSIONS, NEIGHBOUR_EVENTS, MOVED_SESSIONS, SESSIONS, MICRO_CONVERSIONS}
+    {
+        RAW_EVENTS,
+        CHANGED_EVENTS,
+        PAGE_HOSTS,
+        TOUCHED_SESSIONS,
+        NEIGHBOUR_EVENTS,
+        MOVED_SESSIONS,
+        SESSIONS,
+        MICRO_CONVERSIONS,
+    }
 )
 """Relations that are there only while a sync runs."""
 
@@ -51,9 +63,9 @@ def events(property_id: str, schema: ShardSchema, rules: Rules, *, is_provisiona
     )
 
 
-def staged_shards() -> Query:
-    """The state of every staged day."""
-    return templates.query("staging/staged_shards")
+def staged_shards(columns: Sequence[str] = SHARDS.column_names) -> Query:
+    """The state of every staged day, from the columns that mc_shards has."""
+    return templates.query("staging/staged_shards", structure={"columns": list(columns)})
 
 
 def staged_days() -> Query:
@@ -61,9 +73,24 @@ def staged_days() -> Query:
     return templates.query("staging/staged_days")
 
 
-def touched_sessions(property_id: str, dates: Sequence[date]) -> Query:
-    """Sessions with an event on a changed day, before or after."""
-    return templates.query("staging/touched_sessions", params={"property": property_id, "changed_dates": list(dates)})
+def page_hosts(property_id: str) -> Query:
+    """The hosts of the pages of the changed days."""
+    return templates.query("staging/page_hosts", params={"property": property_id})
+
+
+def hosts_of_property(property_id: str, dates: Sequence[date]) -> Query:
+    """The hosts of a property's pages, before and after the changed days are replaced."""
+    return templates.query("staging/own_hosts", params={"property": property_id, "changed_dates": list(dates)})
+
+
+def touched_sessions(property_id: str, dates: Sequence[date], own: OwnHosts) -> Query:
+    """Sessions with an event on a changed day, before or after, and those whose referrer is in another standing now."""
+    params: dict[str, Value] = {"property": property_id, "changed_dates": list(dates)}
+    if own.changed is not None:
+        params["changed_hosts"] = own.changed
+    return templates.query(
+        "staging/touched_sessions", params=params, structure={"hosts_changed": own.changed is not None}
+    )
 
 
 def session_span(property_id: str, chosen: str) -> Query:
@@ -81,8 +108,8 @@ def neighbour_events(property_id: str, dates: Sequence[date], span: Span, rules:
     )
 
 
-def sessions(taxonomy: Taxonomy) -> Query:
-    """Every session of every client whose sessions are touched."""
+def sessions(taxonomy: Taxonomy, own: OwnHosts) -> Query:
+    """Every session of every client whose sessions are touched; no own host is a source of them."""
     rules = load_channel_rules()
     # As in GA4, a key event is known by its name: a macro-conversion that also asks for conditions names none.
     key_events = sorted(
@@ -95,7 +122,12 @@ def sessions(taxonomy: Taxonomy) -> Query:
     )
     return templates.query(
         "staging/sessions",
-        params={"key_events": key_events, "lookback_us": LOOKBACK_US, **session_params(rules)},
+        params={
+            "key_events": key_events,
+            "lookback_us": LOOKBACK_US,
+            "own_hosts": own.pattern,
+            **session_params(rules),
+        },
         structure=session_structure(rules),
     )
 
@@ -156,6 +188,7 @@ def _criterion(condition: Condition, operands: Operands) -> Criterion:
 # What is known only when a query runs.
 _EXAMPLE_DAY = templates.EXAMPLE_MOMENT.date()
 _EXAMPLE_SPAN = (_EXAMPLE_DAY, _EXAMPLE_DAY)
+_EXAMPLE_HOSTS = OwnHosts(own_hosts.NOBODY, own_hosts.NOBODY)
 _EXAMPLE_SCHEMA = ShardSchema(RAW_LEAVES, "", None)
 
 
@@ -167,7 +200,9 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
             (f"property {label}", query)
             for query in (
                 events(label, _EXAMPLE_SCHEMA, rules, is_provisional=False),
-                touched_sessions(label, [_EXAMPLE_DAY]),
+                page_hosts(label),
+                hosts_of_property(label, [_EXAMPLE_DAY]),
+                touched_sessions(label, [_EXAMPLE_DAY], _EXAMPLE_HOSTS),
                 session_span(label, TOUCHED_SESSIONS),
                 neighbour_events(label, [_EXAMPLE_DAY], _EXAMPLE_SPAN, rules),
             )
@@ -177,7 +212,7 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
         for query in (
             staged_shards(),
             staged_days(),
-            sessions(taxonomy),
+            sessions(taxonomy, _EXAMPLE_HOSTS),
             moved_sessions(),
             micro_conversions(rules, _EXAMPLE_SPAN),
             templates.query("staging/carried_days"),

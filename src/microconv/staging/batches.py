@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, date, datetime, time, tzinfo
 from itertools import groupby
 from typing import Any
 
@@ -12,20 +12,41 @@ from microconv.engines.base import Change, DeleteDays, DeleteKeys, Engine, Inser
 from microconv.errors import SourceError
 from microconv.exports import OpenShard
 from microconv.staging import batch_queries, mc_tables
+from microconv.staging.own_hosts import OwnHosts
 from microconv.staging.rules import Rules
+from microconv.staging.traffic import load_channel_rules
 
 Batch = tuple["OpenShard", ...]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_UNITS = {"seconds": 1_000_000, "milliseconds": 1_000}
+"""What timestamps are counted in by mistake, as microseconds."""
+_STRAY_SECONDS = 7 * 24 * 60 * 60
+"""So far may an event lie from its day: zones differ by a day, and what is sent late is sent within three."""
 
 MOST_SHARDS = 100
 """A query may name so many tables that its text stays far below BigQuery's limits (1,000 tables, 1 MB)."""
 
 
+COUNTED = (
+    *("events", "duplicates_removed", "consentless_events", "sessionless_events", "placeholder_client_ids"),
+    *("user_ids", "placeholder_user_ids", "transaction_ids", "placeholder_transaction_ids"),
+    "stray_events",
+)
+"""What mc_shards keeps of the rows of `staging/staged_days`."""
+
+
 @dataclass(frozen=True)
 class Stamp:
-    """What mc_shards says about who staged a day, and when."""
+    """What mc_shards says about who staged a day, and when; `zone` is where days begin and end."""
 
     run_id: str
     staged_at: datetime
+    zone: tzinfo = UTC
+
+    def is_over(self, day: date) -> bool:
+        """Tell whether a day had ended."""
+        return self.staged_at.astimezone(self.zone).date() > day
 
 
 def batches(shards: Iterable[OpenShard], most_rows: int) -> Iterator[Batch]:
@@ -71,12 +92,16 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
     days: list[dict[str, Any]] = engine.query(batch_queries.staged_days()).to_pylist()
     _refuse_foreign_days(batch, days)
     _refuse_incomplete_events(batch, days)
-    engine.materialise(batch_queries.touched_sessions(first.property_id, dates), batch_queries.TOUCHED_SESSIONS)
+    _refuse_other_units(batch, days)
+    engine.materialise(batch_queries.page_hosts(first.property_id), batch_queries.PAGE_HOSTS)
+    hosts = engine.query(batch_queries.hosts_of_property(first.property_id, dates)).to_pylist()
+    own = OwnHosts.of_batch(hosts, rules.own_hosts.get(first.property_id, ()), load_channel_rules())
+    engine.materialise(batch_queries.touched_sessions(first.property_id, dates, own), batch_queries.TOUCHED_SESSIONS)
     touched = _span(engine, first.property_id, batch_queries.TOUCHED_SESSIONS)
     engine.materialise(
         batch_queries.neighbour_events(first.property_id, dates, touched, rules), batch_queries.NEIGHBOUR_EVENTS
     )
-    engine.materialise(batch_queries.sessions(rules.taxonomy), batch_queries.SESSIONS)
+    engine.materialise(batch_queries.sessions(rules.taxonomy, own), batch_queries.SESSIONS)
     engine.materialise(batch_queries.moved_sessions(), batch_queries.MOVED_SESSIONS)
     moved = _span(engine, first.property_id, batch_queries.MOVED_SESSIONS)
     engine.materialise(batch_queries.micro_conversions(rules, moved), batch_queries.MICRO_CONVERSIONS)
@@ -86,27 +111,31 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
         InsertScratch(mc_tables.EVENTS, batch_queries.CHANGED_EVENTS),
         DeleteKeys(mc_tables.SESSIONS, "client_key", batch_queries.TOUCHED_SESSIONS),
         InsertScratch(mc_tables.SESSIONS, batch_queries.SESSIONS),
+        DeleteDays(mc_tables.HOSTS, first.property_id, dates),
+        InsertScratch(mc_tables.HOSTS, batch_queries.PAGE_HOSTS),
         DeleteDays(mc_tables.MICRO_CONVERSIONS, first.property_id, dates),
         DeleteKeys(mc_tables.MICRO_CONVERSIONS, "session_key", batch_queries.TOUCHED_SESSIONS),
         DeleteKeys(mc_tables.MICRO_CONVERSIONS, "session_key", batch_queries.MOVED_SESSIONS),
         InsertScratch(mc_tables.MICRO_CONVERSIONS, batch_queries.MICRO_CONVERSIONS),
     ]
     for day in batch:
-        counts = by_date.get(day.shard.day, {"events": 0, "duplicates_removed": 0, "consentless_events": 0})
+        counts = by_date.get(day.shard.day, dict.fromkeys(COUNTED, 0))
         state = {
             "property": day.shard.property_id,
             "event_date": day.shard.day,
             "shard": day.shard.name,
             "kind": day.shard.kind,
+            "is_day_over": stamp.is_over(day.shard.day),
             "modified_at": day.shard.modified_at,
             "bytes": day.shard.bytes,
             "source_rows": counts["events"] + counts["duplicates_removed"],
             "schema_fingerprint": (day.shard.table.schema if day.shard.table else day.schema).fingerprint,
             "staging_fingerprint": rules.fingerprint,
+            "own_hosts": ",".join(rules.own_hosts.get(day.shard.property_id, ())),
             "carried_columns": rules.carried_columns,
-            "events": counts["events"],
-            "duplicates_removed": counts["duplicates_removed"],
-            "consentless_events": counts["consentless_events"],
+            **{name: counts[name] for name in COUNTED},
+            "first_event_at": counts.get("first_event_at"),
+            "last_event_at": counts.get("last_event_at"),
             "run_id": stamp.run_id,
             "staged_at": stamp.staged_at,
         }
@@ -149,6 +178,20 @@ def _refuse_incomplete_events(batch: Batch, days: Sequence[dict[str, Any]]) -> N
             f"{incomplete} rows of {describe(batch)} lack event_timestamp or event_name; it was not staged.",
             hint="Export the whole events_YYYYMMDD table again, nesting intact.",
         )
+
+
+def _refuse_other_units(batch: Batch, days: Sequence[dict[str, Any]]) -> None:
+    """Times that count seconds or milliseconds would all be read as moments of January 1970."""
+    places = {one.shard.day: one.shard.place for one in batch}
+    for day in days:
+        midnight = (datetime.combine(day["event_date"], time.min, tzinfo=UTC) - _EPOCH).total_seconds()
+        read = [(day[end] - _EPOCH).total_seconds() for end in ("first_event_at", "last_event_at")]
+        for unit, factor in _UNITS.items():
+            if all(abs(moment * factor - midnight) < _STRAY_SECONDS for moment in read):
+                raise SourceError(
+                    f"{places[day['event_date']]} cannot be read: event_timestamp counts {unit}; it was not staged.",
+                    hint="Write it as GA4 does, in microseconds since 1970 (UTC). The other days are not affected.",
+                )
 
 
 def describe(batch: Batch) -> str:

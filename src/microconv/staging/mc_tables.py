@@ -34,27 +34,31 @@ EVENTS = _table(
     event_name STRING GA4 event name
     client_key INT64 key of stream and user_pseudo_id; NULL without consent
     session_key INT64 key of client and ga_session_id; NULL without consent or session
-    user_id STRING user_id as sent with this event
-    user_pseudo_id STRING client id as exported
+    user_id STRING user_id as sent with this event, trimmed; NULL for a placeholder such as 'undefined'
+    user_pseudo_id STRING client id as exported, trimmed; NULL for a placeholder
     stream_id STRING data stream
     ga_session_id INT64 GA4's session id, unique only within a client
     session_number INT64 GA4's count of the client's sessions
+    session_engaged BOOL GA4 said with this event that the session is engaged, in words (the text '1')
     engagement_msec INT64 engagement time sent with this event, milliseconds; NULL below 0 or above one day
     page_location STRING full address of the page
     page_referrer STRING full address of the page before
     value FLOAT64 purchase revenue, else the parameter `value`; NULL beyond 10 billion either way
-    currency STRING currency of the value
-    transaction_id STRING transaction id; NULL for '(not set)' and ''
-    traffic_rule STRING best traffic rule this event can serve: ga4_last_click, collected or event_params
+    currency STRING currency of the value, three capital letters; NULL where the event names none
+    value_in_usd FLOAT64 the value in US dollars by GA4's own conversion; NULL where GA4 made none
+    transaction_id STRING transaction id, trimmed; NULL for a placeholder such as '(not set)' or 'undefined'
+    traffic_rule STRING best traffic rule this event can serve: ga4_last_click, ga4_campaign, collected or event_params
     traffic_source STRING source by that rule
     traffic_medium STRING medium by that rule
     traffic_campaign STRING campaign by that rule
     traffic_channel_group STRING GA4's own default channel group, with ga4_last_click
     click_id STRING name of the click id collected with this event (gclid, dclid, srsltid)
+    ignores_referrer BOOL the event says that its referrer is not a source (ignore_referrer)
     device_category STRING desktop, mobile, tablet, smart tv
     country STRING country by GA4
     is_provisional BOOL from an intraday or fresh shard
     """,
+    version=2,
     partition="event_date",
     cluster=("property", "session_key"),
 )
@@ -80,10 +84,11 @@ SESSIONS = _table(
     page_views INT64 page_view and screen_view events
     key_events INT64 events that a macro-conversion listens to
     engagement_msec INT64 engagement time, milliseconds
-    is_engaged BOOL over 10 s of engagement, or a key event, or at least 2 page views
+    is_engaged BOOL over 10 s of engagement, or a key event, or at least 2 page views, or GA4 said so in words
     landing_page STRING path of the first page seen
     device_category STRING of the first event that has one
     country STRING of the first event that has one
+    self_referrer STRING own hosts that the export names as where the first page was reached from; never a source
     source STRING traffic source of the session
     medium STRING traffic medium
     campaign STRING traffic campaign
@@ -91,6 +96,7 @@ SESSIONS = _table(
     source_rule STRING which rule decided source and medium
     is_provisional BOOL at least one event is provisional
     """,
+    version=2,
     partition="session_date",
     cluster=("property", "client_key"),
 )
@@ -111,13 +117,27 @@ MICRO_CONVERSIONS = _table(
     actor_key INT64 the unit counted: the event's own user_id, else its session's actor, else the client
     session_key INT64 key of the session; NULL outside a session
     value FLOAT64 value by the taxonomy
-    currency STRING currency of an event's own value
-    transaction_id STRING transaction id, for deduplication
+    currency STRING currency of an event's own value; NULL where it names none
+    value_in_usd FLOAT64 an event's own value in US dollars, by GA4's own conversion
+    transaction_id STRING transaction id; it repeats within one actor only
     page STRING path of the page it happened on
     is_provisional BOOL from an intraday or fresh shard
     """,
+    version=2,
     partition="event_date",
     cluster=("property", "micro_conversion", "session_key"),
+)
+
+HOSTS = _table(
+    "mc_hosts",
+    "The hosts on which a property's pages lie, by day: none of them is a source of its sessions.",
+    "property event_date host",
+    """
+    property STRING the GA4 property
+    event_date DATE property's day
+    host STRING host of page_location, in lower case, without port and `www.`
+    events INT64 events on its pages
+    """,
 )
 
 SHARDS = _table(
@@ -129,19 +149,30 @@ SHARDS = _table(
     event_date DATE property's day
     shard STRING name of the shard staged for the day
     kind STRING daily, fresh or intraday
+    is_day_over BOOL the day was over, in the property's zone, when it was staged
     modified_at TIMESTAMP when the shard last changed (UTC)
     bytes INT64 size of the shard
     source_rows INT64 rows read from the shard
     schema_fingerprint STRING fingerprint of the shard's schema
     staging_fingerprint STRING fingerprint of the taxonomy and of all else that decides the staged rows
+    own_hosts STRING hosts that `own_hosts` of the source named when the day was staged, with commas between
     carried_columns STRING extra columns of mc_micro_conversions that the day has, with commas between
     events INT64 rows staged
     duplicates_removed INT64 exact duplicates left out
     consentless_events INT64 rows without a client
+    first_event_at TIMESTAMP the first event (UTC), but for the thousandth part of the events that come before it
+    last_event_at TIMESTAMP the last event (UTC), but for the thousandth part of the events that come after it
+    sessionless_events INT64 rows of clients that have no session on the day
+    placeholder_client_ids INT64 rows whose client id is a placeholder, such as 'undefined'
+    user_ids INT64 rows with a user id
+    placeholder_user_ids INT64 rows whose user id is a placeholder
+    transaction_ids INT64 rows with a transaction id
+    placeholder_transaction_ids INT64 rows whose transaction id is a placeholder
+    stray_events INT64 rows whose time lies outside the day in every time zone
     run_id STRING the run that staged it
     staged_at TIMESTAMP when (UTC)
     """,
-    version=2,
+    version=4,
 )
 
 RUNS = _table(
@@ -168,8 +199,10 @@ RUNS = _table(
     bytes_billed INT64 bytes that BigQuery billed for the run; 0 on DuckDB
     seconds FLOAT64 wall time
     error STRING message of the error that ended it
+    facts STRING what the export shows after it, as JSON: the rows of operations/export_facts; NULL unless it is done
+    number INT64 place among the runs, 1 is the first, whatever clocks say; NULL of runs before this column was there
     """,
-    version=2,
+    version=4,
 )
 
-TABLES: dict[str, Table] = {table.name: table for table in (EVENTS, SESSIONS, MICRO_CONVERSIONS, SHARDS, RUNS)}
+TABLES: dict[str, Table] = {table.name: table for table in (EVENTS, SESSIONS, MICRO_CONVERSIONS, HOSTS, SHARDS, RUNS)}

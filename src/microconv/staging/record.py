@@ -9,18 +9,19 @@ import socket
 import time
 from collections.abc import Callable
 from contextlib import suppress
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
 from microconv.config.sections import Config
 from microconv.engines.base import Engine, PutRow
 from microconv.errors import MicroconvError
-from microconv.queries import templates
 from microconv.staging import mc_tables
+from microconv.staging.runs import Run, list_runs
 from microconv.taxonomy import Taxonomy
 from microconv.version import __version__
 
-_MOST_OPEN = 1_000
+_LOOKED_AT = 100
 """More killed runs than that cannot gather: each run closes those before it."""
 
 
@@ -69,20 +70,26 @@ class RunRecord:
         """Wall time since it began."""
         return round(time.monotonic() - self._started, 3)
 
-    def close_killed_runs(self) -> None:
-        """Whoever holds the lock is alone: a run that still counts as running was killed."""
-        query = templates.query("operations/runs", params={"status": "running", "prefix": "", "most": _MOST_OPEN})
-        for row in self._engine.query(query).to_pylist():
-            self._engine.apply(
-                [PutRow(mc_tables.RUNS, {**row, "status": "interrupted", "error": "the process ended without a word"})]
-            )
+    def follow(self) -> Run | None:
+        """Take the number after that of the latest run, and return that run; close those that were killed.
+
+        Whoever holds the lock is alone: a run that still counts as running was killed.
+        """
+        earlier = list_runs(self._engine, limit=_LOOKED_AT).runs
+        for run in earlier:
+            if run.status == "running":
+                ended = {"status": "interrupted", "error": "the process ended without a word"}
+                self._engine.apply([PutRow(mc_tables.RUNS, asdict(run) | ended)])
+        self.row["number"] = 1 + ((earlier[0].number or 0) if earlier else 0)
+        return earlier[0] if earlier else None
 
     def begin(self) -> None:
         """Write that the run is running."""
         self._save("running")
 
-    def done(self, rows: dict[str, int]) -> None:
-        """Write that it has done all it set out to do, and how many rows each table holds."""
+    def done(self, rows: dict[str, int], facts: str) -> None:
+        """Write that it has done all it set out to do, how many rows each table holds, and what the export shows."""
+        self.row["facts"] = facts
         self.row |= {f"rows_{name.removeprefix('mc_')}": count for name, count in rows.items()}
         self._save("done")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime
-from typing import Any
 from zoneinfo import ZoneInfo
 
 from microconv.engines.base import Engine
@@ -19,7 +18,6 @@ from microconv.staging.sync_plan import PlannedDay, Scope, SyncPlan, find_shards
 
 MOST_ROUNDS = 3
 """How often a run looks for days that changed while it staged them; what changes even then waits for the next run."""
-_EVENT_TIME_SLACK_SECONDS = 3600
 _Day = tuple[str, date]
 
 
@@ -87,6 +85,9 @@ class Rounds:
         for day in days:
             if day.shard.table and not self.engine.is_billed:
                 show(f"pulling {day.shard.name}")
+            if day.is_emptied:
+                self._fail(day.shard, _emptied(day.shard))
+                continue
             try:
                 yield shards[day.shard].open(day.shard)
             except SourceError as error:
@@ -95,7 +96,7 @@ class Rounds:
     def _stage_or_split(self, batch: Batch) -> None:
         """Stage a batch; when a shard in it is damaged, stage its days one by one, so that only this one fails."""
         try:
-            staged = stage(self.engine, batch, self.rules, Stamp(self.run.run_id, self.now()))
+            staged = stage(self.engine, batch, self.rules, Stamp(self.run.run_id, self.now(), self.zone))
         except SourceError as error:
             if len(batch) == 1:
                 self._fail(batch[0].shard, error)
@@ -108,7 +109,6 @@ class Rounds:
                 self._failures.pop((one.shard.property_id, one.shard.day), None)
             self.run.row["shards_staged"] = len(self._staged)
             self.run.row["duplicates_removed"] += sum(day["duplicates_removed"] for day in staged)
-            self.warnings += _stray_days(staged, self.zone)
 
     def _fail(self, shard: Shard, error: MicroconvError) -> None:
         self._failures[shard.property_id, shard.day] = shard, error
@@ -140,26 +140,21 @@ class Rounds:
         return day.shard != failed[0] if failed else not day.shard.is_provisional
 
 
-def _stray_days(days: Sequence[Mapping[str, Any]], zone: ZoneInfo) -> Iterator[str]:
-    """Warn when events lie outside their day in the configured zone: then the zone is probably not the property's."""
-    for day in days:
-        start = datetime.combine(day["event_date"], datetime.min.time(), tzinfo=zone)
-        end = datetime.combine(date.fromordinal(day["event_date"].toordinal() + 1), datetime.min.time(), tzinfo=zone)
-        early = (start - day["first_event_at"]).total_seconds()
-        late = (day["last_event_at"] - end).total_seconds()
-        if max(early, late) > _EVENT_TIME_SLACK_SECONDS:
-            yield (
-                f"Events of {day['event_date']} reach {max(early, late) / 3600:.0f} h outside that day in {zone.key}: "
-                "is project.timezone the property's reporting time zone?"
-            )
-
-
 def _all_failures(failures: Sequence[MicroconvError], staged: int) -> MicroconvError:
     if len(failures) == 1:
         first = failures[0]
         return SourceError(f"{first.message} {staged} other changed days were staged.", hint=first.hint)
     messages = " ".join(f"({number}) {failure.message}" for number, failure in enumerate(failures, start=1))
+    hints = tuple(dict.fromkeys(failure.hint for failure in failures))
     return SourceError(
         f"{len(failures)} days could not be staged, {staged} others were: {messages}",
-        hint="Export or copy these days again, then run `microconv sync`.",
+        hint=hints[0] if len(hints) == 1 else "Correct these days as said, then run `microconv sync`.",
+    )
+
+
+def _emptied(shard: Shard) -> SourceError:
+    """Return the error for a file without a byte in place of one that was staged: more likely cut off than true."""
+    return SourceError(
+        f"{shard.place} is empty, but events of {shard.day} are staged: they stay as they are.",
+        hint="Copy the file again; or remove it, then the day stays as it is staged.",
     )

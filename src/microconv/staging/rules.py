@@ -1,10 +1,11 @@
-"""What decides staged rows beside the shards: the taxonomy, the properties carried, and the templates."""
+"""What decides staged rows beside the shards: the taxonomy, the properties carried, own hosts, and the templates."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from typing import Self
 
@@ -25,15 +26,23 @@ _DECIDING = tuple(
 
 @dataclass(frozen=True)
 class Rules:
-    """What decides staged rows beside the shards: the taxonomy, and the properties that occurrences carry."""
+    """What decides staged rows beside the shards.
+
+    That is the taxonomy, the properties that occurrences carry, and by property the hosts that the configuration calls
+    its own.
+    """
 
     taxonomy: Taxonomy
     carried: tuple[Property, ...] = ()
+    own_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
 
     @classmethod
     def of(cls, config: Config, taxonomy: Taxonomy) -> Self:
         """Return the rules of a configuration and its taxonomy."""
-        return cls(taxonomy, properties.carried(config))
+        own: dict[str, set[str]] = {}
+        for source in config.sources:
+            own.setdefault(source.property, set()).update(source.own_hosts)
+        return cls(taxonomy, properties.carried(config), {name: tuple(sorted(hosts)) for name, hosts in own.items()})
 
     @cached_property
     def fingerprint(self) -> str:

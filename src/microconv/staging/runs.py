@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
 from typing import Any
 
 from microconv import wording
@@ -18,6 +18,8 @@ from microconv.result import Result, column, sheet
 from microconv.taxonomy import Taxonomy
 from microconv.wording import Heading, Sheet
 
+LARGEST_DRIFT = timedelta(minutes=5)
+"""How far clocks may differ without being called wrong."""
 LATEST = "latest"
 """The word that stands for the id of the latest run."""
 
@@ -51,6 +53,12 @@ class Run:
     bytes_billed: int | None = column("billed", wording.billed)
     seconds: float | None = column("took", wording.elapsed)
     error: str | None = column("error")
+    facts: str | None = column("facts")
+    number: int | None = column("number", wording.count)
+
+    def is_of_the_future(self, now: datetime) -> bool:
+        """Whether it says that it began later than now: a clock was wrong then, or is wrong now."""
+        return self.started_at > now + LARGEST_DRIFT
 
 
 @dataclass(frozen=True)
@@ -124,6 +132,7 @@ class RunDetails(Result):
         yield "began", wording.second(run.started_at)
         yield "ended", wording.second(run.ended_at)
         yield "took", None if run.seconds is None else wording.elapsed(run.seconds)
+        yield "number", None if run.number is None else wording.count(run.number)
         yield "owner", run.owner
         yield "microconv", run.version
         yield "configuration", run.config_fingerprint
@@ -180,6 +189,11 @@ def find_run(engine: Engine, run_id: str) -> RunDetails:
     run = (exact or found)[0]
     rows = engine.query(templates.query("operations/run_days", params={"run_id": run.run_id})).to_pylist()
     return RunDetails(run, tuple(RunDay(**row) for row in rows))
+
+
+def in_order(found: Iterable[Run]) -> tuple[Run, ...]:
+    """Return runs, the latest first, as `sql/operations/runs.sql` does."""
+    return tuple(sorted(found, key=lambda run: (run.number or 0, run.started_at, run.run_id), reverse=True))
 
 
 def _runs(engine: Engine, *, limit: int, status: str | None = None, prefix: str = "") -> tuple[Run, ...]:

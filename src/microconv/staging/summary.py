@@ -44,3 +44,4 @@ def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None,
     """Yield the queries of what is staged in all."""
     yield None, templates.query("operations/summary")
     yield None, templates.query("operations/latest_event")
+    yield None, templates.query("operations/span")

@@ -11,22 +11,27 @@ from zoneinfo import ZoneInfo
 from microconv.config.sections import Config
 from microconv.engines.base import Engine
 from microconv.errors import BudgetError, MicroconvError
-from microconv.exports import Shard, Source
-from microconv.staging import mc_tables
+from microconv.exports import Shard, Source, passed_over
+from microconv.findings import Finding, worst_first
+from microconv.staging import export_findings, mc_tables
 from microconv.staging.estimate import Estimate, estimate
+from microconv.staging.export_findings import Facts
 from microconv.staging.record import RunRecord
 from microconv.staging.rounds import Progress, Rounds
 from microconv.staging.rules import Rules
 from microconv.staging.sync_plan import Scope, SyncPlan, find_shards, plan
 from microconv.taxonomy import Taxonomy
-from microconv.wording import human_bytes
+from microconv.wording import human_bytes, second
 
 _EVERYTHING = Scope()
 
 
 @dataclass(frozen=True)
 class SyncResult:
-    """What a sync did. `rows` are the rows the tables hold after it; `duplicates_removed` counts this run's days."""
+    """What a sync did. `rows` are the rows the tables hold after it; `duplicates_removed` counts this run's days.
+
+    `findings` are about all that is staged, whether this run staged it or not.
+    """
 
     run_id: str
     status: Literal["done"]
@@ -35,6 +40,7 @@ class SyncResult:
     duplicates_removed: int
     bytes_billed: int
     seconds: float
+    findings: tuple[Finding, ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
 
     def document(self) -> dict[str, Any]:
@@ -75,6 +81,7 @@ def sync(
         EngineError: the engine failed; batches that were committed stay, the next run does the rest.
     """
     shards = find_shards(sources, scope)
+    unread = passed_over(sources)
     rules = Rules.of(config, taxonomy)
     run = RunRecord(engine, config, taxonomy, now)
     engine.begin(run.run_id, run.owner)
@@ -82,21 +89,32 @@ def sync(
         for notice in upgrades(engine):
             on_notice(notice, run.run_id)
         _ensure_tables(engine, rules)
-        run.close_killed_runs()
-        rounds = Rounds(engine, sources, rules, run, ZoneInfo(config.project.timezone), now, on_progress)
-        planned = plan(engine, shards, rules, scope)
+        latest = run.follow()
+        if latest is not None and latest.is_of_the_future(now()):
+            on_notice(
+                f"The latest run, {latest.run_id}, says that it began at {second(latest.started_at)}, which is in the "
+                "future: the clock of this machine was wrong then, or is wrong now.",
+                run.run_id,
+            )
+        zone = ZoneInfo(config.project.timezone)
+        rounds = Rounds(engine, sources, rules, run, zone, now, on_progress)
+        planned = plan(engine, shards, rules, scope, today=now().astimezone(zone).date())
         for notice in _notices(planned, shards):
             on_notice(notice, run.run_id)
+        # What the last run saw still holds where nothing is staged: asking again would cost money on BigQuery.
+        known = None if planned.days else export_findings.of_last_run(engine, taxonomy)
         run.row |= {"shards_seen": planned.seen, "shards_skipped": planned.skipped}
         run.begin()
 
-        def work() -> dict[str, int]:
+        def work() -> tuple[dict[str, int], Facts]:
             _refuse_over_budget(config, lambda: estimate(engine, planned, shards, rules))
-            return rounds.stage(planned, shards)
+            return rounds.stage(planned, shards), known or export_findings.ask(engine, taxonomy)
 
-        rows = _recorded(run, work)
+        rows, facts = _recorded(run, work, taxonomy)
     except MicroconvError as error:
         error.run_id = run.run_id
+        for finding in unread:  # without a result nobody else tells of them
+            on_notice(f"{finding.message} {finding.remedy}", run.run_id)
         raise
     finally:
         untidy = _end(engine)
@@ -108,6 +126,7 @@ def sync(
         duplicates_removed=run.row["duplicates_removed"],
         bytes_billed=engine.bytes_billed,
         seconds=run.seconds,
+        findings=worst_first((*export_findings.findings(facts, config), *unread)),
         warnings=(*rounds.warnings, *untidy),
     )
 
@@ -142,18 +161,20 @@ def _refuse_over_budget(config: Config, estimated: Callable[[], Estimate]) -> No
         )
 
 
-def _recorded(run: RunRecord, work: Callable[[], dict[str, int]]) -> dict[str, int]:
+def _recorded(
+    run: RunRecord, work: Callable[[], tuple[dict[str, int], Facts]], taxonomy: Taxonomy
+) -> tuple[dict[str, int], Facts]:
     """Do the work of a run, and record how it ended."""
     try:
-        rows = work()
+        rows, facts = work()
     except KeyboardInterrupt:
         run.stop("interrupted", "interrupted")
         raise
     except MicroconvError as error:
         run.stop("failed", error.message)
         raise
-    run.done(rows)
-    return rows
+    run.done(rows, facts.text(export_findings.query(taxonomy)))
+    return rows, facts
 
 
 def _notices(planned: SyncPlan, shards: Mapping[Shard, Source]) -> Iterator[str]:
@@ -164,6 +185,8 @@ def _notices(planned: SyncPlan, shards: Mapping[Shard, Source]) -> Iterator[str]
         yield f"This version of microconv stages differently: {count} days are staged again."
     if count := reasons.get("properties"):
         yield f"Funnels or `carry` name other properties than before: {count} days are staged again."
+    if count := reasons.get("own hosts"):
+        yield f"`own_hosts` names other hosts than before: {count} days are staged again."
     if planned.kept:
         names = ", ".join(kept.shard for kept in planned.kept[:3]) + (", …" if len(planned.kept) > 3 else "")  # noqa: PLR2004 - a few names tell enough
         yield f"{len(planned.kept)} staged days have no shard any more ({names}); they stay as they are."

@@ -18,15 +18,17 @@ from microconv.exports import Shard, Source
 from microconv.staging import batch_queries
 from microconv.staging.rules import Rules
 
-Reason = Literal["new", "changed", "replaced", "taxonomy", "upgrade", "properties", "full refresh"]
+Reason = Literal["new", "changed", "replaced", "over", "taxonomy", "upgrade", "properties", "own hosts", "full refresh"]
 
 REASONS: Mapping[Reason, str] = {
     "new": "not staged yet",
     "changed": "the shard changed: re-exported, or late events arrived",
     "replaced": "another shard serves the day now: daily after intraday or fresh",
+    "over": "the day was not over when it was staged, and is now",
     "taxonomy": "the taxonomy changed",
     "upgrade": "this version of microconv stages the day differently",
     "properties": "funnels or `carry` name other properties than the day carries",
+    "own hosts": "`own_hosts` names other hosts than when the day was staged",
     "full refresh": "--full-refresh asks for it",
 }
 
@@ -40,10 +42,11 @@ class Scope(Period):
 
 @dataclass(frozen=True)
 class PlannedDay:
-    """A day that needs staging, and why."""
+    """A day that needs staging, and why. `is_emptied`: its file has no bytes, and had some when the day was staged."""
 
     shard: Shard
     reason: Reason
+    is_emptied: bool = False
 
 
 @dataclass(frozen=True)
@@ -107,19 +110,38 @@ def find_shards(sources: Sequence[Source], scope: Scope) -> dict[Shard, Source]:
     return {shard: source for source in sources for shard in source.shards(scope.since, scope.until)}
 
 
-def plan(engine: Engine | None, shards: Iterable[Shard], rules: Rules, scope: Scope) -> SyncPlan:
+def plan(
+    engine: Engine | None, shards: Iterable[Shard], rules: Rules, scope: Scope, *, today: date | None = None
+) -> SyncPlan:
     """Compare the shards with what the engine holds; without one (there is no database yet) nothing is staged."""
-    rows: list[Mapping[str, Any]] = []
-    if engine is not None and engine.version("mc_shards") is not None:
-        rows = engine.query(batch_queries.staged_shards()).to_pylist()
-    return compare(rows, shards, rules, scope)
+    return compare(staged_days(engine) if engine else (), shards, rules, scope, today=today)
 
 
-def compare(rows: Iterable[Mapping[str, Any]], shards: Iterable[Shard], rules: Rules, scope: Scope) -> SyncPlan:
+def staged_days(engine: Engine) -> list[Mapping[str, Any]]:
+    """Return the staged days (`sql/staging/staged_shards.sql`); none where there is no table yet.
+
+    A table of an older microconv is read as it is: what it lacks is NULL.
+    """
+    if engine.version("mc_shards") is None:
+        return []
+    rows: list[Mapping[str, Any]] = engine.query(batch_queries.staged_shards(engine.columns("mc_shards"))).to_pylist()
+    return rows
+
+
+def compare(
+    rows: Iterable[Mapping[str, Any]],
+    shards: Iterable[Shard],
+    rules: Rules,
+    scope: Scope,
+    *,
+    today: date | None = None,
+) -> SyncPlan:
     """Compare the shards with the staged days: one is planned when its shard or what decides its rows changed.
 
     A shard changed when its name, modified time, size or schema did. A daily shard is never replaced by a lesser kind:
-    a day whose daily shard is gone is kept. `rows` have the columns of `sql/staging/staged_shards.sql`.
+    a day whose daily shard is gone is kept. `today` is that of the property's zone: a day that was staged before it was
+    over, from a shard that did not change since, is staged once more, so that it counts as complete. `rows` have the
+    columns of `sql/staging/staged_shards.sql`.
     """
     staged = {(row["property"], row["event_date"]): row for row in rows}
     chosen = [shard for shard in exports.choose(shards) if scope.holds(shard.day)]
@@ -128,8 +150,9 @@ def compare(rows: Iterable[Mapping[str, Any]], shards: Iterable[Shard], rules: R
         before = staged.pop((shard.property_id, shard.day), None)
         if before and exports.PRECEDENCE[before["kind"]] < exports.PRECEDENCE[shard.kind]:
             kept.append(KeptDay(shard.property_id, shard.day, before["shard"]))
-        elif reason := _reason(shard, before, scope, rules):
-            days.append(PlannedDay(shard, reason))
+        elif reason := _reason(shard, before, scope, rules, today):
+            is_emptied = before is not None and shard.table is None and before["bytes"] > 0 == shard.bytes
+            days.append(PlannedDay(shard, reason, is_emptied))
     properties = {shard.property_id for shard in chosen}
     kept += [
         KeptDay(property_id, day, row["shard"])
@@ -141,22 +164,27 @@ def compare(rows: Iterable[Mapping[str, Any]], shards: Iterable[Shard], rules: R
     return SyncPlan(len(chosen), tuple(days), tuple(sorted(kept, key=lambda each: (each.property_id, each.day))))
 
 
-def _reason(shard: Shard, before: Mapping[str, Any] | None, scope: Scope, rules: Rules) -> Reason | None:
-    if before is None:
-        return "new"
-    if before["shard"] != shard.name:
-        return "replaced"
+def _reason(
+    shard: Shard, before: Mapping[str, Any] | None, scope: Scope, rules: Rules, today: date | None
+) -> Reason | None:
+    if before is None or before["shard"] != shard.name:
+        return "new" if before is None else "replaced"
     if (before["modified_at"], before["bytes"]) != (shard.modified_at, shard.bytes):
         return "changed"
-    if reason := _reason_of_rules(before, rules):
+    if reason := _reason_of_rules(before, rules, shard.property_id):
         return reason
     # After the rules, since a schema is what they read of a shard.
     if shard.table and before["schema_fingerprint"] != shard.table.schema.fingerprint:
         return "changed"
+    is_over = today is not None and shard.day < today
+    if is_over and shard.is_provisional and before.get("is_day_over") is False:
+        return "over"
     return "full refresh" if scope.full_refresh else None
 
 
-def _reason_of_rules(before: Mapping[str, Any], rules: Rules) -> Reason | None:
+def _reason_of_rules(before: Mapping[str, Any], rules: Rules, property_id: str) -> Reason | None:
     if before["staging_fingerprint"] != rules.fingerprint:
         return "upgrade" if before["taxonomy_fingerprint"] == rules.taxonomy.fingerprint else "taxonomy"
-    return "properties" if (before["carried_columns"] or "") != rules.carried_columns else None
+    if (before["carried_columns"] or "") != rules.carried_columns:
+        return "properties"
+    return "own hosts" if (before["own_hosts"] or "") != ",".join(rules.own_hosts.get(property_id, ())) else None

@@ -67,8 +67,9 @@ class ChannelRules:
     """All that decides the traffic of a session and is not in its events.
 
     `groups` are in order: the first that fits wins, else `fallback`. `patterns` maps a name to a regular expression
-    (RE2) for text in lower case; `categories` maps a source to its category; `search_engines` are sources that own
-    domains of many countries.
+    (RE2) for text in lower case; `categories` maps a source to its category, `*.` and a domain those below it;
+    `search_engines` are sources that own domains of many countries, `engine_services` the first labels of their hosts
+    that are something else than search.
     """
 
     groups: tuple[ChannelGroup, ...]
@@ -76,6 +77,7 @@ class ChannelRules:
     patterns: Mapping[str, str]
     categories: Mapping[str, str]
     search_engines: tuple[str, ...]
+    engine_services: tuple[str, ...]
     click_ids: tuple[ClickId, ...]
 
 
@@ -93,6 +95,7 @@ def load_channel_rules() -> ChannelRules:
         patterns=MappingProxyType(document["patterns"]),
         categories=MappingProxyType({row["source"]: row["category"] for row in _rows("source_categories.csv")}),
         search_engines=tuple(document["search_engines"]),
+        engine_services=tuple(document["engine_services"]),
         click_ids=tuple(
             ClickId(
                 click_id=row["click_id"],
@@ -122,13 +125,14 @@ def channel_params(rules: ChannelRules) -> dict[str, str | list[str]]:
 
 
 def session_params(rules: ChannelRules) -> dict[str, str | list[str]]:
-    """Return the query parameters of `staging/sessions`, all but `key_events` and `lookback_us`."""
+    """Return the query parameters of `staging/sessions`, all but `key_events`, `lookback_us` and `own_hosts`."""
     clicks = rules.click_ids
     names = "|".join(re.escape(click.click_id) for click in clicks)
     return {
         "category_sources": list(rules.categories),
         "category_names": list(rules.categories.values()),
         "search_engines": list(rules.search_engines),
+        "engine_services": rf"^(?:{'|'.join(map(re.escape, rules.engine_services))})\.",
         # Matches the whole address, so that its last click id can take the place of all of it.
         "click_pattern": rf"(?s)^.*[?&]({names})=[^&#].*$",
         "click_ids": [click.click_id for click in clicks],

@@ -21,6 +21,8 @@ Kind = Literal["milestone", "secondary", "macro"]
 Stage = Literal["awareness", "consideration", "decision", "post_sale"]
 Mindset = Literal["curiosity", "consideration", "commitment", "loyalty"]
 
+_MOST_UNKNOWN = 20
+"""How many unknown names one message tells."""
 STAGES: tuple[Stage, ...] = get_args(Stage)
 _USUAL_MINDSET: dict[Stage, Mindset] = dict(zip(STAGES, get_args(Mindset), strict=True))
 
@@ -234,13 +236,20 @@ class Taxonomy:
             TaxonomyError: One is unknown, or several are; the message says who named each and which ids come near.
         """
         unknown: dict[str, TaxonomyError] = {}
+        others = 0
         for entry_id, named_by in named:
+            if entry_id in self._by_id:
+                continue
+            if len(unknown) == _MOST_UNKNOWN:  # to look for the nearest takes time
+                others += 1
+                continue
             try:
                 self.entry(entry_id)
             except TaxonomyError as error:
                 unknown[f"In {named_by}: {error.message}"] = error
         if unknown:
-            raise TaxonomyError(" ".join(unknown), hint=next(iter(unknown.values())).hint)
+            more = f" And {others} more are unknown." if others else ""
+            raise TaxonomyError(" ".join(unknown) + more, hint=next(iter(unknown.values())).hint)
 
     def rank(self, entry_id: str) -> int:
         """Return the place of an entry in the journey, 1 to n: by stage, then by position in the file.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tomllib
+from collections import Counter
 from collections.abc import Iterator
 from importlib.resources import files
 from pathlib import Path
@@ -11,8 +12,11 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from microconv.config.problems import line_of, nearest
+from microconv.config.positions import Positions, read_toml
+from microconv.config.problems import nearest, numbered
 from microconv.errors import TaxonomyError
+from microconv.files import read_settings
+from microconv.queries.conditions import PRESET
 from microconv.taxonomy.model import Condition, Id, MicroConversion, Printable, Taxonomy, Version, version_key
 
 PRESETS = ("ecommerce", "saas", "publisher", "lead_generation")
@@ -50,8 +54,8 @@ def load_taxonomy(*, preset: str | None, file: Path | None) -> Taxonomy:
     outcome = _resolve(preset, file)
     if isinstance(outcome, Taxonomy):
         return outcome
-    problems = [f"({number}) {each}" for number, each in enumerate(outcome, start=1)] if len(outcome) > 1 else outcome
-    raise TaxonomyError(f"The taxonomy file {file} cannot be used: {'; '.join(problems)}.", hint=_HINT)
+    problems = numbered(outcome) if len(outcome) > 1 else outcome[0]
+    raise TaxonomyError(f"The taxonomy file {file} cannot be used: {problems}.", hint=_HINT)
 
 
 def find_problems(*, preset: str | None, file: Path | None) -> tuple[str, ...]:
@@ -78,7 +82,8 @@ def _resolve(preset: str | None, file: Path | None) -> Taxonomy | tuple[str, ...
     try:
         top = _TaxonomyFile.model_validate(raw)
     except ValidationError as error:
-        return tuple(_sentence(details, raw, text) for details in error.errors(include_url=False))
+        positions = Positions(text, raw)
+        return tuple(_sentence(details, raw, positions) for details in error.errors(include_url=False))
     name = top.name or (base.name if base else None) or file.stem
     taxonomy = Taxonomy(name, top.version, _laid_over(base, top))
     problems = (*_problems_of_the_file(top, base), *_problems_between_entries(taxonomy))
@@ -92,35 +97,40 @@ def _preset(name: str) -> _TaxonomyFile:
             hint=f'Presets: {", ".join(PRESETS)}; or "{NO_PRESET}" for a file that stands alone.',
         )
     text = (files("microconv.taxonomy") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
-    return _TaxonomyFile.model_validate(tomllib.loads(text))
+    return _TaxonomyFile.model_validate(tomllib.loads(text), context=PRESET)
 
 
 def _read(file: Path) -> tuple[str, dict[str, Any]]:
     try:
-        text = file.read_text(encoding="utf-8-sig")  # Windows editors put a byte order mark first
-        return text, tomllib.loads(text)
+        text = read_settings(file)
+    except UnicodeDecodeError as error:
+        raise TaxonomyError(f"The taxonomy file {file} is not UTF-8 text.", hint="Save it as UTF-8.") from error
     except OSError as error:
         raise TaxonomyError(
             f"The taxonomy file {file} cannot be read: {error.strerror}.",
             hint="Check the path; in a configuration, `taxonomy.file` is relative to the configuration file.",
         ) from error
-    except UnicodeDecodeError as error:
-        raise TaxonomyError(f"The taxonomy file {file} is not UTF-8 text.", hint="Save it as UTF-8.") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:
+        raise TaxonomyError(f"The taxonomy file {file} {error}.", hint="Name a TOML file.") from error
+    try:
+        return text, read_toml(text)
+    except ValueError as error:
         raise TaxonomyError(f"The taxonomy file {file} is not valid TOML: {error}.", hint=_HINT) from error
 
 
 def _laid_over(base: _TaxonomyFile | None, top: _TaxonomyFile) -> tuple[MicroConversion, ...]:
     # A dict keeps the place of a key that is set again, which is what "replaces in place" means.
-    entries = {entry.id: entry for entry in (base.micro_conversions if base else ()) if entry.id not in top.remove}
+    removed = set(top.remove)
+    entries = {entry.id: entry for entry in (base.micro_conversions if base else ()) if entry.id not in removed}
     entries.update((entry.id, entry) for entry in top.micro_conversions)
     return tuple(entries.values())
 
 
 def _problems_of_the_file(top: _TaxonomyFile, base: _TaxonomyFile | None) -> Iterator[str]:
-    own = [entry.id for entry in top.micro_conversions]
-    for repeated in dict.fromkeys(each for each in own if own.count(each) > 1):
-        yield f'micro-conversion "{repeated}" is defined {own.count(repeated)} times: keep one of them'
+    own = Counter(entry.id for entry in top.micro_conversions)
+    for repeated, times in own.items():
+        if times > 1:
+            yield f'micro-conversion "{repeated}" is defined {times} times: keep one of them'
     inherited = [entry.id for entry in base.micro_conversions] if base else []
     for removed in top.remove:
         if removed in own:
@@ -167,13 +177,13 @@ _FAULTS = {
 }
 
 
-def _sentence(details: ErrorDetails, raw: dict[str, Any], text: str) -> str:
+def _sentence(details: ErrorDetails, raw: dict[str, Any], positions: Positions) -> str:
     location = _as_written(details["loc"], raw)
     within = location[:1] == (_ENTRIES,) and len(location) > 1
     key = _dotted(location[2:] if within else location)
     subject = ", ".join(filter(None, (_entry_name(raw, location[1]) if within else "", f"key {key}" if key else "")))
-    lines = (line_of(text, location[:length]) for length in range(len(location), 0, -1))
-    line = next((f"line {line}: " for line in lines if line is not None), "")
+    number = positions.nearest_line(location)
+    line = f"line {number}: " if number else ""
     context = details.get("ctx", {})
     match details["type"]:
         case "extra_forbidden":

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 from microconv.activation.audience.people import ConsentRecord, Person
-from microconv.activation.audience.people_tables import consents_from_rows, people_from_rows, read_consents, read_people
+from microconv.activation.audience.people_tables import (
+    consents_from_rows,
+    people_from_rows,
+    read_consents,
+    read_people,
+    rows_of,
+)
 from microconv.config.sections import Config, ConsentConfig, IdentityConfig, PeopleTable
 from microconv.engines.base import Engine
 from microconv.errors import ConfigError, EngineError
+from microconv.files import readable
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.taxonomy import Taxonomy
 
+_BATCH_ROWS = 20_000
 
-def read_identity(config: IdentityConfig, engine: Engine, config_file: Path) -> tuple[Person, ...]:
-    """Read who is behind each user_id.
+
+def read_identity(config: IdentityConfig, engine: Engine, config_file: Path) -> Iterator[Person]:
+    """Yield who is behind each user_id.
 
     Raises:
         ConfigError: no identity table is configured, or it cannot be read.
@@ -27,8 +37,8 @@ def read_identity(config: IdentityConfig, engine: Engine, config_file: Path) -> 
     return people_from_rows(*with_columns, source=f"The identity table {config.table}")
 
 
-def read_consent(config: ConsentConfig, engine: Engine, config_file: Path) -> tuple[ConsentRecord, ...]:
-    """Read who agreed to what.
+def read_consent(config: ConsentConfig, engine: Engine, config_file: Path) -> Iterator[ConsentRecord]:
+    """Yield who agreed to what.
 
     Raises:
         ConfigError: no consent table is configured, or it cannot be read.
@@ -37,6 +47,19 @@ def read_consent(config: ConsentConfig, engine: Engine, config_file: Path) -> tu
         return read_consents(config.file)
     with_columns = _read(config, engine, config_file, "segments/consent", "who agreed to advertising")
     return consents_from_rows(*with_columns, source=f"The consent table {config.table}")
+
+
+def consent_stamp(config: ConsentConfig, engine: Engine, config_file: Path) -> str:
+    """Return a text that is the same, within a process, while nothing in the consent table changes.
+
+    Raises:
+        ConfigError: no consent table is configured, or it cannot be read.
+    """
+    if config.file is not None:
+        with readable(f"The consent file {config.file}"), config.file.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    _, rows = _read(config, engine, config_file, "segments/consent", "who agreed to advertising")
+    return str(sum(map(hash, rows)))
 
 
 def _read(
@@ -56,7 +79,8 @@ def _read(
             f"{section}.table = {config.table!r} in {config_file} cannot be read ({error.message})",
             hint="Check its name and columns; docs/audiences.md lists them.",
         ) from error
-    return table.column_names, zip(*table.to_pydict().values(), strict=True)
+    batches = table.to_batches(max_chunksize=_BATCH_ROWS)
+    return table.column_names, (row for batch in batches for row in rows_of(batch))
 
 
 def examples(config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:

@@ -8,11 +8,17 @@ from datetime import UTC, datetime
 from enum import Enum
 
 _GRANTED_WORDS = frozenset({"granted", "true", "yes"})
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+# Before every instant that a text can say, and even, so that neither grants.
+_NEVER, _UNREADABLE = -(2**80), -(2**81)
 
 
 @dataclass(frozen=True, slots=True, repr=False)
 class Person:
-    """One row of the identity table, raw. Its `repr` shows nothing, so that no log or traceback can."""
+    """One row of the identity table, raw. Its `repr` shows nothing, so that no log or traceback can.
+
+    `is_readable` is false when one of its values could not be read; the value is then missing.
+    """
 
     user_id: str
     email: str | None = None
@@ -21,6 +27,7 @@ class Person:
     last_name: str | None = None
     country: str | None = None
     postal_code: str | None = None
+    is_readable: bool = True
 
     def __repr__(self) -> str:
         return "Person(<personal data>)"
@@ -47,34 +54,38 @@ class Consent(Enum):
     UNREADABLE = "unreadable"
 
 
-def consent_by_user(records: Iterable[ConsentRecord]) -> dict[str, Consent]:
+def consent_by_user(records: Iterable[ConsentRecord], now: datetime) -> dict[str, Consent]:
     """Decide for each user from all of that user's rows, in any order. A user without a row is not in the result.
 
     The row with the latest `changed_at` decides; it grants only when both answers say granted, true or yes. Rows of the
-    same instant must all grant. A `changed_at` that cannot be read makes its user unreadable: it might be the latest.
+    same instant must all grant. A `changed_at` that cannot be read, or lies after `now` (aware), makes its user
+    unreadable: it might be the latest, and what it says cannot have happened.
     """
-    latest: dict[str, tuple[datetime, bool]] = {}
-    unreadable: set[str] = set()
+    # One whole number per user, so that a million of them fit: twice the microsecond, and one more for a grant.
+    latest: dict[str, int] = {}
+    end = _micros(now)
     for record in records:
-        changed_at = _instant(record.changed_at)
-        if changed_at is None:
-            unreadable.add(record.user_id)
+        micros = _instant(record.changed_at)
+        known = latest.get(record.user_id, _NEVER)
+        if micros is None or micros > end or known == _UNREADABLE:
+            latest[record.user_id] = _UNREADABLE
             continue
-        granted = _is_granted(record.ad_user_data) and _is_granted(record.ad_personalization)
-        known = latest.get(record.user_id)
-        if known is None or changed_at > known[0]:
-            latest[record.user_id] = (changed_at, granted)
-        elif changed_at == known[0]:
-            latest[record.user_id] = (changed_at, granted and known[1])
-    decided = {user_id: Consent.GRANTED if granted else Consent.DENIED for user_id, (_, granted) in latest.items()}
-    return decided | dict.fromkeys(unreadable, Consent.UNREADABLE)
+        row = 2 * micros + (_is_granted(record.ad_user_data) and _is_granted(record.ad_personalization))
+        latest[record.user_id] = min(row, known) if row >> 1 == known >> 1 else max(row, known)
+    decided: dict[str, Consent] = {}
+    while latest:  # from one to the other, so that both are never there in full
+        user_id, row = latest.popitem()
+        granted = Consent.GRANTED if row & 1 else Consent.DENIED
+        decided[user_id] = Consent.UNREADABLE if row == _UNREADABLE else granted
+    return decided
 
 
 def _is_granted(answer: str | None) -> bool:
     return (answer or "").strip().lower() in _GRANTED_WORDS
 
 
-def _instant(text: str | None) -> datetime | None:
+def _instant(text: str | None) -> int | None:
+    """Return the microsecond since 1970; None where the text does not say one."""
     # BigQuery writes "2026-01-31 08:00:00 UTC" into CSV files.
     iso = (text or "").strip().removesuffix(" UTC")
     # The parser reads some epoch numbers as compact dates in the eighteenth century.
@@ -84,23 +95,9 @@ def _instant(text: str | None) -> datetime | None:
         parsed = datetime.fromisoformat(iso)
     except ValueError:
         return None
-    return parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)
+    return _micros(parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC))
 
 
-class Directory:
-    """The identity table by user. Equal rows of one user count once; rows that contradict each other name nobody."""
-
-    def __init__(self, people: Iterable[Person]) -> None:
-        self._people: dict[str, Person] = {}
-        self._ambiguous: set[str] = set()
-        for person in people:
-            if self._people.setdefault(person.user_id, person) != person:
-                self._ambiguous.add(person.user_id)
-
-    def find(self, user_id: str) -> Person | None:
-        """Return the user's row; None for an unknown user. Ask `is_ambiguous` first."""
-        return self._people.get(user_id)
-
-    def is_ambiguous(self, user_id: str) -> bool:
-        """Tell whether rows of this user contradict each other."""
-        return user_id in self._ambiguous
+def _micros(moment: datetime) -> int:
+    since = moment - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds

@@ -10,7 +10,7 @@ sent inside appears when it ends, and none of it when it ends in an error.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -18,7 +18,7 @@ from typing import Any, ClassVar, Literal, TypeAlias
 
 from pydantic import ConfigDict
 
-from microconv.activation.audience.build import AudienceRow, IdentityKind
+from microconv.activation.audience.audience_rows import AudienceRow, IdentityKind
 from microconv.activation.audience.normalise import Normalisation
 from microconv.config.sections import DestinationConfig
 
@@ -85,7 +85,7 @@ class Delivery:
     run_id: str
     now: datetime
     facts: Mapping[str, Any]
-    rejects: tuple[tuple[int, str], ...]
+    rejects: Sequence[tuple[int, str]]
 
 
 @dataclass(frozen=True)
@@ -93,7 +93,7 @@ class Batch:
     """Some of the rows of a delivery, at most as many as the destination accepts; `number` counts from 1."""
 
     number: int
-    rows: tuple[AudienceRow, ...]
+    rows: Sequence[AudienceRow]
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,8 @@ from typing import Any, ClassVar, Literal, cast, get_args
 
 from pydantic import Field
 
-from microconv.activation.audience.build import AudienceRow, IdentityKind
-from microconv.activation.audience.normalise import GOOGLE, PLAIN
+from microconv.activation.audience.audience_rows import AudienceRow, IdentityKind
+from microconv.activation.audience.normalise import GOOGLE, META, PLAIN
 from microconv.activation.destinations.base import (
     Accepts,
     Batch,
@@ -112,9 +112,24 @@ GOOGLE_ADS = AudienceFormat(
         minimum=100,
     ),
 )
+META_ADS = AudienceFormat(
+    suffix="csv",
+    # facebook.com/business/help/2082575038703844: the names of columns by which Meta knows what they hold.
+    columns=(
+        ("email", "email"),
+        ("phone", "phone"),
+        ("fn", "first_name"),
+        ("ln", "last_name"),
+        ("zip", "postal_code"),
+        ("country", "country"),
+    ),
+    encode=csv_audience,
+    # Meta advises against lists of fewer than 100 people, on the same page.
+    accepts=Accepts("meta", frozenset({"email", "phone"}), META, with_address=True, minimum=100),
+)
 CSV = AudienceFormat("csv", HASHES, csv_audience, Accepts("csv", EVERY_IDENTITY, PLAIN))
 JSONL = AudienceFormat("jsonl", HASHES, jsonl_audience, Accepts("jsonl", EVERY_IDENTITY, PLAIN))
-FORMATS = {each.accepts.name: each for each in (GOOGLE_ADS, CSV, JSONL)}
+FORMATS = {each.accepts.name: each for each in (GOOGLE_ADS, META_ADS, CSV, JSONL)}
 
 
 # Destinations
@@ -130,7 +145,7 @@ class FileSettings(FolderSettings):
     """`[[destinations]]` of the kind `file`."""
 
     kind: Literal["file"] = "file"
-    format: Literal["google_ads", "csv", "jsonl"] = Field(description='"google_ads", "csv" or "jsonl"')
+    format: Literal["google_ads", "meta", "csv", "jsonl"] = Field(description='"google_ads", "meta", "csv" or "jsonl"')
 
     def clash(self, other: DestinationConfig) -> str | None:
         """Refuse a second destination of the same format in the same folder."""
@@ -171,12 +186,18 @@ class FolderDestination(Destination):
         """Read the manifest of the last export."""
         names = self._names(segment)
         manifest = self.settings.path / names.manifest
+        present: list[str] = []
+        try:
+            # A folder that cannot be listed or entered must not look like one that has no manifest.
+            present = [path.name for path in self.settings.path.iterdir()]
+            manifest.stat()
+        except (FileNotFoundError, NotADirectoryError):
+            if not any(map(names.is_audience, present)):
+                return None
+        except OSError as error:
+            raise _destination_error(error, self.settings.path) from error
         try:
             document: Any = json.loads(manifest.read_text(encoding="utf-8"))
-        except (FileNotFoundError, NotADirectoryError):
-            if not any(names.is_audience(path.name) for path in self.settings.path.glob("*")):
-                return None
-            document = None
         except (OSError, ValueError):
             document = None
         written = document.get("written") if isinstance(document, dict) else None

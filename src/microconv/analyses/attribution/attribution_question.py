@@ -30,9 +30,15 @@ PATH_MODELS = ("markov", "shapley")
 """Models that learn from paths; all others are rules for the touches of one conversion."""
 
 _MANY_VALUED = ("source_medium", "campaign", "landing_page")
+_DAY_SECONDS = 86_400
 _MOST_GROUPS = 1_000_000
 _MOST_HALF_LIVES = 1_000
 """Weights are powers of two in FLOAT64, which ends at 2 to the 1023."""
+
+_DIRECT = {
+    "drop_trailing": "Direct sessions after the last other touchpoint are left out of every path",
+    "drop": "Direct sessions are left out of every path",
+}
 
 _SPEND = ("spend_file", "spend_table")
 
@@ -150,26 +156,56 @@ class AttributionQuestion(AttributionConfig, Period, Question):
         self, context: Context, touchpoints: tuple[str, ...], *, grouped: bool
     ) -> tuple[dict[str, Value], dict[str, Any]]:
         params: dict[str, Value] = {
-            "conversion": self.goal_in(context.taxonomy),
+            **self._of_goal(context),
             "touchpoints": touchpoints,
             "most_pairs": MOST_PAIRS,
-            **days(self),
             **{f"window_us_{number}": window.microseconds for number, window in enumerate(self.windows, start=1)},
         }
         if grouped:
             params["actor_groups"] = ACTOR_GROUPS
-        structure = {
-            "windows": len(self.windows),
-            "touchpoint": self.touchpoint,
-            "count": self.count,
-            "resets": self.reset_after_conversion,
-            "grouped": grouped,
+        return params, {"windows": len(self.windows), **self._counting, "direct": self.direct, "grouped": grouped}
+
+    def amounts_query(self, context: Context) -> Query | None:
+        """Return the query of what conversions are worth by currency; None where the taxonomy says their value."""
+        params = self._of_goal(context)
+        if params["currency"] is None:
+            return None
+        return templates.query(
+            "analyses/attribution/amounts", params=params, structure={**self._counting, "grouped": False}
+        )
+
+    def _of_goal(self, context: Context) -> dict[str, Value]:
+        """Return which conversions, of which days, and in which currency their events' own values count."""
+        goal, project = self.goal_in(context.taxonomy), context.config.project
+        own = context.taxonomy.entry(goal).value == "event"
+        return {
+            "conversion": goal,
+            "currency": project.currency if own else None,
+            "assumed_currency": project.currency if own and project.assume_currency else None,
+            **days(self),
         }
-        return params, structure
+
+    @property
+    def _counting(self) -> dict[str, Any]:
+        """How conversions are counted."""
+        return {"touchpoint": self.touchpoint, "count": self.count, "resets": self.reset_after_conversion}
 
     def assumptions(self, goal: str) -> tuple[str, ...]:
         """Return the assumptions in force; those of the path models come with their results."""
         return (*self._of_touchpoints(goal), *self._of_conversions(), *self._of_models())
+
+    def beyond_what_is_staged(self, context: Context) -> Iterator[str]:
+        """Say which windows are longer than the period that is staged, so that they see no more than it holds."""
+        (staged,) = context.look_up(templates.query("operations/span"))
+        if staged["first_date"] is None:
+            return
+        days = (staged["last_date"] - staged["first_date"]).days + 1
+        longer = [wording.window(each.text) for each in self.windows if each.seconds > days * _DAY_SECONDS]
+        if longer:
+            yield (
+                f"Only {wording.plural(days, 'day')} {'is' if days == 1 else 'are'} staged: a window longer than that "
+                f"({wording.listed(longer)}) sees no more than those days hold."
+            )
 
     def _of_touchpoints(self, goal: str) -> Iterator[str]:
         if self.touchpoint == "micro_conversion":
@@ -182,13 +218,19 @@ class AttributionQuestion(AttributionConfig, Period, Question):
             yield "It can earn credit when it started up to one window (included) before a conversion of its actor."
             if self.touchpoint != "landing_page":
                 yield "A session without a source of its own counts as Direct, whatever earlier source it took over."
+        if self.direct != "keep":
+            yield (
+                "No micro-conversion is direct, so that all stay in the paths."
+                if self.touchpoint == "micro_conversion"
+                else f"{_DIRECT[self.direct]}; a path that holds nothing else keeps them."
+            )
         if self.is_limited:
             yield f"The {MOST_TOUCHPOINTS} touchpoints with most sessions are told apart; the others are (other)."
 
     def _of_conversions(self) -> Iterator[str]:
         yield (
-            "Conversions with the same transaction id in one property count once, as the earliest; "
-            "without an id, each counts."
+            "An actor's conversions with the same transaction id in one property count once, as the earliest; without "
+            "an id, each counts."
         )
         if self.count == "actors":
             yield "Only each actor's first conversion counts."

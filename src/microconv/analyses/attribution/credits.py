@@ -8,8 +8,10 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from microconv import wording
+from microconv.analyses.attribution.amounts import UNITS_OF_VALUE, Amount, in_words, listed, read_amounts
 from microconv.analyses.attribution.attribution_question import AttributionQuestion, left_out
 from microconv.analyses.attribution.spend import (
+    SPEND_TEMPLATE,
     AttributionCredit,
     Return,
     ReturnResult,
@@ -18,7 +20,7 @@ from microconv.analyses.attribution.spend import (
     read_spend,
     spend_query,
 )
-from microconv.errors import ConfigError
+from microconv.errors import BudgetError, ConfigError, EngineError, MicroconvError
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context
@@ -35,7 +37,6 @@ Earned = Mapping[str, tuple[float, float]]
 
 # The template sums whole numbers of such units, so that a result does not depend on the order of adding.
 UNITS_OF_CREDIT = 10**10
-UNITS_OF_VALUE = 10**6
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ class AttributionResult(Result):
     Attributes:
         goal: The micro-conversion that is credited.
         conversions: How many counted.
-        value: Their value, in the project's currency.
+        value: Their value, in the project's currency; what is in another one is not in it.
         results: By model as configured, window ascending, credit descending, touchpoint.
         untouched: By window.
         assumptions: What the figures rest on.
@@ -71,6 +72,7 @@ class AttributionResult(Result):
             `micro_conversion`.
         count: Which conversions count: `each`, or the first of `actors` or `sessions`.
         reset_after_conversion: Whether a conversion looks back no further than to the one before.
+        direct: What became of direct sessions: `keep`, `drop_trailing` or `drop`.
         since: The first day of conversion asked for; None where there was no bound.
         until: The last.
         shapley_game: The game that the model shapley played; None without that model.
@@ -78,6 +80,9 @@ class AttributionResult(Result):
         shortened_journeys: By window, journeys whose path lost its beginning to the limit of its length.
         left_out_actors: Actors with too many pairs of touchpoints and conversions.
         left_out_conversions: Their conversions, which count as untouched.
+        currency: The project's currency.
+        amounts: What conversions are worth by the currency that their events name, the project's first; nothing where
+            the taxonomy gives the goal a value of its own.
         spend: Cost and return; None without spend.
         sentence: The result in one sentence.
     """
@@ -93,6 +98,7 @@ class AttributionResult(Result):
     touchpoint: str = "channel_group"
     count: str = "each"
     reset_after_conversion: bool = False
+    direct: str = "keep"
     since: date | None = None
     until: date | None = None
     shapley_game: str | None = None
@@ -100,6 +106,8 @@ class AttributionResult(Result):
     shortened_journeys: tuple[int, ...] = ()
     left_out_actors: int = 0
     left_out_conversions: int = 0
+    currency: str = ""
+    amounts: tuple[Amount, ...] = ()
     spend: ReturnResult | None = None
     sentence: str = ""
 
@@ -118,11 +126,23 @@ class AttributionResult(Result):
                 down=Heading("touchpoint"),
                 write=lambda credit: wording.decimal(credit or 0.0),
             )
+        if self.has_other_currencies:
+            yield sheet(f"Value by currency, in {self.currency} where it counts", self.amounts, Amount)
         if self.spend is not None:
             for window in dict.fromkeys(row.window for row in self.spend.rows):
                 rows = [row for row in self.spend.rows if row.window == window]
                 yield sheet(f"Cost and return, window {window}", rows, Return, without=("window", "value"))
             yield self.spend.sentence
+
+    @property
+    def has_other_currencies(self) -> bool:
+        """Whether there are values in another currency than the project's, or in none."""
+        return any(each.currency != self.currency for each in self.amounts)
+
+    @property
+    def left_out_amounts(self) -> str:
+        """What conversions are worth that is not in `value`, in words; empty where everything counts."""
+        return listed(each for each in self.amounts if each.value is None)
 
     def bars(self) -> tuple[Bar, ...]:
         """One bar per touchpoint and model, within the widest window."""
@@ -154,6 +174,8 @@ class Attribution(AttributionQuestion):
         asked = [self.rules_query(context, touchpoints)]
         if self.learns:
             asked.append(self.paths_query(context, touchpoints))
+        if (amounts := self.amounts_query(context)) is not None:
+            asked.append(amounts)
         if self.spend_table is not None:
             asked.append(spend_query(self.spend_table))
         return tuple(asked)
@@ -167,6 +189,8 @@ class Attribution(AttributionQuestion):
         conversions = round(_credit(sum(row["credit_first_1"] for row in rows)))
         untouched = tuple(_untouched(self, rows))
         spend = self._spend(results, tables, context)
+        project = context.config.project
+        amounts = self._amounts(tables, context)
         actors, lost = (sum(row[name] for row in rows) for name in ("left_out_actors", "left_out_conversions"))
         return AttributionResult(
             goal=goal,
@@ -176,13 +200,16 @@ class Attribution(AttributionQuestion):
             untouched=untouched,
             assumptions=(
                 *self.assumptions(goal),
+                *self.beyond_what_is_staged(context),
                 *left_out(actors, lost),
                 *learned.assumptions,
+                *in_words(amounts, project.currency, is_assumed=project.assume_currency),
                 *(spend.assumptions if spend else ()),
             ),
             touchpoint=self.touchpoint,
             count=self.count,
             reset_after_conversion=self.reset_after_conversion,
+            direct=self.direct,
             since=self.since,
             until=self.until,
             shapley_game=self.shapley_game if "shapley" in self.models else None,
@@ -190,8 +217,19 @@ class Attribution(AttributionQuestion):
             shortened_journeys=tuple(learned.shortened),
             left_out_actors=actors,
             left_out_conversions=lost,
+            currency=project.currency,
+            amounts=amounts,
             spend=spend,
             sentence=_sentence(goal, conversions, results, untouched[-1]),
+        )
+
+    def failure(self, query: Query, error: EngineError) -> MicroconvError:
+        """Name the key, where the table of spend cannot be read."""
+        if query.name != SPEND_TEMPLATE or isinstance(error, BudgetError):
+            return error
+        return ConfigError(
+            f"attribution.spend_table = {self.spend_table!r} cannot be read ({error.message.rstrip('.')}).",
+            hint="Check its name and columns; docs/attribution.md lists them.",
         )
 
     def _refuse_spend_on_events(self) -> None:
@@ -201,6 +239,11 @@ class Attribution(AttributionQuestion):
                 'attribution has spend, and touchpoint = "micro_conversion", which costs nothing.',
                 hint='Leave spend out, or use touchpoint = "channel_group" (or another of sessions).',
             )
+
+    def _amounts(self, tables: Sequence[pa.Table], context: Context) -> tuple[Amount, ...]:
+        if self.amounts_query(context) is None:
+            return ()
+        return read_amounts(tables[2 if self.learns else 1].to_pylist(), context.config.project.currency)
 
     def _spend(
         self, results: Sequence[AttributionCredit], tables: Sequence[pa.Table], context: Context

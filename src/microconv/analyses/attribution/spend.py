@@ -18,6 +18,7 @@ from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.result import Result, column
 
+SPEND_TEMPLATE = "analyses/attribution/spend"
 _COLUMNS = {"date": ("date",), "touchpoint": ("touchpoint", "channel"), "cost": ("cost",)}
 _HEADER = "date,touchpoint,cost"
 _COST = re.compile(r"[0-9]{1,15}(\.[0-9]+)?")
@@ -194,6 +195,8 @@ def _return(model: str, window: str, touchpoint: str, credit: AttributionCredit 
 def _lines(file: Path, source: str) -> Iterator[tuple[int, dict[str, str]]]:
     """Yield the number of each line that is not blank, and its values by column, trimmed."""
     with readable(source):
+        if file.is_char_device():  # /dev/zero has no end
+            raise ConfigError(f"{source} is not a file.", hint="Name a CSV file as attribution.spend_file.")
         columns, rows = read_csv(file, source)
     places = {column: _place([name.lower() for name in columns], names, source) for column, names in _COLUMNS.items()}
     for line, row in rows:
@@ -231,4 +234,4 @@ def _cost(text: str, where: str) -> Decimal:
 
 def spend_query(table: str) -> Query:
     """Return the query of what touchpoints cost, from a table of the engine with `date`, `touchpoint` and `cost`."""
-    return templates.query("analyses/attribution/spend", relations={"spend": table})
+    return templates.query(SPEND_TEMPLATE, relations={"spend": table})

@@ -172,6 +172,10 @@ class FunnelBreakdown(FunnelQuestion):
             ),
         }[broken_by.of]
         asked = machine(self, context, attributes=attributes, fields=fields)
+        if isinstance(broken_by.at, int) and 1 < broken_by.at < len(self.steps):
+            values = [Carried("", column, broken_by.at)]
+            asked = machine(self, context, attributes=(column,), ways_from=broken_by.at, way_values=values)
+            shown = column
         query = templates.query(
             "analyses/funnels/breakdown",
             params={**asked.params, "top": self.top},

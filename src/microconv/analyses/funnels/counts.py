@@ -111,7 +111,7 @@ class Funnel(FunnelQuestion):
 
     def queries(self, context: Context) -> tuple[Query, ...]:
         """Return the query that counts the steps."""
-        asked = machine(self, context)
+        asked = machine(self, context, ways_from=0 if self.order == "unordered" else 2, is_timed=True)
         name = "analyses/funnels/unordered" if self.order == "unordered" else "analyses/funnels/counts"
         return (templates.query(name, params=asked.params, structure={"funnel": asked.structure}),)
 

@@ -26,6 +26,7 @@ _DAY_SECONDS = 86_400
 _ORDERS = {
     "ordered": "Each step follows the one before; anything may happen in between.",
     "strict": "Each step follows the one before; in between, no event meets a step other than these two.",
+    "immediate": "Each step follows the one before with no other micro-conversion and no page view in between.",
     "unordered": "Steps come in any order; each is taken by another event.",
 }
 _ATTEMPTS = {
@@ -197,6 +198,8 @@ class FunnelQuestion(FunnelConfig, Period, Question):
             for exclusion in self.exclude
             for first, last in [exclusion.between or (1, len(self.steps))]
         ]
+        if self.excluded == "leave":
+            said.append(f"No step counts the {self.count} that an exclusion stopped at their furthest step.")
         if self.since or self.until:
             begin, end = self.since or "the first staged day", self.until or "the last staged day"
             said.append(f"Paths begin from {begin} to {end}; later steps may lie after that.")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from itertools import combinations
 from typing import Any
@@ -45,6 +45,9 @@ def machine(
     *,
     attributes: Sequence[str] = (),
     fields: Sequence[Carried] = (),
+    ways_from: int = 0,
+    way_values: Sequence[Carried] = (),
+    is_timed: bool = False,
 ) -> Machine:
     """Return what a template of funnels needs.
 
@@ -53,6 +56,9 @@ def machine(
         context: Within which it is asked.
         attributes: Columns of mc_micro_conversions that reached rows keep.
         fields: Columns of mc_micro_conversions that are carried along the path.
+        ways_from: From which step on it is looked up where a way first took each (`_ways.sql`); 0 for none.
+        way_values: Columns of the occurrences that took these steps first; they are among `attributes`.
+        is_timed: Whether it is about the time between steps alone.
 
     Raises:
         TaxonomyError: A step or exclusion is not a micro-conversion of the taxonomy.
@@ -72,6 +78,12 @@ def machine(
         if tests := [properties.criterion(condition, operands) for condition in asked.where]:
             conditions.append({"place": place, "tests": tests})
     hold = [properties.resolve(name) for name in funnel.hold]
+    way_options = [
+        number for number, step in enumerate(funnel.steps, start=1) if step.optional and 0 < ways_from <= number
+    ]
+    fields = [*fields, *(Carried(f"via_{number}", "event_order", number) for number in way_options)]
+    barriers = _barriers(funnel)
+    by_event = funnel.order == "immediate" or (funnel.order == "strict" and _share_events(funnel, taxonomy))
     read = dict.fromkeys([*attributes, *(field.column for field in fields)])
     read.pop("event_order", None)  # which every row has
     window = funnel.step_window or funnel.window
@@ -86,7 +98,15 @@ def machine(
         "conditions": conditions,
         "components": _components(funnel, taxonomy, named_by) if funnel.order == "unordered" else [],
         "predecessors": _predecessors(funnel),
-        "barriers": _barriers(funnel),
+        "barriers": barriers,
+        "by_event": by_event,
+        "is_immediate": funnel.order == "immediate",
+        "stops": _stops(funnel),
+        "ways_from": ways_from,
+        "way_options": way_options,
+        "way_values": [asdict(value) for value in way_values],
+        "is_timed": is_timed,
+        "is_plain": is_timed and not (funnel.entry == "open" or funnel.step_window or barriers or way_options),
         "measured_from": "start_order" if funnel.whole_window else "last_order",
         "attributes": list(read),
         "fields": [asdict(field) for field in fields],
@@ -137,31 +157,61 @@ def _predecessors(funnel: FunnelQuestion) -> list[list[int]]:
 
 
 def _barriers(funnel: FunnelQuestion) -> list[dict[str, list[int]]]:
-    """Return what may not come between steps and the step before, steps with the same barriers together."""
+    """Return what may not come between steps and the step before, steps with the same barriers together.
+
+    `places` never may; `unless` may not, unless their event is one of `passes`, too. Place 0 is any other event.
+    """
     count = len(funnel.steps)
-    by_places: dict[tuple[int, ...], list[int]] = {}
+    by_places: dict[tuple[tuple[int, ...], ...], list[int]] = {}
     predecessors = _predecessors(funnel)
     for step in range(2, count + 1):
-        places = [
-            -number
-            for number, exclusion in enumerate(funnel.exclude, start=1)
-            for first, last in [exclusion.between or (1, count)]
-            if first < step <= last
-        ]
-        if funnel.order == "strict":
-            may_come = {step, *predecessors[step - 2]}
-            places += [other for other in range(1, count + 1) if other not in may_come]
-        if places:
-            by_places.setdefault(tuple(places), []).append(step)
+        places = tuple(number for number, first, last in _exclusions(funnel) if first < step <= last)
+        passes: tuple[int, ...] = ()
+        unless: tuple[int, ...] = ()
+        if funnel.order in ("strict", "immediate"):
+            passes = tuple(sorted({step, *predecessors[step - 2]}))
+            unless = tuple(other for other in range(1, count + 1) if other not in passes)
+        if funnel.order == "immediate":
+            unless = (0, *unless)
+        if places or unless:
+            by_places.setdefault((places, unless, passes), []).append(step)
+    return [
+        {"steps": steps, "places": list(places), "unless": list(unless), "passes": list(passes)}
+        for (places, unless, passes), steps in by_places.items()
+    ]
+
+
+def _exclusions(funnel: FunnelQuestion) -> Iterator[tuple[int, int, int]]:
+    """Yield the place of each exclusion, and the two steps between which it may not come."""
+    for number, exclusion in enumerate(funnel.exclude, start=1):
+        yield (-number, *(exclusion.between or (1, len(funnel.steps))))
+
+
+def _stops(funnel: FunnelQuestion) -> list[dict[str, list[int]]]:
+    """Return which exclusions let those leave who stand at a step, steps with the same ones together."""
+    by_places: dict[tuple[int, ...], list[int]] = {}
+    for step in range(1, len(funnel.steps)) if funnel.excluded == "leave" else ():
+        if places := tuple(number for number, first, last in _exclusions(funnel) if first <= step < last):
+            by_places.setdefault(places, []).append(step)
     return [{"steps": steps, "places": list(places)} for places, steps in by_places.items()]
+
+
+def _listened(step: StepConfig, taxonomy: Taxonomy) -> set[str]:
+    """Return the GA4 events that may meet a step."""
+    ids = set(_ids(step, taxonomy))
+    return {event for entry in taxonomy.entries if entry.counts_as in ids for event in entry.events}
+
+
+def _share_events(funnel: FunnelQuestion, taxonomy: Taxonomy) -> bool:
+    """Whether one event may meet two steps."""
+    return any(one & other for one, other in combinations([_listened(step, taxonomy) for step in funnel.steps], 2))
 
 
 def _components(funnel: FunnelQuestion, taxonomy: Taxonomy, named_by: str) -> list[dict[str, Any]]:
     """Return the steps of an unordered funnel in groups of which no event can meet steps of two."""
     groups: list[tuple[set[int], set[str]]] = []
     for number, step in enumerate(funnel.steps, start=1):
-        ids = set(_ids(step, taxonomy))
-        own = ({number}, {event for entry in taxonomy.entries if entry.counts_as in ids for event in entry.events})
+        own = ({number}, _listened(step, taxonomy))
         for group in [group for group in groups if group[1] & own[1]]:
             groups.remove(group)
             own = (own[0] | group[0], own[1] | group[1])

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from microconv import wording
 from microconv.analyses.funnels.funnel import FunnelQuestion
-from microconv.analyses.funnels.machine import Carried, Machine, machine
+from microconv.analyses.funnels.machine import Machine, machine
 from microconv.config.sections import Count
 from microconv.errors import UsageError
 from microconv.queries import templates
@@ -110,10 +110,7 @@ class FunnelTimes(FunnelQuestion):
         return tuple(dict.fromkeys(pair for step in steps for pair in ((1, step), (step - 1, step))))
 
     def _machine(self, context: Context) -> Machine:
-        fields = [
-            Carried(f"order_{step}", "event_order", step) for step in sorted({one for one, _ in self.asked_pairs})
-        ]
-        return machine(self, context, fields=fields)
+        return machine(self, context, ways_from=2, is_timed=True)
 
     def queries(self, context: Context) -> tuple[Query, ...]:
         """Return the query of the times."""
@@ -155,7 +152,7 @@ class FunnelTimes(FunnelQuestion):
             sentence=self._sentence(measured),
             assumptions=(
                 *self.assumptions(context),
-                "A time is that of the way on which the later step was first taken; who did not get there has none.",
+                "Times are of the attempt that first took the furthest step, and there from where it first took each.",
             ),
         )
 

@@ -10,6 +10,7 @@ from pydantic import Field
 
 from microconv import wording
 from microconv.analyses.paths.path_questions import ARROW
+from microconv.config.sections import Config
 from microconv.config.values import Duration, EntryId, Length
 from microconv.queries import templates
 from microconv.queries.templates import Query
@@ -150,7 +151,7 @@ class Discover(Question):
             share=wording.ratio(support if steps else 0, actors),
             milestones=reach,
             sequences=tuple(MilestoneSequence(**row, share=row["actors"] / actors) for row in found[: self.top]),
-            toml=_toml(steps, self.window) if steps else None,
+            toml=_toml(_free_name(goal, context.config), steps, self.window) if steps else None,
             sentence=self._sentence(goal, actors, steps, support, reach),
             assumptions=self._assumptions(goal),
         )
@@ -226,6 +227,13 @@ def _reach(sequences: Mapping[Steps, int], milestones: Sequence[str]) -> tuple[M
     return tuple(MilestoneReach(step, count, count / actors) for step, count in passed.items() if count)
 
 
-def _toml(steps: Steps, window: Duration) -> str:
+def _free_name(goal: str, config: Config) -> str:
+    """Return a name that no funnel of the configuration has: pasted beside them, it is a funnel of its own."""
+    taken = {funnel.name for funnel in config.funnels}
+    names = (f"{goal}_journey{suffix}" for suffix in ("", *(f"_{number}" for number in range(2, len(taken) + 3))))
+    return next(name for name in names if name not in taken)
+
+
+def _toml(name: str, steps: Steps, window: Duration) -> str:
     quoted = ", ".join(f'"{step}"' for step in steps)
-    return f'[[funnels]]\nname = "{steps[-1]}_journey"\nsteps = [{quoted}]\nwindow = "{window}"\n'
+    return f'[[funnels]]\nname = "{name}"\nsteps = [{quoted}]\nwindow = "{window}"\n'

@@ -32,6 +32,9 @@ Direction = Literal["to", "from", "start"]
 ARROW = " > "
 """What stands between the nodes of a sequence in text."""
 
+MORE = "…"
+"""Stands in a sequence where journeys go on that are longer than what is shown; so in the template."""
+
 PAGE = "page:"
 """What the path of a page begins with where a micro-conversion could stand as well."""
 
@@ -46,8 +49,9 @@ MOST_STATES = 100
 class PathSequence:
     """Nodes in the order in which they happened (`a > b > c`), and the journeys that consist of exactly these.
 
-    `share` is of all journeys (0 to 1), `conversions` are journeys that reach the goal, `seconds_median` is the median
-    time from the first node to the last.
+    `… > a > b` are journeys that had begun before, `a > b > …` those that went on. `share` is of all journeys (0 to 1),
+    `conversions` are journeys that reach the goal, `seconds_median` is the median time from the first node shown to the
+    last.
     """
 
     sequence: str = column("path")
@@ -58,8 +62,13 @@ class PathSequence:
 
     @property
     def nodes(self) -> tuple[str, ...]:
-        """The nodes one by one; no name of a node holds the arrow."""
-        return tuple(self.sequence.split(ARROW))
+        """The nodes that are shown, one by one; no name of a node holds the arrow."""
+        return tuple(self.sequence.removeprefix(f"{MORE}{ARROW}").removesuffix(f"{ARROW}{MORE}").split(ARROW))
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether the journeys are longer than what is shown of them."""
+        return len(self.nodes) < len(self.sequence.split(ARROW))
 
 
 @dataclass(frozen=True)
@@ -122,9 +131,9 @@ class PathsResult(Result):
     assumptions: tuple[str, ...]
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON document: the attributes, with `from` for `from_` and the `nodes` of each sequence."""
+        """Return the JSON document: the attributes, `from` for `from_`, and `nodes` and `is_cut` of each sequence."""
         document = {name.removesuffix("_"): value for name, value in super().document().items()}
-        document["sequences"] = [asdict(each) | {"nodes": each.nodes} for each in self.sequences]
+        document["sequences"] = [asdict(each) | {"nodes": each.nodes, "is_cut": each.is_cut} for each in self.sequences]
         return document
 
     def title_of(self, what: str) -> str:
@@ -430,6 +439,7 @@ class PathsQuestion(Question):
         return (
             f"Each {unit} has one journey: {journey}.",
             f"Sequences and links show {shown}; transitions show the whole journey.",
+            f"In a sequence, {MORE} stands where its journeys are longer.",
             f"The same {self.node_name} several times in a row counts "
             + ("each time." if self.keep_repeats else "once, at the time of the first."),
             f"Every journey converts, since {goal} is the goal."

@@ -10,13 +10,15 @@ from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 from microconv.clients.bigquery_connection import Connection
+from microconv.clients.failures import is_about_the_query
 from microconv.engines.base import RAW_EVENTS, Change
 from microconv.engines.bigquery.changes import Script, transaction
 from microconv.engines.bigquery.dataset import WorkingDataset, version_of
 from microconv.engines.bigquery.jobs import Jobs, MissingTableError, Statement
 from microconv.engines.bigquery.lock import Holder, Lock
+from microconv.engines.looking import READS_ONLY, Looked
 from microconv.engines.tables import Column, Table
-from microconv.errors import EngineError, SourceError, VanishedError
+from microconv.errors import BudgetError, EngineError, SourceError, UsageError, VanishedError
 from microconv.exports import Shard, ShardSchema, columns_of
 from microconv.queries.templates import Place, Query, Union
 
@@ -107,6 +109,22 @@ class BigQueryEngine:
         """Run a template and return its rows."""
         return self._jobs.rows(self._run(self._statement(query)), query.name)
 
+    def look(self, sql: str, most: int) -> Looked:
+        """Run a SELECT of one's own in the working dataset, within the limits; return at most `most` rows.
+
+        Raises:
+            UsageError: it is not one SELECT, or it cannot be run.
+            BudgetError: it would read more than the limits allow.
+        """
+        statement = Statement("query", sql, error=UsageError)
+        with _errors_of_ones_own():
+            kind = self._jobs.kind(statement)
+            if kind == "SELECT":
+                self._jobs.refuse_beyond_budget(statement)
+                job = self._jobs.run(statement)
+                return Looked.of(self._jobs.rows(job, "query", most=most + 1), most)
+        raise UsageError(f"That is not a SELECT, but {kind.replace('_', ' ')}.", hint=READS_ONLY)
+
     def estimate(self, query: Query) -> int:
         """Return the bytes a template would be billed for, by a dry run.
 
@@ -114,13 +132,17 @@ class BigQueryEngine:
             EngineError: it reads a table that is not there yet, as the steps of a sync do that read each other's rows.
         """
         statement = self._statement(query)
-        with self._vanished_shards(statement):
+        with self._shard_errors(statement):
             return self._jobs.estimate(statement)
 
     def version(self, name: str) -> int | None:
         """Return the schema version in a table's labels; None when there is no such table."""
         found = self._dataset.find(name)
         return None if found is None else version_of(found)
+
+    def columns(self, name: str) -> tuple[str, ...]:
+        """Return the columns of a table, as they were when this engine last made, changed or looked at it."""
+        return self._dataset.columns(name)
 
     def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:
         """Create a table, partitioned and clustered, or add the columns and the version that it lacks."""
@@ -175,7 +197,7 @@ class BigQueryEngine:
         self.close()
 
     def _run(self, statement: Statement) -> bigquery.QueryJob:
-        with self._vanished_shards(statement):
+        with self._shard_errors(statement):
             self._jobs.refuse_beyond_budget(statement)
             return self._jobs.run(statement, self._lock.renew_when_due)
 
@@ -193,8 +215,8 @@ class BigQueryEngine:
         )
 
     @contextmanager
-    def _vanished_shards(self, statement: Statement) -> Iterator[None]:
-        """Tell a shard that is gone from other tables that are missing."""
+    def _shard_errors(self, statement: Statement) -> Iterator[None]:
+        """Tell a shard that is gone from other tables that are missing, and name one that holds what GA4 does not."""
         try:
             yield
         except MissingTableError:
@@ -205,6 +227,24 @@ class BigQueryEngine:
                         hint="Probably another shard replaced it; the next `microconv sync` stages the day from that.",
                     ) from None
             raise
+        except SourceError as error:
+            if statement.reads_from and is_about_the_query(error.__cause__):
+                raise self._unreadable(error) from error
+            raise
+
+    def _unreadable(self, error: SourceError) -> SourceError:
+        """Return the error for shards that hold what a query cannot read; no value of theirs is in the message."""
+        places = [shard.place for shard in self._reading]
+        said = error.message.partition(": ")[2].rstrip(".")
+        if re.search("overflow", said, re.IGNORECASE):
+            said = "a number is too large, probably an event_timestamp: it counts microseconds since 1970 (UTC)"
+        elif re.search("parse .*string", said, re.IGNORECASE):
+            said = "an event_date is not eight digits (YYYYMMDD)"
+        return SourceError(
+            f"{places[0] if len(places) == 1 else f'One of {places[0]} to {places[-1]}'} cannot be read: {said}; "
+            "it was not staged.",
+            hint="Correct what writes this table: running again will not help. The other days are not affected.",
+        )
 
     def _export(self) -> tuple[str, str]:
         table = self._reading[0].table
@@ -217,3 +257,17 @@ class BigQueryEngine:
 
     def _scratch_table(self, scratch: str) -> str:
         return f"{_SCRATCH}{re.sub(r'[^A-Za-z0-9_]', '_', self._jobs.run_id)}_{scratch}"
+
+
+@contextmanager
+def _errors_of_ones_own() -> Iterator[None]:
+    """Tell what to do about a query of one's own: it is not staging, and its mistakes are no bug of ours."""
+    try:
+        yield
+    except BudgetError as error:
+        hint = "Select fewer columns or days, or raise that limit in the configuration."
+        raise BudgetError(error.message, hint=hint) from error
+    except MissingTableError as error:
+        raise UsageError(error.message, hint="docs/tables.md says which tables there are.") from error
+    except UsageError as error:
+        raise UsageError(error.message, hint="Correct the SQL; docs/tables.md says what the tables hold.") from error

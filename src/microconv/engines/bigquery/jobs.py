@@ -79,9 +79,20 @@ class Jobs:
             MissingTableError: a table that it names is not there.
             MicroconvError: it cannot be run.
         """
+        return self._dry_run(statement).total_bytes_processed or 0
+
+    def kind(self, statement: Statement) -> str:
+        """Return what kind of statement it is, such as SELECT, in BigQuery's words; nothing is run or billed.
+
+        Raises:
+            MissingTableError: a table that it names is not there.
+            MicroconvError: it cannot be run.
+        """
+        return self._dry_run(statement).statement_type or "unknown"
+
+    def _dry_run(self, statement: Statement) -> bigquery.QueryJob:
         with _missing_tables(statement):
-            job = self._call(statement, lambda: self._insert(statement, dry_run=True))
-        return job.total_bytes_processed or 0
+            return self._call(statement, lambda: self._insert(statement, dry_run=True))
 
     def refuse_beyond_budget(self, statement: Statement) -> None:
         """Reckon what a statement would process, before anything is spent.
@@ -124,9 +135,9 @@ class Jobs:
         with _missing_tables(statement):
             return self._call(statement, attempt)
 
-    def rows(self, job: bigquery.QueryJob, step: str) -> pa.Table:
-        """Return the rows of a job that is done."""
-        return self._connection.call(f"reading the rows of {step}", lambda: self._rows(job))
+    def rows(self, job: bigquery.QueryJob, step: str, most: int | None = None) -> pa.Table:
+        """Return the rows of a job that is done, or the first `most` of them."""
+        return self._connection.call(f"reading the rows of {step}", lambda: self._rows(job, most))
 
     def _run_once(self, statement: Statement, job_id: str) -> bigquery.QueryJob:
         try:
@@ -185,7 +196,10 @@ class Jobs:
                 raise
         return True
 
-    def _rows(self, job: bigquery.QueryJob) -> pa.Table:
+    def _rows(self, job: bigquery.QueryJob, most: int | None) -> pa.Table:
+        if most is not None:
+            first: Any = job.result(page_size=PAGE_ROWS, max_results=most, job_retry=None, **ONE_TRY)
+            return first.to_arrow(create_bqstorage_client=False)
         result: Any = self._result(job, page_rows=PAGE_ROWS)
         storage = None if self._storage_refused or result.total_rows <= PAGE_ROWS else self._connection.storage
         if storage is not None:

@@ -1,0 +1,88 @@
+"""What conversions are worth, currency by currency: nobody can add yen to dollars."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from microconv import wording
+from microconv.result import column
+
+UNITS_OF_VALUE = 10**6
+"""The templates sum whole numbers of such units, so that a result does not depend on the order of adding."""
+
+
+def _currency(code: str | None) -> str:
+    return code or "(none)"
+
+
+@dataclass(frozen=True)
+class Amount:
+    """What conversions are worth whose events name one currency.
+
+    Attributes:
+        currency: The currency named; None where none is.
+        conversions: How many conversions of a value other than 0.
+        amount: Their value in that currency.
+        value: What of it counts, in the project's currency; None where nothing does.
+    """
+
+    currency: str | None = column("currency", _currency)
+    conversions: int = column("conversions", wording.count)
+    amount: float = column("amount", wording.cents)
+    value: float | None = column("counts as", wording.cents)
+
+    def __str__(self) -> str:
+        """Write the amount: `10,000.00 JPY (1 conversion)`."""
+        named = f"{wording.cents(self.amount)} {self.currency or 'without a currency'}"
+        return f"{named} ({wording.plural(self.conversions, 'conversion')})"
+
+
+def read_amounts(rows: Iterable[dict[str, Any]], currency: str) -> tuple[Amount, ...]:
+    """Read the rows of `sql/analyses/attribution/amounts.sql`: the project's currency first, then most conversions."""
+    found = [
+        Amount(
+            row["currency"] or None,
+            row["conversions"],
+            row["amount_micros"] / UNITS_OF_VALUE,
+            row["value_micros"] / UNITS_OF_VALUE if row["is_counted"] else None,
+        )
+        for row in rows
+    ]
+    return tuple(
+        sorted(
+            found,
+            key=lambda each: (each.currency != currency, -each.conversions, each.currency or "", each.value is None),
+        )
+    )
+
+
+def in_words(amounts: Sequence[Amount], currency: str, *, is_assumed: bool) -> tuple[str, ...]:
+    """Say what counts and what is left out, as assumptions; nothing where all is in the project's currency.
+
+    `is_assumed`: values without a currency count as being in the project's.
+    """
+    others = [each for each in amounts if each.currency != currency]
+    converted = [each for each in others if each.value is not None and each.currency is not None]
+    unnamed = [each for each in others if each.value is not None and each.currency is None]
+    left_out = [each for each in others if each.value is None]
+    said = []
+    if converted:
+        value = wording.money(sum(each.value or 0.0 for each in converted), currency)
+        said.append(f"{listed(converted)} count as {value}, by GA4's own conversion.")
+    for each in unnamed:
+        why = "since project.assume_currency is true" if is_assumed else "by GA4's own conversion"
+        said.append(f"{each} count as {wording.money(each.value or 0.0, currency)}, {why}.")
+    if left_out:
+        said.append(
+            f"Value is in {currency}, and no other currency is added to it. Left out: {listed(left_out)}. "
+            "Their conversions earn credit as all others do."
+        )
+    return tuple(said)
+
+
+def listed(amounts: Iterable[Amount]) -> str:
+    """Name amounts for a sentence, all of them; empty where there is none."""
+    named = [str(each) for each in amounts]
+    return wording.listed(named, limit=len(named)) if named else ""
