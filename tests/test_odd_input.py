@@ -339,8 +339,29 @@ ODD_EVENT = st.builds(
 )
 
 
+# What Unicode calls white space; Python's strip() would take the separators U+001C to U+001F as well.
+WHITE_SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2028\u2029\u202f\u205f\u3000" + "".join(map(chr, range(0x2000, 0x200B)))
+
+PLACEHOLDERS = (
+    *(
+        "",
+        "-",
+        "0",
+        "-1",
+        "00000000-0000-0000-0000-000000000000",
+        "undefined",
+        "null",
+        "(null)",
+        "nil",
+        "none",
+        "(none)",
+    ),
+    *("nan", "n/a", "(not set)", "not set", "unknown", "anonymous", "guest", "true", "false", "[object object]"),
+)
+
+
 def names_nobody(client_id):
-    return (client_id or "").strip().lower() in ("", "-", "0", "null", "(not set)")
+    return (client_id or "").strip(WHITE_SPACE).lower() in PLACEHOLDERS
 
 
 @settings(

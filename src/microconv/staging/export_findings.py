@@ -210,8 +210,8 @@ def _stray_events(facts: Facts, _config: Config) -> Iterator[Finding]:
         yield Finding(
             "stray_events",
             "warning",
-            f"{each.share} events in the export {verb} a time outside of their day, in whatever time zone. They count on "
-            "the day of their shard, and at their own time in funnels, paths and attribution.",
+            f"{each.share} events in the export {verb} a time outside of their day, in whatever time zone. They count "
+            "on the day of their shard, and at their own time in funnels, paths and attribution.",
             "Check the clocks of what sends events, and imports that set event_timestamp.",
         )
 
