@@ -134,7 +134,7 @@ def waiting(patient: Patient) -> Finding:
     return ok(f"{up_to_date}.")
 
 
-def staged_export(patient: Patient) -> Finding:
+def staged_export(patient: Patient) -> Finding | tuple[Finding, ...]:
     """Look at what the last run that finished found in all that is staged: asking anew would be billed."""
     if reason := patient.why_no_runs:
         return not_tested(reason)
@@ -144,11 +144,10 @@ def staged_export(patient: Patient) -> Finding:
     facts = export_findings.Facts.read(last.facts, export_findings.query(patient.project.taxonomy))
     if facts is None:
         return not_tested("The last run did not look, or looked for other things: the next `microconv sync` does.")
-    found = [each for each in export_findings.findings(facts, patient.config) if each.severity in ("error", "warning")]
-    if not found:
-        return ok("Nothing in it contradicts the configuration.")
-    say = fault if found[0].severity == "error" else warning
-    return say(" ".join(each.message for each in found), " ".join(dict.fromkeys(each.remedy for each in found)))
+    found = tuple(
+        each for each in export_findings.findings(facts, patient.config) if each.severity in ("error", "warning")
+    )
+    return found or ok("Nothing in it contradicts the configuration.")
 
 
 def runs(patient: Patient) -> Finding:
