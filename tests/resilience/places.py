@@ -40,7 +40,7 @@ Event = dict[str, Any]
 Row = tuple[tuple[str, Any], ...]
 Staged = dict[str, list[Row]]
 """The rows of each staged table in an order of their own, which is the same for equal contents."""
-STAGED = ("mc_events", "mc_sessions", "mc_micro_conversions", "mc_shards")
+STAGED = ("mc_events", "mc_sessions", "mc_micro_conversions", "mc_hosts", "mc_shards")
 OF_A_RUN = frozenset({"run_id", "staged_at"})
 OF_AN_ENGINE = frozenset({"modified_at", "bytes", "schema_fingerprint"})
 """Columns of mc_shards that say when and by whom, and those that no two engines or exports share."""
