@@ -130,7 +130,8 @@ class EmulatedPlace:
     project: str
     export: str
     working: str = field(default_factory=lambda: f"w_{uuid.uuid4().hex}")
-    lease_seconds: int = 2
+    lease_seconds: int = 6
+    """Enough for a call to a busy emulator: a lock whose lease ends while it is taken is nobody's."""
 
     def put(self, day: date, events: Sequence[Event], kind: Kind = "daily", without: Iterable[str] = ()) -> None:
         columns = {name: type_ for name, type_ in RAW_COLUMNS.items() if name not in without}
