@@ -47,7 +47,7 @@ def connect(emulator: Emulator, proxy: FaultyProxy, impatient: Retrying) -> Iter
 
         def make(storage: str | None = f"http://{emulator.grpc_address}", **options: Any) -> Connection:
             endpoints = Endpoints(proxy.url, storage, is_anonymous=True)
-            connection = Connection(emulator.project, endpoints=endpoints, retrying=impatient, **options)
+            connection = Connection(emulator.project, endpoints=endpoints, **{"retrying": impatient, **options})
             opened.callback(connection.close)
             return connection
 
