@@ -105,7 +105,7 @@ def test_lead_generation_tells_a_call_from_a_mail_by_the_link():
 def test_an_entry_needs_only_id_kind_stage_and_event(alone):
     bare = alone(entry("size_guide")).entry("size_guide")
     assert (bare.name, bare.mindset, bare.value, bare.where) == ("Size guide", "consideration", None, ())
-    assert (bare.since, bare.deprecated, bare.counts_as) == ("1.0", None, "size_guide")
+    assert (bare.since, bare.deprecated_in, bare.counts_as) == ("1.0", None, "size_guide")
 
 
 @pytest.mark.parametrize(
@@ -219,6 +219,65 @@ def test_deprecated_entry_counts_as_its_replacement_or_else_as_itself(alone):
     )
     assert [each.counts_as for each in loaded.entries] == ["goal", "new", "new", "gone", "goal"]
     assert loaded.macros == ("goal",)
+
+
+@pytest.mark.parametrize("key", ["deprecated", "deprecated_in"])
+def test_both_names_of_the_version_of_deprecation_are_read(alone, key):
+    loaded = alone(entry("old", f'{key} = "1.0"'))
+    assert loaded.entry("old").deprecated_in == "1.0"
+    assert loaded.entry("old").is_retired
+
+
+def test_removal_that_lies_ahead_is_announced_and_changes_nothing(alone):
+    announced = alone(entry("old", 'removed_in = "2.0"'))
+    assert announced.fingerprint == alone(entry("old")).fingerprint
+    assert announced.ids == ("goal", "old")
+    assert announced.entry("old").is_retired
+
+
+def test_removed_entry_counts_nothing_and_is_told_apart_from_one_that_never_was(alone):
+    loaded = alone(entry("old", 'deprecated_in = "1.1"', 'removed_in = "2.0"') + entry("other"), version="2.0")
+    assert loaded.ids == ("goal", "other")
+    assert [each.id for each in loaded.removed] == ["old"]
+    assert [each["id"] for each in loaded.document()["removed"]] == ["old"]
+    with pytest.raises(TaxonomyError, match=r'no micro-conversion "old" any more: it was removed in 2\.0'):
+        loaded.entry("old")
+
+
+def test_removed_entry_with_a_replacement_goes_on_counting_as_it(alone):
+    loaded = alone(entry("new") + entry("old", 'removed_in = "2.0"', 'replaced_by = "new"'), version="2.1")
+    assert loaded.counted("old") == "new"
+    assert loaded.removed == ()
+
+
+CONTRACT = """
+description = '''Somebody opens
+  the size guide.'''
+owner = "Tracking"
+goal = "goal"
+friction = "It opens in a new tab."
+parameters = [{ name = "guide", allowed = ["shoes", "hats"] }, { name = "seconds", type = "number" }]
+identifiers = "user_id"
+sent_from = ["web", "app"]
+triggers = "nothing"
+"""
+
+
+def test_contract_is_kept_and_decides_no_staged_row(alone):
+    agreed = alone(entry("x", CONTRACT))
+    shown = agreed.entry("x").document()
+    assert agreed.fingerprint == alone(entry("x")).fingerprint
+    assert shown["description"] == "Somebody opens the size guide."
+    assert (shown["owner"], shown["goals"], shown["friction"]) == ("Tracking", ["goal"], "It opens in a new tab.")
+    assert shown["parameters"] == [
+        {"name": "guide", "type": "text", "allowed": ["shoes", "hats"], "description": ""},
+        {"name": "seconds", "type": "number", "allowed": [], "description": ""},
+    ]
+    assert (shown["identifiers"], shown["sent_from"], shown["triggers"]) == (["user_id"], ["web", "app"], ["nothing"])
+
+
+def test_goal_of_a_preset_that_the_file_removes_is_not_a_problem(write):
+    assert find_problems(preset="saas", file=write('remove = ["sign_up"]')) == ()
 
 
 # A file over a preset
@@ -396,6 +455,7 @@ def test_every_file_shown_in_the_documentation_is_valid(tmp_path):
 def test_documentation_names_every_key_operator_and_preset():
     text = PAGE.read_text(encoding="utf-8")
     keys = {"version", "name", "remove", "micro_conversions", "event", "page", *MicroConversion.model_fields} - {
-        "events"
+        "events",
+        "goals",
     }
     assert {word for word in (*keys, *OPERATORS, *PRESETS) if f"`{word}`" not in text} == set()

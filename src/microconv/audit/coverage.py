@@ -137,7 +137,7 @@ class Coverage(Period, Question):
 
     def queries(self, context: Context) -> tuple[Query, ...]:
         """Return the one query; deprecated entries are left out."""
-        ids = [entry.id for entry in context.taxonomy.entries if entry.deprecated is None]
+        ids = [entry.id for entry in context.taxonomy.entries if not entry.is_retired]
         return (templates.query("audit/coverage", params={"micro_conversions": ids, **days(self)}),)
 
     def result(self, tables: Sequence[pa.Table], context: Context) -> CoverageResult:  # noqa: ARG002 - as the contract has it

@@ -143,7 +143,7 @@ def _value(entry: MicroConversion) -> str:
 
 
 def _counts_when(entry: MicroConversion) -> str:
-    replacement = f", counts as {entry.replaced_by}" if entry.replaced_by else ""
-    return (
-        f"{entry.describe()} (deprecated in {entry.deprecated}{replacement})" if entry.deprecated else entry.describe()
-    )
+    history = [f"deprecated in {entry.deprecated_in}"] if entry.deprecated_in else []
+    history += [f"removed in {entry.removed_in}"] if entry.removed_in else []
+    history += [f"counts as {entry.replaced_by}"] if entry.replaced_by else []
+    return f"{entry.describe()} ({', '.join(history)})" if history else entry.describe()

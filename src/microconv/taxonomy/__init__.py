@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from microconv.taxonomy.model import CarriedParameter, Condition, MicroConversion, Taxonomy
+from microconv.taxonomy.entry import MicroConversion
+from microconv.taxonomy.event_conditions import Condition
+from microconv.taxonomy.model import CarriedParameter, Taxonomy
 from microconv.taxonomy.taxonomy_file import PRESETS, find_problems, load_taxonomy
 
 __all__ = [

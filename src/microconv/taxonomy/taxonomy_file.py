@@ -13,11 +13,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
 from microconv.config.positions import Positions, read_toml
-from microconv.config.problems import nearest, numbered
+from microconv.config.problems import ItemError, nearest, numbered
 from microconv.errors import TaxonomyError
 from microconv.files import read_settings
 from microconv.queries.conditions import PRESET
-from microconv.taxonomy.model import Condition, Id, MicroConversion, Printable, Taxonomy, Version, version_key
+from microconv.taxonomy.entry import MicroConversion, RequiredParameter
+from microconv.taxonomy.event_conditions import Condition
+from microconv.taxonomy.model import Taxonomy
+from microconv.taxonomy.names import Id, Printable, Version, version_key
 
 PRESETS = ("ecommerce", "saas", "publisher", "lead_generation")
 NO_PRESET = "none"
@@ -25,7 +28,8 @@ NO_PRESET = "none"
 
 _HINT = "Correct the file, then run `microconv taxonomy validate`."
 _ENTRIES = "micro_conversions"
-_ENTRY_KEYS = ("event", "page", *(key for key in MicroConversion.model_fields if key != "events"))
+_WRITTEN = {"events": "event", "goals": "goal"}
+_ENTRY_KEYS = ("event", "page", *(_WRITTEN.get(key, key) for key in MicroConversion.model_fields if key != "events"))
 
 
 class _TaxonomyFile(BaseModel):
@@ -77,7 +81,7 @@ def _resolve(preset: str | None, file: Path | None) -> Taxonomy | tuple[str, ...
                 "There is no taxonomy: neither a preset nor a file is named.",
                 hint=f"Name a preset ({', '.join(PRESETS)}), a file, or both.",
             )
-        return Taxonomy(base.name or str(preset), base.version, base.micro_conversions)
+        return _taxonomy(base.name or str(preset), base.version, base.micro_conversions)
     text, raw = _read(file)
     try:
         top = _TaxonomyFile.model_validate(raw)
@@ -85,9 +89,15 @@ def _resolve(preset: str | None, file: Path | None) -> Taxonomy | tuple[str, ...
         positions = Positions(text, raw)
         return tuple(_sentence(details, raw, positions) for details in error.errors(include_url=False))
     name = top.name or (base.name if base else None) or file.stem
-    taxonomy = Taxonomy(name, top.version, _laid_over(base, top))
+    taxonomy = _taxonomy(name, top.version, _laid_over(base, top))
     problems = (*_problems_of_the_file(top, base), *_problems_between_entries(taxonomy))
     return problems or taxonomy
+
+
+def _taxonomy(name: str, version: str, entries: tuple[MicroConversion, ...]) -> Taxonomy:
+    """Keep apart what is removed in this version; what it was replaced by goes on counting it."""
+    removed = tuple(entry for entry in entries if entry.is_removed(version) and entry.replaced_by is None)
+    return Taxonomy(name, version, tuple(entry for entry in entries if entry not in removed), removed)
 
 
 def _preset(name: str) -> _TaxonomyFile:
@@ -119,11 +129,17 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
 
 
 def _laid_over(base: _TaxonomyFile | None, top: _TaxonomyFile) -> tuple[MicroConversion, ...]:
-    # A dict keeps the place of a key that is set again, which is what "replaces in place" means.
+    # A dict keeps the place of a key that is set again, which is what "replaces in place" means. A goal that the file
+    # takes from the preset is not a goal of what is left.
     removed = set(top.remove)
     entries = {entry.id: entry for entry in (base.micro_conversions if base else ()) if entry.id not in removed}
-    entries.update((entry.id, entry) for entry in top.micro_conversions)
-    return tuple(entries.values())
+    own = {entry.id: entry for entry in top.micro_conversions}
+    macros = {each.id for each in (entries | own).values() if each.kind == "macro"}
+    entries = {
+        entry.id: entry.model_copy(update={"goals": tuple(goal for goal in entry.goals if goal in macros)})
+        for entry in entries.values()
+    }
+    return tuple((entries | own).values())
 
 
 def _problems_of_the_file(top: _TaxonomyFile, base: _TaxonomyFile | None) -> Iterator[str]:
@@ -140,8 +156,8 @@ def _problems_of_the_file(top: _TaxonomyFile, base: _TaxonomyFile | None) -> Ite
         elif removed not in inherited:
             yield f'key remove: the preset has no "{removed}"{nearest(removed, inherited)}'
     for entry in top.micro_conversions:
-        for key, version in (("since", entry.since), ("deprecated", entry.deprecated)):
-            # A `since` that the file leaves out claims nothing.
+        for key, version in (("since", entry.since), ("deprecated_in", entry.deprecated_in)):
+            # A `since` that the file leaves out claims nothing. What is to be removed may be announced.
             if version and key in entry.model_fields_set and version_key(version) > version_key(top.version):
                 yield (
                     f'micro-conversion "{entry.id}", key {key}: {version} is later than {top.version}, '
@@ -157,9 +173,14 @@ def _problems_between_entries(taxonomy: Taxonomy) -> Iterator[str]:
         where = f'micro-conversion "{entry.id}", key replaced_by:'
         if entry.replaced_by not in by_id:
             yield f'{where} there is no "{entry.replaced_by}"{nearest(entry.replaced_by, by_id)}'
-        elif by_id[entry.replaced_by].deprecated is not None:
+        elif by_id[entry.replaced_by].is_retired:
             # One step only: history then has a single reading, and a cycle cannot be written.
             yield f'{where} "{entry.replaced_by}" is deprecated itself: name an entry that is in use'
+    for entry in taxonomy.entries:
+        for goal in entry.goals:
+            if goal not in taxonomy.macros:
+                near = nearest(goal, taxonomy.macros)
+                yield f'micro-conversion "{entry.id}", key goal: "{goal}" is not a macro-conversion{near}'
     if not taxonomy.macros:
         yield 'there is no macro-conversion: give the goal of the site kind = "macro"'
 
@@ -178,7 +199,8 @@ _FAULTS = {
 
 
 def _sentence(details: ErrorDetails, raw: dict[str, Any], positions: Positions) -> str:
-    location = _as_written(details["loc"], raw)
+    cause = details.get("ctx", {}).get("error")
+    location = _as_written((*details["loc"], *(cause.within if isinstance(cause, ItemError) else ())), raw)
     within = location[:1] == (_ENTRIES,) and len(location) > 1
     key = _dotted(location[2:] if within else location)
     subject = ", ".join(filter(None, (_entry_name(raw, location[1]) if within else "", f"key {key}" if key else "")))
@@ -203,8 +225,8 @@ def _sentence(details: ErrorDetails, raw: dict[str, Any], positions: Positions) 
 def _as_written(location: tuple[int | str, ...], raw: dict[str, Any]) -> tuple[int | str, ...]:
     """Return where the file has what the model found at `location`: the two shorthands are undone."""
     match location:
-        case (str(), int(index), "event", int(), *_) if isinstance(raw[_ENTRIES][index].get("event"), str):
-            return location[:3]
+        case (str(), int(index), str(key), int(), *_) if isinstance(raw[_ENTRIES][index].get(key), str):
+            return location[:3]  # one text, where a list may be
         case (str(), int(index), "where", int(position), *rest) if position >= len(
             raw[_ENTRIES][index].get("where", ())
         ):
@@ -223,7 +245,12 @@ def _entry_name(raw: dict[str, Any], index: int | str) -> str:
 def _known_keys(location: tuple[int | str, ...]) -> tuple[str, ...]:
     if location[0] != _ENTRIES or len(location) == 1:
         return tuple(_TaxonomyFile.model_fields)
-    return _ENTRY_KEYS if len(location) == len((_ENTRIES, "index", "key")) else tuple(Condition.model_fields)
+    match location:
+        case (_, _, _):
+            return _ENTRY_KEYS
+        case (_, _, "parameters", *_):
+            return tuple(RequiredParameter.model_fields)
+    return tuple(Condition.model_fields)
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
