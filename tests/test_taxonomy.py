@@ -459,3 +459,14 @@ def test_documentation_names_every_key_operator_and_preset():
         "goals",
     }
     assert {word for word in (*keys, *OPERATORS, *PRESETS) if f"`{word}`" not in text} == set()
+
+
+def test_an_entry_listens_to_events_of_another_system(alone):
+    won = '[[micro_conversions]]\nid = "won"\nkind = "macro"\nstage = "decision"\nexternal = '
+    loaded = alone(f'{won}["deal_won", "contract_signed"]\n')
+    assert loaded.entry("won").external == ("deal_won", "contract_signed")
+    assert loaded.entry("won").describe() == "external deal_won or contract_signed"
+    assert not loaded.entry("won").is_observed
+    assert [each.id for each in loaded.external_entries] == ["won"]
+    assert "won" not in loaded.event_ranks()
+    assert alone(f'{won}"deal_won"\n').fingerprint != loaded.fingerprint

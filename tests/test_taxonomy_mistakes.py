@@ -30,6 +30,8 @@ BAD_ENTRIES = [
     ('mindset = "doubt"', "key mindset: must be"),
     ("event = []", "key event: must not be empty"),
     ('event = ""', "key event: must be printable text"),
+    ('event = "x"\nexternal = "y"', "key external: cannot be given beside event"),
+    ("external = []", "key external: must not be empty"),
     ('event = ["ok", " x"]', r"key event\[1\]: must be printable text"),
     ('value = "money"', 'key value: must be a number from 0 up, or "event"'),
     ("value = -1", "key value: must be a number from 0 up"),
@@ -275,3 +277,9 @@ _PIECES = [
 def test_every_pattern_taken_runs_on_re2(pattern):
     if problem_in_pattern(pattern) is None:
         duckdb.execute("SELECT regexp_matches('a', ?)", [pattern])
+
+
+def test_external_entry_takes_no_conditions(write):
+    won = '[[micro_conversions]]\nid = "won"\nkind = "macro"\nstage = "decision"\nexternal = "deal_won"\n'
+    (problem,) = find_problems(preset=None, file=write(f'{won}where = [{{ parameter = "a", exists = true }}]\n'))
+    assert problem.startswith('line 7: micro-conversion "won", key where: is a condition on an event of the export')

@@ -21,7 +21,7 @@ ValueType = Literal["text", "number", "integer"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 _USUAL_MINDSET: dict[Stage, Mindset] = dict(zip(STAGES, get_args(Mindset), strict=True))
 
-ORIGINS = ("event",)
+ORIGINS = ("event", "external")
 """The keys that say where an entry's occurrences come from, as a file writes them; an entry has exactly one."""
 
 
@@ -66,9 +66,9 @@ class RequiredParameter(_Frozen):
 class MicroConversion(_Frozen):
     """An entry of the taxonomy: what it is called, where it stands in the journey and which events count as it.
 
-    An event counts when its name is one of `events` and every condition in `where` holds. `value` is in the project's
-    currency; "event" takes the event's own (purchase revenue, else the parameter `value`). `since`, `deprecated_in` and
-    `removed_in` are versions of the taxonomy.
+    An event counts when its name is one of `events` and every condition in `where` holds; an external one when its
+    name is in `external`. `value` is in the project's currency; "event" takes the event's own (purchase revenue, else
+    the parameter `value`). `since`, `deprecated_in` and `removed_in` are versions of the taxonomy.
     """
 
     id: Id
@@ -80,6 +80,9 @@ class MicroConversion(_Frozen):
         default=(), validation_alias=AliasChoices("event", "events")
     )
     where: Annotated[tuple[Condition, ...], Field(strict=False)] = ()
+    external: Annotated[tuple[Printable, ...], BeforeValidator(one_or_more), Field(min_length=1, strict=False)] = Field(
+        default=()
+    )
 
     # What it is worth, and how people speak of it.
     value: Annotated[float | Literal["event"] | None, BeforeValidator(_amount)] = None
@@ -123,8 +126,12 @@ class MicroConversion(_Frozen):
 
     @model_validator(mode="after")
     def _one_origin(self) -> MicroConversion:
-        if not self.events:
+        if self.events and self.external:
+            raise ItemError("cannot be given beside event: an entry has one origin", ("external",))
+        if not self.events and not self.external:
             raise ItemError("is required", ("event",))
+        if self.where and not self.events:
+            raise ItemError("is a condition on an event of the export; give external ones names instead", ("where",))
         return self
 
     @model_validator(mode="after")
@@ -165,6 +172,8 @@ class MicroConversion(_Frozen):
 
     def describe(self) -> str:
         """Return what it matches as a person reads it: `click where link_url starts with tel:`."""
+        if self.external:
+            return f"external {' or '.join(self.external)}"
         events = " or ".join(self.events)
         conditions = " and ".join(condition.describe() for condition in self.where)
         return f"{events} where {conditions}" if conditions else events
@@ -178,6 +187,7 @@ class MicroConversion(_Frozen):
             "value": self.value,
             "events": sorted(set(self.events)),
             "where": sorted(condition.canonical() for condition in self.where),
+            **({"external": sorted(set(self.external))} if self.external else {}),
         }
 
     def document(self) -> dict[str, Any]:
@@ -191,6 +201,7 @@ class MicroConversion(_Frozen):
             "value": self.value,
             "events": list(self.events),
             "where": [condition.document() for condition in self.where],
+            "external": list(self.external),
             "description": self.description,
             "owner": self.owner,
             "goals": list(self.goals),

@@ -105,6 +105,11 @@ class Taxonomy:
         """
         return self._ranks[self.entry(entry_id).id]
 
+    @property
+    def external_entries(self) -> tuple[MicroConversion, ...]:
+        """The entries whose occurrences are events of other systems, by rank."""
+        return tuple(sorted((each for each in self.entries if each.external), key=lambda each: self._ranks[each.id]))
+
     def event_ranks(self) -> dict[str, int]:
         """Return, for each event name, the smallest rank among the entries that its occurrences may count as."""
         ranks: dict[str, int] = {}
