@@ -39,6 +39,7 @@ def occurrence(us: int, micro_conversion: str, *, client: int = 1, place: int = 
         "micro_conversion": micro_conversion,
         "client_key": client,
         "actor_key": client,
+        "copies": 1,
     }
     return row | ({"currency": "USD"} if columns.get("value") is not None else {}) | columns
 

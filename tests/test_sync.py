@@ -343,7 +343,7 @@ def histories(draw: st.DrawFn) -> list[tuple[date, str, list[dict[str, Any]]]]:
             events.append(
                 ga4.event(
                     f"{day} {clock}",
-                    draw(st.sampled_from(["page_view", "view_item", "add_to_cart", "purchase"])),
+                    draw(st.sampled_from(["page_view", "view_item", "add_to_cart", "begin_checkout", "purchase"])),
                     client=draw(st.sampled_from([*CLIENTS, None])),
                     session=draw(st.sampled_from([1, 2, None])),
                     user_id=draw(st.sampled_from([None, None, "u1", "u2"])),

@@ -1,11 +1,12 @@
 -- Occurrences of taxonomy entries among the changed days and the neighbouring days of the sessions they touch, and those
 -- staged before whose session has another actor now.
--- An event yields one row for each entry it meets; a deprecated entry counts as its replacement.
+-- An event yields one row for each entry it meets; a deprecated entry counts as its replacement. Repeats that `collapse`
+-- takes for one are the first of them; `copies` says how many they are.
 -- grain: property, event_date, client_key, event_order, micro_conversion
 -- params: pair_events ARRAY<STRING>, pair_entries ARRAY<INT64>, counts_as ARRAY<STRING>, kinds ARRAY<STRING>,
---   stages ARRAY<STRING>, value_rules ARRAY<STRING>, fixed_values ARRAY<FLOAT64>,
+--   stages ARRAY<STRING>, value_rules ARRAY<STRING>, fixed_values ARRAY<FLOAT64>, collapses_us ARRAY<INT64>,
 --   text_<n> STRING, texts_<n> ARRAY<STRING>, number_<n> FLOAT64, first_moved DATE, last_moved DATE
--- structure: carried, conditions, merges, properties
+-- structure: carried, conditions, merges, collapses, properties
 {% from '_conditions.sql' import holds %}
 {% from '_keys.sql' import key %}
 {% from '_urls.sql' import path %}
@@ -20,6 +21,13 @@
     {{ row }}.currency, {{ row }}.value_in_usd, {{ row }}.transaction_id, {{ row }}.is_provisional
     {%- for extra in carried %}, {{ row }}.{{ extra.column | identifier }}{% endfor %}
 {%- endmacro %}
+{# What repeats of one act share. Two transactions are never one act, however fast they follow each other. #}
+{% macro act(row) -%}
+  {{ row }}.micro_conversion, {{ row }}.client_key, {{ row }}.session_key,
+        IF({{ row }}.session_key IS NULL, {{ row }}.event_date, NULL), {{ row }}.page, {{ row }}.transaction_id
+{%- endmacro %}
+{% set met = 'distinct_occurrences' if merges else 'occurrences' %}
+{% set counted = 'acts' if collapses else met %}
 WITH pairs AS (
   SELECT
     pair_event AS event_name,
@@ -28,7 +36,8 @@ WITH pairs AS (
     @kinds[OFFSET(place)] AS kind,
     @stages[OFFSET(place)] AS stage,
     @value_rules[OFFSET(place)] AS value_rule,
-    @fixed_values[OFFSET(place)] AS fixed_value
+    @fixed_values[OFFSET(place)] AS fixed_value,
+    {% if collapses %}@collapses_us[OFFSET(place)]{% else %}0{% endif %} AS collapse_us
   FROM UNNEST(@pair_events) AS pair_event WITH OFFSET AS place
 ),
 
@@ -44,7 +53,7 @@ events AS (
 ),
 
 occurrences AS (
-  SELECT o.*, p.entry, p.micro_conversion, p.kind, p.stage, p.value_rule, p.fixed_value
+  SELECT o.*, p.entry, p.micro_conversion, p.kind, p.stage, p.value_rule, p.fixed_value, p.collapse_us
   FROM events AS o
   INNER JOIN pairs AS p ON p.event_name = o.event_name
   {% if conditions %}
@@ -61,12 +70,71 @@ occurrences AS (
   {% endif %}
 ),
 
+{% if merges %}
+-- An event that meets an entry and its replacement is one occurrence.
+distinct_occurrences AS (
+  SELECT o.*
+  FROM occurrences AS o
+  WHERE TRUE
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY o.client_key, o.event_order, o.micro_conversion ORDER BY o.entry) = 1
+),
+
+{% endif %}
 -- Many events share an address, and an address costs more to read than all else here.
 pages AS (
   SELECT o.page_location, {{ path(location) }} AS page
   FROM occurrences AS o
   GROUP BY o.page_location
 )
+{%- if collapses %}
+,
+
+repeatable AS (
+  SELECT o.*, p.page
+  FROM {{ met | identifier }} AS o
+  LEFT JOIN pages AS p ON p.page_location = o.page_location
+  WHERE o.collapse_us > 0
+),
+
+repeats AS (
+  SELECT
+    o.*,
+    UNIX_MICROS(o.event_at) - LAG(UNIX_MICROS(o.event_at)) OVER (
+      PARTITION BY {{ act('o' | identifier) }}
+      ORDER BY o.event_order
+    ) AS gap_us,
+    ROW_NUMBER() OVER (
+      PARTITION BY {{ act('o' | identifier) }}
+      ORDER BY o.event_order
+    ) AS place,
+    COUNT(*) OVER (
+      PARTITION BY {{ act('o' | identifier) }}
+    ) AS places
+  FROM repeatable AS o
+),
+
+-- The first event of each act; up to the first of the next one, all are its copies.
+first_events AS (
+  SELECT
+    o.*,
+    COALESCE(LEAD(o.place) OVER (
+      PARTITION BY {{ act('o' | identifier) }}
+      ORDER BY o.event_order
+    ), o.places + 1) - o.place AS copies
+  FROM repeats AS o
+  WHERE o.gap_us IS NULL OR o.gap_us > o.collapse_us
+),
+
+acts AS (
+  SELECT o.*, 1 AS copies
+  FROM {{ met | identifier }} AS o
+  WHERE o.collapse_us = 0
+  UNION ALL
+  SELECT o.* EXCEPT (page, gap_us, place, places)
+  FROM first_events AS o
+)
+{%- endif %}
+
 
 -- The event's own user comes first: somebody else may have signed in earlier in its session.
 SELECT
@@ -85,16 +153,13 @@ SELECT
   IF(o.value_rule = 'event', o.value_in_usd, NULL) AS value_in_usd,
   o.transaction_id,
   p.page,
-  o.is_provisional
+  o.is_provisional,
+  {% if collapses %}o.copies{% else %}1 AS copies{% endif %}
   {%- for property_column in properties %}, o.{{ property_column | identifier }}{% endfor %}
 
-FROM occurrences AS o
+FROM {{ counted | identifier }} AS o
 LEFT JOIN {{ relation('sessions') }} AS s ON s.session_key = o.session_key
 LEFT JOIN pages AS p ON p.page_location = o.page_location
-{% if merges %}
-WHERE TRUE
-QUALIFY ROW_NUMBER() OVER (PARTITION BY o.client_key, o.event_order, o.micro_conversion ORDER BY o.entry) = 1
-{% endif %}
 UNION ALL
 SELECT
   m.property,
@@ -112,7 +177,8 @@ SELECT
   m.value_in_usd,
   m.transaction_id,
   m.page,
-  m.is_provisional
+  m.is_provisional,
+  m.copies
   {%- for property_column in properties %}, m.{{ property_column | identifier }}{% endfor %}
 
 FROM {{ relation('mc_micro_conversions') }} AS m

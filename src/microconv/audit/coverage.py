@@ -36,11 +36,15 @@ def _whole(number: float) -> str:
 
 @dataclass(frozen=True)
 class CoverageDay:
-    """One micro-conversion on one day: what happened, and what its share of traffic on other days lets one expect."""
+    """One micro-conversion on one day: what happened, and what its share of traffic on other days lets one expect.
+
+    `event_rows` are the events of the occurrences: more of them where the taxonomy takes repeats for one (`collapse`).
+    """
 
     event_date: date = column("day")
     micro_conversion: str = column("micro-conversion")
     occurrences: int = column("occurrences", wording.count)
+    event_rows: int = column("rows", wording.count)
     actors: int = column("actors", wording.count)
     expected: float = column("expected", wording.decimal)
     status: CoverageStatus = column("status")
@@ -93,6 +97,7 @@ class CoverageResult(Result):
             (
                 Heading("micro-conversion"),
                 Heading("occurrences", wording.count),
+                Heading("rows", wording.count),
                 Heading("days seen", str),
                 Heading("days with an outage", lambda number: wording.count(number) if number else ""),
             ),
@@ -100,6 +105,7 @@ class CoverageResult(Result):
                 (
                     name,
                     sum(each.occurrences for each in of_entry),
+                    sum(each.event_rows for each in of_entry),
                     f"{sum(each.occurrences > 0 for each in of_entry)} of {len(of_entry)}",
                     sum(each.status != "ok" for each in of_entry),
                 )
@@ -193,6 +199,7 @@ def _day(row: Mapping[str, Any]) -> CoverageDay:
         event_date=row["event_date"],
         micro_conversion=row["micro_conversion"],
         occurrences=row["occurrences"],
+        event_rows=row["event_rows"],
         actors=row["actors"],
         expected=row["expected"],
         status=_status(row["occurrences"], row["expected"], is_provisional=row["is_provisional"]),

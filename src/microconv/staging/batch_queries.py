@@ -165,6 +165,9 @@ def micro_conversions(rules: Rules, moved: Span) -> Query:
         "first_moved": moved[0],
         "last_moved": moved[1],
     }
+    collapses = any(entry.collapse for entry in counted)
+    if collapses:
+        params["collapses_us"] = [entry.collapse.microseconds if entry.collapse else 0 for entry in counted]
     return templates.query(
         "staging/micro_conversions",
         params=params,
@@ -173,6 +176,7 @@ def micro_conversions(rules: Rules, moved: Span) -> Query:
             "properties": [each.column for each in rules.carried],
             "conditions": conditions,
             "merges": any(entry.counts_as != entry.id for entry in taxonomy.entries),
+            "collapses": collapses,
         },
     )
 

@@ -122,8 +122,9 @@ MICRO_CONVERSIONS = _table(
     transaction_id STRING transaction id; it repeats within one actor only
     page STRING path of the page it happened on
     is_provisional BOOL from an intraday or fresh shard
+    copies INT64 events that `collapse` made this one occurrence, the first of them; 1 where there was one
     """,
-    version=2,
+    version=3,
     partition="event_date",
     cluster=("property", "micro_conversion", "session_key"),
 )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, get_args
 from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from microconv.config.problems import ItemError
+from microconv.config.values import Length
 from microconv.taxonomy.event_conditions import Condition
 from microconv.taxonomy.names import Id, ParameterName, Printable, Prose, Version, one_or_more, version_key
 
@@ -68,7 +69,8 @@ class MicroConversion(_Frozen):
 
     An event counts when its name is one of `events` and every condition in `where` holds; an external one when its
     name is in `external`. `value` is in the project's currency; "event" takes the event's own (purchase revenue, else
-    the parameter `value`). `since`, `deprecated_in` and `removed_in` are versions of the taxonomy.
+    the parameter `value`). Repeats by one client on one page, each at most `collapse` after the one before, are one
+    occurrence. `since`, `deprecated_in` and `removed_in` are versions of the taxonomy.
     """
 
     id: Id
@@ -83,6 +85,7 @@ class MicroConversion(_Frozen):
     external: Annotated[tuple[Printable, ...], BeforeValidator(one_or_more), Field(min_length=1, strict=False)] = Field(
         default=()
     )
+    collapse: Length | None = None
 
     # What it is worth, and how people speak of it.
     value: Annotated[float | Literal["event"] | None, BeforeValidator(_amount)] = None
@@ -188,6 +191,7 @@ class MicroConversion(_Frozen):
             "events": sorted(set(self.events)),
             "where": sorted(condition.canonical() for condition in self.where),
             **({"external": sorted(set(self.external))} if self.external else {}),
+            "collapse_us": self.collapse.microseconds if self.collapse else None,
         }
 
     def document(self) -> dict[str, Any]:
@@ -202,6 +206,7 @@ class MicroConversion(_Frozen):
             "events": list(self.events),
             "where": [condition.document() for condition in self.where],
             "external": list(self.external),
+            "collapse": str(self.collapse) if self.collapse else None,
             "description": self.description,
             "owner": self.owner,
             "goals": list(self.goals),
