@@ -110,6 +110,12 @@ def test_collapse_must_be_a_length_of_time(tmp_path: Path, written: str, said: s
         load_taxonomy(preset=None, file=file)
 
 
+def test_only_events_of_the_export_collapse(tmp_path: Path) -> None:
+    external = entry("won", 'collapse = "1s"').replace('event = "won"', 'external = "won"')
+    (problem,) = find_problems(preset=None, file=write_file(tmp_path, GOAL + external))
+    assert 'micro-conversion "won", key collapse: takes repeats of an event of the export' in problem
+
+
 def test_fingerprint_follows_how_long_collapse_is_and_not_how_it_is_written(tmp_path: Path) -> None:
     def fingerprint(*lines: str) -> str:
         return load_taxonomy(preset=None, file=write_file(tmp_path, GOAL + entry("checkout", *lines))).fingerprint

@@ -135,6 +135,8 @@ class MicroConversion(_Frozen):
             raise ItemError("is required", ("event",))
         if self.where and not self.events:
             raise ItemError("is a condition on an event of the export; give external ones names instead", ("where",))
+        if self.collapse and not self.events:
+            raise ItemError("takes repeats of an event of the export for one; others are one already", ("collapse",))
         return self
 
     @model_validator(mode="after")
