@@ -105,6 +105,7 @@ DESTINATION_GROUP = "microconv.destinations"
 QUERIES: tuple[str, ...] = (
     "staging.batch_queries:examples",
     "staging.export_findings:examples",
+    "staging.external:examples",
     "staging.first_look:examples",
     "staging.runs:examples",
     "staging.summary:examples",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -48,6 +49,7 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.result import Result
     from microconv.segments.members import Member
     from microconv.staging import Estimate, Progress, Scope, SyncPlan, SyncResult
+    from microconv.staging.external_plan import ExternalPlan
     from microconv.staging.rules import Rules
     from microconv.staging.runs import RunDetails, RunsResult
     from microconv.staging.summary import StagedSummary
@@ -222,7 +224,15 @@ class Project:
         from microconv.staging import Scope, find_shards, plan
 
         asked = scope or Scope()
-        return plan(self._engine_if_there, find_shards(self.sources, asked), self.rules, asked, today=self._today)
+        planned = plan(self._engine_if_there, find_shards(self.sources, asked), self.rules, asked, today=self._today)
+        return replace(planned, external=self.plan_external(full_refresh=asked.full_refresh))
+
+    def plan_external(self, now: datetime | None = None, *, full_refresh: bool = False) -> ExternalPlan:
+        """Say which tables of other systems a sync would read, and why."""
+        from microconv.staging.external_plan import plan_external
+
+        moment = now or datetime.now(tz=UTC)
+        return plan_external(self._engine_if_there, self.config, moment, full_refresh=full_refresh)
 
     def estimate(self, scope: Scope | None = None) -> Estimate:
         """Say what a sync would be billed; nothing is written or billed."""
@@ -231,7 +241,10 @@ class Project:
         asked = scope or Scope()
         shards = find_shards(self.sources, asked)
         engine = self._engine_if_there
-        planned = plan(engine, shards, self.rules, asked, today=self._today)
+        planned = replace(
+            plan(engine, shards, self.rules, asked, today=self._today),
+            external=self.plan_external(full_refresh=asked.full_refresh),
+        )
         return estimate(engine, planned, shards, self.rules)
 
     @property

@@ -28,6 +28,7 @@ CoverageStatus = Literal["ok", "low", "missing"]
 MISSING_FROM_EXPECTED = 10
 LOW_FROM_EXPECTED = 20
 LOW_SHARE = 0.25
+_OF_OTHER_SYSTEMS = "Events of other systems do not follow the traffic: no day of theirs is an outage."
 
 
 def _whole(number: float) -> str:
@@ -146,15 +147,17 @@ class Coverage(Period, Question):
         ids = [entry.id for entry in context.taxonomy.entries if not entry.is_retired]
         return (templates.query("audit/coverage", params={"micro_conversions": ids, **days(self)}),)
 
-    def result(self, tables: Sequence[pa.Table], context: Context) -> CoverageResult:  # noqa: ARG002 - as the contract has it
+    def result(self, tables: Sequence[pa.Table], context: Context) -> CoverageResult:
         """Tell days with an outage from the others, and join those that follow each other.
 
         A day is `missing` when nothing was seen and at least 10 were expected, `low` when less than a quarter of at
         least 20 was seen. A provisional day is never `low`: what people do differs by the hour, and that day is not
-        over. Days come by entry in the order of the taxonomy, then by date.
+        over. Events of other systems do not follow the traffic, so that no day of theirs is an outage. Days come by
+        entry in the order of the taxonomy, then by date.
         """
         (table,) = tables
-        found = tuple(_day(row) for row in table.to_pylist())
+        external = {entry.id for entry in context.taxonomy.external_entries}
+        found = tuple(_day(row, follows_traffic=row["micro_conversion"] not in external) for row in table.to_pylist())
         dates = [each.event_date for each in found]
         by_entry = {name: tuple(of_entry) for name, of_entry in groupby(found, key=lambda each: each.micro_conversion)}
         outages = tuple(outage for of_entry in by_entry.values() for outage in _outages(of_entry))
@@ -171,6 +174,11 @@ class Coverage(Period, Question):
                 "Expected: the median share of a day's events on all other staged days, times the events of the day.",
                 f"Missing: none seen and at least {MISSING_FROM_EXPECTED} expected.",
                 f"Low: under {LOW_SHARE:.0%} of at least {LOW_FROM_EXPECTED} expected; a provisional day is never low.",
+                *(
+                    ["Events of other systems do not follow the traffic: no day of theirs is an outage."]
+                    if external
+                    else []
+                ),
             ),
         )
 
@@ -194,7 +202,7 @@ def _sentence(dates: Sequence[date], outages: Sequence[Outage]) -> str:
     return f"{wording.plural(len(outages), 'outage')}: {names}."
 
 
-def _day(row: Mapping[str, Any]) -> CoverageDay:
+def _day(row: Mapping[str, Any], *, follows_traffic: bool) -> CoverageDay:
     return CoverageDay(
         event_date=row["event_date"],
         micro_conversion=row["micro_conversion"],
@@ -202,7 +210,9 @@ def _day(row: Mapping[str, Any]) -> CoverageDay:
         event_rows=row["event_rows"],
         actors=row["actors"],
         expected=row["expected"],
-        status=_status(row["occurrences"], row["expected"], is_provisional=row["is_provisional"]),
+        status=_status(row["occurrences"], row["expected"], is_provisional=row["is_provisional"])
+        if follows_traffic
+        else "ok",
     )
 
 

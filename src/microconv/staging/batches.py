@@ -113,7 +113,8 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
         InsertScratch(mc_tables.SESSIONS, batch_queries.SESSIONS),
         DeleteDays(mc_tables.HOSTS, first.property_id, dates),
         InsertScratch(mc_tables.HOSTS, batch_queries.PAGE_HOSTS),
-        DeleteDays(mc_tables.MICRO_CONVERSIONS, first.property_id, dates),
+        # What other systems told of these days is not the shard's.
+        DeleteDays(mc_tables.MICRO_CONVERSIONS, first.property_id, dates, lacking="external_source"),
         DeleteKeys(mc_tables.MICRO_CONVERSIONS, "session_key", batch_queries.TOUCHED_SESSIONS),
         DeleteKeys(mc_tables.MICRO_CONVERSIONS, "session_key", batch_queries.MOVED_SESSIONS),
         InsertScratch(mc_tables.MICRO_CONVERSIONS, batch_queries.MICRO_CONVERSIONS),

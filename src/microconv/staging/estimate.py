@@ -11,6 +11,7 @@ from microconv.exports import OpenShard, Shard, Source
 from microconv.queries import templates
 from microconv.staging import batch_queries
 from microconv.staging.batches import batches, describe
+from microconv.staging.external import own_table
 from microconv.staging.rules import Rules
 from microconv.staging.sync_plan import SyncPlan
 
@@ -61,6 +62,10 @@ def estimate(engine: Engine | None, planned: SyncPlan, shards: Mapping[Shard, So
     steps = [Step(f"pull {shard.name}", size, "metadata") for shard, size in to_open if size]
     if engine is not None and engine.is_billed:
         steps += _staging(engine, [shards[shard].open(shard) for shard in days], rules)
+        for place in (each.place for each in planned.external.tables):
+            if place.path is None:
+                query = own_table(place.file, place.columns)
+                steps.append(Step(f"read {place.file}", engine.estimate(query) or 0, "dry run"))
     return Estimate(tuple(steps))
 
 

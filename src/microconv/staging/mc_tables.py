@@ -113,7 +113,7 @@ MICRO_CONVERSIONS = _table(
     micro_conversion STRING id of the taxonomy entry it counts as
     kind STRING milestone, secondary or macro
     stage STRING awareness, consideration, decision or post_sale
-    client_key INT64 key of stream and user_pseudo_id
+    client_key INT64 key of stream and user_pseudo_id; of the user for an external event that names no client
     actor_key INT64 the unit counted: the event's own user_id, else its session's actor, else the client
     session_key INT64 key of the session; NULL outside a session
     value FLOAT64 value by the taxonomy
@@ -123,6 +123,7 @@ MICRO_CONVERSIONS = _table(
     page STRING path of the page it happened on
     is_provisional BOOL from an intraday or fresh shard
     copies INT64 events that `collapse` made this one occurrence, the first of them; 1 where there was one
+    external_source STRING name under [[external_events]] that it comes from; NULL for what comes from the export
     """,
     version=3,
     partition="event_date",
@@ -138,6 +139,88 @@ HOSTS = _table(
     event_date DATE property's day
     host STRING host of page_location, in lower case, without port and `www.`
     events INT64 events on its pages
+    """,
+)
+
+EXTERNAL_EVENTS = _table(
+    "mc_external_events",
+    "One row per row read of the tables under [[external_events]], whether an entry of the taxonomy counts it or not.",
+    "reading line",
+    """
+    property STRING the GA4 property whose actors they are
+    event_date DATE day in the project's time zone
+    event_at TIMESTAMP when it happened (UTC)
+    name STRING what happened
+    user_id STRING user, trimmed; NULL where the row names none
+    user_pseudo_id STRING client id; NULL where the row names none
+    stream_id STRING data stream of the client id
+    user_key INT64 key of the user, which is the actor_key of what this user does
+    client_key INT64 key of stream and user_pseudo_id, as in mc_events
+    value FLOAT64 amount
+    currency STRING currency of the value, three capital letters
+    transaction_id STRING transaction id, trimmed
+    source STRING name under [[external_events]]
+    file STRING file, or table of the engine, that the row comes from
+    line INT64 its line, or number, there
+    row_key INT64 key of all that the row holds: rows that are equal count once
+    reading STRING the time that the file was read; rows count while mc_external_files has it
+    """,
+    partition="event_date",
+    cluster=("property", "name"),
+)
+
+EXTERNAL_METRICS = _table(
+    "mc_external_metrics",
+    "One row per value of a day, read of the tables under [[external_metrics]].",
+    "reading day name dimension",
+    """
+    property STRING the GA4 property
+    day DATE the day that the value is of
+    name STRING what is measured
+    value FLOAT64 the value
+    dimension STRING what the value is for, such as a country; '' for all
+    source STRING name under [[external_metrics]]
+    file STRING file, or table of the engine, that the row comes from
+    line INT64 its line, or number, there
+    reading STRING the time that the file was read; rows count while mc_external_files has it
+    """,
+)
+
+EXTERNAL_FILES = _table(
+    "mc_external_files",
+    "What is read of tables of other systems: one row per file or table of the engine, as it was when it was read.",
+    "kind source file",
+    """
+    kind STRING events or metrics
+    source STRING name under [[external_events]] or [[external_metrics]]
+    file STRING path from the configuration's folder, or table of the engine
+    property STRING the GA4 property
+    modified_at TIMESTAMP when it last changed (UTC); NULL where nobody can tell
+    bytes INT64 its size; NULL where nobody can tell
+    fingerprint STRING fingerprint of all that decides how it is read: columns, time zone, properties carried
+    reading STRING the time that it was read
+    rows_read INT64 rows in it
+    rows_kept INT64 rows staged
+    rows_refused INT64 rows that could not be read
+    rows_future INT64 of those refused, the ones whose moment lay in the future
+    rows_without_zone INT64 rows staged whose moment said no UTC offset
+    next_at TIMESTAMP the earliest moment in the future: it is read again then
+    refusals STRING why rows were refused, how many and on which lines, as JSON
+    run_id STRING the run that read it
+    read_at TIMESTAMP when (UTC)
+    """,
+)
+
+EXTERNAL_DAYS = _table(
+    "mc_external_days",
+    "Days on which occurrences of other systems' events are staged: what they come to, to see which days change.",
+    "property event_date",
+    """
+    property STRING the GA4 property
+    event_date DATE day in the project's time zone
+    occurrences INT64 occurrences staged
+    low_sum INT64 sum of the lower half of a key of each row
+    high_sum INT64 sum of the upper half
     """,
 )
 
@@ -206,4 +289,10 @@ RUNS = _table(
     version=4,
 )
 
-TABLES: dict[str, Table] = {table.name: table for table in (EVENTS, SESSIONS, MICRO_CONVERSIONS, HOSTS, SHARDS, RUNS)}
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        *(EVENTS, SESSIONS, MICRO_CONVERSIONS, HOSTS, SHARDS, RUNS),
+        *(EXTERNAL_EVENTS, EXTERNAL_METRICS, EXTERNAL_FILES, EXTERNAL_DAYS),
+    )
+}

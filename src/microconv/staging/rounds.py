@@ -46,8 +46,8 @@ class Rounds:
     _failures: dict[_Day, tuple[Shard, MicroconvError]] = field(default_factory=dict)
     _staged: set[_Day] = field(default_factory=set)
 
-    def stage(self, planned: SyncPlan, shards: Mapping[Shard, Source]) -> dict[str, int]:
-        """Stage what is planned, and return how many rows each table holds then.
+    def stage(self, planned: SyncPlan, shards: Mapping[Shard, Source]) -> None:
+        """Stage the days that are planned.
 
         Raises:
             SourceError: some days could not be read.
@@ -63,6 +63,9 @@ class Rounds:
             self.warnings.append(f"{names} changed {MOST_ROUNDS} times while being staged: the next run does it again.")
         if self._failures:
             raise _all_failures([error for _, error in self._failures.values()], len(self._staged))
+
+    def counted(self) -> dict[str, int]:
+        """Return how many rows each table holds."""
         counted = self.engine.query(templates.query("staging/table_rows")).to_pylist()
         return {row["table_name"]: row["table_rows"] for row in sorted(counted, key=lambda row: str(row["table_name"]))}
 

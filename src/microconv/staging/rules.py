@@ -77,7 +77,11 @@ class Rules:
 
     def extra_columns(self, table: Table) -> list[Column]:
         """Return the columns that a table has beyond its own."""
-        carried = {mc_tables.EVENTS: self.of_events, mc_tables.MICRO_CONVERSIONS: self.carried}
+        carried = {
+            mc_tables.EVENTS: self.of_events,
+            mc_tables.MICRO_CONVERSIONS: self.carried,
+            mc_tables.EXTERNAL_EVENTS: self.carried,
+        }
         return [each.definition for each in carried.get(table, ())]
 
     @property

@@ -16,6 +16,7 @@ from microconv.config.values import Switch
 from microconv.engines.base import Engine
 from microconv.exports import Shard, Source
 from microconv.staging import batch_queries
+from microconv.staging.external_plan import NOTHING_EXTERNAL, ExternalPlan
 from microconv.staging.rules import Rules
 
 Reason = Literal["new", "changed", "replaced", "over", "taxonomy", "upgrade", "properties", "own hosts", "full refresh"]
@@ -63,11 +64,13 @@ class SyncPlan:
     """What a sync is about to do.
 
     `seen` counts the days that have a shard; those not in `days` are staged already, from it and in the same way.
+    `external` is what it does with tables of other systems.
     """
 
     seen: int
     days: tuple[PlannedDay, ...]
     kept: tuple[KeptDay, ...] = ()
+    external: ExternalPlan = NOTHING_EXTERNAL
 
     @property
     def skipped(self) -> int:
@@ -98,6 +101,7 @@ class SyncPlan:
             "kept": [
                 {"property": kept.property_id, "date": kept.day.isoformat(), "shard": kept.shard} for kept in self.kept
             ],
+            "external": self.external.document(),
         }
 
 

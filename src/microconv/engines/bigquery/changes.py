@@ -46,13 +46,15 @@ class Script:
     def _change(self, change: DeleteDays | DeleteKeys | InsertScratch | AddRows) -> None:
         table = quote(change.table.name)
         match change:
-            case DeleteDays(property_id=property_id, dates=dates):
+            case DeleteDays(property_id=property_id, dates=dates, having=having, lacking=lacking):
+                only = f" AND t.{quote(having)} IS NOT NULL" if having else ""
+                only += f" AND t.{quote(lacking)} IS NULL" if lacking else ""
                 # The range is what keeps other partitions from being read.
                 first, last = (self._parameter("DATE", end) for end in (min(dates), max(dates)))
                 self.statements.append(
                     f"DELETE FROM {table} AS t WHERE t.property = {self._parameter('STRING', property_id)} "
                     f"AND t.event_date BETWEEN {first} AND {last} "
-                    f"AND t.event_date IN UNNEST({self._parameter('ARRAY<DATE>', dates)})"
+                    f"AND t.event_date IN UNNEST({self._parameter('ARRAY<DATE>', dates)}){only}"
                 )
             case DeleteKeys(column=column, scratch=scratch):
                 keys = f"SELECT s.{quote(column)} FROM {quote(self._scratch_name(scratch))} AS s"
