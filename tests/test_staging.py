@@ -120,7 +120,8 @@ def test_operand_of_every_operator_is_a_parameter(taxonomy_of: Any, operation: s
     given = {name: value for name, value in values(query).items() if name.startswith(("text_", "texts_", "number_"))}
     assert given == params
     name = column("form.id", as_number="number_0" in params)
-    assert sql.format(column=f"o.`{name}`") in query.sql
+    assert f"`v`.`{name}` AS `subject_0`" in query.sql
+    assert sql.format(column="`s`.`subject_0`") in query.sql
 
 
 def test_operands_of_several_conditions_keep_apart(taxonomy_of: Any):

@@ -3,8 +3,9 @@
 -- `copies` counts the exact duplicates (same client, name, timestamp, parameters, batch fields and items) that a row
 -- stands for; `placeholder_…` says that something stood where an id should that is not one.
 -- grain: property, event_date, client_key, event_order
--- params: property STRING, is_provisional BOOL, ranked_events ARRAY<STRING>, carried_<n> STRING
--- structure: leaves, carried
+-- params: property STRING, is_provisional BOOL, ranked_events ARRAY<STRING>, event_ranks ARRAY<INT64>,
+--   patterns ARRAY<STRING>, pattern_ranks ARRAY<INT64>, carried_<n> STRING
+-- structure: leaves, carried, has_patterns
 {% import 'staging/_raw.sql' as raw with context %}
 {% from '_keys.sql' import key %}
 {% from 'staging/_traffic.sql' import leads_here, said %}
@@ -73,9 +74,26 @@ COALESCE(
         {{ row }}.batch_page_id, {{ row }}.batch_ordering_id, {{ row }}.batch_event_index, {{ row }}.same_items
 {%- endmacro %}
 WITH ranks AS (
+  {% if has_patterns %}
+  SELECT n.event_name, MIN(n.stage_rank) AS stage_rank
+  FROM (
+    SELECT ranked_event AS event_name, @event_ranks[OFFSET(place)] AS stage_rank
+    FROM UNNEST(@ranked_events) AS ranked_event WITH OFFSET AS place
+    UNION ALL
+    -- A pattern is held against each name once, not against each event.
+    SELECT d.event_name, l.stage_rank
+    FROM (SELECT DISTINCT {{ raw.text('event_name') }} AS event_name FROM {{ relation('raw_events') }} AS e) AS d
+    INNER JOIN (
+      SELECT pattern, @pattern_ranks[OFFSET(place)] AS stage_rank
+      FROM UNNEST(@patterns) AS pattern WITH OFFSET AS place
+    ) AS l ON REGEXP_CONTAINS(d.event_name, l.pattern)
+  ) AS n
+  GROUP BY n.event_name
+  {% else %}
   SELECT ranked_event AS event_name, MIN(place) AS stage_rank
   FROM UNNEST(@ranked_events) AS ranked_event WITH OFFSET AS place
   GROUP BY ranked_event
+  {% endif %}
 ),
 
 -- What orders the events of an instant, read before all else: sorting whole rows costs ten times as much.
@@ -182,6 +200,10 @@ flat AS (
     {% for extra in carried %}
     {% if extra.kind == 'item' %}
     COALESCE({{ raw.item_texts(extra.name) }}, {{ raw.line(raw.param_any_text(constant(extra.name))) }})
+    {%- elif extra.kind == 'user_property' %}
+    {{ raw.user_property(parameter('carried_', loop.index0), extra.is_number) }}
+    {%- elif extra.kind == 'leaf' %}
+    {{ said(raw.text(extra.leaf)) }}
     {%- elif extra.is_number %}
     {{ raw.param_number(parameter('carried_', loop.index0)) }}
     {%- else %}

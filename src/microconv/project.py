@@ -151,9 +151,9 @@ class Project:
 
     def _source(self, settings: SourceConfig) -> Source:
         from microconv.exports import FileSource
-        from microconv.staging.properties import carried, leaves
+        from microconv.staging.properties import leaves
 
-        wanted = leaves(carried(self.config))
+        wanted = leaves(self.rules.of_events)
         if settings.kind == "files":
             return FileSource(settings.property, settings.path or "", settings.daily_cap, wanted)
         from microconv.exports.pull import PulledSource

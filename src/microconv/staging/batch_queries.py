@@ -9,14 +9,15 @@ from microconv.config.sections import Config
 from microconv.engines.base import RAW_EVENTS
 from microconv.exports import RAW_LEAVES, ShardSchema
 from microconv.queries import templates
-from microconv.queries.conditions import Criterion, Operands
+from microconv.queries.conditions import Operands
 from microconv.queries.templates import Query, Value
-from microconv.staging import own_hosts, properties
+from microconv.staging import own_hosts
+from microconv.staging.condition_groups import as_structure, condition_groups
 from microconv.staging.mc_tables import SHARDS
 from microconv.staging.own_hosts import OwnHosts
 from microconv.staging.rules import Rules
 from microconv.staging.traffic import load_channel_rules, session_params, session_structure
-from microconv.taxonomy import Condition, Taxonomy
+from microconv.taxonomy import Taxonomy
 
 LOOKBACK_US = 90 * 24 * 60 * 60 * 1_000_000
 """How long a non-direct source outlives its session: GA4's 90 days."""
@@ -50,16 +51,28 @@ Span = tuple["date | None", "date | None"]
 
 def events(property_id: str, schema: ShardSchema, rules: Rules, *, is_provisional: bool) -> Query:
     """Flat events of `raw_events`, which holds shards of this schema; one extra column, `copies`."""
-    ranks = rules.taxonomy.event_ranks()
+    ranks, patterns = rules.taxonomy.event_ranks(), rules.taxonomy.pattern_ranks()
+    ranked = sorted(ranks, key=lambda name: (ranks[name], name))
+    params: dict[str, Value] = {
+        "property": property_id,
+        "is_provisional": is_provisional,
+        "ranked_events": ranked,
+        **{
+            f"carried_{place}": each.name
+            for place, each in enumerate(rules.of_events)
+            if each.kind == "parameter" or (each.kind == "user_property" and "user_properties.key" in schema.leaves)
+        },
+    }
+    if patterns:
+        params |= {
+            "event_ranks": [ranks[name] for name in ranked],
+            "patterns": list(patterns),
+            "pattern_ranks": list(patterns.values()),
+        }
     return templates.query(
         "staging/events",
-        params={
-            "property": property_id,
-            "is_provisional": is_provisional,
-            "ranked_events": sorted(ranks, key=lambda name: (ranks[name], name)),
-            **{f"carried_{place}": each.name for place, each in enumerate(rules.of_events) if each.kind == "parameter"},
-        },
-        structure={"leaves": schema.leaves, **rules.structure},
+        params=params,
+        structure={"leaves": schema.leaves, "has_patterns": bool(patterns), **rules.structure},
     )
 
 
@@ -112,23 +125,20 @@ def sessions(taxonomy: Taxonomy, own: OwnHosts) -> Query:
     """Every session of every client whose sessions are touched; no own host is a source of them."""
     rules = load_channel_rules()
     # As in GA4, a key event is known by its name: a macro-conversion that also asks for conditions names none.
-    key_events = sorted(
-        {
-            event
-            for entry in taxonomy.entries
-            if taxonomy.entry(entry.counts_as).kind == "macro" and not entry.where
-            for event in entry.events
-        }
-    )
+    goals = [entry for entry in taxonomy.entries if taxonomy.entry(entry.counts_as).kind == "macro" and not entry.where]
+    patterns = sorted({entry.event_pattern.matches for entry in goals if entry.event_pattern})
+    params: dict[str, Value] = {"key_events": sorted({event for entry in goals for event in entry.events})}
+    if patterns:
+        params["key_pattern"] = "|".join(f"(?:{pattern})" for pattern in patterns)
     return templates.query(
         "staging/sessions",
         params={
-            "key_events": key_events,
+            **params,
             "lookback_us": LOOKBACK_US,
             "own_hosts": own.pattern,
             **session_params(rules),
         },
-        structure=session_structure(rules),
+        structure={**session_structure(rules), "has_key_pattern": bool(patterns)},
     )
 
 
@@ -143,18 +153,20 @@ def micro_conversions(rules: Rules, moved: Span) -> Query:
     The moved sessions lie within `moved`.
     """
     taxonomy = rules.taxonomy
+    places = {entry.id: place for place, entry in enumerate(taxonomy.entries)}
+    groups = condition_groups(taxonomy.entries)
+    group_of = {entry.id: number for number, group in enumerate(groups, start=1) for entry in group}
     operands = Operands()
-    conditions = [
-        {"entry": place, "tests": [_criterion(condition, operands) for condition in entry.where]}
-        for place, entry in enumerate(taxonomy.entries)
-        if entry.where
-    ]
-    pairs = [(event, place) for place, entry in enumerate(taxonomy.entries) for event in dict.fromkeys(entry.events)]
-    counted = [taxonomy.entry(taxonomy.entries[place].counts_as) for _, place in pairs]
+    asked = [as_structure(group, places, operands) for group in groups]
+    # Names first, then patterns, which the query tells by their place.
+    pairs = [(event, entry) for entry in taxonomy.entries for event in dict.fromkeys(entry.events)]
+    first_pattern = len(pairs)
+    pairs += [(entry.event_pattern.matches, entry) for entry in taxonomy.entries if entry.event_pattern]
+    counted = [taxonomy.entry(entry.counts_as) for _, entry in pairs]
     params: dict[str, Value] = {
         **operands.params,
         "pair_events": [event for event, _ in pairs],
-        "pair_entries": [place for _, place in pairs],
+        "pair_entries": [places[entry.id] for _, entry in pairs],
         "counts_as": [entry.id for entry in counted],
         "kinds": [entry.kind for entry in counted],
         "stages": [entry.stage for entry in counted],
@@ -168,25 +180,22 @@ def micro_conversions(rules: Rules, moved: Span) -> Query:
     collapses = any(entry.collapse for entry in counted)
     if collapses:
         params["collapses_us"] = [entry.collapse.microseconds if entry.collapse else 0 for entry in counted]
+    if groups:
+        params["pair_groups"] = [group_of.get(entry.id, 0) for _, entry in pairs]
+    if first_pattern < len(pairs):
+        params["first_pattern"] = first_pattern
     return templates.query(
         "staging/micro_conversions",
         params=params,
         structure={
             **rules.structure,
             "properties": [each.column for each in rules.carried],
-            "conditions": conditions,
+            "groups": asked,
+            "has_patterns": first_pattern < len(pairs),
             "merges": any(entry.counts_as != entry.id for entry in taxonomy.entries),
             "collapses": collapses,
         },
     )
-
-
-def _criterion(condition: Condition, operands: Operands) -> Criterion:
-    """Return a condition of the taxonomy as the template takes it: without a column it looks at the page."""
-    if condition.parameter is None:
-        return operands.add(condition, None)
-    looked_at = properties.parameter(condition.parameter, as_number=condition.is_numeric)
-    return operands.add(condition, looked_at.column, is_number=looked_at.is_number)
 
 
 # What is known only when a query runs.

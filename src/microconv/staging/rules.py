@@ -69,11 +69,9 @@ class Rules:
 
     @cached_property
     def of_events(self) -> tuple[Property, ...]:
-        """What events carry: properties, and the parameters that conditions of the taxonomy read; in a fixed order."""
-        read = {
-            properties.parameter(each.name, as_number=each.as_number) for each in self.taxonomy.carried_parameters()
-        }
-        return tuple(sorted({*read, *self.carried}))
+        """What events carry: properties, and what conditions of the taxonomy look at; in a fixed order."""
+        read = {properties.looked_at(condition) for entry in self.taxonomy.entries for condition in entry.conditions()}
+        return tuple(sorted({*(each for each in read if each.kind != "column"), *self.carried}))
 
     def extra_columns(self, table: Table) -> list[Column]:
         """Return the columns that a table has beyond its own."""
@@ -87,4 +85,4 @@ class Rules:
     @property
     def structure(self) -> dict[str, object]:
         """The extra columns of events, as the templates take them."""
-        return {"carried": [asdict(each) for each in self.of_events]}
+        return {"carried": [{**asdict(each), "leaf": each.leaf} for each in self.of_events]}

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from microconv.taxonomy.entry import MicroConversion
-from microconv.taxonomy.event_conditions import Condition
-from microconv.taxonomy.model import CarriedParameter, Taxonomy
+from microconv.taxonomy.event_conditions import Clause, Condition, Group
+from microconv.taxonomy.model import Taxonomy
 from microconv.taxonomy.taxonomy_file import PRESETS, find_problems, load_taxonomy
 
 __all__ = [
     "PRESETS",
-    "CarriedParameter",
+    "Clause",
     "Condition",
+    "Group",
     "MicroConversion",
     "Taxonomy",
     "find_problems",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
 from itertools import pairwise
 from typing import Annotated, Any, Literal, get_args
 
@@ -10,7 +11,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from microconv.config.problems import ItemError
 from microconv.config.values import Length
-from microconv.taxonomy.event_conditions import Condition
+from microconv.taxonomy.event_conditions import Clause, Condition, EventPattern
 from microconv.taxonomy.names import Id, ParameterName, Printable, Prose, Version, one_or_more, version_key
 
 Kind = Literal["milestone", "secondary", "macro"]
@@ -33,6 +34,10 @@ def _amount(value: object) -> object:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
         raise ValueError(f'must be a number from 0 up, or "event" for the event\'s own value, not {value!r}')
     return float(value)
+
+
+EVENT_PATTERN = "<event pattern>"
+"""Under this key `event` is read where it is a table; no file can write it."""
 
 
 class _Frozen(BaseModel):
@@ -67,10 +72,10 @@ class RequiredParameter(_Frozen):
 class MicroConversion(_Frozen):
     """An entry of the taxonomy: what it is called, where it stands in the journey and which events count as it.
 
-    An event counts when its name is one of `events` and every condition in `where` holds; an external one when its
-    name is in `external`. `value` is in the project's currency; "event" takes the event's own (purchase revenue, else
-    the parameter `value`). Repeats by one client on one page, each at most `collapse` after the one before, are one
-    occurrence. `since`, `deprecated_in` and `removed_in` are versions of the taxonomy.
+    An event counts when its name is one of `events`, or matches `event_pattern`, and all that is in `where` holds; an
+    external one when its name is in `external`. `value` is in the project's currency; "event" takes the event's own
+    (purchase revenue, else the parameter `value`). Repeats by one client on one page, each at most `collapse` after the
+    one before, are one occurrence. `since`, `deprecated_in` and `removed_in` are versions of the taxonomy.
     """
 
     id: Id
@@ -81,7 +86,8 @@ class MicroConversion(_Frozen):
     events: Annotated[tuple[Printable, ...], BeforeValidator(one_or_more), Field(min_length=1, strict=False)] = Field(
         default=(), validation_alias=AliasChoices("event", "events")
     )
-    where: Annotated[tuple[Condition, ...], Field(strict=False)] = ()
+    event_pattern: EventPattern | None = Field(default=None, validation_alias=EVENT_PATTERN)
+    where: Annotated[tuple[Clause, ...], Field(strict=False)] = ()
     external: Annotated[tuple[Printable, ...], BeforeValidator(one_or_more), Field(min_length=1, strict=False)] = Field(
         default=()
     )
@@ -120,6 +126,9 @@ class MicroConversion(_Frozen):
             filled.setdefault("name", entry_id.replace("_", " ").capitalize())
         if (stage := filled.get("stage")) in STAGES:
             filled.setdefault("mindset", _USUAL_MINDSET[stage])
+        for key in ("event", "events"):
+            if isinstance(filled.get(key), dict):
+                filled[EVENT_PATTERN] = filled.pop(key)
         if "page" in filled:
             page, where = filled.pop("page"), filled.get("where", ())
             if isinstance(where, list | tuple):
@@ -129,13 +138,13 @@ class MicroConversion(_Frozen):
 
     @model_validator(mode="after")
     def _one_origin(self) -> MicroConversion:
-        if self.events and self.external:
+        if self.is_observed and self.external:
             raise ItemError("cannot be given beside event: an entry has one origin", ("external",))
-        if not self.events and not self.external:
+        if not self.is_observed and not self.external:
             raise ItemError("is required", ("event",))
-        if self.where and not self.events:
+        if self.where and not self.is_observed:
             raise ItemError("is a condition on an event of the export; give external ones names instead", ("where",))
-        if self.collapse and not self.events:
+        if self.collapse and not self.is_observed:
             raise ItemError("takes repeats of an event of the export for one; others are one already", ("collapse",))
         return self
 
@@ -159,7 +168,12 @@ class MicroConversion(_Frozen):
     @property
     def is_observed(self) -> bool:
         """Whether its occurrences are events of the export."""
-        return bool(self.events)
+        return bool(self.events) or self.event_pattern is not None
+
+    def conditions(self) -> Iterator[Condition]:
+        """Yield its conditions, those inside of groups too."""
+        for clause in self.where:
+            yield from clause.leaves()
 
     @property
     def is_retired(self) -> bool:
@@ -179,8 +193,8 @@ class MicroConversion(_Frozen):
         """Return what it matches as a person reads it: `click where link_url starts with tel:`."""
         if self.external:
             return f"external {' or '.join(self.external)}"
-        events = " or ".join(self.events)
-        conditions = " and ".join(condition.describe() for condition in self.where)
+        events = f"events matching {self.event_pattern.matches}" if self.event_pattern else " or ".join(self.events)
+        conditions = " and ".join(clause.describe() for clause in self.where)
         return f"{events} where {conditions}" if conditions else events
 
     def meaning(self) -> dict[str, Any]:
@@ -191,7 +205,8 @@ class MicroConversion(_Frozen):
             "stage": self.stage,
             "value": self.value,
             "events": sorted(set(self.events)),
-            "where": sorted(condition.canonical() for condition in self.where),
+            "event_pattern": self.event_pattern and self.event_pattern.matches,
+            "where": sorted(clause.canonical() for clause in self.where),
             **({"external": sorted(set(self.external))} if self.external else {}),
             "collapse_us": self.collapse.microseconds if self.collapse else None,
         }
@@ -206,7 +221,8 @@ class MicroConversion(_Frozen):
             "mindset": self.mindset,
             "value": self.value,
             "events": list(self.events),
-            "where": [condition.document() for condition in self.where],
+            "event_pattern": self.event_pattern and self.event_pattern.matches,
+            "where": [clause.document() for clause in self.where],
             "external": list(self.external),
             "collapse": str(self.collapse) if self.collapse else None,
             "description": self.description,

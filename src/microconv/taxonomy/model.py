@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
@@ -15,14 +16,6 @@ from microconv.taxonomy.entry import STAGES, MicroConversion
 
 _MOST_UNKNOWN = 20
 """How many unknown names one message tells."""
-
-
-@dataclass(frozen=True, order=True)
-class CarriedParameter:
-    """An event parameter that conditions read; `as_number` says in which of the two forms."""
-
-    name: str
-    as_number: bool
 
 
 @dataclass(frozen=True)
@@ -111,7 +104,10 @@ class Taxonomy:
         return tuple(sorted((each for each in self.entries if each.external), key=lambda each: self._ranks[each.id]))
 
     def event_ranks(self) -> dict[str, int]:
-        """Return, for each event name, the smallest rank among the entries that its occurrences may count as."""
+        """Return, for each event name, the smallest rank among the entries that its occurrences may count as.
+
+        Names that only a pattern matches are not among them: see `pattern_ranks`.
+        """
         ranks: dict[str, int] = {}
         for entry in self.entries:
             rank = self._ranks[entry.counts_as]
@@ -119,15 +115,33 @@ class Taxonomy:
                 ranks[event] = min(rank, ranks.get(event, rank))
         return ranks
 
-    def carried_parameters(self) -> tuple[CarriedParameter, ...]:
-        """Return the parameters that conditions read, sorted; one read both as text and as number comes twice.
+    def pattern_ranks(self) -> dict[str, int]:
+        """Return, for each pattern of event names, the smallest rank among the entries that have it."""
+        ranks: dict[str, int] = {}
+        for entry in self.entries:
+            if entry.event_pattern:
+                rank = self._ranks[entry.counts_as]
+                ranks[entry.event_pattern.matches] = min(rank, ranks.get(entry.event_pattern.matches, rank))
+        return ranks
 
-        The parameter `value` behind `value = "event"` is not among them: every staged event has its own value.
+    def events_of(self, counted: Iterable[str]) -> frozenset[str]:
+        """Return the names of the events that may count as one of these ids, of those that the taxonomy names.
+
+        Two sets of ids share an event if what this returns for them has a name in common: where there is a pattern, "*"
+        stands for all names that no entry says.
         """
-        conditions = (condition for entry in self.entries for condition in entry.where)
-        return tuple(
-            sorted({CarriedParameter(each.parameter, each.is_numeric) for each in conditions if each.parameter})
-        )
+        ids = set(counted)
+        names: set[str] = set()
+        for entry in self.entries:
+            if entry.counts_as not in ids:
+                continue
+            names.update(entry.events)
+            names.update(f"external {name}" for name in entry.external)
+            if entry.event_pattern:
+                pattern = re.compile(entry.event_pattern.matches)
+                names.update(event for event in self._event_names if pattern.search(event))
+                names.add("*")
+        return frozenset(names)
 
     @cached_property
     def fingerprint(self) -> str:
@@ -149,6 +163,10 @@ class Taxonomy:
             "micro_conversions": [{"rank": self._ranks[entry.id], **entry.document()} for entry in by_rank],
             "removed": [entry.document() for entry in self.removed],
         }
+
+    @cached_property
+    def _event_names(self) -> frozenset[str]:
+        return frozenset(event for entry in self.entries for event in entry.events)
 
     @cached_property
     def _by_id(self) -> dict[str, MicroConversion]:

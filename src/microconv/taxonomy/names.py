@@ -39,6 +39,11 @@ ParameterName = Annotated[
     str,
     _written(r"[A-Za-z][A-Za-z0-9_.-]{0,99}", "must be letters, digits and any of _ . -, a letter first, at most 100"),
 ]
+# Brackets are common in what forms send: `filter[size]`.
+QueryName = Annotated[
+    str,
+    _written(r"[A-Za-z0-9_.~\[\]-]{1,100}", "must be letters, digits and any of _ . ~ - [ ], at most 100"),
+]
 Printable = Annotated[str, AfterValidator(_printable)]
 Prose = Annotated[str, AfterValidator(_prose)]
 

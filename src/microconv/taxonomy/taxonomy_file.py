@@ -17,8 +17,8 @@ from microconv.config.problems import ItemError, nearest, numbered
 from microconv.errors import TaxonomyError
 from microconv.files import read_settings
 from microconv.queries.conditions import PRESET
-from microconv.taxonomy.entry import MicroConversion, RequiredParameter
-from microconv.taxonomy.event_conditions import Condition
+from microconv.taxonomy.entry import EVENT_PATTERN, MicroConversion, RequiredParameter
+from microconv.taxonomy.event_conditions import GROUPS, TAGS, Condition, EventPattern
 from microconv.taxonomy.model import Taxonomy
 from microconv.taxonomy.names import Id, Printable, Version, version_key
 
@@ -29,7 +29,11 @@ NO_PRESET = "none"
 _HINT = "Correct the file, then run `microconv taxonomy validate`."
 _ENTRIES = "micro_conversions"
 _WRITTEN = {"events": "event", "goals": "goal"}
-_ENTRY_KEYS = ("event", "page", *(_WRITTEN.get(key, key) for key in MicroConversion.model_fields if key != "events"))
+_ENTRY_KEYS = (
+    *(_WRITTEN.get(key, key) for key in MicroConversion.model_fields if key != "event_pattern"),
+    "page",
+)
+_CONDITION_KEYS = (*("as" if key == "as_type" else key for key in Condition.model_fields), *GROUPS)
 
 
 class _TaxonomyFile(BaseModel):
@@ -200,7 +204,8 @@ _FAULTS = {
 
 def _sentence(details: ErrorDetails, raw: dict[str, Any], positions: Positions) -> str:
     cause = details.get("ctx", {}).get("error")
-    location = _as_written((*details["loc"], *(cause.within if isinstance(cause, ItemError) else ())), raw)
+    within_value = cause.within if isinstance(cause, ItemError) else ()
+    location = _as_written(tuple(part for part in (*details["loc"], *within_value) if part not in TAGS), raw)
     within = location[:1] == (_ENTRIES,) and len(location) > 1
     key = _dotted(location[2:] if within else location)
     subject = ", ".join(filter(None, (_entry_name(raw, location[1]) if within else "", f"key {key}" if key else "")))
@@ -225,6 +230,8 @@ def _sentence(details: ErrorDetails, raw: dict[str, Any], positions: Positions) 
 def _as_written(location: tuple[int | str, ...], raw: dict[str, Any]) -> tuple[int | str, ...]:
     """Return where the file has what the model found at `location`: the two shorthands are undone."""
     match location:
+        case (str(), int(index), str(key), *rest) if key == EVENT_PATTERN:
+            return (_ENTRIES, index, "event", *rest)
         case (str(), int(index), str(key), int(), *_) if isinstance(raw[_ENTRIES][index].get(key), str):
             return location[:3]  # one text, where a list may be
         case (str(), int(index), "where", int(position), *rest) if position >= len(
@@ -250,7 +257,9 @@ def _known_keys(location: tuple[int | str, ...]) -> tuple[str, ...]:
             return _ENTRY_KEYS
         case (_, _, "parameters", *_):
             return tuple(RequiredParameter.model_fields)
-    return tuple(Condition.model_fields)
+        case (_, _, "event", *_):
+            return tuple(EventPattern.model_fields)
+    return _CONDITION_KEYS
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
