@@ -9,9 +9,12 @@ COALESCE(CAST({{ column }} AS STRING), '')
 {%- endmacro %}
 {% set whole_row %}CONCAT(
       CAST(o.event_order AS STRING), '|', o.micro_conversion, '|', o.kind, '|', o.stage, '|',
-      CAST(o.client_key AS STRING), '|', CAST(o.actor_key AS STRING), '|', {{ text('o.value' | identifier) }}, '|',
-      {{ text('o.currency' | identifier) }}, '|', {{ text('o.transaction_id' | identifier) }}, '|', o.external_source
-      {%- for property_column in properties %}, '|', {{ text(('o.' ~ property_column) | identifier) }}{% endfor %}
+      CAST(o.client_key AS STRING), '|', CAST(o.actor_key AS STRING), '|',
+      {{ text('o.value' | identifier) }}, '|',
+      {{ text('o.currency' | identifier) }}, '|',
+      {{ text('o.transaction_id' | identifier) }}, '|', o.external_source
+      {%- for property_column in properties %}, '|',
+      {{ text(('o.' ~ property_column) | identifier) }}{% endfor %}
 
     )
 {%- endset %}

@@ -46,6 +46,7 @@ KNOWN: dict[str, Columns] = {
     "page_hosts": _STAGED["mc_hosts"],
     "moved_sessions": {"session_key": "INT64", "actor_key": "INT64"},
     "sessions": _STAGED["mc_sessions"],
+    "external_occurrences": _STAGED["mc_micro_conversions"],
 }
 
 

@@ -215,10 +215,10 @@ def _structure(rules: Rules) -> dict[str, object]:
 
 
 def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
-    """Yield the queries of a sync of external events, for each property that has some."""
+    """Yield the queries of a sync of other systems' tables, for each property."""
     rules = Rules.of(config, taxonomy)
     day = templates.EXAMPLE_MOMENT.date()
-    for label in dict.fromkeys(each.property or "" for each in config.external_events):
+    for label in dict.fromkeys(source.property for source in config.sources):
         yield f"property {label}", occurrences(label, ["a reading"], rules)
         yield f"property {label}", staged_days(label)
     for reader in readers(config, templates.EXAMPLE_MOMENT).values():
