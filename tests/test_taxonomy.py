@@ -49,9 +49,78 @@ def test_preset_would_pass_as_a_users_file(preset, tmp_path):
     loaded = load_taxonomy(preset=preset, file=None)
     assert find_problems(preset=None, file=copy) == ()
     assert load_taxonomy(preset=None, file=copy) == loaded
-    assert (loaded.name, loaded.version) == (preset, "1.0")
+    assert loaded.name == preset
     assert text.startswith("# ")
-    assert text.count('since = "1.0"') == len(loaded.entries)
+    assert text.count('since = "') == len(loaded.entries)
+    assert max(each.since for each in loaded.entries) == loaded.version
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_entry_of_a_preset_says_what_it_means_and_what_holds_people_back(preset):
+    text = (PRESET_FOLDER / f"{preset}.toml").read_text(encoding="utf-8")
+    entries = load_taxonomy(preset=preset, file=None).entries
+    for each in entries:
+        assert {"name", "stage", "kind", "mindset", "description", "friction"} <= each.model_fields_set
+        assert each.description.endswith(".")
+        assert each.friction.endswith(".")
+    assert text.count("mindset = ") == len(entries)
+    assert len({each.description for each in entries}) == len(entries)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_know_the_parameters_that_ga4_asks_for(preset):
+    asked = {
+        "search": "search_term",
+        "sign_up": "method",
+        "login": "method",
+        "add_to_cart": "currency",
+        "begin_checkout": "currency",
+        "disqualify_lead": "disqualified_lead_reason",
+        "close_unconvert_lead": "unconvert_lead_reason",
+        "working_lead": "lead_status",
+        "unlock_achievement": "achievement_id",
+        "join_group": "group_id",
+    }
+    loaded = load_taxonomy(preset=preset, file=None)
+    for each in loaded.entries:
+        if each.id in asked and each.events[:1] == (each.id,) and (preset, each.id) != ("publisher", "join_group"):
+            assert asked[each.id] in {parameter.name for parameter in each.parameters}, each.id
+    assert (
+        "transaction_id" in {name for each in loaded.entries for name in each.identifiers}
+        or preset == "lead_generation"
+    )
+
+
+def test_entries_of_the_first_presets_mean_what_they_meant():
+    named = {
+        "ecommerce": "scroll view_promotion select_promotion view_item_list search select_item view_item video_start"
+        " video_progress video_complete file_download share newsletter_signup generate_lead sign_up login"
+        " add_to_wishlist add_to_cart view_cart remove_from_cart begin_checkout add_shipping_info add_payment_info"
+        " purchase refund",
+        "saas": "scroll video_start search video_complete docs_view case_study_view file_download newsletter_signup"
+        " pricing_view generate_lead sign_up login start_trial tutorial_begin tutorial_complete invite begin_checkout"
+        " add_payment_info subscribe join_group share subscription_renew subscription_cancel refund",
+        "publisher": "select_content scroll_half video_start article_read search video_half video_complete"
+        " file_download share comment join_group newsletter_signup paywall_view sign_up login begin_checkout"
+        " add_payment_info subscribe subscription_renew subscription_cancel",
+        "lead_generation": "scroll video_start search video_complete share file_download newsletter_signup pricing_view"
+        " contact_view phone_click email_click form_start form_submit generate_lead qualify_lead disqualify_lead"
+        " working_lead close_convert_lead close_unconvert_lead",
+    }
+    for preset, ids in named.items():
+        loaded = load_taxonomy(preset=preset, file=None)
+        old = tuple(each.id for each in loaded.entries if each.since == "1.0")
+        assert old == tuple(ids.split()), "their order decides ties"
+
+
+def test_view_of_a_page_comes_before_what_happens_on_it(alone):
+    seen = entry("prices", event="page_view") + entry("prices_opened")
+    loaded = alone(entry("read", event="scroll", stage="awareness") + seen)
+    assert loaded.event_ranks() == {
+        "scroll": 1,
+        "prices_opened": loaded.rank("prices_opened"),
+        "goal": loaded.rank("goal"),
+    }
 
 
 @pytest.mark.parametrize("preset", PRESETS)
@@ -82,6 +151,11 @@ def test_ecommerce_ids_are_ga4_event_names_in_the_order_of_the_journey():
             "lead_generation",
             ["form_start", "form_submit", "generate_lead", "qualify_lead", "working_lead", "close_convert_lead"],
             ("generate_lead", "close_convert_lead"),
+        ),
+        (
+            "mobile_app",
+            ["first_open", "tutorial_complete", "sign_up", "pricing_screen", "start_trial", "in_app_purchase"],
+            ("in_app_purchase", "purchase", "subscribe"),
         ),
     ],
 )

@@ -183,6 +183,24 @@
   {%- endif %}
 {%- endmacro %}
 
+{# The parameter `value` as an amount of its currency. What app stores report GA4 sends in millionths, as a whole number (0.01
+   is 10000); an app that logs such an event itself sends an amount, which is a real or a smaller number. #}
+{% macro amount() -%}
+  CASE
+      WHEN {{ text('event_name') }} IN (
+          'in_app_purchase', 'app_store_refund', 'app_store_subscription_cancel', 'app_store_subscription_convert',
+          'app_store_subscription_renew'
+        )
+        AND {{ first_param(constant('value'), sent_whole()) }} >= 10000
+      THEN {{ first_param(constant('value'), sent_whole()) }} / 1e6
+      ELSE {{ param_number(constant('value')) }}
+    END
+{%- endmacro %}
+
+{% macro sent_whole() -%}
+  CAST({{ slot('int_value') }} AS INT64)
+{%- endmacro %}
+
 {# The texts of one field of the event's items: distinct, sorted, a line each; NULL without any. The one shape of query
    that the DuckDB dialect turns into functions of lists. #}
 {% macro item_texts(name) -%}

@@ -155,7 +155,7 @@ flat AS (
     {{ raw.param_integer(constant('engagement_time_msec')) }} AS engagement_msec,
     {{ raw.param_string(constant('page_location')) }} AS page_location,
     {{ raw.param_string(constant('page_referrer')) }} AS page_referrer,
-    COALESCE({{ raw.number('ecommerce.purchase_revenue') }}, {{ raw.param_number(constant('value')) }}) AS value,
+    COALESCE({{ raw.number('ecommerce.purchase_revenue') }}, {{ raw.amount() }}) AS value,
     {{ currency_code(raw.param_string(constant('currency'))) }} AS currency,
     -- GA4's own conversion; its 0 for what is worth something says that it knew no rate.
     COALESCE(

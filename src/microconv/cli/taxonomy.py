@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 100
 """How many problems are printed; JSON has all."""
-_PRESET_HELP = "ecommerce, saas, publisher, lead_generation or none; default: the preset of the configuration."
+_PRESET_HELP = (
+    "ecommerce, saas, publisher, lead_generation, mobile_app or none; default: the preset of the configuration."
+)
 
 
 def _preset_option(command: Callable[..., None]) -> Callable[..., None]:

@@ -43,7 +43,7 @@ EVENTS = _table(
     engagement_msec INT64 engagement time sent with this event, milliseconds; NULL below 0 or above one day
     page_location STRING full address of the page
     page_referrer STRING full address of the page before
-    value FLOAT64 purchase revenue, else the parameter `value`; NULL beyond 10 billion either way
+    value FLOAT64 purchase revenue, else the parameter `value`, millionths made amounts; NULL beyond 10 billion
     currency STRING currency of the value, three capital letters; NULL where the event names none
     value_in_usd FLOAT64 the value in US dollars by GA4's own conversion; NULL where GA4 made none
     transaction_id STRING transaction id, trimmed; NULL for a placeholder such as '(not set)' or 'undefined'

@@ -14,6 +14,8 @@ from typing import Any
 from microconv.errors import TaxonomyError
 from microconv.taxonomy.entry import STAGES, MicroConversion
 
+_VIEWS = frozenset({"page_view", "screen_view"})
+"""How one gets to where all else happens: that one of them counts for its page, too, makes it no later."""
 _MOST_UNKNOWN = 20
 """How many unknown names one message tells."""
 
@@ -106,12 +108,13 @@ class Taxonomy:
     def event_ranks(self) -> dict[str, int]:
         """Return, for each event name, the smallest rank among the entries that its occurrences may count as.
 
-        Names that only a pattern matches are not among them: see `pattern_ranks`.
+        Names that only a pattern matches are not among them: see `pattern_ranks`. Neither are views of pages and screens:
+        without a rank they stand before all else of their moment.
         """
         ranks: dict[str, int] = {}
         for entry in self.entries:
             rank = self._ranks[entry.counts_as]
-            for event in entry.events:
+            for event in set(entry.events) - _VIEWS:
                 ranks[event] = min(rank, ranks.get(event, rank))
         return ranks
 

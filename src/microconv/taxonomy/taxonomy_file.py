@@ -22,7 +22,7 @@ from microconv.taxonomy.event_conditions import GROUPS, TAGS, Condition, EventPa
 from microconv.taxonomy.model import Taxonomy
 from microconv.taxonomy.names import Id, Printable, Version, version_key
 
-PRESETS = ("ecommerce", "saas", "publisher", "lead_generation")
+PRESETS = ("ecommerce", "saas", "publisher", "lead_generation", "mobile_app")
 NO_PRESET = "none"
 """What a configuration writes as its preset when the file stands alone."""
 
