@@ -108,8 +108,8 @@ class Taxonomy:
     def event_ranks(self) -> dict[str, int]:
         """Return, for each event name, the smallest rank among the entries that its occurrences may count as.
 
-        Names that only a pattern matches are not among them: see `pattern_ranks`. Neither are views of pages and screens:
-        without a rank they stand before all else of their moment.
+        Names that only a pattern matches are not among them: see `pattern_ranks`. Neither are views of pages and
+        screens: without a rank they stand before all else of their moment.
         """
         ranks: dict[str, int] = {}
         for entry in self.entries:
