@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from commands import microconv
 from external_files import (
     CRM,
     DAYS,
@@ -629,3 +630,36 @@ def test_audience_files_are_never_read_as_events(tmp_path: Path):
     )
     with pytest.raises(ConfigError, match="would read the audience files of the segment"):
         load_config(write_config(tmp_path, extra=sections), {}, catalogue.destination_settings)
+
+
+def test_plan_and_sync_say_what_they_do_with_tables(tmp_path: Path):
+    write_day(tmp_path, DAYS[0], [visit(DAYS[0])])
+    path = write_rows(tmp_path / "crm/a.csv", [row("2024-03-01T13:00:00Z", user="u1"), row("soon", user="u1")])
+    with opened(tmp_path):
+        pass
+    before = sorted(each.name for each in tmp_path.iterdir())
+    plan = microconv(tmp_path, "sync", "--plan")
+    assert "crm/a.csv" in plan.stdout
+    assert "not read yet" in plan.stdout
+    assert sorted(each.name for each in tmp_path.iterdir()) == before
+    done = microconv(tmp_path, "sync")
+    assert (done.code, "Tables of other systems: 1 of 1 read." in done.stdout) == (0, True)
+    assert "1 of 2 rows of crm/a.csv (crm) are not staged." in done.stderr
+    path.unlink()
+    document = microconv(tmp_path, "sync", "--plan", "--format", "json").document["external"]
+    assert document["kept"] == [{"kind": "events", "source": "crm", "file": "crm/a.csv"}]
+    assert "it is gone: its rows stay as they are" in " ".join(microconv(tmp_path, "sync", "--plan").stdout.split())
+
+
+def test_days_without_an_outage_stay_so_where_other_systems_are_silent(tmp_path: Path):
+    days = [DAYS[0] + timedelta(days=offset) for offset in range(5)]
+    for day in days:
+        write_day(tmp_path, day, [visit(day, client=f"{n}.1") for n in range(30)])
+    rows = [row(f"{day}T12:00:00Z", user=f"u{n}") for day in days[:4] for n in range(30)]
+    write_rows(tmp_path / "crm/a.csv", rows)
+    with opened(tmp_path) as project:
+        project.sync()
+        coverage = project.coverage()
+    silent = [each for each in coverage.days if (each.micro_conversion, each.event_date) == ("lead", days[4])]
+    assert [(each.occurrences, each.status) for each in silent] == [(0, "ok")]
+    assert any("no day of theirs is an outage" in each for each in coverage.assumptions)
