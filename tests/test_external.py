@@ -33,7 +33,7 @@ from external_files import (
 from microconv import catalogue
 from microconv.config.load import load_config
 from microconv.config.sections import ExternalEventsConfig
-from microconv.engines.base import Engine
+from microconv.engines.base import AddRows, Engine
 from microconv.errors import ConfigError, EngineError, SourceError, UsageError
 from microconv.own_tables.cells import Odd
 from microconv.staging import Scope, sync
@@ -152,6 +152,36 @@ def test_parquet_and_tables_of_the_engine_are_read_with_their_types(tmp_path: Pa
     assert found["deal"]["actor_key"] == key_of("u|p1|7")
     assert found["deal"]["value"] == 2.5
     assert found["lead"]["client_key"] == key_of("c|p1|1|1.1")
+
+
+def test_times_finer_than_microseconds_are_cut(tmp_path: Path):
+    write_day(tmp_path, DAYS[0], [visit(DAYS[0])])
+    (tmp_path / "crm").mkdir()
+    at = pa.array([1_709_298_000_123_456_789], pa.timestamp("ns", "Europe/Berlin"))
+    pq.write_table(pa.table({"user_id": ["u1"], "occurred_at": at, "name": ["won"]}), tmp_path / "crm/a.parquet")
+    with opened(tmp_path, SECTIONS.replace("*.csv", "*.parquet")) as project:
+        project.sync()
+        assert [each["event_at"].astimezone(UTC).isoformat() for each in external(project)] == [
+            "2024-03-01T13:00:00.123456+00:00"
+        ]
+
+
+def test_long_rows_are_written_in_pieces_that_fit_into_a_request(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    write_day(tmp_path, DAYS[0], [visit(DAYS[0])])
+    long = [row("2024-03-01T13:00:00Z", user=f"u{n}", plan="ü" * 100_000) for n in range(30)]
+    write_rows(tmp_path / "crm/a.csv", long)
+    with opened(tmp_path) as project:
+        apply, pieces = project.engine.apply, []
+
+        def notes(changes):
+            pieces.extend(len(each.rows) for each in changes if isinstance(each, AddRows) and len(each.rows) > 1)
+            apply(changes)
+
+        monkeypatch.setattr(project.engine, "apply", notes)
+        project.sync()
+        assert sum(pieces) == 30
+        assert max(pieces) <= 11
+        assert len(external(project)) == 30
 
 
 def test_names_streams_and_cookies_may_come_from_the_configuration(tmp_path: Path):
@@ -456,7 +486,7 @@ def test_damaged_bytes_refuse_their_row_alone_and_no_value_is_told(tmp_path: Pat
     assert said.startswith("2 of 4 rows of crm/a.csv (crm) are not staged.")
     assert "(line 3): user_id cannot be read: bytes that are not UTF-8" in said
     assert "(line 4): occurred_at is not a moment" in said
-    assert told(result, "external_unknown_name").endswith("does not count: 1 other name.")
+    assert told(result, "external_unknown_name").endswith("1 other name (such as may be of a person are never shown).")
     everything = json.dumps(result.document(), default=str)
     assert "jane" not in everything
 

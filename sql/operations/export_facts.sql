@@ -173,19 +173,34 @@ HAVING SUM(f.rows_without_zone) > 0
 
 UNION ALL
 
--- Those with a name that no entry of the taxonomy listens to.
+-- Those with a name that no entry of the taxonomy listens to: the most frequent names of each source that can be of
+-- nobody, and all others together; the amount are their names.
 SELECT
   'external_unknown_name' AS fact,
-  CONCAT(r.source, ' ', r.name) AS subject,
-  COUNT(*) AS occurrences,
+  CONCAT(u.source, ' ', u.told_name) AS subject,
+  CAST(SUM(u.name_rows) AS INT64) AS occurrences,
   MAX(n.of_source) AS of_all,
-  CAST(NULL AS FLOAT64) AS amount
-FROM external_rows AS r
+  CAST(COUNT(*) AS FLOAT64) AS amount
+FROM (
+  SELECT
+    t.source,
+    t.name_rows,
+    IF(
+      ROW_NUMBER() OVER (PARTITION BY t.source ORDER BY t.name_rows DESC, t.name) <= 20
+      AND REGEXP_CONTAINS(t.name, r'^[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*$'),
+      t.name, ''
+    ) AS told_name
+  FROM (
+    SELECT r.source, r.name, COUNT(*) AS name_rows
+    FROM external_rows AS r
+    WHERE NOT r.is_counted
+    GROUP BY r.source, r.name
+  ) AS t
+) AS u
 INNER JOIN (
   SELECT a.source, COUNT(*) AS of_source FROM external_rows AS a GROUP BY a.source
-) AS n ON n.source = r.source
-WHERE NOT r.is_counted
-GROUP BY r.source, r.name
+) AS n ON n.source = u.source
+GROUP BY u.source, u.told_name
 
 UNION ALL
 

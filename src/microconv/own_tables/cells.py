@@ -50,6 +50,10 @@ def rows_of(batch: pa.RecordBatch) -> Iterator[Sequence[object]]:
 
 
 def _values(column: pa.Array) -> list[object]:
+    import pyarrow as pa
+
+    if pa.types.is_timestamp(column.type) and column.type.unit == "ns":  # finer than Python's
+        column = column.cast(pa.timestamp("us", column.type.tz), safe=False)
     try:
         return list(column.to_pylist())
     except _NOT_FOR_PYTHON:

@@ -7,10 +7,9 @@ these may have changed; only the days on which they differ are replaced, in one 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import date, datetime
-from itertools import islice
 from typing import Any
 
 from microconv.config.sections import Config
@@ -34,7 +33,8 @@ OF_A_RUN = frozenset({OCCURRENCES, CHANGES, "external_table"})
 """Relations that are there only while a sync runs, or that a configuration names."""
 _STALE = "stale_readings"
 _PIECE_ROWS = 20_000
-"""So many rows are written at once: their document must fit into a request."""
+_PIECE_LETTERS = 1_000_000
+"""So much is written at once: it must fit into a request of BigQuery, in which a letter may take six bytes."""
 _TABLES: Mapping[str, Table] = {"events": mc_tables.EXTERNAL_EVENTS, "metrics": mc_tables.EXTERNAL_METRICS}
 
 
@@ -111,7 +111,7 @@ class ExternalStaging:
         with readable(place.said):
             columns, rows = self._open(place)
             staged = ({**row, **origin} for row in reader.rows(columns, rows, place.said, tally))
-            while piece := tuple(islice(staged, _PIECE_ROWS)):
+            for piece in _pieces(staged):
                 self.engine.apply([AddRows(table, piece)])
         kind, source, file = place.key
         return {
@@ -156,6 +156,20 @@ class ExternalStaging:
             if self.engine.query(query).num_rows:
                 self.engine.materialise(query, _STALE)
                 self.engine.apply([DeleteKeys(table, "reading", _STALE)])
+
+
+def _pieces(rows: Iterable[dict[str, Any]]) -> Iterator[tuple[dict[str, Any], ...]]:
+    """Group rows that can be written at once."""
+    piece: list[dict[str, Any]] = []
+    letters = 0
+    for row in rows:
+        piece.append(row)
+        letters += sum(len(value) for value in row.values() if type(value) is str)
+        if len(piece) == _PIECE_ROWS or letters > _PIECE_LETTERS:
+            yield tuple(piece)
+            piece, letters = [], 0
+    if piece:
+        yield tuple(piece)
 
 
 def occurrences(property_id: str, readings: Sequence[str], rules: Rules) -> Query:

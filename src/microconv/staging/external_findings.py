@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from collections.abc import Iterator
 
 from microconv import wording
@@ -15,8 +14,6 @@ from microconv.staging.facts import Fact, Facts, Reader
 
 _FEW_STRANGERS = 0.5
 """More than this share of rows without anybody in the export is worth a warning: a CRM knows others, too."""
-_PLAIN = re.compile(r"[a-z][a-z0-9]*(?:[_-][a-z0-9]+)*")
-"""A name that may be told: it is that of an event, and of nobody."""
 _NAMES = 5
 
 
@@ -74,12 +71,12 @@ def unknown_names(facts: Facts, _config: Config) -> Iterator[Finding]:
         by_source.setdefault(each.subject.partition(" ")[0], []).append(each)
     for source, found in by_source.items():
         rows = sum(each.occurrences for each in found)
-        named = [(each.subject.partition(" ")[2], each.occurrences) for each in found]
-        told = [(name, count) for name, count in named if _PLAIN.fullmatch(name)]
-        told.sort(key=lambda one: (-one[1], one[0]))
-        shown = [f"{name} ({wording.count(count)})" for name, count in told[:_NAMES]]
-        if others := len(named) - len(shown):
-            shown.append(wording.plural(others, "other name"))
+        names = round(sum(each.amount or 0.0 for each in found))
+        told = [(each.occurrences, name) for each in found if (name := each.subject.partition(" ")[2])]
+        told.sort(key=lambda one: (-one[0], one[1]))
+        shown = [f"{name} ({wording.count(count)})" for count, name in told[:_NAMES]]
+        if others := names - len(shown):
+            shown.append(f"{wording.plural(others, 'other name')} (such as may be of a person are never shown)")
         yield Finding(
             "external_unknown_name",
             "warning",
