@@ -150,7 +150,7 @@ BAD_FILES = [
     (
         'titel = "x"',
         "ecommerce",
-        r"key titel: is not a known key \(known are name, version, remove, micro_conversions\)",
+        r"key titel: is not a known key \(known are name, version, remove, naming, micro_conversions\)",
     ),
     ("name = 3", "ecommerce", "line 2: key name: must be text in quotes"),
     ('[micro_conversions]\nid = "x"', "ecommerce", r"key micro_conversions: is a list of tables: write \[\[micro_conv"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -63,13 +64,18 @@ def show(context: CommandContext, *, preset: str | None, output_format: str) -> 
 @taxonomy.command("validate", short_help="Check a taxonomy file, or the configuration's.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @_preset_option
+@click.option("--strict", is_flag=True, help="Warnings count as problems: the exit code is 2.")
 @output.format_option
 @click.pass_obj
-def validate(context: CommandContext, *, file: Path | None, preset: str | None, output_format: str) -> None:
+def validate(
+    context: CommandContext, *, file: Path | None, preset: str | None, strict: bool, output_format: str
+) -> None:
     """Check FILE, or the configuration's taxonomy file, and list every problem.
 
     The file is checked together with the preset that it changes: --preset, or the one of the configuration. With
     "none" it is checked alone. The exit code is 0 when it is valid, and 2 when it is not.
+
+    Warnings are about names: those that break a rule of `[naming]` in the file, and those that GA4 drops or cuts.
 
     \b
     Examples:
@@ -77,7 +83,7 @@ def validate(context: CommandContext, *, file: Path | None, preset: str | None, 
       microconv taxonomy validate taxonomy.toml --preset ecommerce
       microconv taxonomy validate draft.toml --preset none --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    from microconv.taxonomy import find_problems, load_taxonomy
+    from microconv.taxonomy import find_problems, find_warnings, load_taxonomy
 
     # A preset without a file is a question about the preset alone.
     if preset is None:
@@ -99,16 +105,47 @@ def validate(context: CommandContext, *, file: Path | None, preset: str | None, 
             hint="Correct the file and run this again; nothing was changed.",
         )
     valid = load_taxonomy(preset=preset, file=file)
+    warnings = find_warnings(file=file)
     document = {
         "valid": True,
         "problems": [],
+        "warnings": warnings,
         "name": valid.name,
         "version": valid.version,
         "fingerprint": valid.fingerprint,
         "micro_conversions": len(valid.entries),
         "macros": valid.macros,
     }
-    output.emit(output_format, document=document, shown=lambda: [f"{checked} is valid: {_summary(valid)}."])
+    output.emit(
+        output_format,
+        document=document,
+        shown=lambda: [
+            f"{checked} is valid: {_summary(valid)}.",
+            *(f"{checked}: warning: {warning}" for warning in warnings[:_MOST_SHOWN]),
+            *([f"{checked}: and {len(warnings) - _MOST_SHOWN} more"] if len(warnings) > _MOST_SHOWN else []),
+        ],
+    )
+    if strict and warnings:
+        raise TaxonomyError(
+            f"{checked} has {len(warnings)} {'warning' if len(warnings) == 1 else 'warnings'}.",
+            hint="Rename what they name, change `[naming]`, or leave out --strict.",
+        )
+
+
+@taxonomy.command("schema", short_help="Print the JSON Schema of a taxonomy file, for editors.")
+def schema() -> None:
+    """Print the JSON Schema of a taxonomy file: editors complete keys with it, and mark mistakes while you write.
+
+    Many editors take it from a comment in the first line of the file: `#:schema taxonomy.schema.json`,
+    where that is what you called the file that you wrote this to.
+
+    \b
+    Examples:
+      microconv taxonomy schema
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    from microconv.taxonomy.json_schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
 
 
 def _configured(context: CommandContext) -> TaxonomyConfig:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from microconv.taxonomy.entry import MicroConversion
 from microconv.taxonomy.event_conditions import Clause, Condition, Group
 from microconv.taxonomy.model import Taxonomy
-from microconv.taxonomy.taxonomy_file import PRESETS, find_problems, load_taxonomy
+from microconv.taxonomy.taxonomy_file import PRESETS, find_problems, find_warnings, load_taxonomy
 
 __all__ = [
     "PRESETS",
@@ -15,5 +15,6 @@ __all__ = [
     "MicroConversion",
     "Taxonomy",
     "find_problems",
+    "find_warnings",
     "load_taxonomy",
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tomllib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from importlib.resources import files
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,11 +12,12 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from microconv.config.positions import Positions, read_toml
+from microconv.config.positions import KeyPath, Positions, read_toml
 from microconv.config.problems import ItemError, nearest, numbered
 from microconv.errors import TaxonomyError
 from microconv.files import read_settings
 from microconv.queries.conditions import PRESET
+from microconv.taxonomy.contract import Naming, remarks
 from microconv.taxonomy.entry import EVENT_PATTERN, MicroConversion, RequiredParameter
 from microconv.taxonomy.event_conditions import GROUPS, TAGS, Condition, EventPattern
 from microconv.taxonomy.model import Taxonomy
@@ -36,12 +37,15 @@ _ENTRY_KEYS = (
 _CONDITION_KEYS = (*("as" if key == "as_type" else key for key in Condition.model_fields), *GROUPS)
 
 
-class _TaxonomyFile(BaseModel):
+class TaxonomyFile(BaseModel):
+    """A taxonomy file as it is written: entries, what it takes from its preset, and how names must look."""
+
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     name: Printable | None = None
     version: Version
     remove: Annotated[tuple[Id, ...], Field(strict=False)] = ()
+    naming: Naming = Naming()
     micro_conversions: Annotated[tuple[MicroConversion, ...], Field(strict=False)] = ()
 
 
@@ -76,6 +80,32 @@ def find_problems(*, preset: str | None, file: Path | None) -> tuple[str, ...]:
     return () if isinstance(outcome, Taxonomy) else outcome
 
 
+def find_warnings(*, file: Path | None) -> tuple[str, ...]:
+    """Return what is worth a look in a valid file, one sentence each: its own naming rules, and GA4's limits.
+
+    Raises:
+        TaxonomyError: The file cannot be read.
+    """
+    if file is None:
+        return ()
+    text, raw = _read(file)
+    top = TaxonomyFile.model_validate(raw)
+    positions = Positions(text, raw)
+    return tuple(
+        _placed(
+            (_ENTRIES, remark.place, remark.key),
+            f'micro-conversion "{top.micro_conversions[remark.place].id}", key {remark.key}: {remark.text}',
+            positions,
+        )
+        for remark in remarks(top.micro_conversions, top.naming)
+    )
+
+
+def _placed(path: KeyPath, sentence: str, positions: Positions) -> str:
+    line = positions.nearest_line(path) if path else None
+    return f"line {line}: {sentence}" if line else sentence
+
+
 def _resolve(preset: str | None, file: Path | None) -> Taxonomy | tuple[str, ...]:
     """Return the taxonomy, or the problems that stand in its way."""
     base = None if preset in (None, NO_PRESET) else _preset(preset)
@@ -88,14 +118,17 @@ def _resolve(preset: str | None, file: Path | None) -> Taxonomy | tuple[str, ...
         return _taxonomy(base.name or str(preset), base.version, base.micro_conversions)
     text, raw = _read(file)
     try:
-        top = _TaxonomyFile.model_validate(raw)
+        top = TaxonomyFile.model_validate(raw)
     except ValidationError as error:
         positions = Positions(text, raw)
         return tuple(_sentence(details, raw, positions) for details in error.errors(include_url=False))
     name = top.name or (base.name if base else None) or file.stem
     taxonomy = _taxonomy(name, top.version, _laid_over(base, top))
-    problems = (*_problems_of_the_file(top, base), *_problems_between_entries(taxonomy))
-    return problems or taxonomy
+    found = (*_problems_of_the_file(top, base), *_problems_between_entries(taxonomy, top))
+    if not found:
+        return taxonomy
+    positions = Positions(text, raw)
+    return tuple(_placed(path, sentence, positions) for path, sentence in found)
 
 
 def _taxonomy(name: str, version: str, entries: tuple[MicroConversion, ...]) -> Taxonomy:
@@ -104,14 +137,14 @@ def _taxonomy(name: str, version: str, entries: tuple[MicroConversion, ...]) -> 
     return Taxonomy(name, version, tuple(entry for entry in entries if entry not in removed), removed)
 
 
-def _preset(name: str) -> _TaxonomyFile:
+def _preset(name: str) -> TaxonomyFile:
     if name not in PRESETS:
         raise TaxonomyError(
             f'There is no taxonomy preset "{name}".',
             hint=f'Presets: {", ".join(PRESETS)}; or "{NO_PRESET}" for a file that stands alone.',
         )
     text = (files("microconv.taxonomy") / "presets" / f"{name}.toml").read_text(encoding="utf-8")
-    return _TaxonomyFile.model_validate(tomllib.loads(text), context=PRESET)
+    return TaxonomyFile.model_validate(tomllib.loads(text), context=PRESET)
 
 
 def _read(file: Path) -> tuple[str, dict[str, Any]]:
@@ -132,7 +165,7 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
         raise TaxonomyError(f"The taxonomy file {file} is not valid TOML: {error}.", hint=_HINT) from error
 
 
-def _laid_over(base: _TaxonomyFile | None, top: _TaxonomyFile) -> tuple[MicroConversion, ...]:
+def _laid_over(base: TaxonomyFile | None, top: TaxonomyFile) -> tuple[MicroConversion, ...]:
     # A dict keeps the place of a key that is set again, which is what "replaces in place" means. A goal that the file
     # takes from the preset is not a goal of what is left.
     removed = set(top.remove)
@@ -146,47 +179,81 @@ def _laid_over(base: _TaxonomyFile | None, top: _TaxonomyFile) -> tuple[MicroCon
     return tuple((entries | own).values())
 
 
-def _problems_of_the_file(top: _TaxonomyFile, base: _TaxonomyFile | None) -> Iterator[str]:
+_Problem = tuple[KeyPath, str]
+"""Where in the file a problem is (nowhere: an empty path), and a sentence on it."""
+
+
+def _problems_of_the_file(top: TaxonomyFile, base: TaxonomyFile | None) -> Iterator[_Problem]:
     own = Counter(entry.id for entry in top.micro_conversions)
+    places = _places(top)
     for repeated, times in own.items():
         if times > 1:
-            yield f'micro-conversion "{repeated}" is defined {times} times: keep one of them'
+            path = (_ENTRIES, places[repeated], "id")
+            yield path, f'micro-conversion "{repeated}" is defined {times} times: keep one of them'
     inherited = [entry.id for entry in base.micro_conversions] if base else []
     for removed in top.remove:
         if removed in own:
-            yield f'key remove: "{removed}" is removed and defined in the same file: keep one of the two'
+            yield ("remove",), f'key remove: "{removed}" is removed and defined in the same file: keep one of the two'
         elif not inherited:
-            yield f'key remove: "{removed}" cannot be removed, the file stands alone'
+            yield ("remove",), f'key remove: "{removed}" cannot be removed, the file stands alone'
         elif removed not in inherited:
-            yield f'key remove: the preset has no "{removed}"{nearest(removed, inherited)}'
-    for entry in top.micro_conversions:
+            yield ("remove",), f'key remove: the preset has no "{removed}"{nearest(removed, inherited)}'
+    for place, entry in enumerate(top.micro_conversions):
         for key, version in (("since", entry.since), ("deprecated_in", entry.deprecated_in)):
             # A `since` that the file leaves out claims nothing. What is to be removed may be announced.
             if version and key in entry.model_fields_set and version_key(version) > version_key(top.version):
-                yield (
-                    f'micro-conversion "{entry.id}", key {key}: {version} is later than {top.version}, '
-                    "the version of the file: raise the latter"
-                )
+                late = f"{version} is later than {top.version}, the version of the file: raise the latter"
+                yield (_ENTRIES, place, key), f'micro-conversion "{entry.id}", key {key}: {late}'
 
 
-def _problems_between_entries(taxonomy: Taxonomy) -> Iterator[str]:
+def _places(top: TaxonomyFile) -> dict[str, int]:
+    """Return where each entry stands in the file; the last place of one that is there twice."""
+    return {entry.id: place for place, entry in enumerate(top.micro_conversions)}
+
+
+def _problems_between_entries(taxonomy: Taxonomy, top: TaxonomyFile) -> Iterator[_Problem]:
     by_id = {entry.id: entry for entry in taxonomy.entries}
+    places = _places(top)
+
+    def path(entry: MicroConversion, key: str) -> KeyPath:
+        return (_ENTRIES, places[entry.id], key) if entry.id in places else ()
+
     for entry in taxonomy.entries:
-        if entry.replaced_by is None:
-            continue
-        where = f'micro-conversion "{entry.id}", key replaced_by:'
-        if entry.replaced_by not in by_id:
-            yield f'{where} there is no "{entry.replaced_by}"{nearest(entry.replaced_by, by_id)}'
-        elif by_id[entry.replaced_by].is_retired:
-            # One step only: history then has a single reading, and a cycle cannot be written.
-            yield f'{where} "{entry.replaced_by}" is deprecated itself: name an entry that is in use'
-    for entry in taxonomy.entries:
+        if entry.replaced_by is not None:
+            where = f'micro-conversion "{entry.id}", key replaced_by:'
+            if entry.replaced_by not in by_id:
+                near = nearest(entry.replaced_by, by_id)
+                yield path(entry, "replaced_by"), f'{where} there is no "{entry.replaced_by}"{near}'
+            elif by_id[entry.replaced_by].is_retired:
+                # One step only: history then has a single reading, and a cycle cannot be written.
+                text = f'{where} "{entry.replaced_by}" is deprecated itself: name an entry that is in use'
+                yield path(entry, "replaced_by"), text
         for goal in entry.goals:
             if goal not in taxonomy.macros:
                 near = nearest(goal, taxonomy.macros)
-                yield f'micro-conversion "{entry.id}", key goal: "{goal}" is not a macro-conversion{near}'
+                text = f'micro-conversion "{entry.id}", key goal: "{goal}" is not a macro-conversion{near}'
+                yield path(entry, "goal"), text
+    for entry, key, conflict in _type_conflicts(taxonomy.entries):
+        yield path(entry, key), f'micro-conversion "{entry.id}", key {key}: {conflict}'
     if not taxonomy.macros:
-        yield 'there is no macro-conversion: give the goal of the site kind = "macro"'
+        yield (), 'there is no macro-conversion: give the goal of the site kind = "macro"'
+
+
+def _type_conflicts(entries: Iterable[MicroConversion]) -> Iterator[tuple[MicroConversion, str, str]]:
+    """Yield where a parameter is asked to be of two types: by the contracts of two entries, or by a condition."""
+    required: dict[str, tuple[str, str]] = {}
+    for entry in entries:
+        for parameter in entry.parameters:
+            kind, by = required.setdefault(parameter.name, (parameter.type, entry.id))
+            if parameter.type != kind:
+                text = f'{parameter.name} must be {parameter.type} here and {kind} in "{by}": a parameter has one type'
+                yield entry, "parameters", text
+    for entry in entries:
+        for condition in entry.conditions():
+            kind, by = required.get(condition.name, ("", "")) if condition.kind == "parameter" else ("", "")
+            if kind == "text" and condition.reads_number:
+                text = f'{condition.name} is read as a number, and "{by}" requires it as text'
+                yield entry, "where", text
 
 
 _FAULTS = {
@@ -250,8 +317,10 @@ def _entry_name(raw: dict[str, Any], index: int | str) -> str:
 
 
 def _known_keys(location: tuple[int | str, ...]) -> tuple[str, ...]:
+    if location[0] == "naming" and len(location) > 1:
+        return tuple(Naming.model_fields)
     if location[0] != _ENTRIES or len(location) == 1:
-        return tuple(_TaxonomyFile.model_fields)
+        return tuple(TaxonomyFile.model_fields)
     match location:
         case (_, _, _):
             return _ENTRY_KEYS
