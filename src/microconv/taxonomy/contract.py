@@ -45,6 +45,10 @@ def ga4_limits() -> dict[str, Any]:
     return tomllib.loads((files("microconv.taxonomy") / "ga4_limits.toml").read_text(encoding="utf-8"))
 
 
+_READ_BY_GA4 = frozenset({"currency"})
+"""What GA4 reads of an event itself: its reports show it without a custom definition."""
+
+
 def remarks(entries: Sequence[MicroConversion], naming: Naming) -> Iterator[Remark]:
     """Yield what breaks a rule of naming or a limit of GA4, among the names of these entries of a file.
 
@@ -84,7 +88,7 @@ def _off_the_limits(entry: MicroConversion) -> Iterator[tuple[str, str]]:
     for parameter in entry.parameters:
         for text in _flaws(parameter.name, limits["parameter"]["name_longest"], prefixes):
             yield "parameters", f'the parameter "{parameter.name}" {text}'
-        if parameter.name in reserved["custom_definitions"]:
+        if parameter.name in reserved["custom_definitions"] and parameter.name not in _READ_BY_GA4:
             text = f'GA4 takes no custom definition called "{parameter.name}": its reports cannot show it'
             yield "parameters", text
         longest = _value_longest("parameter", parameter.name)
