@@ -290,7 +290,7 @@ page = {{ matches = '{pattern}' }}
 @pytest.mark.parametrize("preset", PRESETS)
 def test_patterns_of_presets_run_on_re2(preset):
     entries = load_taxonomy(preset=preset, file=None).entries
-    patterns = [each.matches for entry in entries for each in entry.where if each.matches]
+    patterns = [each.matches for entry in entries for each in entry.conditions() if each.matches]
     assert [problem_in_pattern(pattern) for pattern in patterns] == [None] * len(patterns)
 
 

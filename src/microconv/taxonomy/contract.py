@@ -18,6 +18,8 @@ from microconv.taxonomy.entry import MicroConversion
 _Pattern = Annotated[str, Field(min_length=1), AfterValidator(usable_pattern)]
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 """Names that GA4 takes."""
+_READ_BY_GA4 = frozenset({"currency"})
+"""What GA4 reads of an event itself: its reports show it without a custom definition."""
 
 
 class Naming(BaseModel):
@@ -43,10 +45,6 @@ class Remark:
 def ga4_limits() -> dict[str, Any]:
     """Return GA4's limits and reserved names, with the date at which they were collected (`as_of`)."""
     return tomllib.loads((files("microconv.taxonomy") / "ga4_limits.toml").read_text(encoding="utf-8"))
-
-
-_READ_BY_GA4 = frozenset({"currency"})
-"""What GA4 reads of an event itself: its reports show it without a custom definition."""
 
 
 def remarks(entries: Sequence[MicroConversion], naming: Naming) -> Iterator[Remark]:
