@@ -286,4 +286,5 @@ def test_every_table_has_its_extra_columns_and_no_other(tmp_path: Path):
     assert extra == {name: [] for name in TABLES} | {
         "mc_events": ["items_item_id"],
         "mc_micro_conversions": ["items_item_id"],
+        "mc_external_events": ["items_item_id"],
     }
