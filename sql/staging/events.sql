@@ -10,6 +10,7 @@
 {% from '_keys.sql' import key %}
 {% from 'staging/_traffic.sql' import leads_here, said %}
 {% from 'staging/_money.sql' import currency_code %}
+{% from 'staging/_order.sql' import instant_order, ranks with context %}
 {% set stream_id %}COALESCE({{ raw.text('stream_id') }}, ''){% endset %}
 {% set user_pseudo_id %}{{ raw.usable(raw.text('user_pseudo_id')) }}{% endset %}
 {% set client %}
@@ -55,45 +56,17 @@ COALESCE(
     FROM {{ relation('raw_events') }} AS e
   )
 {%- endset %}
-{# One order for all that can differ between equal-named rows of one instant: rows that tie on it are equal in every column
-   staged, so which of them comes first cannot show. #}
-{% macro instant_order(row) -%}
-      {{ row }}.batch_page_id, {{ row }}.batch_ordering_id, {{ row }}.batch_event_index,
-      {{ row }}.page_location, {{ row }}.page_referrer, {{ row }}.ga_session_id,
-      {{ row }}.session_number, {{ row }}.session_engaged, {{ row }}.engagement_msec, {{ row }}.value, {{ row }}.currency,
-      {{ row }}.value_in_usd,
-      {{ row }}.transaction_id, {{ row }}.user_id, {{ row }}.stream_id, {{ row }}.traffic_rule,
-      {{ row }}.traffic_source, {{ row }}.traffic_medium, {{ row }}.traffic_campaign,
-      {{ row }}.traffic_channel_group, {{ row }}.click_id, {{ row }}.ignores_referrer, {{ row }}.device_category,
-      {{ row }}.country
-      {%- for extra in carried %}, {{ row }}.{{ extra.column | identifier }}{% endfor %}
+{% macro by_batch(row) -%}
+{{ row }}.batch_page_id, {{ row }}.batch_ordering_id, {{ row }}.batch_event_index
 {%- endmacro %}
 {# What copies of one event share: all that an exact copy can, and two events cannot. #}
 {% macro sameness(row) -%}
       {{ row }}.event_date, {{ row }}.client, {{ row }}.event_us, {{ row }}.event_name, {{ row }}.same_params,
         {{ row }}.batch_page_id, {{ row }}.batch_ordering_id, {{ row }}.batch_event_index, {{ row }}.same_items
 {%- endmacro %}
+{% set event_names %}SELECT DISTINCT {{ raw.text('event_name') }} AS event_name FROM {{ relation('raw_events') }} AS e{% endset %}
 WITH ranks AS (
-  {% if has_patterns %}
-  SELECT n.event_name, MIN(n.stage_rank) AS stage_rank
-  FROM (
-    SELECT ranked_event AS event_name, @event_ranks[OFFSET(place)] AS stage_rank
-    FROM UNNEST(@ranked_events) AS ranked_event WITH OFFSET AS place
-    UNION ALL
-    -- A pattern is held against each name once, not against each event.
-    SELECT d.event_name, l.stage_rank
-    FROM (SELECT DISTINCT {{ raw.text('event_name') }} AS event_name FROM {{ relation('raw_events') }} AS e) AS d
-    INNER JOIN (
-      SELECT pattern, @pattern_ranks[OFFSET(place)] AS stage_rank
-      FROM UNNEST(@patterns) AS pattern WITH OFFSET AS place
-    ) AS l ON REGEXP_CONTAINS(d.event_name, l.pattern)
-  ) AS n
-  GROUP BY n.event_name
-  {% else %}
-  SELECT ranked_event AS event_name, MIN(place) AS stage_rank
-  FROM UNNEST(@ranked_events) AS ranked_event WITH OFFSET AS place
-  GROUP BY ranked_event
-  {% endif %}
+{{ ranks(event_names) }}
 ),
 
 -- What orders the events of an instant, read before all else: sorting whole rows costs ten times as much.
@@ -298,11 +271,16 @@ together AS (
   SELECT
     r.*,
     ROW_NUMBER() OVER (
-      PARTITION BY r.event_date, r.client, r.event_us, r.event_name ORDER BY {{ instant_order('r' | identifier) }}
+      PARTITION BY r.event_date, r.client, r.event_us, r.event_name
+      ORDER BY
+        {{ by_batch('r' | identifier) }},
+        {{ instant_order('r' | identifier) }}
     ) AS place_in_name,
     ROW_NUMBER() OVER (
       PARTITION BY {{ sameness('r' | identifier) }}
-      ORDER BY {{ instant_order('r' | identifier) }}
+      ORDER BY
+        {{ by_batch('r' | identifier) }},
+        {{ instant_order('r' | identifier) }}
     ) AS copy,
     COUNT(*) OVER (PARTITION BY {{ sameness('r' | identifier) }}) AS copies
   FROM resolved AS r
@@ -311,7 +289,7 @@ together AS (
 ),
 
 single AS (
-  SELECT r.*, COALESCE(p.place, 0) AS place, 1 AS copies
+  SELECT r.*, COALESCE(p.place, 0) AS place, 1 AS copies, NOT r.has_batch_params AS is_ordered_by_batch
   FROM resolved AS r
   LEFT JOIN tied AS d ON d.event_date = r.event_date AND d.client = r.client AND d.event_us = r.event_us
   LEFT JOIN placed AS p
@@ -330,7 +308,8 @@ single AS (
       ORDER BY
         t.batch_page_id, t.batch_ordering_id, t.batch_event_index, t.stage_rank, t.event_name, t.place_in_name
     ) - 1 AS place,
-    IF(t.client_key IS NULL, 1, t.copies) AS copies
+    IF(t.client_key IS NULL, 1, t.copies) AS copies,
+    TRUE AS is_ordered_by_batch
   FROM together AS t
   WHERE t.copy = 1 OR t.client_key IS NULL
 )
@@ -366,6 +345,9 @@ SELECT
   s.device_category,
   s.country,
   @is_provisional AS is_provisional,
+  {% for field in ['batch_page_id', 'batch_ordering_id', 'batch_event_index'] %}
+  IF(s.is_ordered_by_batch, s.{{ field | identifier }}, NULL) AS {{ field | identifier }},
+  {% endfor %}
   {% for extra in carried %}
   s.{{ extra.column | identifier }},
   {% endfor %}

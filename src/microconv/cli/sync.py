@@ -122,7 +122,7 @@ def _plan(planned: SyncPlan) -> list[Sheet | str]:
     from microconv.staging.external_plan import EXTERNAL_REASONS
 
     days = [
-        (shard.property_id, shard.day, shard.name, shard.bytes, REASONS[day.reason])
+        (shard.property_id, shard.day, shard.name, None if day.is_from_events else shard.bytes, REASONS[day.reason])
         for day in planned.days
         for shard in (day.shard,)
     ]

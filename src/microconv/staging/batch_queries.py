@@ -51,28 +51,64 @@ Span = tuple["date | None", "date | None"]
 
 def events(property_id: str, schema: ShardSchema, rules: Rules, *, is_provisional: bool) -> Query:
     """Flat events of `raw_events`, which holds shards of this schema; one extra column, `copies`."""
-    ranks, patterns = rules.taxonomy.event_ranks(), rules.taxonomy.pattern_ranks()
-    ranked = sorted(ranks, key=lambda name: (ranks[name], name))
     params: dict[str, Value] = {
         "property": property_id,
         "is_provisional": is_provisional,
-        "ranked_events": ranked,
+        **_ranks(rules.taxonomy),
         **{
             f"carried_{place}": each.name
             for place, each in enumerate(rules.of_events)
             if each.kind == "parameter" or (each.kind == "user_property" and "user_properties.key" in schema.leaves)
         },
     }
-    if patterns:
-        params |= {
-            "event_ranks": [ranks[name] for name in ranked],
-            "patterns": list(patterns),
-            "pattern_ranks": list(patterns.values()),
-        }
     return templates.query(
         "staging/events",
         params=params,
-        structure={"leaves": schema.leaves, "has_patterns": bool(patterns), **rules.structure},
+        structure={"leaves": schema.leaves, "has_patterns": "patterns" in params, **rules.structure},
+    )
+
+
+def _ranks(taxonomy: Taxonomy) -> dict[str, Value]:
+    """The ranks of events, as templates take them that put those of one instant in order."""
+    ranks, patterns = taxonomy.event_ranks(), taxonomy.pattern_ranks()
+    ranked = sorted(ranks, key=lambda name: (ranks[name], name))
+    if not patterns:
+        return {"ranked_events": ranked}
+    return {
+        "ranked_events": ranked,
+        "event_ranks": [ranks[name] for name in ranked],
+        "patterns": list(patterns),
+        "pattern_ranks": list(patterns.values()),
+    }
+
+
+def events_again(property_id: str, dates: Sequence[date], rules: Rules) -> Query:
+    """The staged events of some days, in the order that the taxonomy gives them now; one extra column, `was_order`."""
+    ranks = _ranks(rules.taxonomy)
+    return templates.query(
+        "staging/events_again",
+        params={
+            "property": property_id,
+            "dates": list(dates),
+            "first_date": min(dates),
+            "last_date": max(dates),
+            **ranks,
+        },
+        structure={"has_patterns": "patterns" in ranks, **rules.structure},
+    )
+
+
+def moved_events() -> Query:
+    """How many of these events have another place now."""
+    return templates.query("staging/moved_events")
+
+
+def shards_of_days(property_id: str, dates: Sequence[date]) -> Query:
+    """All that mc_shards says about some days."""
+    return templates.query(
+        "staging/shards_of_days",
+        params={"property": property_id, "dates": list(dates)},
+        structure={"columns": list(SHARDS.column_names)},
     )
 
 
@@ -218,6 +254,8 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
                 touched_sessions(label, [_EXAMPLE_DAY], _EXAMPLE_HOSTS),
                 session_span(label, TOUCHED_SESSIONS),
                 neighbour_events(label, [_EXAMPLE_DAY], _EXAMPLE_SPAN, rules),
+                events_again(label, [_EXAMPLE_DAY], rules),
+                shards_of_days(label, [_EXAMPLE_DAY]),
             )
         )
     yield from (
@@ -225,6 +263,7 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
         for query in (
             staged_shards(),
             staged_days(),
+            moved_events(),
             sessions(taxonomy, _EXAMPLE_HOSTS),
             moved_sessions(),
             micro_conversions(rules, _EXAMPLE_SPAN),

@@ -57,8 +57,11 @@ EVENTS = _table(
     device_category STRING desktop, mobile, tablet, smart tv
     country STRING country by GA4
     is_provisional BOOL from an intraday or fresh shard
+    batch_page_id INT64 batch field of the export that put the event in order among others of its instant
+    batch_ordering_id INT64 the next such field
+    batch_event_index INT64 the last such field
     """,
-    version=2,
+    version=3,
     partition="event_date",
     cluster=("property", "session_key"),
 )
@@ -241,6 +244,8 @@ SHARDS = _table(
     staging_fingerprint STRING fingerprint of the taxonomy and of all else that decides the staged rows
     own_hosts STRING hosts that `own_hosts` of the source named when the day was staged, with commas between
     carried_columns STRING extra columns of mc_micro_conversions that the day has, with commas between
+    events_fingerprint STRING fingerprint of how the shard was read, whatever the taxonomy
+    event_columns STRING extra columns of mc_events that the day has, with commas between
     events INT64 rows staged
     duplicates_removed INT64 exact duplicates left out
     consentless_events INT64 rows without a client
@@ -256,7 +261,7 @@ SHARDS = _table(
     run_id STRING the run that staged it
     staged_at TIMESTAMP when (UTC)
     """,
-    version=4,
+    version=5,
 )
 
 RUNS = _table(

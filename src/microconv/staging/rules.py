@@ -62,6 +62,22 @@ class Rules:
                 digest.update(templates.without_comments(text).encode())
         return digest.hexdigest()[:16]
 
+    @cached_property
+    def events_fingerprint(self) -> str:
+        """Fingerprint of how shards are read into mc_events, but for the columns carried: no taxonomy decides it.
+
+        (The taxonomy's ranks order the events of one instant, which can be done anew without the shard.)
+        """
+        digest = hashlib.sha256(str(mc_tables.EVENTS.version).encode())
+        for text in templates.sources("staging/events"):
+            digest.update(templates.without_comments(text).encode())
+        return digest.hexdigest()[:16]
+
+    @property
+    def event_columns(self) -> str:
+        """The columns of what events carry, as mc_shards notes them."""
+        return ",".join(each.column for each in self.of_events)
+
     @property
     def carried_columns(self) -> str:
         """The columns of the properties, as mc_shards notes them; a day that carries others is restaged."""

@@ -211,10 +211,14 @@ def _notices(planned: SyncPlan, shards: Mapping[Shard, Source]) -> Iterator[str]
     reasons = planned.reasons()
     if count := reasons.get("taxonomy"):
         yield f"The taxonomy changed: {count} days are staged again."
+    if count := reasons.get("taxonomy from staged events"):
+        yield f"The taxonomy changed: {count} days are made again from their staged events; no shard is read."
     if count := reasons.get("upgrade"):
         yield f"This version of microconv stages differently: {count} days are staged again."
     if count := reasons.get("properties"):
         yield f"Funnels or `carry` name other properties than before: {count} days are staged again."
+    if count := reasons.get("properties from staged events"):
+        yield f"Funnels or `carry` name other properties, which the staged events have: {count} days are staged again."
     if count := reasons.get("own hosts"):
         yield f"`own_hosts` names other hosts than before: {count} days are staged again."
     if dropped := planned.external.dropped:
