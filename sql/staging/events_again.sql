@@ -36,7 +36,7 @@ placed AS (
       PARTITION BY s.event_date, s.client, s.event_at
       ORDER BY
         s.batch_page_id, s.batch_ordering_id, s.batch_event_index, r.stage_rank, s.event_name,
-        {{ instant_order('s' | identifier) }}
+        {{ instant_order('s' | identifier) }}, s.event_order
     ) AS event_order
   FROM staged AS s
   INNER JOIN crowded AS c ON c.event_date = s.event_date AND c.client = s.client AND c.event_at = s.event_at

@@ -109,6 +109,7 @@ QUERIES: tuple[str, ...] = (
     "staging.first_look:examples",
     "staging.runs:examples",
     "staging.summary:examples",
+    "analyses.saving:examples",
     "segments.members:examples",
     "activation.audience.first_party:examples",
 )

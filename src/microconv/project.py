@@ -18,7 +18,7 @@ from microconv.catalogue import QUESTIONS, name_of, queries_of, question_class, 
 from microconv.config.load import find_named, load_config
 from microconv.config.sections import Config, SegmentConfig, SourceConfig
 from microconv.errors import EngineError, FindingsError, SourceError, UsageError
-from microconv.taxonomy import Taxonomy, load_taxonomy
+from microconv.taxonomy import Effect, Taxonomy, TaxonomyDifference, load_taxonomy
 from microconv.version import __version__
 
 if TYPE_CHECKING:  # each is loaded by who asks for it
@@ -50,6 +50,7 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.segments.members import Member
     from microconv.staging import Estimate, Progress, Scope, SyncPlan, SyncResult
     from microconv.staging.external_plan import ExternalPlan
+    from microconv.staging.restaging import Restaging
     from microconv.staging.rules import Rules
     from microconv.staging.runs import RunDetails, RunsResult
     from microconv.staging.summary import StagedSummary
@@ -96,6 +97,15 @@ class Project:
         taxonomy = load_taxonomy(preset=self.config.taxonomy.preset, file=self.config.taxonomy.file)
         taxonomy.check_names(self.config.named())
         return taxonomy
+
+    @property
+    def taxonomy_as_it_is(self) -> Taxonomy:
+        """The taxonomy, whether or not the configuration names entries that it does not have.
+
+        Raises:
+            TaxonomyError: it cannot be loaded.
+        """
+        return load_taxonomy(preset=self.config.taxonomy.preset, file=self.config.taxonomy.file)
 
     @cached_property
     def rules(self) -> Rules:
@@ -246,6 +256,47 @@ class Project:
             external=self.plan_external(full_refresh=asked.full_refresh),
         )
         return estimate(engine, planned, shards, self.rules)
+
+    def restaging(self, taxonomy: Taxonomy) -> Restaging:
+        """Say what this taxonomy would stage again of the days that are staged, were it the configured one.
+
+        Metadata alone are read, and where queries are billed, they are only priced.
+        """
+        from microconv.staging import Scope, find_shards, plan
+        from microconv.staging.restaging import restaging
+        from microconv.staging.rules import Rules
+
+        rules = Rules.of(self.config, taxonomy)
+        engine, shards = self._engine_if_there, find_shards(self.sources, Scope())
+        return restaging(engine, plan(engine, shards, rules, Scope()), shards, rules)
+
+    def effects(self, found: TaxonomyDifference) -> tuple[Effect, ...]:
+        """Say what a difference of two taxonomies does to the funnels, segments, destinations and saved results.
+
+        Raises:
+            EngineError: saved results cannot be read.
+        """
+        from microconv.analyses.saving import saved_results
+
+        effects = list(found.effects(self.config.named()))
+        if self.config.attribution.goal is None and found.old.macros != found.new.macros:
+            differ = sorted({*found.old.macros} ^ {*found.new.macros})
+            said = "other figures: it counts every macro-conversion, and others are"
+            effects += [Effect("attribution", entry, said, is_breaking=False) for entry in differ]
+        for segment in self.config.segments:
+            of_segment = tuple(found.effects(segment.named()))
+            effects += [
+                replace(each, named_by=f'destination "{destination.name}" ({each.named_by})')
+                for destination in self.config.destinations
+                for each in of_segment
+            ]
+        engine = self._engine_if_there
+        if engine is not None:
+            ids = {*found.old.ids, *found.new.ids}
+            for saved in saved_results(engine, QUESTIONS):
+                named = f"saved result {saved.question_name} {saved.result_id}, asked again"
+                effects += found.effects((entry, named) for entry in sorted(ids & saved.texts))
+        return tuple(effects)
 
     @property
     def _today(self) -> date:

@@ -12,6 +12,7 @@ import click
 
 from microconv.cli import output
 from microconv.cli.context import CommandContext
+from microconv.cli.taxonomy_diff import diff
 from microconv.errors import ConfigError, TaxonomyError
 from microconv.wording import Heading, Sheet
 
@@ -32,7 +33,10 @@ def _preset_option(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group("taxonomy", short_help="Show or check the micro-conversion taxonomy.")
 def taxonomy() -> None:
-    """Show or check the taxonomy: which events count as which micro-conversion."""
+    """Show, check or compare the taxonomy: which events count as which micro-conversion."""
+
+
+taxonomy.add_command(diff)
 
 
 @taxonomy.command("show", short_help="Print every entry, in the order of the journey.")

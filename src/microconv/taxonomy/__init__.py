@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from microconv.taxonomy.difference import Effect, TaxonomyDifference, difference
 from microconv.taxonomy.entry import MicroConversion
 from microconv.taxonomy.event_conditions import Clause, Condition, Group
 from microconv.taxonomy.model import Taxonomy
@@ -11,9 +12,12 @@ __all__ = [
     "PRESETS",
     "Clause",
     "Condition",
+    "Effect",
     "Group",
     "MicroConversion",
     "Taxonomy",
+    "TaxonomyDifference",
+    "difference",
     "find_problems",
     "find_warnings",
     "load_taxonomy",
