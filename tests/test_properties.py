@@ -23,8 +23,10 @@ from microconv.queries.templates import Query
 from microconv.staging import Scope, properties
 from microconv.staging.mc_tables import MICRO_CONVERSIONS, TABLES
 from microconv.staging.properties import Property, resolve
+from microconv.taxonomy import load_taxonomy
 from projects import write_bigquery_config, write_config
 
+PRESET = load_taxonomy(preset="ecommerce", file=None)
 DAYS = [date(2024, 3, 1) + timedelta(days=offset) for offset in range(3)]
 FUNNEL = """
 [[funnels]]
@@ -92,7 +94,7 @@ def test_columns_that_are_always_there_are_those_of_their_table():
 def test_what_funnels_and_carry_name_is_carried_once_and_in_order(tmp_path: Path):
     config = config_of(tmp_path, f'{FUNNEL}[taxonomy]\ncarry = ["page_title", "method", "value"]\n')
 
-    assert [each.column for each in properties.carried(config)] == [
+    assert [each.column for each in properties.carried(config, PRESET)] == [
         *("items_coupon", "items_item_id", "text_method", "text_page_title", "text_percent_scrolled"),
     ]
     assert [each.name for each in properties.of_funnel(config.funnels[0])] == [
@@ -101,7 +103,7 @@ def test_what_funnels_and_carry_name_is_carried_once_and_in_order(tmp_path: Path
 
 
 def test_a_configuration_that_names_no_properties_carries_none(config: Config, project: Project):
-    assert properties.carried(config) == ()
+    assert properties.carried(config, PRESET) == ()
     assert project.rules.carried_columns == ""
     assert project.sources[0].leaves == BASIC_LEAVES
     assert project.rules.extra_columns(MICRO_CONVERSIONS) == []
@@ -215,21 +217,21 @@ def test_queries_know_whether_their_properties_are_staged(tmp_path: Path, place:
     titles, ids, page = resolve("page_title"), resolve("item_id"), resolve("page")
     with place("") as project:
         with pytest.raises(ConfigError, match="item_id is not carried") as unknown:
-            properties.check(project.engine, [page, ids], project.config)
+            properties.check(project.engine, [page, ids], project.config, project.taxonomy)
         assert 'Add "item_id" to `carry` under [taxonomy]' in unknown.value.hint
-        assert properties.check(project.engine, [page], project.config) == ()
+        assert properties.check(project.engine, [page], project.config, project.taxonomy) == ()
     with place('[taxonomy]\ncarry = ["page_title"]\n') as project:
         with pytest.raises(SourceError, match="page_title is not staged yet") as early:
-            properties.check(project.engine, [titles], project.config)
+            properties.check(project.engine, [titles], project.config, project.taxonomy)
         assert early.value.hint == "Run `microconv sync`."
         project.sync()
-        assert properties.check(project.engine, [titles], project.config) == ()
+        assert properties.check(project.engine, [titles], project.config, project.taxonomy) == ()
     with place('[taxonomy]\ncarry = ["item_id", "page_title"]\n') as project:
         with pytest.raises(SourceError, match="item_id is not staged yet"):
-            properties.check(project.engine, [titles, ids], project.config)
+            properties.check(project.engine, [titles, ids], project.config, project.taxonomy)
         project.sync(Scope(since=DAYS[1]))
 
-        assert properties.check(project.engine, [titles, ids], project.config) == (
+        assert properties.check(project.engine, [titles, ids], project.config, project.taxonomy) == (
             "item_id is staged for 2 of 3 days; on the others nothing has it.",
         )
         assert rows(project, "items_item_id", "text_page_title") == [(None, "Home"), ("I0", "Home"), ("I0", "Home")]
@@ -287,4 +289,5 @@ def test_every_table_has_its_extra_columns_and_no_other(tmp_path: Path):
         "mc_events": ["items_item_id"],
         "mc_micro_conversions": ["items_item_id"],
         "mc_external_events": ["items_item_id"],
+        "mc_signals": ["items_item_id"],
     }

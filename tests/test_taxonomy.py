@@ -515,6 +515,7 @@ def test_documentation_names_every_key_operator_and_preset():
         "events",
         "event_pattern",
         "goals",
+        "is_hesitation",
     }
     assert {word for word in (*keys, *OPERATORS, *PRESETS) if f"`{word}`" not in text} == set()
 

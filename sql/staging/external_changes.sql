@@ -20,7 +20,9 @@ SELECT
   o.page,
   o.is_provisional,
   o.copies,
-  o.external_source
+  o.external_source,
+  CAST(NULL AS INT64) AS engagement_msec,
+  FALSE AS is_derived
   {%- for property_column in properties %}, o.{{ property_column | identifier }}{% endfor %}
 
 FROM {{ relation('external_occurrences') }} AS o

@@ -1,5 +1,5 @@
 -- Occurrences of taxonomy entries among the changed days and the neighbouring days of the sessions they touch, and those
--- staged before whose session has another actor now.
+-- staged before whose session has another actor now. Derived ones are made anew, of these.
 -- An event yields one row for each entry it meets; a deprecated entry counts as its replacement. Repeats that `collapse`
 -- takes for one are the first of them; `copies` says how many they are.
 -- Conditions are asked by group: of entries that look at the same columns, once for each distinct set of values there.
@@ -8,7 +8,7 @@
 --   counts_as ARRAY<STRING>, kinds ARRAY<STRING>, stages ARRAY<STRING>, value_rules ARRAY<STRING>,
 --   fixed_values ARRAY<FLOAT64>, collapses_us ARRAY<INT64>, text_<n> STRING, texts_<n> ARRAY<STRING>, number_<n> FLOAT64,
 --   numbers_<n> ARRAY<FLOAT64>, first_moved DATE, last_moved DATE
--- structure: carried, groups, has_patterns, merges, collapses, properties
+-- structure: carried, groups, has_patterns, merges, collapses, properties, staged
 {% from '_conditions.sql' import holds %}
 {% from '_keys.sql' import key %}
 {% from '_urls.sql' import host, path, unescape %}
@@ -33,7 +33,8 @@
 {% macro event_columns(row) -%}
   {{ row }}.property, {{ row }}.event_date, {{ row }}.event_at, {{ row }}.event_order, {{ row }}.event_name,
     {{ row }}.client_key, {{ row }}.session_key, {{ row }}.user_id, {{ row }}.stream_id, {{ row }}.page_location,
-    {{ row }}.value, {{ row }}.currency, {{ row }}.value_in_usd, {{ row }}.transaction_id, {{ row }}.is_provisional
+    {{ row }}.value, {{ row }}.currency, {{ row }}.value_in_usd, {{ row }}.transaction_id, {{ row }}.is_provisional,
+    {{ row }}.engagement_msec
     {%- for extra in carried %}, {{ row }}.{{ extra.column | identifier }}{% endfor %}
 {%- endmacro %}
 {# Events of the batch, with all that occurrences need, or with the name and these columns. #}
@@ -264,7 +265,9 @@ SELECT
   o.transaction_id,
   p.page,
   o.is_provisional,
-  {% if collapses %}o.copies{% else %}1 AS copies{% endif %}
+  {% if collapses %}o.copies{% else %}1 AS copies{% endif %},
+  o.engagement_msec,
+  FALSE AS is_derived
   {%- for property_column in properties %}, o.{{ property_column | identifier }}{% endfor %}
 
 FROM {{ counted | identifier }} AS o
@@ -288,9 +291,11 @@ SELECT
   m.transaction_id,
   m.page,
   m.is_provisional,
-  m.copies
+  m.copies,
+  m.engagement_msec,
+  FALSE AS is_derived
   {%- for property_column in properties %}, m.{{ property_column | identifier }}{% endfor %}
 
-FROM {{ relation('mc_micro_conversions') }} AS m
+FROM {{ relation(staged) }} AS m
 INNER JOIN {{ relation('moved_sessions') }} AS v ON v.session_key = m.session_key
-WHERE m.event_date BETWEEN @first_moved AND @last_moved
+WHERE m.event_date BETWEEN @first_moved AND @last_moved AND NOT COALESCE(m.is_derived, FALSE)

@@ -94,7 +94,8 @@ class Project:
         Raises:
             TaxonomyError: it cannot be used, or lacks what the configuration names.
         """
-        taxonomy = load_taxonomy(preset=self.config.taxonomy.preset, file=self.config.taxonomy.file)
+        configured = self.config.taxonomy
+        taxonomy = load_taxonomy(preset=configured.preset, file=configured.file, lookback=configured.lookback)
         taxonomy.check_names(self.config.named())
         return taxonomy
 
@@ -242,7 +243,7 @@ class Project:
         from microconv.staging.external_plan import plan_external
 
         moment = now or datetime.now(tz=UTC)
-        return plan_external(self._engine_if_there, self.config, moment, full_refresh=full_refresh)
+        return plan_external(self._engine_if_there, self.config, self.taxonomy, moment, full_refresh=full_refresh)
 
     def estimate(self, scope: Scope | None = None) -> Estimate:
         """Say what a sync would be billed; nothing is written or billed."""

@@ -47,6 +47,13 @@ KNOWN: dict[str, Columns] = {
     "moved_sessions": {"session_key": "INT64", "actor_key": "INT64"},
     "sessions": _STAGED["mc_sessions"],
     "external_occurrences": _STAGED["mc_micro_conversions"],
+    "micro_conversions": _STAGED["mc_micro_conversions"],
+    "signals": _STAGED["mc_signals"],
+    "derived_actors": {"actor_key": "INT64"},
+    "ingredients": _STAGED["mc_micro_conversions"],
+    "external_changes": _STAGED["mc_micro_conversions"],
+    "derived_1_thresholds": _STAGED["mc_micro_conversions"],
+    "session_starts": _STAGED["mc_sessions"],
 }
 
 

@@ -59,7 +59,7 @@ def show(context: CommandContext, *, preset: str | None, output_format: str) -> 
 
     if preset is None:
         configured = _configured(context)
-        shown = load_taxonomy(preset=configured.preset, file=configured.file)
+        shown = load_taxonomy(preset=configured.preset, file=configured.file, lookback=configured.lookback)
     else:
         shown = load_taxonomy(preset=preset, file=None)
     output.emit(output_format, document=shown.document(), shown=lambda: [_summary(shown), _table(shown)])
@@ -87,14 +87,15 @@ def validate(
       microconv taxonomy validate taxonomy.toml --preset ecommerce
       microconv taxonomy validate draft.toml --preset none --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    from microconv.taxonomy import find_problems, find_warnings, load_taxonomy
+    from microconv.taxonomy import LONGEST_LOOKBACK, find_problems, find_warnings, load_taxonomy
 
     # A preset without a file is a question about the preset alone.
+    lookback = LONGEST_LOOKBACK
     if preset is None:
         configured = _configured(context)
-        preset, file = configured.preset, file or configured.file
+        preset, file, lookback = configured.preset, file or configured.file, configured.lookback
     checked = str(file) if file else f"the preset {preset}"
-    problems = find_problems(preset=preset, file=file)
+    problems = find_problems(preset=preset, file=file, lookback=lookback)
     if problems:
         output.emit(
             output_format,
@@ -108,7 +109,7 @@ def validate(
             f"{checked} has {len(problems)} {'problem' if len(problems) == 1 else 'problems'}.",
             hint="Correct the file and run this again; nothing was changed.",
         )
-    valid = load_taxonomy(preset=preset, file=file)
+    valid = load_taxonomy(preset=preset, file=file, lookback=lookback)
     warnings = find_warnings(file=file)
     document = {
         "valid": True,

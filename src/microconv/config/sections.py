@@ -387,6 +387,8 @@ class TaxonomyConfig(Section):
     preset: Label = "ecommerce"
     file: InFolder | None = None
     carry: Annotated[tuple[PropertyName, ...], BeforeValidator(as_list), AfterValidator(unique)] = ()
+    lookback: Length = Duration.parse("90d")
+    """How far back derived entries may look, through all that they are made of."""
 
 
 class EventColumns(Section):

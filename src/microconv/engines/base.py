@@ -45,6 +45,20 @@ class DeleteKeys:
 
 
 @dataclass(frozen=True)
+class DeleteDerived:
+    """Delete a property's derived rows of `first_day` and later, of those whose key occurs in a scratch table.
+
+    `column` is the name of the key in both; without a scratch table all of them go.
+    """
+
+    table: Table
+    property_id: str
+    first_day: date
+    column: str
+    scratch: str | None
+
+
+@dataclass(frozen=True)
 class InsertScratch:
     """Insert a scratch table by column name; columns the table does not have are left out."""
 
@@ -77,7 +91,7 @@ class OwnTable:
     bytes: int | None = None
 
 
-Change = DeleteDays | DeleteKeys | InsertScratch | PutRow | AddRows
+Change = DeleteDays | DeleteKeys | DeleteDerived | InsertScratch | PutRow | AddRows
 
 
 def check_version(table: Table, found: int | None) -> None:

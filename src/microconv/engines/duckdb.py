@@ -17,6 +17,7 @@ from microconv.engines.base import (
     AddRows,
     Change,
     DeleteDays,
+    DeleteDerived,
     DeleteKeys,
     InsertScratch,
     OwnTable,
@@ -198,6 +199,12 @@ class DuckDBEngine:
             case DeleteKeys(column=column, scratch=scratch):
                 self._connection.execute(
                     f"DELETE FROM {table} WHERE {quote(column)} IN (SELECT {quote(column)} FROM {quote(scratch)})"
+                )
+            case DeleteDerived(property_id=property_id, first_day=first_day, column=column, scratch=scratch):
+                of = f" AND {quote(column)} IN (SELECT {quote(column)} FROM {quote(scratch)})" if scratch else ""
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE property = ? AND event_date >= ? AND is_derived{of}",
+                    [property_id, first_day],
                 )
             case InsertScratch(scratch=scratch):
                 names = ", ".join(quote(name) for name in self._common_columns(change.table.name, scratch))

@@ -11,7 +11,7 @@ from microconv.exports import RAW_LEAVES, ShardSchema
 from microconv.queries import templates
 from microconv.queries.conditions import Operands
 from microconv.queries.templates import Query, Value
-from microconv.staging import own_hosts
+from microconv.staging import derived_occurrences, mc_tables, own_hosts
 from microconv.staging.condition_groups import as_structure, condition_groups
 from microconv.staging.mc_tables import SHARDS
 from microconv.staging.own_hosts import OwnHosts
@@ -30,6 +30,7 @@ MOVED_SESSIONS = "moved_sessions"
 PAGE_HOSTS = "page_hosts"
 SESSIONS = "sessions"
 MICRO_CONVERSIONS = "micro_conversions"
+SIGNALS = "signals"
 
 OF_A_BATCH = frozenset(
     {
@@ -41,6 +42,10 @@ OF_A_BATCH = frozenset(
         MOVED_SESSIONS,
         SESSIONS,
         MICRO_CONVERSIONS,
+        SIGNALS,
+        derived_occurrences.ACTORS,
+        derived_occurrences.INGREDIENTS,
+        derived_occurrences.SESSION_STARTS,
     }
 )
 """Relations that are there only while a sync runs."""
@@ -183,22 +188,24 @@ def moved_sessions() -> Query:
     return templates.query("staging/moved_sessions")
 
 
-def micro_conversions(rules: Rules, moved: Span) -> Query:
-    """Occurrences of the taxonomy's entries on the changed days and in touched and moved sessions.
+def micro_conversions(rules: Rules, moved: Span, *, of_signals: bool = False) -> Query:
+    """Occurrences of the taxonomy's entries, or of its signals, on the changed days and in touched and moved sessions.
 
     The moved sessions lie within `moved`.
     """
     taxonomy = rules.taxonomy
-    places = {entry.id: place for place, entry in enumerate(taxonomy.entries)}
-    groups = condition_groups(taxonomy.entries)
+    entries = taxonomy.signals if of_signals else taxonomy.entries
+    by_id = {entry.id: entry for entry in entries}
+    places = {entry.id: place for place, entry in enumerate(entries)}
+    groups = condition_groups(entries)
     group_of = {entry.id: number for number, group in enumerate(groups, start=1) for entry in group}
     operands = Operands()
     asked = [as_structure(group, places, operands) for group in groups]
     # Names first, then patterns, which the query tells by their place.
-    pairs = [(event, entry) for entry in taxonomy.entries for event in dict.fromkeys(entry.events)]
+    pairs = [(event, entry) for entry in entries for event in dict.fromkeys(entry.events)]
     first_pattern = len(pairs)
-    pairs += [(entry.event_pattern.matches, entry) for entry in taxonomy.entries if entry.event_pattern]
-    counted = [taxonomy.entry(entry.counts_as) for _, entry in pairs]
+    pairs += [(entry.event_pattern.matches, entry) for entry in entries if entry.event_pattern]
+    counted = [by_id[entry.counts_as] for _, entry in pairs]
     params: dict[str, Value] = {
         **operands.params,
         "pair_events": [event for event, _ in pairs],
@@ -228,8 +235,9 @@ def micro_conversions(rules: Rules, moved: Span) -> Query:
             "properties": [each.column for each in rules.carried],
             "groups": asked,
             "has_patterns": first_pattern < len(pairs),
-            "merges": any(entry.counts_as != entry.id for entry in taxonomy.entries),
+            "merges": any(entry.counts_as != entry.id for entry in entries),
             "collapses": collapses,
+            "staged": mc_tables.SIGNALS.name if of_signals else mc_tables.MICRO_CONVERSIONS.name,
         },
     )
 
@@ -267,7 +275,9 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
             sessions(taxonomy, _EXAMPLE_HOSTS),
             moved_sessions(),
             micro_conversions(rules, _EXAMPLE_SPAN),
+            *([micro_conversions(rules, _EXAMPLE_SPAN, of_signals=True)] if taxonomy.signals else []),
             templates.query("staging/carried_days"),
             templates.query("staging/table_rows"),
         )
     )
+    yield from derived_occurrences.examples(rules, list(dict.fromkeys(source.property for source in config.sources)))

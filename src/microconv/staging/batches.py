@@ -9,9 +9,10 @@ from itertools import groupby
 from typing import Any
 
 from microconv.engines.base import Change, DeleteDays, DeleteKeys, Engine, InsertScratch, PutRow
+from microconv.engines.tables import Table
 from microconv.errors import SourceError
 from microconv.exports import OpenShard
-from microconv.staging import batch_queries, mc_tables
+from microconv.staging import batch_queries, derived_occurrences, mc_tables
 from microconv.staging.own_hosts import OwnHosts
 from microconv.staging.rules import Rules
 from microconv.staging.traffic import load_channel_rules
@@ -167,16 +168,17 @@ def _replace(
     engine.materialise(batch_queries.moved_sessions(), batch_queries.MOVED_SESSIONS)
     moved = _span(engine, property_id, batch_queries.MOVED_SESSIONS)
     engine.materialise(batch_queries.micro_conversions(rules, moved), batch_queries.MICRO_CONVERSIONS)
+    engine.materialise(batch_queries.micro_conversions(rules, moved, of_signals=True), batch_queries.SIGNALS)
+    over = tuple(state["event_date"] for state in states if state["is_day_over"])
+    changed = derived_occurrences.Changed(property_id, dates, over, (touched, moved))
     changes: list[Change] = [
         DeleteKeys(mc_tables.SESSIONS, "client_key", batch_queries.TOUCHED_SESSIONS),
         InsertScratch(mc_tables.SESSIONS, batch_queries.SESSIONS),
         DeleteDays(mc_tables.HOSTS, property_id, dates),
         InsertScratch(mc_tables.HOSTS, batch_queries.PAGE_HOSTS),
-        # What other systems told of these days is not the shard's.
-        DeleteDays(mc_tables.MICRO_CONVERSIONS, property_id, dates, lacking="external_source"),
-        DeleteKeys(mc_tables.MICRO_CONVERSIONS, "session_key", batch_queries.TOUCHED_SESSIONS),
-        DeleteKeys(mc_tables.MICRO_CONVERSIONS, "session_key", batch_queries.MOVED_SESSIONS),
-        InsertScratch(mc_tables.MICRO_CONVERSIONS, batch_queries.MICRO_CONVERSIONS),
+        *_replaced(mc_tables.MICRO_CONVERSIONS, batch_queries.MICRO_CONVERSIONS, property_id, dates),
+        *_replaced(mc_tables.SIGNALS, batch_queries.SIGNALS, property_id, dates),
+        *derived_occurrences.changes(engine, rules, changed),
     ]
     if are_events_new:
         changes = [
@@ -186,6 +188,17 @@ def _replace(
         ]
     changes += [PutRow(mc_tables.SHARDS, state) for state in states]
     engine.apply(changes)
+
+
+def _replaced(table: Table, scratch: str, property_id: str, dates: tuple[date, ...]) -> Iterator[Change]:
+    """Replace the occurrences of the changed days, and of touched and moved sessions.
+
+    What other systems told of these days is not the shard's.
+    """
+    yield DeleteDays(table, property_id, dates, lacking="external_source")
+    yield DeleteKeys(table, "session_key", batch_queries.TOUCHED_SESSIONS)
+    yield DeleteKeys(table, "session_key", batch_queries.MOVED_SESSIONS)
+    yield InsertScratch(table, scratch)
 
 
 def _span(engine: Engine, property_id: str, chosen: str) -> batch_queries.Span:

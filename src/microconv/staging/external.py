@@ -21,7 +21,7 @@ from microconv.own_tables.cells import rows_of
 from microconv.own_tables.table_files import NumberedRow, read_numbered
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
-from microconv.staging import mc_tables
+from microconv.staging import derived_occurrences, mc_tables
 from microconv.staging.external_plan import ExternalPlan, ExternalTablePlace, PlannedTable, readers
 from microconv.staging.external_rows import Reader, RowTally
 from microconv.staging.rules import Rules
@@ -51,8 +51,8 @@ class ExternalStaging:
     failures: list[MicroconvError] = field(default_factory=list)
     read: int = 0
 
-    def stage(self, planned: ExternalPlan) -> None:
-        """Read what is planned, and bring the occurrences of every property up to date.
+    def stage(self, planned: ExternalPlan, *, is_other_taxonomy: bool = False) -> None:
+        """Read what is planned, and bring the occurrences of every property up to date, and what is derived of them.
 
         Of a table that cannot be read, what was read before stays.
 
@@ -76,7 +76,7 @@ class ExternalStaging:
         for number, property_id in enumerate(sorted(properties)):
             self.on_step(f"events of other systems, property {property_id}")
             readings = [row["reading"] for row in counting.values() if row["kind"] == "events"]
-            changes += self._occurrences(property_id, readings, f"{CHANGES}_{number}")
+            changes += self._occurrences(property_id, readings, f"{CHANGES}_{number}", is_other_taxonomy)
         if changes:
             self.engine.apply(changes)
         if planned.changes_something:
@@ -87,7 +87,7 @@ class ExternalStaging:
 
     def _readings(self, planned: ExternalPlan) -> Iterator[tuple[ExternalTablePlace, dict[str, Any]]]:
         """Read each table that is planned, and yield its row of mc_external_files."""
-        sections = readers(self.config, self.now())
+        sections = readers(self.config, self.rules.taxonomy, self.now())
         for number, each in enumerate(planned.tables):
             self.on_step(f"reading {each.place.file}")
             reader = sections[each.place.kind, each.place.source]
@@ -135,19 +135,28 @@ class ExternalStaging:
         batches = table.to_batches(max_chunksize=_PIECE_ROWS)
         return place.columns, enumerate((row for batch in batches for row in rows_of(batch)), start=1)
 
-    def _occurrences(self, property_id: str, readings: Sequence[str], scratch: str) -> Iterator[Change]:
+    def _occurrences(
+        self, property_id: str, readings: Sequence[str], scratch: str, is_other_taxonomy: bool
+    ) -> Iterator[Change]:
         """Yield the changes that bring the occurrences of a property up to date; none where they are."""
         self.engine.materialise(occurrences(property_id, readings, self.rules), OCCURRENCES)
         days = {row["event_date"]: row for row in self.engine.query(days_of_occurrences(self.rules)).to_pylist()}
         staged = {row["event_date"]: row for row in self.engine.query(staged_days(property_id)).to_pylist()}
         changed = tuple(sorted(day for day in {*days, *staged} if days.get(day) != staged.get(day)))
+        # Who is known by them alone has no shard that would be staged again.
+        if is_other_taxonomy and self.rules.taxonomy.derived:
+            changed = tuple(sorted({*days, *staged}))
         if not changed:
             return
         self.engine.materialise(changed_occurrences(changed, self.rules), scratch)
+        made_anew = derived_occurrences.changes(
+            self.engine, self.rules, derived_occurrences.Changed(property_id, changed, brings=scratch)
+        )
         yield DeleteDays(mc_tables.MICRO_CONVERSIONS, property_id, changed, having="external_source")
         yield InsertScratch(mc_tables.MICRO_CONVERSIONS, scratch)
         yield DeleteDays(mc_tables.EXTERNAL_DAYS, property_id, changed)
         yield AddRows(mc_tables.EXTERNAL_DAYS, tuple(days[day] for day in changed if day in days))
+        yield from made_anew
 
     def _remove_stale(self, files: Sequence[Mapping[str, Any]]) -> None:
         """Remove rows that count no more: those of earlier readings, and what killed runs left."""
@@ -235,7 +244,7 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
     for label in dict.fromkeys(source.property for source in config.sources):
         yield f"property {label}", occurrences(label, ["a reading"], rules)
         yield f"property {label}", staged_days(label)
-    for reader in readers(config, templates.EXAMPLE_MOMENT).values():
+    for reader in readers(config, taxonomy, templates.EXAMPLE_MOMENT).values():
         if reader.config.table is not None:
             named = reader.config.columns.model_dump().values()
             yield reader.config.name, own_table(reader.config.table, list(named))

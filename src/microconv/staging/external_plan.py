@@ -20,6 +20,7 @@ from microconv.queries import templates
 from microconv.staging.external_rows import EventReader, MetricReader, Reader
 from microconv.staging.mc_tables import EXTERNAL_FILES
 from microconv.staging.properties import carried
+from microconv.taxonomy import Taxonomy
 
 Kind = Literal["events", "metrics"]
 ExternalReason = Literal["new", "changed", "reading", "moment", "unknown", "full refresh"]
@@ -121,18 +122,20 @@ NOTHING_EXTERNAL = ExternalPlan()
 """The plan where there are no such tables."""
 
 
-def readers(config: Config, now: datetime) -> dict[tuple[Kind, str], Reader]:
+def readers(config: Config, taxonomy: Taxonomy, now: datetime) -> dict[tuple[Kind, str], Reader]:
     """Return what reads the rows of each section."""
     zone = ZoneInfo(config.project.timezone)
     found: dict[tuple[Kind, str], Reader] = {}
     for events in config.external_events:
-        found["events", events.name] = EventReader(events, carried(config), zone, now)
+        found["events", events.name] = EventReader(events, carried(config, taxonomy), zone, now)
     for metrics in config.external_metrics:
         found["metrics", metrics.name] = MetricReader(metrics)
     return found
 
 
-def plan_external(engine: Engine | None, config: Config, now: datetime, *, full_refresh: bool = False) -> ExternalPlan:
+def plan_external(
+    engine: Engine | None, config: Config, taxonomy: Taxonomy, now: datetime, *, full_refresh: bool = False
+) -> ExternalPlan:
     """Compare what lies at the places of the configuration with what was read of them; nothing is written or billed.
 
     Raises:
@@ -142,7 +145,7 @@ def plan_external(engine: Engine | None, config: Config, now: datetime, *, full_
     if not (config.external_events or config.external_metrics or staged):
         return ExternalPlan()
     before = {(row["kind"], row["source"], row["file"]): row for row in staged}
-    sections = readers(config, now)
+    sections = readers(config, taxonomy, now)
     tables, places, absent = [], [], []
     for (kind, _), reader in sections.items():
         found = list(_places(kind, reader.config, engine, config.file.parent))

@@ -127,10 +127,22 @@ MICRO_CONVERSIONS = _table(
     is_provisional BOOL from an intraday or fresh shard
     copies INT64 events that `collapse` made this one occurrence, the first of them; 1 where there was one
     external_source STRING name under [[external_events]] that it comes from; NULL for what comes from the export
+    engagement_msec INT64 engagement time sent with its event, milliseconds; NULL for a derived one
+    is_derived BOOL it was derived from other occurrences; event_at is when its condition became true
     """,
     version=3,
     partition="event_date",
     cluster=("property", "micro_conversion", "session_key"),
+)
+
+SIGNALS = Table(
+    "mc_signals",
+    "Occurrences of entries with `counts = false`: derived entries are made of them, and they are in no answer.",
+    MICRO_CONVERSIONS.grain,
+    MICRO_CONVERSIONS.columns,
+    MICRO_CONVERSIONS.version,
+    MICRO_CONVERSIONS.partition,
+    MICRO_CONVERSIONS.cluster,
 )
 
 HOSTS = _table(
@@ -297,7 +309,7 @@ RUNS = _table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        *(EVENTS, SESSIONS, MICRO_CONVERSIONS, HOSTS, SHARDS, RUNS),
+        *(EVENTS, SESSIONS, MICRO_CONVERSIONS, SIGNALS, HOSTS, SHARDS, RUNS),
         *(EXTERNAL_EVENTS, EXTERNAL_METRICS, EXTERNAL_FILES, EXTERNAL_DAYS),
     )
 }

@@ -16,7 +16,7 @@ from microconv.exports import BASIC_LEAVES, ITEM_FIELDS, USER_PROPERTY_LEAVES
 from microconv.queries import templates
 from microconv.queries.conditions import Criterion, Operands
 from microconv.staging.mc_tables import SHARDS
-from microconv.taxonomy import Condition
+from microconv.taxonomy import Condition, Taxonomy
 
 COLUMNS = ("page", "value", "currency", "transaction_id")
 """The properties that every occurrence has a column for."""
@@ -133,11 +133,15 @@ def of_funnel(funnel: FunnelConfig) -> tuple[Property, ...]:
     return tuple(sorted({resolve(name) for name in (*(each.property for each in conditions), *funnel.hold)}))
 
 
-def carried(config: Config) -> tuple[Property, ...]:
-    """Return the properties that staging adds a column for: those that funnels and `[taxonomy] carry` name, sorted."""
+def carried(config: Config, taxonomy: Taxonomy) -> tuple[Property, ...]:
+    """Return the properties that staging adds a column for, sorted.
+
+    They are those that funnels, derived entries and `[taxonomy] carry` name.
+    """
     named = {each for funnel in config.funnels for each in of_funnel(funnel)}
+    derived = {resolve(name) for each in taxonomy.derived for name in each.rule.properties()}
     listed = {resolve(name) for name in config.taxonomy.carry}
-    return tuple(sorted(each for each in named | listed if _is_added(each)))
+    return tuple(sorted(each for each in named | derived | listed if _is_added(each)))
 
 
 def leaves(carried: Iterable[Property]) -> frozenset[str]:
@@ -149,7 +153,7 @@ def _is_added(one: Property) -> bool:
     return one.kind != "column"
 
 
-def check(engine: Engine, needed: Iterable[Property], config: Config) -> tuple[str, ...]:
+def check(engine: Engine, needed: Iterable[Property], config: Config, taxonomy: Taxonomy) -> tuple[str, ...]:
     """Make sure that staged occurrences have these properties.
 
     Returns:
@@ -162,7 +166,7 @@ def check(engine: Engine, needed: Iterable[Property], config: Config) -> tuple[s
     added = [each for each in dict.fromkeys(needed) if _is_added(each)]
     if not added:
         return ()
-    configured = carried(config)
+    configured = carried(config, taxonomy)
     for each in added:
         if each not in configured:
             raise ConfigError(

@@ -21,6 +21,17 @@ _DECIDING = tuple(
     f"staging/{name}"
     for name in ("events", "micro_conversions", "moved_sessions", "neighbour_events", "sessions", "touched_sessions")
 )
+_DECIDING_DERIVED = tuple(
+    f"staging/{name}"
+    for name in (
+        "derived_absences",
+        "derived_actors",
+        "derived_returns",
+        "derived_thresholds",
+        "ingredients",
+        "session_starts",
+    )
+)
 """The templates whose rows are staged, or decide which are."""
 
 
@@ -28,13 +39,14 @@ _DECIDING = tuple(
 class Rules:
     """What decides staged rows beside the shards.
 
-    That is the taxonomy, the properties that occurrences carry, and by property the hosts that the configuration calls
-    its own.
+    That is the taxonomy, the properties that occurrences carry, by property the hosts that the configuration calls its
+    own, and for what did not happen in time the zone that says on which day that was.
     """
 
     taxonomy: Taxonomy
     carried: tuple[Property, ...] = ()
     own_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    zone: str = "UTC"
 
     @classmethod
     def of(cls, config: Config, taxonomy: Taxonomy) -> Self:
@@ -42,7 +54,12 @@ class Rules:
         own: dict[str, set[str]] = {}
         for source in config.sources:
             own.setdefault(source.property, set()).update(source.own_hosts)
-        return cls(taxonomy, properties.carried(config), {name: tuple(sorted(hosts)) for name, hosts in own.items()})
+        return cls(
+            taxonomy,
+            properties.carried(config, taxonomy),
+            {name: tuple(sorted(hosts)) for name, hosts in own.items()},
+            config.project.timezone,
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -57,7 +74,10 @@ class Rules:
         # As the templates take them: what our classes are called decides nothing.
         traffic = json.dumps([session_params(rules), session_structure(rules)], default=asdict)
         digest = hashlib.sha256(f"{versions} {self.taxonomy.fingerprint} {traffic}".encode())
-        for name in _DECIDING:
+        derived = self.taxonomy.derived
+        if any(each.rule.family == "absences" for each in derived):
+            digest.update(self.zone.encode())
+        for name in (*_DECIDING, *(_DECIDING_DERIVED if derived else ())):
             for text in templates.sources(name):
                 digest.update(templates.without_comments(text).encode())
         return digest.hexdigest()[:16]
@@ -86,7 +106,7 @@ class Rules:
     @cached_property
     def of_events(self) -> tuple[Property, ...]:
         """What events carry: properties, and what conditions of the taxonomy look at; in a fixed order."""
-        read = {properties.looked_at(condition) for entry in self.taxonomy.entries for condition in entry.conditions()}
+        read = {properties.looked_at(condition) for entry in self.taxonomy.staged for condition in entry.conditions()}
         return tuple(sorted({*(each for each in read if each.kind != "column"), *self.carried}))
 
     def extra_columns(self, table: Table) -> list[Column]:
@@ -95,6 +115,7 @@ class Rules:
             mc_tables.EVENTS: self.of_events,
             mc_tables.MICRO_CONVERSIONS: self.carried,
             mc_tables.EXTERNAL_EVENTS: self.carried,
+            mc_tables.SIGNALS: self.carried,
         }
         return [each.definition for each in carried.get(table, ())]
 

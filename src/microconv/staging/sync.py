@@ -104,7 +104,7 @@ def sync(
         rounds = Rounds(engine, sources, rules, run, zone, now, on_progress)
         planned = replace(
             plan(engine, shards, rules, scope, today=now().astimezone(zone).date()),
-            external=plan_external(engine, config, now(), full_refresh=scope.full_refresh),
+            external=plan_external(engine, config, taxonomy, now(), full_refresh=scope.full_refresh),
         )
         days = len(planned.days)
         external = ExternalStaging(
@@ -126,7 +126,7 @@ def sync(
             except SourceError as error:
                 failed = error
             if not (is_same and run.is_alike(latest)):
-                external.stage(planned.external)
+                external.stage(planned.external, is_other_taxonomy=not run.is_alike(latest))
             if failed or external.failures:
                 raise _joined(*([failed] if failed else []), *external.failures)
             return rounds.counted(), known or export_findings.ask(engine, taxonomy)

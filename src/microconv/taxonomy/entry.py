@@ -11,6 +11,7 @@ from pydantic import AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field
 
 from microconv.config.problems import ItemError
 from microconv.config.values import Length
+from microconv.taxonomy.derived import Derivation
 from microconv.taxonomy.event_conditions import Clause, Condition, EventPattern
 from microconv.taxonomy.names import Id, ParameterName, Printable, Prose, Version, one_or_more, version_key
 
@@ -23,7 +24,7 @@ ValueType = Literal["text", "number", "integer"]
 STAGES: tuple[Stage, ...] = get_args(Stage)
 _USUAL_MINDSET: dict[Stage, Mindset] = dict(zip(STAGES, get_args(Mindset), strict=True))
 
-ORIGINS = ("event", "external")
+ORIGINS = ("event", "derived", "hesitation", "external")
 """The keys that say where an entry's occurrences come from, as a file writes them; an entry has exactly one."""
 
 
@@ -92,6 +93,13 @@ class MicroConversion(_Frozen):
         default=()
     )
     collapse: Length | None = None
+    derived: Derivation | None = None
+    hesitation: Derivation | None = None
+
+    is_hesitation: bool = False
+    """Set by `hesitation`, a table or true; a file cannot write it."""
+    counts: bool = True
+    """False: its occurrences are ingredients of derived entries, and in no answer themselves."""
 
     # What it is worth, and how people speak of it.
     value: Annotated[float | Literal["event"] | None, BeforeValidator(_amount)] = None
@@ -129,6 +137,13 @@ class MicroConversion(_Frozen):
         for key in ("event", "events"):
             if isinstance(filled.get(key), dict):
                 filled[EVENT_PATTERN] = filled.pop(key)
+        if "is_hesitation" in filled:
+            raise ItemError("is not a known key: write hesitation = true", ("is_hesitation",))
+        if "hesitation" in filled:
+            filled["is_hesitation"] = filled["hesitation"] is not False
+            filled.setdefault("kind", "secondary")
+            if isinstance(filled["hesitation"], bool):
+                del filled["hesitation"]
         if "page" in filled:
             page, where = filled.pop("page"), filled.get("where", ())
             if isinstance(where, list | tuple):
@@ -138,15 +153,26 @@ class MicroConversion(_Frozen):
 
     @model_validator(mode="after")
     def _one_origin(self) -> MicroConversion:
-        if self.is_observed and self.external:
-            raise ItemError("cannot be given beside event: an entry has one origin", ("external",))
-        if not self.is_observed and not self.external:
+        given = [key for key in ORIGINS if (self.is_observed if key == "event" else getattr(self, key))]
+        if not given:
             raise ItemError("is required", ("event",))
-        if self.where and not self.is_observed:
-            raise ItemError("is a condition on an event of the export; give external ones names instead", ("where",))
-        if self.collapse and not self.is_observed:
-            raise ItemError("takes repeats of an event of the export for one; others are one already", ("collapse",))
+        if len(given) > 1:
+            raise ItemError(f"cannot be given beside {given[0]}: an entry has one origin", (given[-1],))
+        if not self.is_observed:
+            self._check_what_goes_with_events()
         return self
+
+    def _check_what_goes_with_events(self) -> None:
+        if self.where and self.external:
+            raise ItemError("is a condition on an event of the export; give external ones names instead", ("where",))
+        if self.where:
+            raise ItemError("is a condition on an event of the export; derived entries look at others", ("where",))
+        if self.collapse:
+            raise ItemError("takes repeats of an event of the export for one; others are one already", ("collapse",))
+        if not self.counts:
+            raise ItemError("goes with event only", ("counts",))
+        if self.derivation is not None and self.replaced_by is not None:
+            raise ItemError("cannot be given: history is read anew when a derived entry changes", ("replaced_by",))
 
     @model_validator(mode="after")
     def _versions_in_order(self) -> MicroConversion:
@@ -164,6 +190,11 @@ class MicroConversion(_Frozen):
             if version_key(later) < version_key(earlier):
                 raise ValueError(f"{after} {later}, before it {before} {earlier}")
         return self
+
+    @property
+    def derivation(self) -> Derivation | None:
+        """How it is derived from other entries; None for one that counts events."""
+        return self.derived or self.hesitation
 
     @property
     def is_observed(self) -> bool:
@@ -193,6 +224,8 @@ class MicroConversion(_Frozen):
         """Return what it matches as a person reads it: `click where link_url starts with tel:`."""
         if self.external:
             return f"external {' or '.join(self.external)}"
+        if self.derivation is not None:
+            return self.derivation.describe()
         events = f"events matching {self.event_pattern.matches}" if self.event_pattern else " or ".join(self.events)
         conditions = " and ".join(clause.describe() for clause in self.where)
         return f"{events} where {conditions}" if conditions else events
@@ -209,6 +242,8 @@ class MicroConversion(_Frozen):
             "where": sorted(clause.canonical() for clause in self.where),
             **({"external": sorted(set(self.external))} if self.external else {}),
             "collapse_us": self.collapse.microseconds if self.collapse else None,
+            **({"derived": self.derivation.meaning()} if self.derivation else {}),
+            **({} if self.counts else {"counts": False}),
         }
 
     def document(self) -> dict[str, Any]:
@@ -225,6 +260,9 @@ class MicroConversion(_Frozen):
             "where": [clause.document() for clause in self.where],
             "external": list(self.external),
             "collapse": str(self.collapse) if self.collapse else None,
+            "derived": self.derivation.document() if self.derivation else None,
+            "is_hesitation": self.is_hesitation,
+            "counts": self.counts,
             "description": self.description,
             "owner": self.owner,
             "goals": list(self.goals),

@@ -12,6 +12,7 @@ from functools import cached_property
 from typing import Any
 
 from microconv.errors import TaxonomyError
+from microconv.taxonomy.derived import Derived, ordered
 from microconv.taxonomy.entry import STAGES, MicroConversion
 
 _VIEWS = frozenset({"page_view", "screen_view"})
@@ -24,13 +25,20 @@ _MOST_UNKNOWN = 20
 class Taxonomy:
     """A named, versioned set of entries in the order of their file. `load_taxonomy` makes checked ones.
 
-    `removed` are those of earlier versions that count nothing any more; nothing else may name them.
+    `removed` are those of earlier versions that count nothing any more; nothing else may name them. `signals` are those
+    with `counts = false`: derived entries are made of them, and no question may name them.
     """
 
     name: str
     version: str
     entries: tuple[MicroConversion, ...]
     removed: tuple[MicroConversion, ...] = ()
+    signals: tuple[MicroConversion, ...] = ()
+
+    @property
+    def staged(self) -> tuple[MicroConversion, ...]:
+        """All entries that staging makes rows of: those that count, and signals."""
+        return (*self.entries, *self.signals)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -53,6 +61,8 @@ class Taxonomy:
             near = f" (did you mean {' or '.join(found)}?)" if found else ""
             if gone := next((entry for entry in self.removed if entry.id == entry_id), None):
                 near = f" any more: it was removed in {gone.removed_in}{near}"
+            if any(signal.id == entry_id for signal in self.signals):
+                near = ": it is a signal (counts = false), of which other entries are derived"
             raise TaxonomyError(
                 f'The taxonomy "{self.name}" {self.version} has no micro-conversion "{entry_id}"{near}.',
                 hint=f"It has: {', '.join(self.ids)}.",
@@ -112,7 +122,7 @@ class Taxonomy:
         screens: without a rank they stand before all else of their moment.
         """
         ranks: dict[str, int] = {}
-        for entry in self.entries:
+        for entry in self.staged:
             rank = self._ranks[entry.counts_as]
             for event in set(entry.events) - _VIEWS:
                 ranks[event] = min(rank, ranks.get(event, rank))
@@ -121,7 +131,7 @@ class Taxonomy:
     def pattern_ranks(self) -> dict[str, int]:
         """Return, for each pattern of event names, the smallest rank among the entries that have it."""
         ranks: dict[str, int] = {}
-        for entry in self.entries:
+        for entry in self.staged:
             if entry.event_pattern:
                 rank = self._ranks[entry.counts_as]
                 ranks[entry.event_pattern.matches] = min(rank, ranks.get(entry.event_pattern.matches, rank))
@@ -131,11 +141,24 @@ class Taxonomy:
         """Return the names of the events that may count as one of these ids, of those that the taxonomy names.
 
         Two sets of ids share an event if what this returns for them has a name in common: where there is a pattern, "*"
-        stands for all names that no entry says.
+        stands for all names that no entry says. A derived occurrence lies on an event of what it is made of, on the
+        first one of a session, or on none.
         """
         ids = set(counted)
         names: set[str] = set()
-        for entry in self.entries:
+        # From the last derived on: each comes after those that it is made of.
+        for each in reversed(self.derived):
+            if each.id not in ids:
+                continue
+            if each.rule.family == "absences":
+                names.add("no event")
+            elif each.rule.is_of_sessions:
+                names.update((*self._event_names, "*"))
+            elif each.rule.family == "returns":
+                ids.update(self._counted(each.rule.then or ()))
+            else:
+                ids.update(each.needs)
+        for entry in self.staged:
             if entry.counts_as not in ids:
                 continue
             names.update(entry.events)
@@ -147,17 +170,50 @@ class Taxonomy:
         return frozenset(names)
 
     @cached_property
+    def derived(self) -> tuple[Derived, ...]:
+        """The derived entries, each after those that it is made of.
+
+        Raises:
+            CircleError: Some need each other; `load_taxonomy` lets none through.
+        """
+        rules = {entry.id: entry.derivation for entry in self.entries if entry.derivation is not None}
+        return ordered(
+            {
+                entry_id: (rule, self._counted(each for _, each in rule.named()) | self.progress_after(entry_id))
+                for entry_id, rule in rules.items()
+            }
+        )
+
+    def progress_after(self, entry_id: str) -> frozenset[str]:
+        """Return the ids whose occurrences end the stall of a derived entry: milestones and macros of higher rank.
+
+        Those of an entry that is not derived from a stall are none.
+        """
+        rule = self.entry(entry_id).derivation
+        if rule is None or rule.stalled_after is None:
+            return frozenset()
+        reached = max(self._ranks[each] for each in self._counted(rule.stalled_after))
+        return frozenset(
+            entry.id
+            for entry in self.entries
+            if entry.kind != "secondary"
+            and entry.counts_as == entry.id
+            and not entry.is_hesitation
+            and self._ranks[entry.id] > reached
+        )
+
+    @cached_property
     def fingerprint(self) -> str:
         """SHA-256 (hex) of what staged rows depend on: matches, what they count as, kind, stage, value and rank.
 
         Names, comments, mindsets, versions and the order of keys, events and conditions leave it as it is.
         """
-        by_rank = sorted(self.entries, key=lambda entry: self._ranks[entry.id])
+        by_rank = sorted(self.staged, key=lambda entry: self._ranks[entry.id])
         meaning = [entry.meaning() for entry in by_rank]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON document: `name`, `version`, `fingerprint`, `micro_conversions` by rank, and `removed`."""
+        """Return the JSON document: what the taxonomy is called, its `fingerprint`, and its entries, in three lists."""
         by_rank = sorted(self.entries, key=lambda entry: self._ranks[entry.id])
         return {
             "name": self.name,
@@ -165,11 +221,17 @@ class Taxonomy:
             "fingerprint": self.fingerprint,
             "micro_conversions": [{"rank": self._ranks[entry.id], **entry.document()} for entry in by_rank],
             "removed": [entry.document() for entry in self.removed],
+            "signals": [entry.document() for entry in self.signals],
         }
 
     @cached_property
     def _event_names(self) -> frozenset[str]:
-        return frozenset(event for entry in self.entries for event in entry.events)
+        return frozenset(event for entry in self.staged for event in entry.events)
+
+    def _counted(self, ids: Iterable[str]) -> frozenset[str]:
+        """Return what entries are staged as, signals among them."""
+        counted = {entry.id: entry.counts_as for entry in self.staged}
+        return frozenset(counted[each] for each in ids)
 
     @cached_property
     def _by_id(self) -> dict[str, MicroConversion]:
@@ -179,4 +241,4 @@ class Taxonomy:
     def _ranks(self) -> dict[str, int]:
         # sorted() is stable, so the order of the file decides within a stage.
         by_stage = sorted(self.entries, key=lambda entry: STAGES.index(entry.stage))
-        return {entry.id: rank for rank, entry in enumerate(by_stage, start=1)}
+        return {entry.id: rank for rank, entry in enumerate((*by_stage, *self.signals), start=1)}

@@ -14,10 +14,12 @@ from pydantic_core import ErrorDetails
 
 from microconv.config.positions import KeyPath, Positions, read_toml
 from microconv.config.problems import ItemError, nearest, numbered
+from microconv.config.values import Duration
 from microconv.errors import TaxonomyError
 from microconv.files import read_settings
 from microconv.queries.conditions import PRESET
 from microconv.taxonomy.contract import Naming, remarks
+from microconv.taxonomy.derived import DERIVATION_KEYS, LONGEST_LOOKBACK, CircleError
 from microconv.taxonomy.entry import EVENT_PATTERN, MicroConversion, RequiredParameter
 from microconv.taxonomy.event_conditions import GROUPS, TAGS, Condition, EventPattern
 from microconv.taxonomy.model import Taxonomy
@@ -30,8 +32,9 @@ NO_PRESET = "none"
 _HINT = "Correct the file, then run `microconv taxonomy validate`."
 _ENTRIES = "micro_conversions"
 _WRITTEN = {"events": "event", "goals": "goal"}
+_UNWRITTEN = (EVENT_PATTERN, "is_hesitation")
 _ENTRY_KEYS = (
-    *(_WRITTEN.get(key, key) for key in MicroConversion.model_fields if key != "event_pattern"),
+    *(_WRITTEN.get(key, key) for key in MicroConversion.model_fields if key not in _UNWRITTEN),
     "page",
 )
 _CONDITION_KEYS = (*("as" if key == "as_type" else key for key in Condition.model_fields), *GROUPS)
@@ -49,7 +52,7 @@ class TaxonomyFile(BaseModel):
     micro_conversions: Annotated[tuple[MicroConversion, ...], Field(strict=False)] = ()
 
 
-def load_taxonomy(*, preset: str | None, file: Path | None) -> Taxonomy:
+def load_taxonomy(*, preset: str | None, file: Path | None, lookback: Duration = LONGEST_LOOKBACK) -> Taxonomy:
     """Load a preset, a file, or a file laid over a preset.
 
     In a file laid over a preset, an entry with the same id replaces the preset's in place, `remove` drops entries and
@@ -58,25 +61,27 @@ def load_taxonomy(*, preset: str | None, file: Path | None) -> Taxonomy:
     Args:
         preset: One of `PRESETS`; None or "none" for a file that stands alone.
         file: The taxonomy file (TOML); None for the preset as it is.
+        lookback: How far back derived entries may look, through all that they are made of.
 
     Raises:
         TaxonomyError: The preset is unknown, the file cannot be read, or it has problems: the message has all of them,
             with file, line, entry and key.
     """
-    outcome = _resolve(preset, file)
+    outcome = _resolve(preset, file, lookback)
     if isinstance(outcome, Taxonomy):
         return outcome
     problems = numbered(outcome) if len(outcome) > 1 else outcome[0]
-    raise TaxonomyError(f"The taxonomy file {file} cannot be used: {problems}.", hint=_HINT)
+    what = f"taxonomy file {file}" if file else f"taxonomy preset {preset}"
+    raise TaxonomyError(f"The {what} cannot be used: {problems}.", hint=_HINT)
 
 
-def find_problems(*, preset: str | None, file: Path | None) -> tuple[str, ...]:
+def find_problems(*, preset: str | None, file: Path | None, lookback: Duration = LONGEST_LOOKBACK) -> tuple[str, ...]:
     """Return every problem of what `load_taxonomy` would load, one sentence each; empty when it is valid.
 
     Raises:
         TaxonomyError: The preset is unknown or the file cannot be read, so nothing could be checked.
     """
-    outcome = _resolve(preset, file)
+    outcome = _resolve(preset, file, lookback)
     return () if isinstance(outcome, Taxonomy) else outcome
 
 
@@ -106,7 +111,7 @@ def _placed(path: KeyPath, sentence: str, positions: Positions) -> str:
     return f"line {line}: {sentence}" if line else sentence
 
 
-def _resolve(preset: str | None, file: Path | None) -> Taxonomy | tuple[str, ...]:
+def _resolve(preset: str | None, file: Path | None, lookback: Duration) -> Taxonomy | tuple[str, ...]:
     """Return the taxonomy, or the problems that stand in its way."""
     base = None if preset in (None, NO_PRESET) else _preset(preset)
     if file is None:
@@ -115,7 +120,8 @@ def _resolve(preset: str | None, file: Path | None) -> Taxonomy | tuple[str, ...
                 "There is no taxonomy: neither a preset nor a file is named.",
                 hint=f"Name a preset ({', '.join(PRESETS)}), a file, or both.",
             )
-        return _taxonomy(base.name or str(preset), base.version, base.micro_conversions)
+        taxonomy = _taxonomy(base.name or str(preset), base.version, base.micro_conversions)
+        return tuple(text for _, text in _problems_of_derived(taxonomy, None, lookback)) or taxonomy
     text, raw = _read(file)
     try:
         top = TaxonomyFile.model_validate(raw)
@@ -124,7 +130,11 @@ def _resolve(preset: str | None, file: Path | None) -> Taxonomy | tuple[str, ...
         return tuple(_sentence(details, raw, positions) for details in error.errors(include_url=False))
     name = top.name or (base.name if base else None) or file.stem
     taxonomy = _taxonomy(name, top.version, _laid_over(base, top))
-    found = (*_problems_of_the_file(top, base), *_problems_between_entries(taxonomy, top))
+    found = (
+        *_problems_of_the_file(top, base),
+        *_problems_between_entries(taxonomy, top),
+        *_problems_of_derived(taxonomy, top, lookback),
+    )
     if not found:
         return taxonomy
     positions = Positions(text, raw)
@@ -132,9 +142,11 @@ def _resolve(preset: str | None, file: Path | None) -> Taxonomy | tuple[str, ...
 
 
 def _taxonomy(name: str, version: str, entries: tuple[MicroConversion, ...]) -> Taxonomy:
-    """Keep apart what is removed in this version; what it was replaced by goes on counting it."""
+    """Keep apart signals, and what is removed in this version; what it was replaced by goes on counting it."""
     removed = tuple(entry for entry in entries if entry.is_removed(version) and entry.replaced_by is None)
-    return Taxonomy(name, version, tuple(entry for entry in entries if entry not in removed), removed)
+    signals = tuple(entry for entry in entries if not entry.counts and entry not in removed)
+    apart = {entry.id for entry in (*removed, *signals)}
+    return Taxonomy(name, version, tuple(entry for entry in entries if entry.id not in apart), removed, signals)
 
 
 def _preset(name: str) -> TaxonomyFile:
@@ -212,13 +224,13 @@ def _places(top: TaxonomyFile) -> dict[str, int]:
 
 
 def _problems_between_entries(taxonomy: Taxonomy, top: TaxonomyFile) -> Iterator[_Problem]:
-    by_id = {entry.id: entry for entry in taxonomy.entries}
+    by_id = {entry.id: entry for entry in taxonomy.staged}
     places = _places(top)
 
     def path(entry: MicroConversion, key: str) -> KeyPath:
         return (_ENTRIES, places[entry.id], key) if entry.id in places else ()
 
-    for entry in taxonomy.entries:
+    for entry in taxonomy.staged:
         if entry.replaced_by is not None:
             where = f'micro-conversion "{entry.id}", key replaced_by:'
             if entry.replaced_by not in by_id:
@@ -254,6 +266,52 @@ def _type_conflicts(entries: Iterable[MicroConversion]) -> Iterator[tuple[MicroC
             if kind == "text" and condition.reads_number:
                 text = f'{condition.name} is read as a number, and "{by}" requires it as text'
                 yield entry, "where", text
+
+
+def _problems_of_derived(taxonomy: Taxonomy, top: TaxonomyFile | None, lookback: Duration) -> Iterator[_Problem]:
+    by_id = {entry.id: entry for entry in taxonomy.staged}
+    places = _places(top) if top else {}
+
+    def path(entry_id: str, key: str) -> KeyPath:
+        origin = "derived" if by_id[entry_id].derived else "hesitation"
+        return (_ENTRIES, places[entry_id], origin, key) if entry_id in places else ()
+
+    is_complete = True
+    for entry in taxonomy.staged:
+        target = by_id.get(entry.replaced_by or "")
+        if target is not None and (target.derivation is not None or target.counts != entry.counts):
+            kind = "is derived from other entries" if target.derivation else "counts otherwise (key counts)"
+            text = f'micro-conversion "{entry.id}", key replaced_by: "{target.id}" {kind}, so it replaces no event'
+            yield (_ENTRIES, places[entry.id], "replaced_by") if entry.id in places else (), text
+        for key, named in entry.derivation.named() if entry.derivation else ():
+            if named not in by_id:
+                is_complete = False
+                text = f'micro-conversion "{entry.id}", key {key}: there is no "{named}"{nearest(named, by_id)}'
+                yield path(entry.id, key), text
+        is_complete = is_complete and (entry.replaced_by is None or target is not None)
+    if not is_complete:
+        return
+    try:
+        derived = taxonomy.derived
+    except CircleError as circle:
+        way = " needs ".join(f'"{each}"' for each in circle.chain)
+        yield path(circle.chain[0], circle.chain[0]), f"derived entries go round in a circle: {way}"
+        return
+    for each in derived:
+        if each.reach > lookback.seconds:
+            chain = "" if len(each.chain) == 1 else f" through {' → '.join(each.chain)}"
+            text = (
+                f'micro-conversion "{each.id}" looks back {_length(each.reach)}{chain}; '
+                f"taxonomy.lookback allows {lookback}: shorten its time, or raise lookback"
+            )
+            yield path(each.id, "within"), text
+
+
+def _length(seconds: int) -> str:
+    for unit, length in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % length == 0:
+            return f"{seconds // length}{unit}"
+    return f"{seconds}s"
 
 
 _FAULTS = {
@@ -321,14 +379,15 @@ def _known_keys(location: tuple[int | str, ...]) -> tuple[str, ...]:
         return tuple(Naming.model_fields)
     if location[0] != _ENTRIES or len(location) == 1:
         return tuple(TaxonomyFile.model_fields)
-    match location:
-        case (_, _, _):
-            return _ENTRY_KEYS
-        case (_, _, "parameters", *_):
-            return tuple(RequiredParameter.model_fields)
-        case (_, _, "event", *_):
-            return tuple(EventPattern.model_fields)
-    return _CONDITION_KEYS
+    if len(location) == len((_ENTRIES, "index", "key")):
+        return _ENTRY_KEYS
+    within = {
+        "derived": DERIVATION_KEYS,
+        "hesitation": DERIVATION_KEYS,
+        "parameters": tuple(RequiredParameter.model_fields),
+        "event": tuple(EventPattern.model_fields),
+    }
+    return within.get(str(location[2]), _CONDITION_KEYS)
 
 
 def _dotted(location: tuple[int | str, ...]) -> str:
