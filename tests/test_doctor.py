@@ -221,6 +221,7 @@ def test_a_taxonomy_that_does_not_load_is_a_failure(folder, extra, said):
     found = examine(folder)
 
     assert found["taxonomy"].severity == "error"
+    assert found["exports"].severity == "ok"
     assert said in found["taxonomy"].message
     assert found["waiting days"].message == 'The check "taxonomy" must pass first.'
 

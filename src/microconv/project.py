@@ -17,7 +17,7 @@ from microconv import catalogue, wording
 from microconv.catalogue import QUESTIONS, name_of, queries_of, question_class, questions_of
 from microconv.config.load import find_named, load_config
 from microconv.config.sections import Config, SegmentConfig, SourceConfig
-from microconv.errors import EngineError, FindingsError, SourceError, UsageError
+from microconv.errors import EngineError, FindingsError, SourceError, TaxonomyError, UsageError
 from microconv.taxonomy import Effect, Taxonomy, TaxonomyDifference, load_taxonomy
 from microconv.version import __version__
 
@@ -162,9 +162,12 @@ class Project:
 
     def _source(self, settings: SourceConfig) -> Source:
         from microconv.exports import FileSource
-        from microconv.staging.properties import leaves
+        from microconv.staging.properties import carried, leaves
 
-        wanted = leaves(self.rules.of_events)
+        try:
+            wanted = leaves(self.rules.of_events)
+        except TaxonomyError:  # the export can be looked at all the same; whoever stages it is told
+            wanted = leaves(carried(self.config))
         if settings.kind == "files":
             return FileSource(settings.property, settings.path or "", settings.daily_cap, wanted)
         from microconv.exports.pull import PulledSource
