@@ -12,10 +12,11 @@
     -- A pattern is held against each name once, not against each event.
     SELECT d.event_name, l.stage_rank
     FROM ({{ names }}) AS d
-    INNER JOIN (
+    CROSS JOIN (
       SELECT pattern, @pattern_ranks[OFFSET(place)] AS stage_rank
       FROM UNNEST(@patterns) AS pattern WITH OFFSET AS place
-    ) AS l ON REGEXP_CONTAINS(d.event_name, l.pattern)
+    ) AS l
+    WHERE REGEXP_CONTAINS(d.event_name, l.pattern)
   ) AS n
   GROUP BY n.event_name
   {% else %}

@@ -97,8 +97,8 @@ pairs AS (
   -- A pattern is held against each name once, not against each event.
   SELECT n.event_name, l.*
   FROM (SELECT DISTINCT e.event_name FROM {{ events_of_batch([]) }} AS e) AS n
-  INNER JOIN listed AS l ON REGEXP_CONTAINS(n.event_name, l.pair_event)
-  WHERE l.place >= @first_pattern
+  CROSS JOIN listed AS l
+  WHERE l.place >= @first_pattern AND REGEXP_CONTAINS(n.event_name, l.pair_event)
   {% endif %}
 ),
 

@@ -109,11 +109,11 @@ def _shown(
     if found.changes:
         headings = (
             *(Heading("Change"), Heading("Micro-conversion", is_whole=True), Heading("Key")),
-            *(Heading("Old", _text), Heading("New", _text), Heading("Figures")),
+            *(Heading("Old"), Heading("New"), Heading("Figures")),
         )
         rows = tuple(
             (
-                *(each.change, each.micro_conversion, each.key or "", each.old, each.new),
+                *(each.change, each.micro_conversion, each.key or "", _text(each.old), _text(each.new)),
                 "may change" if each.decides_figures else "",
             )
             for each in found.changes
