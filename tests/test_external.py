@@ -350,6 +350,24 @@ def test_a_run_that_is_killed_while_it_reads_leaves_what_was_there(tmp_path: Pat
         assert ask(project, "SELECT COUNT(*) AS n FROM mc_external_events") == [{"n": 2}]
 
 
+DERIVED = """
+[[micro_conversions]]
+id = "two_leads"
+kind = "secondary"
+stage = "decision"
+derived = { of = "lead", times = 2, within = "2d" }
+[[micro_conversions]]
+id = "seen_and_qualified"
+kind = "secondary"
+stage = "decision"
+derived = { of = ["lead", "view_item"], days = 2, within = "3d" }
+[[micro_conversions]]
+id = "lost_lead"
+kind = "secondary"
+stage = "decision"
+hesitation = { start = "lead", without = "deal", within = "1d" }
+"""
+"""Entries that are made of what other systems tell, and of it and the export together."""
 USERS = ("u1", "u2")
 ALL_OCCURRENCES = "SELECT * FROM mc_micro_conversions ORDER BY ALL"
 
@@ -386,7 +404,7 @@ def arrivals(draw: st.DrawFn) -> list[tuple[str, object]]:
 def test_any_order_of_arrival_leaves_what_a_rebuild_makes(tmp_path_factory, landed: list[tuple[str, object]]):
     folder = tmp_path_factory.mktemp("arrivals")
     write_day(folder, DAYS[0], [visit(DAYS[0])])
-    with opened(folder, timezone="Europe/Berlin") as project:
+    with opened(folder, taxonomy=TAXONOMY + DERIVED, timezone="Europe/Berlin") as project:
         for number, (kind, what) in enumerate(landed):
             path = write_day(folder, *what) if kind == "day" else write_rows(folder / "crm" / what[0], what[1])
             # Two writes within a tick of the clock and of one size are two states all the same.
@@ -395,7 +413,7 @@ def test_any_order_of_arrival_leaves_what_a_rebuild_makes(tmp_path_factory, land
         incremental = ask(project, ALL_OCCURRENCES)
         grain = ("event_date", "client_key", "event_order", "micro_conversion")
         assert len({tuple(each[name] for name in grain) for each in incremental}) == len(incremental)
-    with opened(folder, timezone="Europe/Berlin", database="rebuilt") as project:
+    with opened(folder, taxonomy=TAXONOMY + DERIVED, timezone="Europe/Berlin", database="rebuilt") as project:
         project.sync()
         assert ask(project, ALL_OCCURRENCES) == incremental
 
@@ -567,6 +585,29 @@ def test_metrics_are_kept_by_day_name_and_dimension(tmp_path: Path):
 
 
 # In the answers
+
+
+def test_derived_entries_are_made_of_what_other_systems_tell_and_follow_its_changes(tmp_path: Path):
+    write_day(tmp_path, DAYS[0], [visit(DAYS[0], user="u1")])
+    write_day(tmp_path, DAYS[2], [visit(DAYS[2], user="u1")])
+    path = write_rows(tmp_path / "crm/a.csv", [row(f"{day}T13:00:00Z", user="u1") for day in DAYS[:2]])
+    derived = "SELECT micro_conversion, event_at FROM mc_micro_conversions WHERE is_derived ORDER BY event_at, 1"
+
+    def found() -> list[tuple[str, str]]:
+        return [
+            (each["micro_conversion"], f"{each['event_at'].astimezone(UTC):%d %H}") for each in ask(project, derived)
+        ]
+
+    with opened(tmp_path, taxonomy=TAXONOMY + DERIVED) as project:
+        project.sync()
+        assert found() == [("seen_and_qualified", "02 13"), ("two_leads", "02 13"), ("lost_lead", "03 13")]
+        won = row("2024-03-02T14:00:00Z", "won", user="u1")
+        write_rows(path, [row(f"{day}T13:00:00Z", user="u1") for day in DAYS[:2]] + [won])
+        project.sync()
+        assert found() == [("seen_and_qualified", "02 13"), ("two_leads", "02 13")]
+        write_rows(path, [won])
+        project.sync()
+        assert found() == [("seen_and_qualified", "03 12")]
 
 
 def test_they_work_in_funnels_paths_attribution_segments_and_coverage(tmp_path: Path):
