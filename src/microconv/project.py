@@ -167,7 +167,7 @@ class Project:
         try:
             wanted = leaves(self.rules.of_events)
         except TaxonomyError:  # the export can be looked at all the same; whoever stages it is told
-            wanted = leaves(carried(self.config))
+            wanted = leaves(carried(self.config, None))
         if settings.kind == "files":
             return FileSource(settings.property, settings.path or "", settings.daily_cap, wanted)
         from microconv.exports.pull import PulledSource

@@ -133,13 +133,15 @@ def of_funnel(funnel: FunnelConfig) -> tuple[Property, ...]:
     return tuple(sorted({resolve(name) for name in (*(each.property for each in conditions), *funnel.hold)}))
 
 
-def carried(config: Config, taxonomy: Taxonomy) -> tuple[Property, ...]:
+def carried(config: Config, taxonomy: Taxonomy | None) -> tuple[Property, ...]:
     """Return the properties that staging adds a column for, sorted.
 
-    They are those that funnels, derived entries and `[taxonomy] carry` name.
+    They are those that funnels, derived entries and `[taxonomy] carry` name; without a taxonomy, all but those of
+    derived entries.
     """
     named = {each for funnel in config.funnels for each in of_funnel(funnel)}
-    derived = {resolve(name) for each in taxonomy.derived for name in each.rule.properties()}
+    of_taxonomy = taxonomy.derived if taxonomy else ()
+    derived = {resolve(name) for each in of_taxonomy for name in each.rule.properties()}
     listed = {resolve(name) for name in config.taxonomy.carry}
     return tuple(sorted(each for each in named | derived | listed if _is_added(each)))
 
