@@ -41,7 +41,7 @@ def _parts(document: Any, schema: Schema) -> Iterator[tuple[Any, Schema, str]]:
             yield value, inner, f"[{number}]"
 
 
-def _meets(document: Any, keyword: str, wanted: Any, schema: Schema, root: Schema) -> bool:  # noqa: PLR0911 - a table
+def _meets(document: Any, keyword: str, wanted: Any, schema: Schema, root: Schema) -> bool:  # noqa: PLR0911, PLR0912 - a table
     match keyword:
         case "$schema" | "$defs" | "$ref" | "title" | "description" | "properties" | "items" | "prefixItems":
             return True
@@ -59,6 +59,10 @@ def _meets(document: Any, keyword: str, wanted: Any, schema: Schema, root: Schem
             return len(document) <= wanted
         case "minimum":
             return not isinstance(document, int | float) or document >= wanted
+        case "maximum":
+            return not isinstance(document, int | float) or document <= wanted
+        case "exclusiveMinimum":
+            return not isinstance(document, int | float) or document > wanted
         case "required":
             return not isinstance(document, dict) or set(wanted) <= set(document)
         case "additionalProperties":

@@ -13,7 +13,10 @@ _PATTERNS = {
     "replaced_by": _ID,
     **dict.fromkeys(("version", "since", "deprecated_in", "deprecated", "removed_in"), _VERSION),
 }
-_ONE_OR_MORE = ("event", "external", "goal", "identifiers", "sent_from", "triggers")
+_ONE_OR_MORE = (
+    *("event", "external", "goal", "identifiers", "sent_from", "triggers"),
+    *("of", "first", "start", "then", "without", "stalled_after", "pause_after"),
+)
 """Keys that take a text where they take a list of texts."""
 _OTHER_NAMES = {"event": "events", "goal": "goals", "deprecated_in": "deprecated"}
 _MEANINGS = {
@@ -51,10 +54,13 @@ def json_schema() -> dict[str, Any]:
     definitions: dict[str, dict[str, Any]] = schema["$defs"]
     entry = definitions["MicroConversion"]["properties"]
     pattern = entry.pop(EVENT_PATTERN)
-    for key in _ONE_OR_MORE:
-        if key in entry:
-            many = entry[key]
-            entry[key] = {"anyOf": [many["items"], many]}
+    for definition in definitions.values():
+        keys = definition.get("properties", {})
+        for key in _ONE_OR_MORE:
+            if keys.get(key, {}).get("type") == "array":
+                keys[key] = {"anyOf": [keys[key]["items"], keys[key]]}
+    # A signal of hesitation is secondary unless it says otherwise.
+    definitions["MicroConversion"]["required"] = ["id", "stage"]
     entry["event"]["anyOf"].append(pattern)
     subjects = ("parameter", "item", "user_property", "query", "field", "as")
     condition = definitions["Condition"]
