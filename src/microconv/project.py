@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -37,6 +37,7 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.analyses.paths.discovery import DiscoveryResult
     from microconv.analyses.paths.path_questions import PathsResult
     from microconv.audit.coverage import CoverageResult
+    from microconv.audit.suggestions import SuggestionsResult
     from microconv.clients.bigquery_connection import Connection
     from microconv.engines.base import Engine
     from microconv.engines.bigquery import BigQueryEngine
@@ -46,6 +47,7 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.queries.templates import Query
     from microconv.question import Context, Question
     from microconv.report.data import ReportData
+    from microconv.report.dictionary import Dictionary
     from microconv.result import Result
     from microconv.segments.members import Member
     from microconv.staging import Estimate, Progress, Scope, SyncPlan, SyncResult
@@ -573,6 +575,37 @@ class Project:
 
         check_report_path(path, self.config)
         return write_report(self.report_data(), path)
+
+    def suggest(self, *, others: Sequence[Taxonomy] = ()) -> SuggestionsResult:
+        """Propose entries to add, collapse and retire; see `microconv.audit.suggestions.suggest`.
+
+        The parameters come from a few days of the export, which are read anew: on BigQuery that is billed.
+
+        Raises:
+            SourceError: Nothing is staged yet.
+        """
+        from microconv.audit.suggestions import suggest
+        from microconv.staging import Scope, find_shards
+        from microconv.staging.parameter_profile import ParameterProfile, profile
+
+        with self._reading() as engine:
+            try:
+                parameters = profile(engine, find_shards(self.sources, Scope()))
+            except SourceError as error:
+                parameters = ParameterProfile(problem=error.message)
+            return suggest(engine, self.config, self.taxonomy, parameters, others=others)
+
+    def dictionary(self) -> Dictionary:
+        """Return the dictionary of the taxonomy and its journey map, with volumes where something is staged."""
+        from microconv.report.dictionary import dictionary
+        from microconv.staging.volumes import volumes
+
+        try:
+            with self._reading() as engine:
+                found = volumes(engine)
+        except SourceError:  # nothing is staged: the rest can be told all the same
+            found = None
+        return dictionary(self.config, self.taxonomy, found)
 
     def runs(self, *, limit: int = 20, status: str | None = None) -> RunsResult:
         """List runs, the latest first; see `microconv.staging.runs.list_runs`."""

@@ -14,7 +14,7 @@ from microconv.cli import output
 from microconv.cli.context import CommandContext
 from microconv.cli.taxonomy_diff import diff
 from microconv.errors import ConfigError, TaxonomyError
-from microconv.wording import Heading, Sheet
+from microconv.wording import Heading, Sheet, visible
 
 if TYPE_CHECKING:
     from microconv.config.sections import TaxonomyConfig
@@ -151,6 +151,75 @@ def schema() -> None:
     from microconv.taxonomy.json_schema import json_schema
 
     click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+@taxonomy.command("suggest", short_help="Propose entries from what the staged events hold.")
+@click.option(
+    "--write",
+    "path",
+    type=click.Path(path_type=Path),
+    help="Taxonomy file to add the proposals to, as commented TOML; a new one if there is none.",
+)
+@output.answer_option
+@click.pass_obj
+def suggest(context: CommandContext, *, path: Path | None, output_format: str) -> None:
+    """Propose entries for events, pages and parameters that no entry covers; what to collapse, to retire, to carry.
+
+    Each proposal says how often it happens, what stage and kind it probably is and why, and how it goes with the
+    macro-conversions: a raw association, and no proof. Parameters come from three days of the export.
+
+    \b
+    Examples:
+      microconv taxonomy suggest
+      microconv taxonomy suggest --format json
+      microconv taxonomy suggest --write taxonomy.toml
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    from microconv.audit.suggestion_file import append, check_path
+
+    with context.project() as project:
+        there = check_path(path, project.config) if path else None
+        result = project.suggest(others=(there,) if there else ())
+        added = append(result, path, project.config, project.taxonomy) if path else 0
+        named = project.config.taxonomy.file
+    output.answer(result, output_format)
+    if path and output_format == "table":
+        entries = "1 entry was" if added == 1 else f"{added} entries were"
+        use = "" if named else f' Set file = "{path}" under [taxonomy] to use it.'
+        output.write(visible(f"{entries} added to {path}.{use} Then run `microconv sync`."))
+
+
+@taxonomy.command("docs", short_help="Write the dictionary and the journey map.")
+@click.option("--output", "path", type=click.Path(path_type=Path), help="File to write; default: stdout.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(("markdown", "html")),
+    default="markdown",
+    show_default=True,
+    help="Markdown, or one self-contained HTML page.",
+)
+@click.pass_obj
+def docs(context: CommandContext, *, path: Path | None, output_format: str) -> None:
+    """Write the dictionary of the taxonomy, entry by entry, and the journey map, stage by stage.
+
+    Where something is staged, each entry says how often it happened and when last. A stage without a signal is named.
+
+    \b
+    Examples:
+      microconv taxonomy docs
+      microconv taxonomy docs --output taxonomy.md
+      microconv taxonomy docs --format html --output taxonomy.html
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    from microconv.report.dictionary import check_dictionary_path, render, write_dictionary
+
+    with context.project() as project:
+        if path:
+            check_dictionary_path(path, project.config)
+        text = render(project.dictionary(), output_format)
+    if path:
+        output.write(f"Written to {write_dictionary(text, path)}.")
+    else:
+        output.write_text(text)
 
 
 def _configured(context: CommandContext) -> TaxonomyConfig:
