@@ -16,7 +16,7 @@ from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.result import Result, column, sheet
 from microconv.staging.parameter_profile import ParameterProfile, ParameterUse
-from microconv.taxonomy import MicroConversion, Taxonomy
+from microconv.taxonomy import Condition, MicroConversion, Taxonomy
 from microconv.taxonomy.signals import (
     Guess,
     automatic_events,
@@ -297,8 +297,10 @@ class _Staged:
             condition
             for entry in self.entries
             if _listens_to(entry, "page_view")
-            for condition in entry.where
-            if getattr(condition, "field", None) == "page"
+            for clause in entry.where
+            if getattr(clause, "none", None) is None  # what must not hold covers nothing
+            for condition in clause.leaves()
+            if condition.field == "page"
         ]
         return any(_holds(condition, path) for condition in conditions for path in page.examples)
 
@@ -331,7 +333,8 @@ class _Staged:
         )[:3]
 
     def _parameters(self, ids: _Ids) -> Iterator[Suggestion]:
-        named = {each.name for taxonomy in (self.taxonomy, *self.others) for each in taxonomy.carried_parameters()}
+        clauses = [clause for entry in self.entries for clause in entry.where]
+        named = {leaf.parameter for clause in clauses for leaf in clause.leaves() if leaf.parameter is not None}
         carried = {*self.config.taxonomy.carry, *named}
         for use in self.profile.uses:
             is_covered = self._is_event_covered(use.event)
@@ -395,8 +398,8 @@ class _Staged:
                     entry,
                     found.occurrences,
                     found.actors,
-                    "nothing names it, and it predicts nothing: who did it converts "
-                    f"{wording.decimal(found.times, 2)} times as often ({wording.decimal(found.at_most_times, 2)} at most)",
+                    f"nothing names it, and it predicts nothing: who did it converts {wording.decimal(found.times, 2)} "
+                    f"times as often ({wording.decimal(found.at_most_times, 2)} at most)",
                     found,
                 )
 
@@ -459,7 +462,7 @@ def _page(
     if twin := next((name for name, other in entries.items() if _is_same(association, other)), None):
         left_out.append(f"{page.examples[0]}, which goes with {twin}")
         return
-    wanted = f"{page.guess.id}_view"
+    wanted = f"{page.guess.id}_page"
     entry_id = ids.new(wanted)
     yield _added(
         entry_id,
@@ -607,12 +610,8 @@ def _guess_by_figures(association: Association) -> Guess:
 
 
 def _listens_to(entry: MicroConversion, event: str) -> bool:
-    return any(
-        event == each
-        if isinstance(each, str)
-        else re.search(getattr(each, "matches", "") or r"(?!)", event) is not None
-        for each in entry.events
-    )
+    pattern = entry.event_pattern
+    return event in entry.events or (pattern is not None and re.search(pattern.matches, event) is not None)
 
 
 def _is_countable(entry: MicroConversion) -> bool:
@@ -620,20 +619,14 @@ def _is_countable(entry: MicroConversion) -> bool:
     return getattr(entry, "counts", True) is not False
 
 
-def _holds(condition: Any, path: str) -> bool:  # noqa: ANN401 - whatever looks at a page
-    operand = condition.operand
-    match condition.operator:
-        case "equals":
-            return bool(path == operand)
-        case "any_of":
-            return path in operand
-        case "contains":
-            return operand in path
-        case "starts_with":
-            return bool(path.startswith(operand))
-        case "matches":
-            return re.search(operand, path) is not None
-    return False
+def _holds(condition: Condition, path: str) -> bool:
+    return (
+        path == condition.equals
+        or path in (condition.any_of or ())
+        or (condition.contains is not None and condition.contains in path)
+        or (condition.starts_with is not None and path.startswith(condition.starts_with))
+        or (condition.matches is not None and re.search(condition.matches, path) is not None)
+    )
 
 
 def _is_telling(value: str) -> bool:

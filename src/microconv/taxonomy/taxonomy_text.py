@@ -45,15 +45,19 @@ def entry_text(keys: Mapping[str, Any], *, notes: Iterable[str] = (), is_active:
 
 def keys_of(entry: MicroConversion) -> dict[str, Any]:
     """Return what a file says of an entry, as far as it is not what it is anyway."""
-    written = {"events": "event", "goals": "goal"}
-    dumped = entry.model_dump(exclude_defaults=True)
-    dumped["where"] = [
-        {key: value for key, value in condition.items() if value is not None} for condition in dumped.get("where", ())
-    ]
-    keys = {written.get(key, key): value for key, value in dumped.items() if value not in (None, (), [], "")}
+    written = {"events": "event", "goals": "goal", "event_pattern": "event"}
+    dumped = _without_nothing(entry.model_dump(exclude_defaults=True, by_alias=True))
+    keys = {written.get(key, key): value for key, value in dumped.items()}
+    keys["mindset"] = entry.mindset  # what goes without saying depends on the stage
     if entry.collapse:
         keys["collapse"] = str(entry.collapse)
-    return {key: value[0] if key == "event" and len(value) == 1 else value for key, value in keys.items()}
+    return keys
+
+
+def _without_nothing(value: Any) -> Any:  # noqa: ANN401 - walks any tree of keys and values
+    if isinstance(value, Mapping):
+        return {key: _without_nothing(each) for key, each in value.items() if each not in (None, (), [], "")}
+    return [_without_nothing(each) for each in value] if isinstance(value, list | tuple) else value
 
 
 def _key(key: str) -> str:
