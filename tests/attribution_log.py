@@ -229,9 +229,10 @@ def conversions_of(events: Sequence[Event], asked: Asked) -> list[tuple[Event, E
     counted: list[Event] = []
     transactions, units = set(), set()
     for event in sorted((event for event in events if "purchase" in event.entries), key=lambda event: event.order):
-        if event.transaction is not None and event.transaction in transactions:
+        transaction = (event.actor, event.transaction)  # two actors with one id have bought twice
+        if event.transaction is not None and transaction in transactions:
             continue
-        transactions.add(event.transaction)
+        transactions.add(transaction)
         unit: Any = event.actor
         if asked.count == "sessions":
             unit = None if event.session is None else (event.client, event.session)

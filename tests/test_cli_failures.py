@@ -81,6 +81,13 @@ def test_unknown_funnel_lists_the_known_ones(folder):
     microconv(folder, "funnel", "chekout").assert_failed(2, "'chekout'", "checkout")
 
 
+def test_segment_without_a_name_lists_the_known_ones(folder):
+    rule = '[[segments]]\nname = "carts"\nrule = { did = "add_to_cart", within = "14d" }\n'
+    write_config(folder, extra=rule)
+    assert microconv(folder, "sync").code == 0
+    microconv(folder, "segment").assert_failed(2, "No segment is named", "the configuration has: carts")
+
+
 def test_funnel_with_an_unknown_micro_conversion_names_it_and_the_nearest(folder):
     assert microconv(folder, "sync").code == 0
     write_config(folder, extra=FUNNEL.format(name="checkout", step="purchsae"))

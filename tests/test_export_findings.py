@@ -72,10 +72,10 @@ def test_sync_doctor_and_report_say_the_same_of_several_currencies(folder):
         said = {finding.check: finding.message for finding in attention(project.report_data())}
     assert (said["currency"], said["value_without_currency"]) == (currency, without)
     checks = microconv(folder, "doctor", "--format", "json").document["checks"]
-    (checked,) = (check for check in checks if check["check"] == "staged export")
-    assert checked["severity"] == "warning"
-    assert currency in checked["message"]
-    assert without in checked["message"]
+    checked = [check for check in checks if check["check"] == "staged export"]
+    assert [check["severity"] for check in checked] == ["warning", "warning"]
+    assert [check["message"] for check in checked] == [currency, without]
+    assert [check["remedy"] for check in checked] == [finding["remedy"] for finding in synced.document["findings"]]
 
 
 def test_a_shop_in_one_other_currency_is_told_what_to_set(folder):

@@ -161,3 +161,14 @@ def test_a_segment_of_devices_says_whether_anybody_signed_in_at_all(
             opened.export("carts", "portal")
     assert "none of the 2 members" in caught.value.message
     assert "--allow-shrink" not in str(caught.value)
+
+
+def test_the_manifest_keeps_the_rule_as_it_is_written_in_the_configuration(tmp_path: Path) -> None:
+    config = project(tmp_path)
+    rule = 'did = "add_to_cart", within = "14d", not_did = "purchase", not_within = "3d"'
+    config.write_text(config.read_text().replace('did = "add_to_cart", within = "14d"', rule))
+    with Project.load(config) as opened:
+        done = opened.export("carts", "portal")
+    manifest = json.loads(Path(done.target.facts["manifest"]).read_text())
+    expected = {"did": "add_to_cart", "not_did": "purchase", "at_least": 1, "within": "14d", "not_within": "3d"}
+    assert manifest["lineage"]["rule"] == expected

@@ -527,7 +527,7 @@ class Project:
             destination=destination.settings.name,
             accepts=destination.accepts,
             lineage={
-                "rule": {**dict(segment.rule), "within": str(segment.rule.within)},
+                "rule": segment.rule.model_dump(mode="json"),
                 "as_of": moment,
                 "taxonomy": f"{self.taxonomy.name} {self.taxonomy.version}",
                 "taxonomy_fingerprint": self.taxonomy.fingerprint,

@@ -65,7 +65,14 @@ def test_times_are_from_the_first_step_and_from_the_one_before_unless_asked_othe
         ("view_item", "purchase", 7_200),
         ("add_to_cart", "purchase", 3_600),
     ]
-    assert "from view_item to purchase: 2 h is the median" in result.sentence
+
+
+def test_the_sentence_on_times_names_a_single_step_where_one_was_asked_for():
+    with staged(IN_MEMORY, mc_micro_conversions=journey(1)) as engine:
+        usual = answer(engine, FunnelTimes.over(config()), TAXONOMY)
+        whole = answer(engine, FunnelTimes.over(config(), {"pairs": [(1, 3)]}), TAXONOMY)
+    assert usual.sentence.startswith("It takes longest from view_item to add_to_cart: 1 h is the median of 1 actor")
+    assert whole.sentence.startswith("It takes longest from view_item to purchase: 2 h is the median of 1 actor")
 
 
 @pytest.mark.parametrize("pair", [(2, 1), (1, 1), (0, 2), (1, 4)])

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import pytest
 
 from asking import CONFIG, answer
 from microconv.config.sections import SegmentConfig
+from microconv.engines.base import Engine
 from microconv.errors import TaxonomyError
 from microconv.question import Context
 from microconv.segments.members import Member, members
@@ -31,46 +34,50 @@ def rule(**keys: object) -> SegmentConfig:
     return SegmentConfig(name="abandoned", rule={"did": "add_to_cart", "within": "7d", **keys})
 
 
+def found(engine: Engine, asked: SegmentConfig, as_of: datetime, taxonomy: Taxonomy = TAXONOMY) -> list[Member]:
+    return list(members(engine, asked, taxonomy, as_of))
+
+
 def test_members_did_the_one_and_not_the_other():
     with staged(IN_MEMORY, **ROWS) as engine:
         as_of = Context(CONFIG, TAXONOMY, lambda: engine).latest_event_at
-        found = members(engine, rule(not_did="purchase"), TAXONOMY, as_of)
+        abandoned = found(engine, rule(not_did="purchase"), as_of)
     assert as_of == at(10 * DAY)
-    assert found == (Member(4, None), Member(77, "u-77"))
+    assert abandoned == [Member(4, None), Member(77, "u-77")]
 
 
 def test_without_exclusion_buyers_are_members_too():
     with staged(IN_MEMORY, **ROWS) as engine:
-        found = members(engine, rule(), TAXONOMY, at(10 * DAY))
-    assert [member.actor_key for member in found] == [2, 4, 77]
+        carted = found(engine, rule(), at(10 * DAY))
+    assert [member.actor_key for member in carted] == [2, 4, 77]
 
 
 def test_earlier_as_of_shows_who_was_a_member_then():
     with staged(IN_MEMORY, **ROWS) as engine:
-        found = members(engine, rule(not_did="purchase"), TAXONOMY, at(8 * DAY))
-    assert [member.actor_key for member in found] == [2, 3, 4, 77]
+        abandoned = found(engine, rule(not_did="purchase"), at(8 * DAY))
+    assert [member.actor_key for member in abandoned] == [2, 3, 4, 77]
 
 
 def test_too_few_times_is_no_member():
     with staged(IN_MEMORY, **ROWS) as engine:
-        assert members(engine, rule(at_least=2), TAXONOMY, at(10 * DAY)) == ()
+        assert found(engine, rule(at_least=2), at(10 * DAY)) == []
 
 
 def test_nothing_staged_has_no_latest_event_and_no_members():
     with staged(IN_MEMORY) as engine:
         assert Context(CONFIG, TAXONOMY, lambda: engine).latest_event_at is None
-        assert members(engine, rule(), TAXONOMY, at(0)) == ()
+        assert found(engine, rule(), at(0)) == []
 
 
 def test_who_bought_before_the_cart_is_a_member_unless_not_within_looks_that_far_back():
     rows = [occurrence(2 * DAY, "purchase", client=1), occurrence(9 * DAY, "add_to_cart", client=1)]
     with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:
 
-        def found(**keys: str) -> list[int]:
+        def keys_found(**keys: str) -> list[int]:
             asked = rule(not_did="purchase", within="14d", **keys)
-            return [member.actor_key for member in members(engine, asked, TAXONOMY, at(10 * DAY))]
+            return [member.actor_key for member in found(engine, asked, at(10 * DAY))]
 
-        assert (found(), found(not_within="7d"), found(not_within="8d")) == ([1], [1], [])
+        assert (keys_found(), keys_found(not_within="7d"), keys_found(not_within="8d")) == ([1], [1], [])
 
 
 def test_segment_says_what_undoes_and_in_what_time():
@@ -98,8 +105,8 @@ def test_deprecated_ids_count_as_their_replacements():
     ]
     taxonomy = Taxonomy("shop", "1.1", (*old, entry("add_to_cart"), entry("purchase")))
     with staged(IN_MEMORY, **ROWS) as engine:
-        found = members(engine, rule(did="cart", not_did="order"), taxonomy, at(10 * DAY))
-    assert [member.actor_key for member in found] == [4, 77]
+        abandoned = found(engine, rule(did="cart", not_did="order"), at(10 * DAY), taxonomy)
+    assert [member.actor_key for member in abandoned] == [4, 77]
 
 
 def test_size_counts_the_members_and_those_with_a_user_id_as_of_the_latest_event():
@@ -113,6 +120,6 @@ def test_size_counts_the_members_and_those_with_a_user_id_as_of_the_latest_event
 
 def test_size_of_nothing_staged_is_zero_at_no_moment():
     with staged(IN_MEMORY) as engine:
-        found = answer(engine, Segment.model_validate(rule().model_dump()), TAXONOMY)
-    assert (found.as_of, found.members, found.with_user_id) == (None, 0, 0)
-    assert found.sentence == "abandoned: 0 members, since no event is staged."
+        size = answer(engine, Segment.model_validate(rule().model_dump()), TAXONOMY)
+    assert (size.as_of, size.members, size.with_user_id) == (None, 0, 0)
+    assert size.sentence == "abandoned: 0 members, since no event is staged."

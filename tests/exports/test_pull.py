@@ -125,17 +125,21 @@ def test_only_what_staging_reads_is_asked_for_and_kept(export: Any, storage: Sto
 
 
 def test_fields_of_items_are_pulled_when_they_are_asked_for(export: Any, storage: StorageServer, tmp_path: Path):
-    export.put(NAME, [{**EVENTS[0], "items": [{"item_id": "A", "item_name": "Shirt"}]}])
+    item = {"item_id": "A", "item_name": "Shirt", "coupon": "C"}
+    telling = {"items.item_id", "items.item_name"}
+    export.put(NAME, [{**EVENTS[0], "items": [item]}])
     usual = PulledSource(export.source(storage=storage.url), tmp_path / "cache")
-    asking = replace(usual, source=replace(usual.source, leaves=BASIC_LEAVES | {"items.item_id"}))
-    assert "items" not in pq.read_schema(usual.open(only(usual)).shard.files[0]).names
+    asking = replace(usual, source=replace(usual.source, leaves=BASIC_LEAVES | {"items.coupon"}))
+    before = usual.open(only(usual))
+    assert pq.read_table(before.shard.files[0])["items"].to_pylist() == [[{"item_id": "A", "item_name": "Shirt"}]]
 
     opened = asking.open(only(asking))
 
-    assert opened.schema.leaves & {"items.item_id", "items.item_name"} == {"items.item_id"}
-    assert pq.read_table(opened.shard.files[0])["items"].to_pylist() == [[{"item_id": "A"}]]
+    assert opened.schema.leaves - before.schema.leaves == {"items.coupon"}
+    assert pq.read_table(opened.shard.files[0])["items"].to_pylist() == [[item]]
     asked = [set(each.read_session.read_options.selected_fields) for each in storage.sessions]
-    assert [{leaf for leaf in leaves if leaf.startswith("items")} for leaves in asked] == [set(), {"items.item_id"}]
+    read = [{leaf for leaf in leaves if leaf.startswith("items")} for leaves in asked]
+    assert read == [telling, {*telling, "items.coupon"}]
 
 
 def test_days_before_and_after_a_column_was_added_in_the_middle_are_staged(

@@ -40,7 +40,7 @@ Event = dict[str, Any]
 Row = tuple[tuple[str, Any], ...]
 Staged = dict[str, list[Row]]
 """The rows of each staged table in an order of their own, which is the same for equal contents."""
-STAGED = ("mc_events", "mc_sessions", "mc_micro_conversions", "mc_shards")
+STAGED = ("mc_events", "mc_sessions", "mc_micro_conversions", "mc_hosts", "mc_shards")
 OF_A_RUN = frozenset({"run_id", "staged_at"})
 OF_AN_ENGINE = frozenset({"modified_at", "bytes", "schema_fingerprint"})
 """Columns of mc_shards that say when and by whom, and those that no two engines or exports share."""
@@ -130,7 +130,8 @@ class EmulatedPlace:
     project: str
     export: str
     working: str = field(default_factory=lambda: f"w_{uuid.uuid4().hex}")
-    lease_seconds: int = 2
+    lease_seconds: int = 6
+    """Enough for a call to a busy emulator: a lock whose lease ends while it is taken is nobody's."""
 
     def put(self, day: date, events: Sequence[Event], kind: Kind = "daily", without: Iterable[str] = ()) -> None:
         columns = {name: type_ for name, type_ in RAW_COLUMNS.items() if name not in without}

@@ -22,8 +22,8 @@ from microconv.staging import Scope
 
 KILLED = ("interrupted", "the process ended without a word")
 HOSTS = 2
-CHANGES = 9
-"""What replaces one day, sessions and all, in one transaction."""
+CHANGES = 11
+"""What replaces one day, sessions, hosts and all, in one transaction."""
 RUNNING, DONE = ("running", None), ("done", None)
 
 

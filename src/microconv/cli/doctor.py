@@ -30,7 +30,8 @@ def doctor(context: CommandContext, *, output_format: str) -> None:
     from microconv.doctor import diagnose
 
     findings = diagnose(context.config)
-    failed = [finding.check for finding in findings if finding.severity == "error"]
+    checks = dict.fromkeys(finding.check for finding in findings)
+    failed = [check for check in checks if any((each.check, each.severity) == (check, "error") for each in findings)]
     output.emit(
         output_format,
         document={"healthy": not failed, "checks": [finding.document() for finding in findings]},
@@ -51,6 +52,6 @@ def doctor(context: CommandContext, *, output_format: str) -> None:
     )
     if failed:
         raise FindingsError(
-            f"{len(failed)} of {len(findings)} checks failed: {', '.join(failed)}.",
+            f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}.",
             hint="Do what the findings say, from the first one on: later ones may follow from it.",
         )

@@ -34,6 +34,8 @@ def find_named(items: Sequence[NamedT], name: str, what: str) -> NamedT:
         if item.name == name:
             return item
     known = ", ".join(item.name for item in items) or "none"
+    if not name:
+        raise UsageError(f"No {what} is named.", hint=f"Name one; the configuration has: {known}.")
     raise UsageError(
         f"The configuration has no {what} named {name!r}.", hint=f"It has: {known}. Add one under [[{what}s]]."
     )

@@ -44,13 +44,13 @@ class Check:
     Attributes:
         name: Its name.
         subject: What it looks at.
-        look: Looks, and says what it found.
+        look: Looks, and says what it found: one finding, or several that each want something else done.
         needs: Checks that must have passed before: otherwise there is nothing to look at.
     """
 
     name: str
     subject: str
-    look: Callable[[Patient], Finding]
+    look: Callable[[Patient], Finding | tuple[Finding, ...]]
     needs: tuple[str, ...] = ("configuration",)
 
     def named(self, finding: Finding) -> Finding:

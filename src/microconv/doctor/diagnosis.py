@@ -60,24 +60,25 @@ def diagnose(
     try:
         for check in CHECKS:
             missing = next((name for name in check.needs if name in blocked), None)
-            finding = not_tested(f'The check "{missing}" must pass first.') if missing else _look(check, patient)
-            if missing or finding.severity == "error":
+            found = (not_tested(f'The check "{missing}" must pass first.'),) if missing else _look(check, patient)
+            if missing or any(finding.severity == "error" for finding in found):
                 blocked.add(check.name)
-            findings.append(check.named(finding))
+            findings.extend(check.named(finding) for finding in found)
     finally:
         patient.close()
     return tuple(findings)
 
 
-def _look(check: Check, patient: Patient) -> Finding:
+def _look(check: Check, patient: Patient) -> tuple[Finding, ...]:
     try:
-        return check.look(patient)
+        found = check.look(patient)
     except LockedError as error:
-        return not_tested(error.message)
+        found = not_tested(error.message)
     except MicroconvError as error:
-        return fault(error.message, to_do(error))
+        found = fault(error.message, to_do(error))
     except Exception as error:  # noqa: BLE001 - a check that breaks is a finding; the others still have theirs
-        return fault(
+        found = fault(
             f"The check itself failed ({type(error).__name__}).",
             "This is a bug: please report it. The other checks do not depend on it.",
         )
+    return found if isinstance(found, tuple) else (found,)

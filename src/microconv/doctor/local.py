@@ -57,7 +57,7 @@ def zone_and_currency(patient: Patient) -> Finding:
             f"{project.timezone} is an abbreviation, which may lack daylight saving time.",
             "Set project.timezone to the reporting time zone in GA4's property settings, such as Europe/Berlin.",
         )
-    return ok(f"Days begin at midnight in {project.timezone}; values are in {project.currency}.")
+    return ok(f'They are {project.timezone} and {project.currency}; "staged export" says whether the export agrees.')
 
 
 def libraries(_patient: Patient) -> Finding:

@@ -136,22 +136,22 @@ def waiting(patient: Patient) -> Finding:
     return ok(f"{up_to_date}.")
 
 
-def external(patient: Patient) -> Finding:
+def external(patient: Patient) -> Finding | tuple[Finding, ...]:
     """Look for the tables of other systems, and hold them against what was read of them."""
     config = patient.config
     if not (config.external_events or config.external_metrics):
         return not_tested("The configuration names none.")
     plan = patient.project.plan_external(patient.now())
     said = f"{plan.skipped} of {wording.plural(plan.seen, 'table')} of other systems are read as they are"
-    if found := list(external_findings(plan)):
-        return warning(" ".join(each.message for each in found), " ".join(each.remedy for each in found))
+    if found := tuple(external_findings(plan)):
+        return found
     waiting = [each for each in plan.tables if each.reason != "unknown"]
     if waiting:
         return warning(f"{said}; {wording.count(len(waiting))} to read.", "Run `microconv sync`.")
     return ok(f"{said}.")
 
 
-def staged_export(patient: Patient) -> Finding:
+def staged_export(patient: Patient) -> Finding | tuple[Finding, ...]:
     """Look at what the last run that finished found in all that is staged: asking anew would be billed."""
     if reason := patient.why_no_runs:
         return not_tested(reason)
@@ -161,11 +161,10 @@ def staged_export(patient: Patient) -> Finding:
     facts = Facts.read(last.facts, export_findings.query(patient.project.taxonomy))
     if facts is None:
         return not_tested("The last run did not look, or looked for other things: the next `microconv sync` does.")
-    found = [each for each in export_findings.findings(facts, patient.config) if each.severity in ("error", "warning")]
-    if not found:
-        return ok("Nothing in it contradicts the configuration.")
-    say = fault if found[0].severity == "error" else warning
-    return say(" ".join(each.message for each in found), " ".join(dict.fromkeys(each.remedy for each in found)))
+    found = tuple(
+        each for each in export_findings.findings(facts, patient.config) if each.severity in ("error", "warning")
+    )
+    return found or ok("Nothing in it contradicts the configuration.")
 
 
 def runs(patient: Patient) -> Finding:

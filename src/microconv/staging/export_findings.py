@@ -217,8 +217,8 @@ def _self_referrals(facts: Facts, _config: Config) -> Iterator[Finding]:
         f"{wording.count(sessions)} of {wording.count(found[0].of_all)} sessions "
         f"({wording.share(sessions / found[0].of_all)}), with {wording.count(conversions)} conversions, began on a "
         f"page that was reached from the property's own hosts: {wording.listed(hosts)}. GA4 split a visit there, and "
-        "lost where it came from. Here they count with their visitor's earlier source, or as Direct; whoever reads the "
-        "export as it is credits them to Referral.",
+        "lost where it came from. Here no such host is a source: sessions by channel have their visitor's earlier "
+        "source, or Direct, and attribution counts them as Direct. Whoever reads the export as it is credits Referral.",
         "In GA4, list your domains under Configure your domains and List unwanted referrals (Admin, Data streams, "
         "Configure tag settings), and check that the tag is on each page between them.",
         subject=found[0].subject,

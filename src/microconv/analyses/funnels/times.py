@@ -157,11 +157,18 @@ class FunnelTimes(FunnelQuestion):
         )
 
     def _sentence(self, measured: Sequence[StepTime]) -> str:
-        slowest = max(measured, key=lambda time: time.seconds_median or -1, default=None)
-        if slowest is None or slowest.seconds_median is None:
+        timed = [
+            (pair, time)
+            for pair, time in zip(self.asked_pairs, measured, strict=True)
+            if time.seconds_median is not None
+        ]
+        if not timed:
             return f"No {self.unit} took two steps, so there are no times to show."
+        # From the first step to the last it is always longest: what can be mended is one step.
+        single = [time for (first, second), time in timed if second == first + 1] or [time for _, time in timed]
+        slowest = max(single, key=lambda time: time.seconds_median or 0.0)
         return (
-            f"The longest way is from {slowest.from_step} to {slowest.to_step}: "
+            f"It takes longest from {slowest.from_step} to {slowest.to_step}: "
             f"{wording.elapsed(slowest.seconds_median)} is the median of {wording.plural(slowest.count, self.unit)}, "
             f"and one in ten takes {wording.elapsed(slowest.seconds_p90)} or more."
         )
