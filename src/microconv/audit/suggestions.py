@@ -255,7 +255,7 @@ class _Staged:
 
     @property
     def entries(self) -> tuple[MicroConversion, ...]:
-        return tuple(entry for each in (self.taxonomy, *self.others) for entry in each.entries)
+        return tuple(entry for each in (self.taxonomy, *self.others) for entry in each.staged)
 
     def suggestions(self, pages: Sequence[Mapping[str, Any]]) -> tuple[list[Suggestion], list[str]]:
         candidates = [page for page in pages_by_name(pages) if not self._is_page_covered(page)]
@@ -379,9 +379,12 @@ class _Staged:
 
     def _retired(self, entries: Mapping[str, Association]) -> Iterator[Suggestion]:
         used = {self.taxonomy.counted(entry_id) for entry_id, _ in self.config.named()}
-        goals = {*used, *self.taxonomy.macros}
+        made_of = {
+            named for entry in self.taxonomy.entries if entry.derivation for _, named in entry.derivation.named()
+        }
+        goals = {*used, *made_of, *self.taxonomy.macros}
         for entry in self.taxonomy.entries:
-            if entry.is_retired or entry.id in goals or entry.triggers or not _is_countable(entry):
+            if entry.is_retired or entry.id in goals or entry.triggers:
                 continue
             found = entries.get(entry.id)
             if found is None:
@@ -612,11 +615,6 @@ def _guess_by_figures(association: Association) -> Guess:
 def _listens_to(entry: MicroConversion, event: str) -> bool:
     pattern = entry.event_pattern
     return event in entry.events or (pattern is not None and re.search(pattern.matches, event) is not None)
-
-
-def _is_countable(entry: MicroConversion) -> bool:
-    """Whether an entry's occurrences are seen in mc_micro_conversions: an ingredient of others is not."""
-    return getattr(entry, "counts", True) is not False
 
 
 def _holds(condition: Condition, path: str) -> bool:

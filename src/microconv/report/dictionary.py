@@ -109,8 +109,9 @@ def dictionary(config: Config, taxonomy: Taxonomy, volumes: Mapping[str, Volume]
 
 def ingredients(entry: MicroConversion) -> tuple[str, ...]:
     """Return the ids of the entries that an entry is made of."""
-    found = getattr(entry, "ingredients", ())
-    return tuple(found() if callable(found) else found)
+    if entry.derivation is None:
+        return ()
+    return tuple(dict.fromkeys(named for _, named in entry.derivation.named()))
 
 
 def _described(
@@ -120,7 +121,7 @@ def _described(
     replaces = [each.id for each in (*taxonomy.entries, *taxonomy.removed) if each.replaced_by == entry.id]
     facts = (
         ("Counts when", entry.describe()),
-        ("Kind", entry.kind + (", a signal of hesitation" if getattr(entry, "is_hesitation", False) else "")),
+        ("Kind", entry.kind + (", a signal of hesitation" if entry.is_hesitation else "")),
         ("Stage", entry.stage.replace("_", "-")),
         ("Mindset", entry.mindset),
         ("Value", _value(entry)),
