@@ -174,6 +174,20 @@ def test_previews_prices_and_forms_are_all_staged(demo: Demo, project: Project) 
     assert occurrences(project, "form_submit") == plants["abandoned_forms"]["submissions"]
 
 
+def test_what_no_single_event_shows_is_found_as_planted(demo: Demo, project: Project) -> None:
+    plants = demo.truths["plants"]
+    assert occurrences(project, "return_after_cart") == plants["cart_returns"]["returns"] > 0
+    assert occurrences(project, "pricing_in_two_sessions") == plants["pricing_visits"]["in_two_sessions"] > 0
+    assert occurrences(project, "three_previews") == plants["previews"]["three_different"] > 0
+
+
+def test_forms_that_were_left_are_found_as_planted(demo: Demo, project: Project) -> None:
+    forms = demo.truths["plants"]["abandoned_forms"]
+    assert occurrences(project, "abandoned_form") == forms["abandoned"] > 0
+    # Whoever began again is not counted for the first time.
+    assert forms["abandoned"] < forms["starts"] - forms["submissions"]
+
+
 def test_ladder_of_the_crm_is_climbed_as_written(demo: Demo, project: Project) -> None:
     truth = demo.truths["crm"]
     assert occurrences(project, "qualified_lead") == truth["qualified_leads"]

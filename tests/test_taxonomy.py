@@ -51,14 +51,15 @@ def test_preset_would_pass_as_a_users_file(preset, tmp_path):
     assert load_taxonomy(preset=None, file=copy) == loaded
     assert loaded.name == preset
     assert text.startswith("# ")
-    assert text.count('since = "') == len(loaded.entries)
+    assert text.count('since = "') == len(loaded.entries) + len(loaded.signals)
     assert max(each.since for each in loaded.entries) == loaded.version
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_every_entry_of_a_preset_says_what_it_means_and_what_holds_people_back(preset):
     text = (PRESET_FOLDER / f"{preset}.toml").read_text(encoding="utf-8")
-    entries = load_taxonomy(preset=preset, file=None).entries
+    loaded = load_taxonomy(preset=preset, file=None)
+    entries = (*loaded.entries, *loaded.signals)
     for each in entries:
         assert {"name", "stage", "kind", "mindset", "description", "friction"} <= each.model_fields_set
         assert each.description.endswith(".")
@@ -113,6 +114,59 @@ def test_entries_of_the_first_presets_mean_what_they_meant():
         assert old == tuple(ids.split()), "their order decides ties"
 
 
+@pytest.mark.parametrize(
+    ("preset", "rules"),
+    [
+        (
+            "ecommerce",
+            {
+                "same_product_again": "view_item again with the same item_id within 7d",
+                "return_after_cart": "another session after add_to_cart, without purchase between within 7d",
+                "abandoned_cart": "add_to_cart without purchase within 1d",
+                "abandoned_checkout": "begin_checkout without purchase within 1h",
+            },
+        ),
+        (
+            "saas",
+            {
+                "pricing_in_two_sessions": "pricing_view in 2 sessions within 30d",
+                "trial_stall": "no milestone or macro after start_trial for 7d",
+                "abandoned_checkout": "begin_checkout without subscribe within 1h",
+            },
+        ),
+        (
+            "publisher",
+            {
+                "regular_reader": "article_read on 3 days within 7d",
+                "paywall_three_times": "paywall_view 3 times within 30d",
+                "abandoned_checkout": "begin_checkout without subscribe within 1h",
+            },
+        ),
+        (
+            "lead_generation",
+            {
+                "pricing_in_two_sessions": "pricing_view in 2 sessions within 30d",
+                "abandoned_form": "form_start without form_submit or generate_lead within 30m",
+            },
+        ),
+        (
+            "mobile_app",
+            {
+                "used_on_three_days": "app_session on 3 days within 7d",
+                "abandoned_checkout": "begin_checkout without purchase or in_app_purchase within 1h",
+            },
+        ),
+    ],
+)
+def test_presets_derive_what_no_single_event_shows(preset, rules):
+    loaded = load_taxonomy(preset=preset, file=None)
+    found = {each.id: each.derivation.describe() for each in loaded.entries if each.derivation}
+    assert found == rules
+    wavering = {each.id for each in loaded.entries if each.is_hesitation}
+    assert {name for name in rules if name.startswith(("abandoned", "trial_stall"))} <= wavering
+    assert all(loaded.entry(name).kind == "secondary" for name in wavering)
+
+
 def test_view_of_a_page_comes_before_what_happens_on_it(alone):
     seen = entry("prices", event="page_view") + entry("prices_opened")
     loaded = alone(entry("read", event="scroll", stage="awareness") + seen)
@@ -126,7 +180,8 @@ def test_view_of_a_page_comes_before_what_happens_on_it(alone):
 @pytest.mark.parametrize("preset", PRESETS)
 def test_no_preset_counts_every_page_view(preset):
     for each in load_taxonomy(preset=preset, file=None).entries:
-        assert each.where or not {"page_view", "session_start", "first_visit", "user_engagement"} & set(each.events)
+        everywhere = {"page_view", "screen_view", "session_start", "first_visit", "user_engagement"} & set(each.events)
+        assert each.where or not everywhere
 
 
 def test_ecommerce_ids_are_ga4_event_names_in_the_order_of_the_journey():
@@ -351,6 +406,17 @@ def test_file_replaces_in_place_removes_and_appends(write):
     assert merged.entry("add_to_cart").name == "Add to cart"
     assert (merged.name, merged.version) == ("Our shop", "2.3")
     assert merged.fingerprint != preset.fingerprint
+
+
+def test_what_a_preset_derives_goes_with_what_it_is_derived_from(write):
+    left = load_taxonomy(preset="saas", file=write('remove = ["pricing_view", "begin_checkout"]'))
+    preset = load_taxonomy(preset="saas", file=None)
+    gone = {"pricing_view", "pricing_in_two_sessions", "begin_checkout", "abandoned_checkout"}
+    assert left.ids == tuple(each for each in preset.ids if each not in gone)
+    own = entry("twice", 'derived = { of = "pricing_view", times = 2, within = "1d" }').replace('event = "twice"\n', "")
+    assert any(
+        "pricing_view" in each for each in find_problems(preset="saas", file=write('remove = ["pricing_view"]\n' + own))
+    )
 
 
 def test_file_without_a_name_keeps_the_presets_name(write):

@@ -266,7 +266,7 @@ def test_schema_has_every_key_of_an_entry_and_is_printed():
     entry_schema = printed["$defs"]["MicroConversion"]
     documented = load_taxonomy(preset="ecommerce", file=None).entries[0].document()
     assert {"page", "event", "events", "deprecated"} <= set(entry_schema["properties"])
-    assert set(documented) - {"event_pattern", "counts_as"} <= set(entry_schema["properties"])
+    assert set(documented) - {"event_pattern", "counts_as", "is_hesitation"} <= set(entry_schema["properties"])
     assert "null" not in json.dumps(printed)
     assert list(faults({}, SCHEMA)) == [":required"]
     assert list(faults({"version": "1.0", "micro_conversion": []}, SCHEMA)) == [":additionalProperties"]

@@ -29,6 +29,7 @@ MISSING_FROM_EXPECTED = 10
 LOW_FROM_EXPECTED = 20
 LOW_SHARE = 0.25
 _OF_OTHER_SYSTEMS = "Events of other systems do not follow the traffic: no day of theirs is an outage."
+_DERIVED = "Derived entries follow what they are made of, also on days before: no day of theirs is an outage."
 
 
 def _whole(number: float) -> str:
@@ -152,12 +153,15 @@ class Coverage(Period, Question):
 
         A day is `missing` when nothing was seen and at least 10 were expected, `low` when less than a quarter of at
         least 20 was seen. A provisional day is never `low`: what people do differs by the hour, and that day is not
-        over. Events of other systems do not follow the traffic, so that no day of theirs is an outage. Days come by
-        entry in the order of the taxonomy, then by date.
+        over. Neither events of other systems nor derived entries follow the traffic of their day, so that no day of
+        theirs is an outage. Days come by entry in the order of the taxonomy, then by date.
         """
         (table,) = tables
         external = {entry.id for entry in context.taxonomy.external_entries}
-        found = tuple(_day(row, follows_traffic=row["micro_conversion"] not in external) for row in table.to_pylist())
+        derived = {each.id for each in context.taxonomy.derived}
+        found = tuple(
+            _day(row, follows_traffic=row["micro_conversion"] not in external | derived) for row in table.to_pylist()
+        )
         dates = [each.event_date for each in found]
         by_entry = {name: tuple(of_entry) for name, of_entry in groupby(found, key=lambda each: each.micro_conversion)}
         outages = tuple(outage for of_entry in by_entry.values() for outage in _outages(of_entry))
@@ -174,11 +178,8 @@ class Coverage(Period, Question):
                 "Expected: the median share of a day's events on all other staged days, times the events of the day.",
                 f"Missing: none seen and at least {MISSING_FROM_EXPECTED} expected.",
                 f"Low: under {LOW_SHARE:.0%} of at least {LOW_FROM_EXPECTED} expected; a provisional day is never low.",
-                *(
-                    ["Events of other systems do not follow the traffic: no day of theirs is an outage."]
-                    if external
-                    else []
-                ),
+                *([_OF_OTHER_SYSTEMS] if external else []),
+                *([_DERIVED] if derived else []),
             ),
         )
 

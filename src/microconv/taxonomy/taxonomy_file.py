@@ -179,10 +179,17 @@ def _read(file: Path) -> tuple[str, dict[str, Any]]:
 
 def _laid_over(base: TaxonomyFile | None, top: TaxonomyFile) -> tuple[MicroConversion, ...]:
     # A dict keeps the place of a key that is set again, which is what "replaces in place" means. A goal that the file
-    # takes from the preset is not a goal of what is left.
+    # takes from the preset is not a goal of what is left, and what the preset derives from it goes with it.
     removed = set(top.remove)
     entries = {entry.id: entry for entry in (base.micro_conversions if base else ()) if entry.id not in removed}
     own = {entry.id: entry for entry in top.micro_conversions}
+    while gone := [
+        each.id
+        for each in entries.values()
+        if each.id not in own and each.derivation and any(named in removed for _, named in each.derivation.named())
+    ]:
+        removed.update(gone)
+        entries = {entry_id: entry for entry_id, entry in entries.items() if entry_id not in removed}
     macros = {each.id for each in (entries | own).values() if each.kind == "macro"}
     entries = {
         entry.id: entry.model_copy(update={"goals": tuple(goal for goal in entry.goals if goal in macros)})
