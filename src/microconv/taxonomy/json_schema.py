@@ -59,6 +59,9 @@ def json_schema() -> dict[str, Any]:
         for key in _ONE_OR_MORE:
             if keys.get(key, {}).get("type") == "array":
                 keys[key] = {"anyOf": [keys[key]["items"], keys[key]]}
+    # `true` marks an event that shows hesitation by itself.
+    entry["hesitation"] = {"anyOf": [entry["hesitation"], {"type": "boolean"}]}
+    entry.pop("is_hesitation", None)
     # A signal of hesitation is secondary unless it says otherwise.
     definitions["MicroConversion"]["required"] = ["id", "stage"]
     entry["event"]["anyOf"].append(pattern)
