@@ -6,6 +6,7 @@ import importlib.metadata
 import os
 import shutil
 from collections import namedtuple
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 
@@ -48,8 +49,12 @@ def staged(folder: Path) -> Path:
 def examine(folder: Path, *, now: datetime = NOW) -> dict[str, Finding]:
     """What the doctor finds, by check."""
     findings = diagnose(lambda: load_config(folder / "microconv.toml", {}), now=lambda: now)
-    assert [finding.check for finding in findings] == [check.name for check in CHECKS]
-    return {finding.check: finding for finding in findings}
+    assert list(dict.fromkeys(finding.check for finding in findings)) == [check.name for check in CHECKS]
+    found: dict[str, Finding] = {}
+    for finding in findings:  # several of one check are read as one
+        before = found.get(finding.check)
+        found[finding.check] = replace(before, message=f"{before.message} {finding.message}") if before else finding
+    return found
 
 
 def put_run(folder: Path, run_id: str, status: str, ended_at: datetime, error: str | None = None) -> None:
