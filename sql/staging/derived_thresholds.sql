@@ -36,8 +36,14 @@ pairs AS (
 
 -- Most actors have too few rows for most rules, whatever these hold.
 busy AS (
-  SELECT o.actor_key, o.micro_conversion, COUNT(*) AS occurrences
-  FROM {{ derived.occurrences(['actor_key', 'micro_conversion']) }} AS o
+  SELECT
+    o.actor_key,
+    o.micro_conversion,
+    COUNT(*) AS occurrences,
+    COUNT(DISTINCT o.session_key) AS sessions,
+    COUNT(DISTINCT o.event_date) AS days,
+    CAST(SUM(COALESCE(o.engagement_msec, 0)) AS INT64) AS engagement
+  FROM {{ derived.occurrences(['actor_key', 'micro_conversion', 'session_key', 'event_date', 'engagement_msec']) }} AS o
   GROUP BY o.actor_key, o.micro_conversion
 ),
 
@@ -46,7 +52,11 @@ candidates AS (
   FROM busy AS b
   INNER JOIN pairs AS p ON p.entry = b.micro_conversion
   GROUP BY p.rule, b.actor_key
-  HAVING SUM(b.occurrences) >= MIN(p.least_rows)
+  HAVING
+    SUM(b.occurrences) >= MIN(p.least_rows)
+    AND SUM(
+      CASE p.measure WHEN 'sessions' THEN b.sessions WHEN 'days' THEN b.days WHEN 'engagement' THEN b.engagement ELSE p.need END
+    ) >= MIN(p.need)
 ),
 
 wanted AS (

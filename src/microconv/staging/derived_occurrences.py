@@ -22,16 +22,18 @@ from microconv.staging import mc_tables, properties
 from microconv.staging.properties import Property
 from microconv.staging.rules import Rules
 from microconv.taxonomy import Derived, MicroConversion, Taxonomy
-from microconv.taxonomy.derived import Family
 
 ACTORS = "derived_actors"
 INGREDIENTS = "ingredients"
 SESSION_STARTS = "session_starts"
-TEMPLATES: Mapping[Family, str] = {
-    "thresholds": "staging/derived_thresholds",
+TEMPLATES: Mapping[str, str] = {
+    "counts": "staging/derived_thresholds",
+    "counts_of_several": "staging/derived_thresholds",
+    "counts_of_values": "staging/derived_thresholds",
     "absences": "staging/derived_absences",
     "returns": "staging/derived_returns",
 }
+"""The template of each family of rules. Thresholds are three: what some of them take costs the others nothing so."""
 
 _APART_DAYS = 2
 """So far may the days of two occurrences be out of order: one begins up to 14 hours before UTC's, or ends 12 after."""
@@ -76,14 +78,12 @@ class DerivedRules:
         return self.taxonomy.derived
 
     @cached_property
-    def levels(self) -> tuple[tuple[int, tuple[tuple[Family, tuple[Derived, ...]], ...]], ...]:
+    def levels(self) -> tuple[tuple[int, tuple[tuple[str, tuple[Derived, ...]], ...]], ...]:
         """The levels from 1 on, each with its families of templates and their entries."""
         found = []
         for level, entries in groupby(self.derived, key=lambda each: each.level):
             of_level = tuple(entries)
-            families = (
-                (family, tuple(each for each in of_level if each.rule.family == family)) for family in TEMPLATES
-            )
+            families = ((family, tuple(each for each in of_level if family_of(each) == family)) for family in TEMPLATES)
             found.append((level, tuple((family, those) for family, those in families if those)))
         return tuple(found)
 
@@ -117,7 +117,7 @@ class DerivedRules:
         """Whether the beginnings of sessions are needed."""
         return any(each.rule.family == "returns" for each in self.derived)
 
-    def scratch(self, level: int, family: Family) -> str:
+    def scratch(self, level: int, family: str) -> str:
         """Return the name of the scratch table that holds what one template makes on one level."""
         return f"derived_{level}_{family}{self.suffix}"
 
@@ -127,7 +127,7 @@ class DerivedRules:
             for family, entries in families:
                 yield self.scratch(level, family), self._query(level, family, entries, (first_day, last_over))
 
-    def _query(self, level: int, family: Family, entries: Sequence[Derived], days: tuple[date, date | None]) -> Query:
+    def _query(self, level: int, family: str, entries: Sequence[Derived], days: tuple[date, date | None]) -> Query:
         first_day, last_over = days
         looked_at = self._looked_at(entries)
         places = {each.name: place for place, each in enumerate(looked_at)}
@@ -147,7 +147,7 @@ class DerivedRules:
                 for place, each in enumerate(looked_at)
             ],
         }
-        if family == "thresholds":
+        if TEMPLATES[family] == TEMPLATES["counts"]:
             params |= {
                 "rule_measures": [each.rule.measure for each in entries],
                 "rule_needs": [each.rule.need for each in entries],
@@ -206,6 +206,16 @@ class DerivedRules:
     def _looked_at(self, entries: Sequence[Derived]) -> tuple[Property, ...]:
         named = sorted({name for each in entries for name in each.rule.properties()})
         return tuple(properties.resolve(name) for name in named)
+
+
+def family_of(derived: Derived) -> str:
+    """Return the family of a derived entry: a key of `TEMPLATES`."""
+    rule = derived.rule
+    if rule.family != "thresholds":
+        return rule.family
+    if rule.held or rule.distinct:
+        return "counts_of_values"
+    return "counts" if rule.of and len(rule.of) == 1 else "counts_of_several"
 
 
 def value_rule(entry: MicroConversion) -> str:
