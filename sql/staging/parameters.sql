@@ -9,10 +9,15 @@
 {% macro one_cell(text) -%}
 REPLACE({{ raw.one_line(text) }}, '\t', ' ')
 {%- endmacro %}
-WITH sizes AS (
-  SELECT {{ raw.text('event_name') }} AS event_name, COUNT(*) AS events
+WITH names AS (
+  SELECT {{ raw.text('event_name') }} AS event_name
   FROM {{ relation('raw_events') }} AS e
-  GROUP BY event_name
+),
+
+sizes AS (
+  SELECT n.event_name, COUNT(*) AS events
+  FROM names AS n
+  GROUP BY n.event_name
 ),
 
 cells AS (
