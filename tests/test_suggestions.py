@@ -287,10 +287,10 @@ def test_collapse_of_an_entry_of_the_preset_replaces_it_by_its_like(engine, tmp_
 def test_every_entry_of_a_preset_can_be_written_and_read_back(preset, tmp_path):
     taxonomy = load_taxonomy(preset=preset, file=None)
     file = tmp_path / "copy.toml"
-    text = "\n".join(entry_text(keys_of(each)) for each in (*taxonomy.entries, *taxonomy.removed))
+    text = "\n".join(entry_text(keys_of(each)) for each in (*taxonomy.staged, *taxonomy.removed))
     file.write_text(f'version = "{taxonomy.version}"\n{text}', encoding="utf-8")
     copied = load_taxonomy(preset=None, file=file)
-    assert [each.document() for each in copied.entries] == [each.document() for each in taxonomy.entries]
+    assert [each.document() for each in copied.staged] == [each.document() for each in taxonomy.staged]
 
 
 @pytest.mark.parametrize("place", ["microconv.toml", "orders.csv", "exports"])

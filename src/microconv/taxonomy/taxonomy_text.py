@@ -49,6 +49,10 @@ def keys_of(entry: MicroConversion) -> dict[str, Any]:
     dumped = _without_nothing(entry.model_dump(exclude_defaults=True, by_alias=True))
     keys = {written.get(key, key): value for key, value in dumped.items()}
     keys["mindset"] = entry.mindset  # what goes without saying depends on the stage
+    if keys.pop("is_hesitation", False):
+        keys["hesitation"] = True  # what an event shows by itself; a rule follows
+    if entry.derivation:
+        keys["hesitation" if entry.hesitation else "derived"] = entry.derivation.document()
     if entry.collapse:
         keys["collapse"] = str(entry.collapse)
     return keys
