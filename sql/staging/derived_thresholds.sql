@@ -14,9 +14,13 @@
   'actor_key', 'client_key', 'event_order', 'event_at', 'event_date', 'micro_conversion', 'session_key', 'transaction_id',
   'value', 'engagement_msec'
 ] %}
-{% for each in looked_at if each.column not in read %}{% set _ = read.append(each.column) %}{% endfor %}
+{% for each in looked_at if each.column not in read and not each.is_list %}{% set _ = read.append(each.column) %}{% endfor %}
+{% set by_value = holds or gathers %}
+{% set all_read = read + (looked_at | selectattr('is_list') | map(attribute='column') | list) %}
 {% set total %}{{ derived.number_of('m' | identifier, 'm.counted' | identifier) }}{% endset %}
-{% set counted %}IF(w.measure = 'distinct', w.counted, -1){% endset %}
+{% macro number_of_text(row, chosen) -%}
+CASE {{ chosen }}{% for each in looked_at %} WHEN {{ each.place }} THEN {{ row }}.{{ ('number_' ~ each.place) | identifier }}{% endfor %} END
+{%- endmacro %}
 {% set of_stream %}PARTITION BY k.rule, k.actor_key, k.held{% endset %}
 WITH {{ derived.rules() }},
 
@@ -30,6 +34,11 @@ pairs AS (
     @rule_within_us[OFFSET(@pair_rules[OFFSET(place)])] AS within_us,
     @rule_same[OFFSET(@pair_rules[OFFSET(place)])] AS same,
     @rule_counted[OFFSET(@pair_rules[OFFSET(place)])] AS counted,
+    {% if gathers %}
+    IF(
+      @rule_measures[OFFSET(@pair_rules[OFFSET(place)])] = 'distinct', @rule_counted[OFFSET(@pair_rules[OFFSET(place)])], -1
+    ) AS gathered,
+    {% endif %}
     @rule_least_rows[OFFSET(@pair_rules[OFFSET(place)])] AS least_rows
   FROM UNNEST(@pair_entries) AS entry WITH OFFSET AS place
 ),
@@ -59,10 +68,160 @@ candidates AS (
     ) >= MIN(p.need)
 ),
 
+{% if by_value %}
+-- The properties whose values tell rows apart, by entry.
+asked AS (
+  SELECT DISTINCT p.entry, place
+  FROM pairs AS p
+  CROSS JOIN UNNEST([{% if holds %}p.same{% endif %}{% if holds and gathers %}, {% endif %}{% if gathers %}p.gathered{% endif %}]) AS place
+  WHERE place >= 0
+),
+
+-- Texts are long and the same ones come again and again: each is split once, and told by its number from here on.
+texts AS (
+  {% for each in looked_at %}
+  SELECT {{ each.place }} AS place, t.text, ROW_NUMBER() OVER (ORDER BY t.text) AS number
+  FROM (
+    SELECT DISTINCT CAST(o.{{ each.column | identifier }} AS STRING) AS text
+    FROM {{ derived.occurrences(['micro_conversion', each.column]) }} AS o
+    INNER JOIN asked AS a ON a.entry = o.micro_conversion
+    WHERE a.place = {{ each.place }} AND o.{{ each.column | identifier }} IS NOT NULL
+  ) AS t
+  {% if not loop.last %}
+  UNION ALL
+  {% endif %}
+  {% endfor %}
+),
+
+values_of_texts AS (
+  {% for each in looked_at %}
+  {% if each.is_list %}
+  SELECT t.place, t.number, DENSE_RANK() OVER (ORDER BY line) AS value
+  FROM texts AS t
+  CROSS JOIN UNNEST(SPLIT(t.text, '\n')) AS line
+  {% else %}
+  SELECT t.place, t.number, t.number AS value
+  FROM texts AS t
+  {% endif %}
+  WHERE t.place = {{ each.place }}
+  {% if not loop.last %}
+  UNION ALL
+  {% endif %}
+  {% endfor %}
+),
+
+told AS (
+  SELECT
+    {% for column in read %}
+    o.{{ column | identifier }},
+    {% endfor %}
+    {% for each in looked_at %}
+    {{ ('t' ~ each.place) | identifier }}.number AS {{ ('number_' ~ each.place) | identifier }}{% if not loop.last %},{% endif %}
+
+    {% endfor %}
+  FROM {{ derived.occurrences(all_read) }} AS o
+  {% for each in looked_at %}
+  {% set t = ('t' ~ each.place) | identifier %}
+  LEFT JOIN texts AS {{ t }} ON {{ t }}.place = {{ each.place }} AND {{ t }}.text = CAST(o.{{ each.column | identifier }} AS STRING)
+  {% endfor %}
+  WHERE o.micro_conversion IN (SELECT p.entry FROM pairs AS p)
+),
+
+seen AS (
+  {% for each in looked_at %}
+  {% set number = ('number_' ~ each.place) | identifier %}
+  SELECT {{ each.place }} AS place, o.actor_key, o.micro_conversion, o.{{ number }} AS number, COUNT(*) AS occurrences
+  FROM told AS o
+  INNER JOIN asked AS a ON a.entry = o.micro_conversion
+  WHERE a.place = {{ each.place }} AND o.{{ number }} IS NOT NULL
+  GROUP BY o.actor_key, o.micro_conversion, o.{{ number }}
+  {% if not loop.last %}
+  UNION ALL
+  {% endif %}
+  {% endfor %}
+),
+
+values_of_actors AS (
+  SELECT s.place, s.actor_key, s.number, v.value
+  FROM (SELECT DISTINCT n.place, n.actor_key, n.number FROM seen AS n) AS s
+  INNER JOIN values_of_texts AS v ON v.place = s.place AND v.number = s.number
+),
+
+spread AS (
+  SELECT
+    v.place,
+    v.actor_key,
+    v.value,
+    COUNT(*) AS texts,
+    MIN(v.number) AS least,
+    MAX(v.number) AS greatest,
+    CAST(SUM(v.number) AS INT64) AS total,
+    CAST(SUM(v.number * v.number) AS INT64) AS squares
+  FROM values_of_actors AS v
+  GROUP BY v.place, v.actor_key, v.value
+),
+
+-- Values that an actor has in the same texts are on the same rows: one of them stands for all. Up to four texts are told for
+-- certain by how many they are, the ends, the sum and the sum of the squares of their numbers.
+alike AS (
+  SELECT s.place, s.actor_key, MIN(s.value) AS value, COUNT(*) AS weight
+  FROM spread AS s
+  GROUP BY s.place, s.actor_key, s.texts, s.least, s.greatest, s.total, s.squares, IF(s.texts > 4, s.value, NULL)
+),
+
+members AS (
+  SELECT v.place, v.actor_key, v.number, v.value, a.weight
+  FROM values_of_actors AS v
+  INNER JOIN alike AS a ON a.place = v.place AND a.actor_key = v.actor_key AND a.value = v.value
+),
+
+-- What has too few rows with one value, or too few values, cannot reach it either.
+rows_of_values AS (
+  SELECT s.place, s.actor_key, s.micro_conversion, m.value, MIN(m.weight) AS weight, SUM(s.occurrences) AS occurrences
+  FROM seen AS s
+  INNER JOIN members AS m ON m.place = s.place AND m.actor_key = s.actor_key AND m.number = s.number
+  GROUP BY s.place, s.actor_key, s.micro_conversion, m.value
+),
+
+{% if holds %}
+held_values AS (
+  SELECT p.rule, p.same, v.actor_key, v.value
+  FROM rows_of_values AS v
+  INNER JOIN pairs AS p ON p.entry = v.micro_conversion AND p.same = v.place
+  GROUP BY p.rule, p.same, v.actor_key, v.value
+  HAVING SUM(v.occurrences) >= MIN(p.least_rows)
+),
+
+held_texts AS (
+  SELECT h.rule, h.actor_key, m.number, h.value
+  FROM held_values AS h
+  INNER JOIN members AS m ON m.place = h.same AND m.actor_key = h.actor_key AND m.value = h.value
+),
+
+{% endif %}
+{% if gathers %}
+gatherers AS (
+  SELECT p.rule, v.actor_key
+  FROM (
+    SELECT r.place, r.actor_key, r.micro_conversion, SUM(r.weight) AS weight
+    FROM rows_of_values AS r
+    GROUP BY r.place, r.actor_key, r.micro_conversion
+  ) AS v
+  INNER JOIN pairs AS p ON p.entry = v.micro_conversion AND p.gathered = v.place
+  GROUP BY p.rule, v.actor_key
+  HAVING SUM(v.weight) >= MIN(p.need)
+),
+
+{% endif %}
+{% endif %}
 wanted AS (
   SELECT c.actor_key, p.*
   FROM candidates AS c
   INNER JOIN pairs AS p ON p.rule = c.rule
+  {% if gathers %}
+  LEFT JOIN gatherers AS g ON g.rule = c.rule AND g.actor_key = c.actor_key
+  WHERE p.gathered = -1 OR g.rule IS NOT NULL
+  {% endif %}
 ),
 
 -- A row for each value that is held; without one there is none.
@@ -75,21 +234,26 @@ matched AS (
     w.side,
     w.counted,
     {% if holds %}
-    held,
+    COALESCE(h.value, -1) AS held,
     {% else %}
-    '' AS held,
+    -1 AS held,
     {% endif %}
     {% if gathers %}
-    {{ derived.values_of('o' | identifier, counted) }} AS counted_values,
+    w.gathered,
+    {{ number_of_text('o' | identifier, 'w.gathered' | identifier) }} AS number,
     {% endif %}
     {% for column in read %}
     o.{{ column | identifier }}{% if not loop.last %},{% endif %}
 
     {% endfor %}
-  FROM {{ derived.occurrences(read) }} AS o
+  FROM {% if by_value %}told{% else %}{{ derived.occurrences(read) }}{% endif %} AS o
   INNER JOIN wanted AS w ON w.actor_key = o.actor_key AND w.entry = o.micro_conversion
   {% if holds %}
-  CROSS JOIN UNNEST({{ derived.values_of('o' | identifier, 'w.same' | identifier) }}) AS held
+  LEFT JOIN held_texts AS h
+    ON h.rule = w.rule
+      AND h.actor_key = w.actor_key
+      AND h.number = {{ number_of_text('o' | identifier, 'w.same' | identifier) }}
+  WHERE w.same = -1 OR h.rule IS NOT NULL
   {% endif %}
 ),
 
@@ -110,7 +274,7 @@ chosen AS (
       WHEN 'sessions' THEN CAST(m.session_key AS STRING)
       WHEN 'days' THEN CAST(m.event_date AS STRING)
       {% if gathers %}
-      WHEN 'distinct' THEN counted_value
+      WHEN 'distinct' THEN CAST(v.value AS STRING)
       {% endif %}
       ELSE CONCAT(m.micro_conversion, '|', m.transaction_id)
     END AS once,
@@ -119,11 +283,15 @@ chosen AS (
       WHEN 'total' THEN IF({{ total }} > 0 AND {{ total }} <= 1e10, LEAST(CAST(ROUND({{ total }} * 1000) AS INT64), m.need), 0)
       WHEN 'engagement' THEN LEAST(COALESCE(m.engagement_msec, 0), m.need)
       WHEN 'sessions' THEN IF(m.session_key IS NULL, 0, 1)
+      {% if gathers %}
+      WHEN 'distinct' THEN v.weight
+      {% endif %}
       ELSE 1
     END AS amount
   FROM matched AS m
   {% if gathers %}
-  CROSS JOIN UNNEST(m.counted_values) AS counted_value
+  LEFT JOIN members AS v ON v.place = m.gathered AND v.actor_key = m.actor_key AND v.number = m.number
+  WHERE m.gathered = -1 OR v.place IS NOT NULL
   {% endif %}
 ),
 
@@ -192,6 +360,7 @@ starts AS (
     SUM(a.change) AS change
   FROM amounts AS a
   GROUP BY a.rule, a.actor_key, a.held, a.event_us, a.event_order, a.client
+  HAVING SUM(a.change) != 0
 ),
 
 {% endif %}
