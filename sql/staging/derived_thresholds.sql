@@ -27,6 +27,7 @@ WITH {{ derived.rules() }},
 pairs AS (
   SELECT
     entry,
+    DENSE_RANK() OVER (ORDER BY entry) AS entry_number,
     @pair_rules[OFFSET(place)] AS rule,
     @pair_sides[OFFSET(place)] AS side,
     @rule_measures[OFFSET(@pair_rules[OFFSET(place)])] AS measure,
@@ -51,13 +52,14 @@ busy AS (
     COUNT(*) AS occurrences,
     COUNT(DISTINCT o.session_key) AS sessions,
     COUNT(DISTINCT o.event_date) AS days,
-    CAST(SUM(COALESCE(o.engagement_msec, 0)) AS INT64) AS engagement
-  FROM {{ derived.occurrences(['actor_key', 'micro_conversion', 'session_key', 'event_date', 'engagement_msec']) }} AS o
+    CAST(SUM(COALESCE(o.engagement_msec, 0)) AS INT64) AS engagement,
+    MAX({{ derived.moment('o' | identifier) }}) AS last_us
+  FROM {{ derived.occurrences(['actor_key', 'micro_conversion', 'session_key', 'event_date', 'engagement_msec', 'event_at']) }} AS o
   GROUP BY o.actor_key, o.micro_conversion
 ),
 
 candidates AS (
-  SELECT p.rule, b.actor_key
+  SELECT p.rule, b.actor_key, MAX(b.last_us) AS last_us
   FROM busy AS b
   INNER JOIN pairs AS p ON p.entry = b.micro_conversion
   GROUP BY p.rule, b.actor_key
@@ -215,7 +217,7 @@ gatherers AS (
 {% endif %}
 {% endif %}
 wanted AS (
-  SELECT c.actor_key, p.*
+  SELECT c.actor_key, c.last_us, p.*
   FROM candidates AS c
   INNER JOIN pairs AS p ON p.rule = c.rule
   {% if gathers %}
@@ -231,8 +233,10 @@ matched AS (
     w.measure,
     w.need,
     w.within_us,
+    w.last_us,
     w.side,
     w.counted,
+    w.entry_number,
     {% if holds %}
     COALESCE(h.value, -1) AS held,
     {% else %}
@@ -257,26 +261,37 @@ matched AS (
   {% endif %}
 ),
 
+-- Numbers are sorted and compared faster than texts.
+transactions AS (
+  SELECT t.micro_conversion, t.transaction_id, ROW_NUMBER() OVER (ORDER BY t.micro_conversion, t.transaction_id) AS number
+  FROM (
+    SELECT DISTINCT o.micro_conversion, o.transaction_id
+    FROM {{ derived.occurrences(['micro_conversion', 'transaction_id']) }} AS o
+    WHERE o.transaction_id IS NOT NULL
+  ) AS t
+),
+
 chosen AS (
   SELECT
     m.rule,
     m.measure,
     m.need,
     m.within_us,
+    m.last_us,
     m.side,
     m.actor_key,
     {{ derived.client('m' | identifier) }} AS client,
     m.event_order,
     {{ derived.moment('m' | identifier) }} AS event_us,
-    m.micro_conversion,
+    m.entry_number,
     m.held,
     CASE m.measure
-      WHEN 'sessions' THEN CAST(m.session_key AS STRING)
-      WHEN 'days' THEN CAST(m.event_date AS STRING)
+      WHEN 'sessions' THEN m.session_key
+      WHEN 'days' THEN UNIX_DATE(m.event_date)
       {% if gathers %}
-      WHEN 'distinct' THEN CAST(v.value AS STRING)
+      WHEN 'distinct' THEN v.value
       {% endif %}
-      ELSE CONCAT(m.micro_conversion, '|', m.transaction_id)
+      ELSE t.number
     END AS once,
     CASE m.measure
       -- Whole thousandths: sums do not depend on their order. What is enough alone counts as no more than that.
@@ -289,6 +304,7 @@ chosen AS (
       ELSE 1
     END AS amount
   FROM matched AS m
+  LEFT JOIN transactions AS t ON t.micro_conversion = m.micro_conversion AND t.transaction_id = m.transaction_id
   {% if gathers %}
   LEFT JOIN members AS v ON v.place = m.gathered AND v.actor_key = m.actor_key AND v.number = m.number
   WHERE m.gathered = -1 OR v.place IS NOT NULL
@@ -303,7 +319,7 @@ rows_of_rules AS (
   {% if merges %}
   QUALIFY ROW_NUMBER() OVER (
     PARTITION BY c.rule, c.actor_key, c.held, c.client, c.event_order, IF(c.measure = 'distinct', c.once, NULL)
-    ORDER BY c.amount DESC, c.side, c.micro_conversion, c.once
+    ORDER BY c.amount DESC, c.side, c.entry_number, c.once
   ) = 1
   {% endif %}
 ),
@@ -328,23 +344,24 @@ sides AS (
   WHERE k.measure = 'switches'
 ),
 
--- What each row adds to the figure, and until when; NULL where a later row of the same thing takes its place.
+-- What each row adds to the figure, and until when; NULL where a later row of the same thing takes its place. What ends
+-- after the actor's last row ends unseen.
 amounts AS (
   SELECT
-    k.rule, k.need, k.actor_key, k.held, k.client, k.event_order, k.event_us, k.micro_conversion, k.amount,
+    k.rule, k.measure, k.need, k.last_us, k.actor_key, k.held, k.client, k.event_order, k.event_us, k.entry_number, k.amount,
     k.amount AS change, k.event_us + k.within_us AS until_us
   FROM rows_of_rules AS k
   WHERE k.once IS NULL AND k.measure != 'switches'
   UNION ALL
   SELECT
-    k.rule, k.need, k.actor_key, k.held, k.client, k.event_order, k.event_us, k.micro_conversion, k.amount,
+    k.rule, k.measure, k.need, k.last_us, k.actor_key, k.held, k.client, k.event_order, k.event_us, k.entry_number, k.amount,
     k.amount - IF(k.event_us - k.former_us <= k.within_us, k.former_amount, 0) AS change,
     IF(k.next_us - k.event_us <= k.within_us, NULL, k.event_us + k.within_us) AS until_us
   FROM counted_once AS k
   UNION ALL
   -- A switch is two rows: it is there as long as the first of them is within the time.
   SELECT
-    k.rule, k.need, k.actor_key, k.held, k.client, k.event_order, k.event_us, k.micro_conversion, k.amount,
+    k.rule, k.measure, k.need, k.last_us, k.actor_key, k.held, k.client, k.event_order, k.event_us, k.entry_number, k.amount,
     k.amount AS change, k.former_us + k.within_us AS until_us
   FROM sides AS k
   WHERE k.former_side != k.side AND k.event_us - k.former_us <= k.within_us
@@ -353,41 +370,45 @@ amounts AS (
 {% if gathers %}
 -- Several new values of one event are one change.
 starts AS (
-  SELECT
-    a.rule, a.actor_key, a.held, a.event_us, a.event_order, a.client,
-    MIN(a.need) AS need,
-    MIN(a.micro_conversion) AS micro_conversion,
-    SUM(a.change) AS change
+  SELECT a.rule, a.need, a.actor_key, a.held, a.event_us, a.event_order, a.client, a.entry_number, a.change
   FROM amounts AS a
+  WHERE a.measure != 'distinct'
+  UNION ALL
+  SELECT
+    a.rule, MIN(a.need) AS need, a.actor_key, a.held, a.event_us, a.event_order, a.client,
+    MIN(a.entry_number) AS entry_number, SUM(a.change) AS change
+  FROM amounts AS a
+  WHERE a.measure = 'distinct'
   GROUP BY a.rule, a.actor_key, a.held, a.event_us, a.event_order, a.client
-  HAVING SUM(a.change) != 0
 ),
 
 {% endif %}
 changes AS (
-  SELECT s.rule, s.actor_key, s.held, s.need, s.event_us, 1 AS is_start, s.event_order, s.client, s.micro_conversion, s.change
+  SELECT s.rule, s.actor_key, s.held, s.need, s.event_us, 1 AS is_start, s.event_order, s.client, s.entry_number, s.change
   FROM {% if gathers %}starts{% else %}amounts{% endif %} AS s
+  WHERE s.change != 0
   UNION ALL
   SELECT
     a.rule, a.actor_key, a.held, a.need, a.until_us + 1 AS event_us, 0 AS is_start, a.event_order, a.client,
-    a.micro_conversion, -a.amount AS change
+    a.entry_number, -a.amount AS change
   FROM amounts AS a
-  WHERE a.until_us IS NOT NULL
+  WHERE a.until_us < a.last_us
 ),
 
 swept AS (
   SELECT
     k.*,
     SUM(k.change) OVER (
-      {{ of_stream }} ORDER BY k.event_us, k.is_start, k.event_order, k.client, k.micro_conversion, k.change
+      {{ of_stream }} ORDER BY k.event_us, k.is_start, k.event_order, k.client, k.change
       ROWS BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
     ) AS figure
   FROM changes AS k
 ),
 
 born AS (
-  SELECT DISTINCT s.rule, s.actor_key, s.event_order, s.client, s.micro_conversion
+  SELECT DISTINCT s.rule, s.actor_key, s.event_order, s.client, e.entry
   FROM swept AS s
+  INNER JOIN (SELECT DISTINCT p.entry, p.entry_number FROM pairs AS p) AS e ON e.entry_number = s.entry_number
   WHERE s.is_start = 1 AND s.figure >= s.need AND s.figure - s.change < s.need
 )
 
@@ -418,7 +439,7 @@ INNER JOIN rules AS r ON r.rule = b.rule
 INNER JOIN {{ derived.occurrences(derived.kept) }} AS o
   ON o.actor_key = b.actor_key
     AND o.event_order = b.event_order
-    AND o.micro_conversion = b.micro_conversion
+    AND o.micro_conversion = b.entry
     AND {{ derived.client('o' | identifier) }} = b.client
 WHERE o.event_date >= @first_day
 QUALIFY ROW_NUMBER() OVER (
