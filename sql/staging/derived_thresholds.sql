@@ -19,7 +19,11 @@
 {% set all_read = read + (looked_at | selectattr('is_list') | map(attribute='column') | list) %}
 {% set total %}{{ derived.number_of('m' | identifier, 'm.counted' | identifier) }}{% endset %}
 {% macro number_of_text(row, chosen) -%}
-CASE {{ chosen }}{% for each in looked_at %} WHEN {{ each.place }} THEN {{ row }}.{{ ('number_' ~ each.place) | identifier }}{% endfor %} END
+CASE {{ chosen }}
+      {% for each in looked_at %}
+      WHEN {{ each.place }} THEN {{ row }}.{{ ('number_' ~ each.place) | identifier }}
+      {% endfor %}
+    END
 {%- endmacro %}
 {% set of_stream %}PARTITION BY k.rule, k.actor_key, k.held{% endset %}
 WITH {{ derived.rules() }},
@@ -157,18 +161,17 @@ spread AS (
     COUNT(*) AS texts,
     MIN(v.number) AS least,
     MAX(v.number) AS greatest,
-    CAST(SUM(v.number) AS INT64) AS total,
-    CAST(SUM(v.number * v.number) AS INT64) AS squares
+    CAST(SUM(v.number) AS INT64) AS total
   FROM values_of_actors AS v
   GROUP BY v.place, v.actor_key, v.value
 ),
 
--- Values that an actor has in the same texts are on the same rows: one of them stands for all. Up to four texts are told for
--- certain by how many they are, the ends, the sum and the sum of the squares of their numbers.
+-- Values that an actor has in the same texts are on the same rows: one of them stands for all. Up to three texts are told for
+-- certain by how many they are, the first, the last and the sum of their numbers.
 alike AS (
   SELECT s.place, s.actor_key, MIN(s.value) AS value, COUNT(*) AS weight
   FROM spread AS s
-  GROUP BY s.place, s.actor_key, s.texts, s.least, s.greatest, s.total, s.squares, IF(s.texts > 4, s.value, NULL)
+  GROUP BY s.place, s.actor_key, s.texts, s.least, s.greatest, s.total, IF(s.texts > 3, s.value, NULL)
 ),
 
 members AS (
