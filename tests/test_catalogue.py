@@ -273,9 +273,6 @@ spend_table = "spend"
 table = "identities"
 [consent]
 table = "consents"
-[[external_events]]
-name = "crm"
-table = "crm"
 """
 
 
