@@ -30,8 +30,9 @@ def doctor(context: CommandContext, *, output_format: str) -> None:
     from microconv.doctor import diagnose
 
     findings = diagnose(context.config)
-    checks = dict.fromkeys(finding.check for finding in findings)
-    failed = [check for check in checks if any((each.check, each.severity) == (check, "error") for each in findings)]
+    # A check may find several things.
+    made = {finding.check for finding in findings}
+    failed = list(dict.fromkeys(finding.check for finding in findings if finding.severity == "error"))
     output.emit(
         output_format,
         document={"healthy": not failed, "checks": [finding.document() for finding in findings]},
@@ -52,6 +53,6 @@ def doctor(context: CommandContext, *, output_format: str) -> None:
     )
     if failed:
         raise FindingsError(
-            f"{len(failed)} of {len(checks)} checks failed: {', '.join(failed)}.",
+            f"{len(failed)} of {len(made)} checks failed: {', '.join(failed)}.",
             hint="Do what the findings say, from the first one on: later ones may follow from it.",
         )
