@@ -1,5 +1,5 @@
 {# Whether a value meets a condition. `subject` is an SQL expression; `test`, as `conditions.Operands` makes it, has the
-   `operator`, the `number` of its operand among the query parameters (text_<n>, texts_<n>, number_<n>), and how the
+   `operator`, the `number` of its operand among the query parameters (text_<n>, texts_<n>, number_<n>, numbers_<n>), and how the
    subject is read: `is_list` (a text a line, of which any will do), `cast_to` (FLOAT64, STRING or none). #}
 {% macro holds(subject, test) -%}
   {% if test.operator == 'exists' %}{{ subject }} IS NOT NULL
@@ -26,5 +26,9 @@
   {%- elif test.operator == 'matches' %}REGEXP_CONTAINS({{ value }}, {{ parameter('text_', test.number) }})
   {%- elif test.operator == 'at_least' %}{{ value }} >= {{ parameter('number_', test.number) }}
   {%- elif test.operator == 'at_most' %}{{ value }} <= {{ parameter('number_', test.number) }}
+  {%- elif test.operator == 'equals_number' %}{{ value }} = {{ parameter('number_', test.number) }}
+  {%- elif test.operator == 'any_of_number' %}{{ value }} IN UNNEST({{ parameter('numbers_', test.number) }})
+  {%- elif test.operator == 'between' -%}
+    {{ value }} BETWEEN {{ parameter('numbers_', test.number) }}[OFFSET(0)] AND {{ parameter('numbers_', test.number) }}[OFFSET(1)]
   {%- endif %}
 {%- endmacro %}

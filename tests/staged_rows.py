@@ -39,6 +39,7 @@ def occurrence(us: int, micro_conversion: str, *, client: int = 1, place: int = 
         "micro_conversion": micro_conversion,
         "client_key": client,
         "actor_key": client,
+        "copies": 1,
     }
     return row | ({"currency": "USD"} if columns.get("value") is not None else {}) | columns
 
@@ -56,9 +57,9 @@ def shard(number: int, *, events: int, **columns: Any) -> Row:
 
 
 def entry(entry_id: str, **columns: Any) -> MicroConversion:
-    """A taxonomy entry of which only the id matters, unless `deprecated` and `replaced_by` are given."""
+    """A taxonomy entry of which only the id matters, unless `deprecated_in` and `replaced_by` are given."""
     facts = {"kind": "macro", "stage": "decision", "mindset": "commitment", "value": None, "events": (entry_id,)}
-    history = {"where": (), "since": "1.0", "deprecated": None, "replaced_by": None}
+    history = {"where": (), "since": "1.0", "deprecated_in": None, "replaced_by": None}
     return MicroConversion(id=entry_id, name=entry_id, **(facts | history | columns))
 
 

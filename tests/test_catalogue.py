@@ -273,6 +273,9 @@ spend_table = "spend"
 table = "identities"
 [consent]
 table = "consents"
+[[external_events]]
+name = "crm"
+table = "crm"
 """
 
 

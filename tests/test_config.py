@@ -460,6 +460,8 @@ def value_at(document, path):
 
 NOT_THE_DEFAULT = {
     ("engine", "threads"),
+    ("external_events", "path"),
+    ("external_metrics", "path"),
     ("identity", "file"),
     ("consent", "file"),
     ("segments", "rule", "not_did"),
@@ -474,6 +476,8 @@ COMMENTED_OUT = {
     *(("engine", key) for key in ("dataset", "lease", "maximum_bytes_billed", "project", "location")),
     *(("engine", key) for key in ("maximum_bytes_per_run", "api_endpoint", "storage_endpoint")),
     *(("sources", key) for key in ("project", "dataset", "cache")),
+    *(("external_events", key) for key in ("table", "property", "event", "stream")),
+    *(("external_metrics", key) for key in ("table", "property", "metric")),
     ("taxonomy", "file"),
     ("attribution", "spend_file"),
     ("attribution", "spend_table"),
@@ -531,7 +535,7 @@ def test_commented_alternatives_of_the_example_load(tmp_path):
 
 def test_commented_keys_of_bigquery_in_the_example_load(tmp_path):
     text = (ROOT / "config.example.toml").read_text(encoding="utf-8")
-    engine, sources, rest = re.split(r"\n(?=\[\[sources\]\]|# Which events)", text)
+    engine, sources, rest = re.split(r"\n(?=\[\[sources\]\]|# Events of other systems)", text)
     swapped = re.sub(r"^# (?=\w+ = )", "", engine, flags=re.MULTILINE).replace('kind = "duckdb"', 'kind = "bigquery"')
     swapped = re.sub(r"^(path|memory_limit|threads) = .*$", "", swapped, flags=re.MULTILINE)
     export = re.sub(r"^# (?=\[\[|\w+ = )", "", sources.partition("\n\n")[2], flags=re.MULTILINE)

@@ -102,12 +102,17 @@ def test_where_nothing_fits_no_zone_is_named(tmp_path):
     assert told(tmp_path, "America/Los_Angeles") == []
 
 
-def test_staging_is_the_same_whatever_the_zone(tmp_path):
+def test_staging_is_the_same_whatever_the_zone_unless_an_absence_is_dated(tmp_path):
     write_export(tmp_path, "America/Los_Angeles", date(2024, 1, 8), 3)
-    told(tmp_path, "America/Los_Angeles")
+    goal = '[[micro_conversions]]\nid = "goal"\nevent = "purchase"\nkind = "macro"\nstage = "decision"\n'
+    (tmp_path / "plain.toml").write_text(f'version = "1.0"\n{goal}', encoding="utf-8")
 
-    with Project(load_config(write_config(tmp_path, timezone="Asia/Tokyo"), {})) as project:
-        assert project.plan().days == ()
+    for section, restaged in (('preset = "none"\nfile = "plain.toml"\n', 0), ('preset = "ecommerce"\n', 3)):
+        extra = f"[taxonomy]\n{section}"
+        with Project(load_config(write_config(tmp_path, timezone="America/Los_Angeles", extra=extra), {})) as project:
+            project.sync()
+        with Project(load_config(write_config(tmp_path, timezone="Asia/Tokyo", extra=extra), {})) as project:
+            assert len(project.plan().days) == restaged
 
 
 def test_doctor_says_it_too(tmp_path):

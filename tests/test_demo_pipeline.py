@@ -140,6 +140,72 @@ def test_known_path_is_credited_as_planted(demo: Demo, tmp_path: Path) -> None:
     assert credit["position", "Email"] == pytest.approx(result.conversions * 0.2)
 
 
+def occurrences(project: Project, entry: str) -> int:
+    ((found,),) = rows(project, f"SELECT COUNT(*) FROM mc_micro_conversions WHERE micro_conversion = '{entry}'")
+    return int(found)
+
+
+def test_renamed_event_is_one_entry_before_and_after(demo: Demo, project: Project) -> None:
+    truth = demo.truths["plants"]["renamed_event"]
+    found = dict(
+        rows(
+            project,
+            f"""SELECT event_date < '{truth["renamed_on"]}', COUNT(*) FROM mc_micro_conversions
+            WHERE micro_conversion = 'compare_products' GROUP BY ALL""",
+        )
+    )
+    assert found == {True: truth["old_rows"], False: truth["new_rows"]}
+    assert occurrences(project, "compare_click") == 0
+
+
+def test_two_tags_for_one_newsletter_are_one_occurrence(demo: Demo, project: Project) -> None:
+    truth = demo.truths["plants"]["double_firing"]
+    assert rows(
+        project,
+        "SELECT COUNT(*), SUM(copies) FROM mc_micro_conversions WHERE micro_conversion = 'newsletter_signup'",
+    ) == [(truth["occurrences"], truth["rows"])]
+
+
+def test_previews_prices_and_forms_are_all_staged(demo: Demo, project: Project) -> None:
+    plants = demo.truths["plants"]
+    assert occurrences(project, "video_preview") == plants["previews"]["rows"]
+    assert occurrences(project, "pricing_view") == plants["pricing_visits"]["views"]
+    assert occurrences(project, "form_start") == plants["abandoned_forms"]["starts"]
+    assert occurrences(project, "form_submit") == plants["abandoned_forms"]["submissions"]
+
+
+def test_what_no_single_event_shows_is_found_as_planted(demo: Demo, project: Project) -> None:
+    plants = demo.truths["plants"]
+    assert occurrences(project, "return_after_cart") == plants["cart_returns"]["returns"] > 0
+    assert occurrences(project, "pricing_in_two_sessions") == plants["pricing_visits"]["in_two_sessions"] > 0
+    assert occurrences(project, "three_previews") == plants["previews"]["three_different"] > 0
+
+
+def test_forms_that_were_left_are_found_as_planted(demo: Demo, project: Project) -> None:
+    forms = demo.truths["plants"]["abandoned_forms"]
+    assert occurrences(project, "abandoned_form") == forms["abandoned"] > 0
+    # Whoever began again is not counted for the first time.
+    assert forms["abandoned"] < forms["starts"] - forms["submissions"]
+
+
+def test_ladder_of_the_crm_is_climbed_as_written(demo: Demo, project: Project) -> None:
+    truth = demo.truths["crm"]
+    assert occurrences(project, "qualified_lead") == truth["qualified_leads"]
+    assert occurrences(project, "contract_lost") == truth["lost"]
+    assert rows(
+        project, "SELECT COUNT(*), SUM(value) FROM mc_micro_conversions WHERE micro_conversion = 'contract_won'"
+    ) == [(truth["won"], truth["value"])]
+    climbed = """SELECT COUNT(*) FROM mc_micro_conversions AS q
+        INNER JOIN mc_micro_conversions AS w ON w.actor_key = q.actor_key AND w.event_order > q.event_order
+        WHERE q.micro_conversion = 'qualified_lead' AND w.micro_conversion = 'contract_won'"""
+    assert rows(project, climbed) == [(truth["won"],)]
+    # Each is the actor of the sessions of that account, but for those who never came.
+    strangers = """SELECT COUNT(*) FROM mc_micro_conversions
+        WHERE micro_conversion IN ('qualified_lead', 'contract_won', 'contract_lost')
+        AND actor_key NOT IN (SELECT actor_key FROM mc_sessions)"""
+    assert rows(project, strangers) == [(truth["unknown_users"],)]
+
+
 def test_late_day_was_staged_again_and_alone(demo: Demo, project: Project) -> None:
     runs = rows(project, "SELECT status, shards_staged FROM mc_runs ORDER BY started_at")
     assert runs == [("done", 30), ("done", 1)]

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections import Counter, defaultdict
 from dataclasses import asdict
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 
 import pytest
 
-from demo_files import channel, identity, read_shard, sessions_by_client, sessions_of, set_of, shards
+from demo_files import channel, identity, read_csv, read_shard, sessions_by_client, sessions_of, set_of, shards
 from microconv.demo import write_demo
 
 
@@ -285,6 +285,159 @@ def test_late_rows_change_no_other_truth(demo, rows, sessions):
     assert len(crossing) == demo.truths.sessions_over_midnight
 
 
+def by_actor(rows):
+    """Rows without exact duplicates, by account or client, in order of time; a client has one account."""
+    account = {row.client: row.user for row in rows if row.user}
+    found = defaultdict(list)
+    for row in set_of([row for row in rows if row.client]):
+        found[account.get(row.client, row.client)].append(row)
+    for events in found.values():
+        events.sort(key=lambda row: row.at)
+    return found
+
+
+def session(row):
+    return row.client, int(row.params["ga_session_id"])
+
+
+def born(occurrences, holds):
+    """How often `holds` became true: asked at each of the occurrences, and right before it."""
+    times = 0
+    was = False
+    for row in occurrences:
+        was = was and holds([each for each in occurrences if each.at < row.at], row.at)
+        now = holds([each for each in occurrences if each.at <= row.at], row.at)
+        times += now and not was
+        was = now
+    return times
+
+
+def within(rows, now, time):
+    return [row for row in rows if now - row.at <= time.total_seconds() * 1e6]
+
+
+def test_comparing_is_renamed_on_one_day(demo, rows):
+    truth = demo.truths.plants.renamed_event
+    days = {name: {row.date for row in rows if row.name == name} for name in (truth.old, truth.new)}
+    assert max(days[truth.old]) < f"{truth.renamed_on:%Y%m%d}" <= min(days[truth.new])
+    assert truth.old_rows == sum(row.name == truth.old for row in rows) > 10
+    assert truth.new_rows == sum(row.name == truth.new for row in rows) > 10
+
+
+def test_most_newsletter_orders_are_sent_by_two_tags_within_a_second(demo, rows):
+    truth = demo.truths.plants.double_firing
+    orders = sorted((row for row in rows if row.name == truth.event), key=lambda row: (session(row), row.at))
+    assert truth.rows == len(orders)
+    repeats = [
+        later
+        for earlier, later in pairwise(orders)
+        if session(earlier) == session(later) and later.at - earlier.at < 1_000_000
+    ]
+    assert truth.occurrences == len(orders) - len(repeats)
+    assert {row.params["sent_by"] for row in repeats} == {"tag manager"}
+    assert 0 < truth.rows - 2 * len(repeats) < len(repeats)
+
+
+def test_open_carts_bring_people_back_as_recorded(demo, rows, sessions):
+    truth = demo.truths.plants.cart_returns
+    begun = {key: min(row.at for row in events) for key, events in sessions.items()}
+    returns = 0
+    for events in by_actor(rows).values():
+        carts = [row.at for row in events if row.name == "add_to_cart"]
+        bought = [row.at for row in events if row.name == "purchase"]
+        answered = set()
+        for start in sorted({begun[session(row)] for row in events}):
+            cart = max((at for at in carts if at < start), default=None)
+            if cart is None or cart in answered or start - cart > truth.within_days * 86_400e6:
+                continue
+            if not any(cart < at < start for at in bought):
+                answered.add(cart)
+                returns += 1
+    assert truth.returns == returns > 10
+    left = 0
+    for events in sessions.values():
+        last = max((row.at for row in events if row.name == "add_to_cart"), default=None)
+        left += last is not None and not any(row.name == "purchase" and row.at > last for row in events)
+    assert truth.open_carts == left > returns
+
+
+def test_pricing_page_is_seen_in_two_sessions_as_recorded(demo, rows):
+    truth = demo.truths.plants.pricing_visits
+    visits = [row for row in rows if row.name == "page_view" and row.params["page_location"].endswith(truth.page)]
+    assert truth.views == len(visits)
+    assert truth.sessions == len({session(row) for row in visits})
+    time = timedelta(days=truth.within_days)
+    times = sum(
+        born(found, lambda seen, now: len({session(row) for row in within(seen, now, time)}) >= 2)
+        for found in by_actor(visits).values()
+    )
+    assert truth.in_two_sessions == times > 3
+    assert truth.sessions - times > 2 * times, "most come once"
+
+
+def test_three_different_films_are_previewed_as_recorded(demo, rows):
+    truth = demo.truths.plants.previews
+    previews = by_actor([row for row in rows if row.name == truth.event])
+    assert truth.rows == sum(map(len, previews.values()))
+    assert truth.actors == len(previews)
+    time = timedelta(days=truth.within_days)
+    times = sum(
+        born(found, lambda seen, now: len({row.params["video_title"] for row in within(seen, now, time)}) >= 3)
+        for found in previews.values()
+    )
+    assert truth.three_different == times > 10
+    three = sum(len(found) >= 3 for found in previews.values())
+    assert three > times, "some preview one film three times"
+
+
+def test_forms_are_left_as_recorded(demo, rows):
+    truth = demo.truths.plants.abandoned_forms
+    forms = by_actor([row for row in rows if row.name in ("form_start", "form_submit")])
+    left = starts = ends = again = 0
+    for events in forms.values():
+        opened = [row for row in events if row.name == "form_start"]
+        again += len(opened) - len({session(row) for row in opened})
+        starts += len(opened)
+        ends += len(events) - len(opened)
+        for row in opened:
+            later = [each for each in events if 0 < each.at - row.at <= truth.within_minutes * 60e6]
+            left += not later
+    assert (truth.starts, truth.restarts, truth.submissions) == (starts, again, ends)
+    assert truth.abandoned == left > 10
+    assert again > 3
+
+
+def test_planted_rows_lie_within_sessions_that_are_there_anyway(rows, sessions):
+    planted = {"compare_click", "compare_products", "video_preview", "form_start", "form_submit", "newsletter_signup"}
+    assert planted <= {row.name for row in rows}
+    for events in sessions.values():
+        names = [row.name in planted or row.params["page_location"].endswith("/club/pricing") for row in events]
+        assert not names[0]
+        assert not names[-1]
+
+
+def test_crm_holds_a_ladder_for_accounts_of_the_export(demo, rows):
+    truth = demo.truths.crm
+    found = read_csv(demo.folder / truth.file)
+    assert truth.rows == len(found)
+    names = Counter(row["name"] for row in found)
+    assert names == {"qualified_lead": truth.qualified_leads, "won": truth.won, "lost": truth.lost}
+    users = {row.user for row in rows}
+    assert truth.unknown_users == sum(row["user_id"] not in users for row in found) > 0
+    assert truth.value == sum(float(row["value"] or 0) for row in found)
+    days = [day.date for day in demo.truths.days]
+    ladder = defaultdict(dict)
+    for row in found:
+        moment = datetime.fromisoformat(row["occurred_at"])
+        assert moment.tzinfo == UTC
+        assert days[0] <= moment.date() <= days[-1]
+        ladder[row["user_id"]][row["name"]] = moment
+    for steps in ladder.values():
+        first, last = sorted(steps, key=steps.get)
+        assert first == "qualified_lead"
+        assert last in ("won", "lost")
+
+
 @pytest.mark.parametrize("seed", [1, 2, 3])
 def test_truths_hold_for_any_seed(tmp_path, seed):
     demo = write_demo(tmp_path, events=20_000, seed=seed)
@@ -297,3 +450,12 @@ def test_truths_hold_for_any_seed(tmp_path, seed):
     test_people_sign_in_in_the_middle_of_a_session(demo, rows, sessions)
     for place in (0, 1):
         test_lift_strata_are_as_recorded(demo, rows, place)
+    test_comparing_is_renamed_on_one_day(demo, rows)
+    test_open_carts_bring_people_back_as_recorded(demo, rows, sessions)
+    for test in (
+        test_most_newsletter_orders_are_sent_by_two_tags_within_a_second,
+        test_pricing_page_is_seen_in_two_sessions_as_recorded,
+        test_three_different_films_are_previewed_as_recorded,
+        test_forms_are_left_as_recorded,
+    ):
+        test(demo, rows)

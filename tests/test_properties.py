@@ -23,6 +23,7 @@ from microconv.queries.templates import Query
 from microconv.staging import Scope, properties
 from microconv.staging.mc_tables import MICRO_CONVERSIONS, TABLES
 from microconv.staging.properties import Property, resolve
+from microconv.taxonomy import load_taxonomy
 from projects import write_bigquery_config, write_config
 
 DAYS = [date(2024, 3, 1) + timedelta(days=offset) for offset in range(3)]
@@ -40,8 +41,24 @@ exclude = [{ did = "begin_checkout", where = [{ property = "coupon", exists = tr
 """
 
 
+def of_shop(folder: Path, extra: str) -> str:
+    """Add a taxonomy that looks at no property, unlike the presets, whose derived entries do."""
+    text = "".join(
+        f'[[micro_conversions]]\nid = "{name}"\nevent = "{name}"\nkind = "{kind}"\nstage = "decision"\n'
+        for name, kind in (
+            ("view_item", "secondary"),
+            ("add_to_cart", "milestone"),
+            ("begin_checkout", "milestone"),
+            ("purchase", "macro"),
+        )
+    )
+    (folder / "shop.toml").write_text(f'version = "1.0"\n{text}', encoding="utf-8")
+    section = '[taxonomy]\npreset = "none"\nfile = "shop.toml"\n'
+    return extra.replace("[taxonomy]\n", section) if "[taxonomy]\n" in extra else f"{extra}{section}"
+
+
 def config_of(folder: Path, extra: str) -> Config:
-    return load_config(write_config(folder, extra=extra), {})
+    return load_config(write_config(folder, extra=of_shop(folder, extra)), {})
 
 
 def carrying(folder: Path, *names: str) -> Project:
@@ -91,8 +108,9 @@ def test_columns_that_are_always_there_are_those_of_their_table():
 
 def test_what_funnels_and_carry_name_is_carried_once_and_in_order(tmp_path: Path):
     config = config_of(tmp_path, f'{FUNNEL}[taxonomy]\ncarry = ["page_title", "method", "value"]\n')
+    shop = load_taxonomy(preset="none", file=config.taxonomy.file)
 
-    assert [each.column for each in properties.carried(config)] == [
+    assert [each.column for each in properties.carried(config, shop)] == [
         *("items_coupon", "items_item_id", "text_method", "text_page_title", "text_percent_scrolled"),
     ]
     assert [each.name for each in properties.of_funnel(config.funnels[0])] == [
@@ -100,11 +118,18 @@ def test_what_funnels_and_carry_name_is_carried_once_and_in_order(tmp_path: Path
     ]
 
 
-def test_a_configuration_that_names_no_properties_carries_none(config: Config, project: Project):
-    assert properties.carried(config) == ()
-    assert project.rules.carried_columns == ""
-    assert project.sources[0].leaves == BASIC_LEAVES
-    assert project.rules.extra_columns(MICRO_CONVERSIONS) == []
+def test_a_configuration_and_a_taxonomy_that_name_no_properties_carry_none(tmp_path: Path):
+    with Project(config_of(tmp_path, "")) as project:
+        assert properties.carried(project.config, project.taxonomy) == ()
+        assert project.rules.carried_columns == ""
+        assert project.sources[0].leaves == BASIC_LEAVES
+        assert project.rules.extra_columns(MICRO_CONVERSIONS) == []
+
+
+def test_what_derived_entries_look_at_is_carried(config: Config, project: Project):
+    assert any(entry.derivation and entry.derivation.held == "item_id" for entry in project.taxonomy.entries)
+    assert properties.carried(config, project.taxonomy) == (resolve("item_id"),)
+    assert project.sources[0].leaves == {*BASIC_LEAVES, "items.item_id"}
 
 
 @pytest.mark.parametrize(
@@ -183,7 +208,7 @@ def test_what_is_no_longer_carried_is_null_in_days_staged_since(tmp_path: Path):
     with carrying(tmp_path, "item_id", "page_title") as project:
         project.sync()
     with carrying(tmp_path, "page_title") as project:
-        assert project.plan().reasons() == {"properties": 1}
+        assert project.plan().reasons() == {"properties from staged events": 1}
         project.sync()
 
         assert rows(project, "items_item_id", "text_page_title") == [(None, "Home")]
@@ -202,7 +227,11 @@ def place(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Any]:
         for file in sorted((tmp_path / "exports").iterdir()):
             export.load(file.stem, file)
         path = write_bigquery_config(
-            tmp_path, emulator, dataset=f"{export.dataset}_w", exports=export.dataset, extra=extra
+            tmp_path,
+            emulator,
+            dataset=f"{export.dataset}_w",
+            exports=export.dataset,
+            extra=of_shop(tmp_path, extra),
         )
         return Project(load_config(path, {}))
 
@@ -215,21 +244,21 @@ def test_queries_know_whether_their_properties_are_staged(tmp_path: Path, place:
     titles, ids, page = resolve("page_title"), resolve("item_id"), resolve("page")
     with place("") as project:
         with pytest.raises(ConfigError, match="item_id is not carried") as unknown:
-            properties.check(project.engine, [page, ids], project.config)
+            properties.check(project.engine, [page, ids], project.config, project.taxonomy)
         assert 'Add "item_id" to `carry` under [taxonomy]' in unknown.value.hint
-        assert properties.check(project.engine, [page], project.config) == ()
+        assert properties.check(project.engine, [page], project.config, project.taxonomy) == ()
     with place('[taxonomy]\ncarry = ["page_title"]\n') as project:
         with pytest.raises(SourceError, match="page_title is not staged yet") as early:
-            properties.check(project.engine, [titles], project.config)
+            properties.check(project.engine, [titles], project.config, project.taxonomy)
         assert early.value.hint == "Run `microconv sync`."
         project.sync()
-        assert properties.check(project.engine, [titles], project.config) == ()
+        assert properties.check(project.engine, [titles], project.config, project.taxonomy) == ()
     with place('[taxonomy]\ncarry = ["item_id", "page_title"]\n') as project:
         with pytest.raises(SourceError, match="item_id is not staged yet"):
-            properties.check(project.engine, [titles, ids], project.config)
+            properties.check(project.engine, [titles, ids], project.config, project.taxonomy)
         project.sync(Scope(since=DAYS[1]))
 
-        assert properties.check(project.engine, [titles, ids], project.config) == (
+        assert properties.check(project.engine, [titles, ids], project.config, project.taxonomy) == (
             "item_id is staged for 2 of 3 days; on the others nothing has it.",
         )
         assert rows(project, "items_item_id", "text_page_title") == [(None, "Home"), ("I0", "Home"), ("I0", "Home")]
@@ -286,4 +315,6 @@ def test_every_table_has_its_extra_columns_and_no_other(tmp_path: Path):
     assert extra == {name: [] for name in TABLES} | {
         "mc_events": ["items_item_id"],
         "mc_micro_conversions": ["items_item_id"],
+        "mc_external_events": ["items_item_id"],
+        "mc_signals": ["items_item_id"],
     }

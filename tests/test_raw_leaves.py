@@ -19,7 +19,7 @@ from microconv.staging.rules import Rules
 from microconv.taxonomy import load_taxonomy
 
 GOLDEN = Path(__file__).parent / "golden" / "raw_leaves.txt"
-PRESETS = ("ecommerce", "lead_generation", "publisher", "saas")
+PRESETS = ("ecommerce", "lead_generation", "mobile_app", "publisher", "saas")
 
 
 def leaves_read(sql: str) -> set[str]:

@@ -103,6 +103,27 @@ def test_funnel_matches_exactly(synced: tuple[Project, SyncResult], reference: d
     assert {step.step: step.count for step in project.funnel(name).steps} == reference["funnels"][name]
 
 
+def test_repeats_of_begin_checkout_are_one_act_and_stay_countable(
+    synced: tuple[Project, SyncResult], reference: dict[str, Any]
+) -> None:
+    """Figures by rows are those of raw events; those by acts come from other code, over raw events as well."""
+    project, _ = synced
+    rows_of = table(project, "SELECT micro_conversion, SUM(copies) FROM mc_micro_conversions GROUP BY ALL")
+    acts_of = table(project, "SELECT micro_conversion, COUNT(*) FROM mc_micro_conversions GROUP BY ALL")
+    assert rows_of["begin_checkout"] == reference["events_by_name"]["begin_checkout"] == 9_763
+    assert acts_of["begin_checkout"] == 3_329
+    assert {name for name, rows in rows_of.items() if rows != acts_of[name]} == {"begin_checkout"}
+    by_actor = "FROM mc_micro_conversions WHERE micro_conversion = 'begin_checkout' GROUP BY actor_key"
+    ((by_rows, by_acts, actors),) = project.engine._connection.execute(
+        "SELECT COUNTIF(rows_of >= 3), COUNTIF(acts >= 3), COUNT(*) "
+        f"FROM (SELECT SUM(copies) AS rows_of, COUNT(*) AS acts {by_actor})"
+    ).fetchall()
+    assert (by_rows, by_acts, actors) == (1_572, 399, 1_602)
+    covered = dict(project.coverage().by_entry())
+    assert sum(day.event_rows for day in covered["begin_checkout"]) == 9_763
+    assert sum(day.occurrences for day in covered["begin_checkout"]) == 3_329
+
+
 def test_attribution_conserves_conversions(synced: tuple[Project, SyncResult], reference: dict[str, Any]) -> None:
     project, _ = synced
     result = project.attribution()

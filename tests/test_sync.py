@@ -65,7 +65,12 @@ def test_first_sync_stages_every_day_and_second_stages_none(tmp_path: Path, proj
         ga4.write_parquet(shard_path(tmp_path, day), ga4.simple_day(day))
     first = project.sync()
     assert first.shards == {"seen": 3, "staged": 3, "skipped": 0}
-    assert first.rows == {"mc_events": 36, "mc_sessions": 9, "mc_micro_conversions": 18}
+    # 18 events count, and each of three clients comes back twice after a cart without a purchase.
+    assert first.rows == {"mc_events": 36, "mc_sessions": 9, "mc_micro_conversions": 18 + 6}
+    counted = project.engine._connection.sql(
+        "SELECT micro_conversion, COUNT(*) FROM mc_micro_conversions WHERE is_derived GROUP BY 1"
+    ).fetchall()
+    assert counted == [("return_after_cart", 6)]
     before = staged(project)
     second = project.sync()
     assert second.shards == {"seen": 3, "staged": 0, "skipped": 3}
@@ -76,7 +81,8 @@ def test_document_has_exactly_the_promised_keys(tmp_path: Path, project: Project
     ga4.write_parquet(shard_path(tmp_path, FIRST_DAY), ga4.simple_day(FIRST_DAY))
     document = project.sync().document()
     assert set(document) == {
-        *("run_id", "status", "shards", "rows", "duplicates_removed", "bytes_billed", "seconds", "findings")
+        *("run_id", "status", "shards", "rows", "duplicates_removed", "bytes_billed", "seconds"),
+        *("findings", "external"),
     }
     assert set(document["shards"]) == {"seen", "staged", "skipped"}
     assert set(document["rows"]) == set(FULL_TABLES)
@@ -274,10 +280,9 @@ def test_changed_taxonomy_restages_every_day(tmp_path: Path) -> None:
     config = write_config(tmp_path, extra='[taxonomy]\npreset = "ecommerce"\nfile = "taxonomy.toml"\n')
     with Project(load_config(config, {"MICROCONV_ENGINE__PATH": str(tmp_path / "one.duckdb")})) as project:
         assert project.sync().shards["staged"] == 1
-        seen = [
-            dict(zip(mc_tables.MICRO_CONVERSIONS.column_names, row, strict=True))
-            for row in rows(project, "mc_micro_conversions")
-        ]
+        extra = project.rules.extra_columns(mc_tables.MICRO_CONVERSIONS)
+        names = [*mc_tables.MICRO_CONVERSIONS.column_names, *(column.name for column in extra)]
+        seen = [dict(zip(names, row, strict=True)) for row in rows(project, "mc_micro_conversions")]
     assert [(row["value"], row["page"]) for row in seen if row["micro_conversion"] == "shop_seen"] == [
         (2.5, "/page_view")
     ] * 3
@@ -343,7 +348,7 @@ def histories(draw: st.DrawFn) -> list[tuple[date, str, list[dict[str, Any]]]]:
             events.append(
                 ga4.event(
                     f"{day} {clock}",
-                    draw(st.sampled_from(["page_view", "view_item", "add_to_cart", "purchase"])),
+                    draw(st.sampled_from(["page_view", "view_item", "add_to_cart", "begin_checkout", "purchase"])),
                     client=draw(st.sampled_from([*CLIENTS, None])),
                     session=draw(st.sampled_from([1, 2, None])),
                     user_id=draw(st.sampled_from([None, None, "u1", "u2"])),

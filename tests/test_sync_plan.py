@@ -97,7 +97,7 @@ def test_new_taxonomy_and_new_version_are_told_apart(tmp_path: Path, project: Pr
     project.close()
     config = write_config(tmp_path, extra='[taxonomy]\npreset = "saas"\n')
     with Project(load_config(config, {})) as other:
-        assert set(reasons(other).values()) == {"taxonomy"}
+        assert set(reasons(other).values()) == {"taxonomy from staged events"}
     monkeypatch.setattr(batch_queries.Rules, "fingerprint", "of another version")
     notices: list[str] = []
 

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 from microconv.errors import TaxonomyError
 from microconv.queries.conditions import OPERATORS
-from microconv.taxonomy import PRESETS, CarriedParameter, MicroConversion, find_problems, load_taxonomy
+from microconv.taxonomy import PRESETS, MicroConversion, find_problems, load_taxonomy
 from taxonomy_files import GOAL, entry, write_file
 
 PRESET_FOLDER = files("microconv.taxonomy") / "presets"
@@ -49,15 +49,139 @@ def test_preset_would_pass_as_a_users_file(preset, tmp_path):
     loaded = load_taxonomy(preset=preset, file=None)
     assert find_problems(preset=None, file=copy) == ()
     assert load_taxonomy(preset=None, file=copy) == loaded
-    assert (loaded.name, loaded.version) == (preset, "1.0")
+    assert loaded.name == preset
     assert text.startswith("# ")
-    assert text.count('since = "1.0"') == len(loaded.entries)
+    assert text.count('since = "') == len(loaded.entries) + len(loaded.signals)
+    assert max(each.since for each in loaded.entries) == loaded.version
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_every_entry_of_a_preset_says_what_it_means_and_what_holds_people_back(preset):
+    text = (PRESET_FOLDER / f"{preset}.toml").read_text(encoding="utf-8")
+    loaded = load_taxonomy(preset=preset, file=None)
+    entries = (*loaded.entries, *loaded.signals)
+    for each in entries:
+        assert {"name", "stage", "kind", "mindset", "description", "friction"} <= each.model_fields_set
+        assert each.description.endswith(".")
+        assert each.friction.endswith(".")
+    assert text.count("mindset = ") == len(entries)
+    assert len({each.description for each in entries}) == len(entries)
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_presets_know_the_parameters_that_ga4_asks_for(preset):
+    asked = {
+        "search": "search_term",
+        "sign_up": "method",
+        "login": "method",
+        "add_to_cart": "currency",
+        "begin_checkout": "currency",
+        "disqualify_lead": "disqualified_lead_reason",
+        "close_unconvert_lead": "unconvert_lead_reason",
+        "working_lead": "lead_status",
+        "unlock_achievement": "achievement_id",
+        "join_group": "group_id",
+    }
+    loaded = load_taxonomy(preset=preset, file=None)
+    for each in loaded.entries:
+        if each.id in asked and each.events[:1] == (each.id,) and (preset, each.id) != ("publisher", "join_group"):
+            assert asked[each.id] in {parameter.name for parameter in each.parameters}, each.id
+    assert (
+        "transaction_id" in {name for each in loaded.entries for name in each.identifiers}
+        or preset == "lead_generation"
+    )
+
+
+def test_entries_of_the_first_presets_mean_what_they_meant():
+    named = {
+        "ecommerce": "scroll view_promotion select_promotion view_item_list search select_item view_item video_start"
+        " video_progress video_complete file_download share newsletter_signup generate_lead sign_up login"
+        " add_to_wishlist add_to_cart view_cart remove_from_cart begin_checkout add_shipping_info add_payment_info"
+        " purchase refund",
+        "saas": "scroll video_start search video_complete docs_view case_study_view file_download newsletter_signup"
+        " pricing_view generate_lead sign_up login start_trial tutorial_begin tutorial_complete invite begin_checkout"
+        " add_payment_info subscribe join_group share subscription_renew subscription_cancel refund",
+        "publisher": "select_content scroll_half video_start article_read search video_half video_complete"
+        " file_download share comment join_group newsletter_signup paywall_view sign_up login begin_checkout"
+        " add_payment_info subscribe subscription_renew subscription_cancel",
+        "lead_generation": "scroll video_start search video_complete share file_download newsletter_signup pricing_view"
+        " contact_view phone_click email_click form_start form_submit generate_lead qualify_lead disqualify_lead"
+        " working_lead close_convert_lead close_unconvert_lead",
+    }
+    for preset, ids in named.items():
+        loaded = load_taxonomy(preset=preset, file=None)
+        old = tuple(each.id for each in loaded.entries if each.since == "1.0")
+        assert old == tuple(ids.split()), "their order decides ties"
+
+
+@pytest.mark.parametrize(
+    ("preset", "rules"),
+    [
+        (
+            "ecommerce",
+            {
+                "same_product_again": "view_item again with the same item_id within 7d",
+                "return_after_cart": "another session after add_to_cart, without purchase between within 7d",
+                "abandoned_cart": "add_to_cart without purchase within 1d",
+                "abandoned_checkout": "begin_checkout without purchase within 1h",
+            },
+        ),
+        (
+            "saas",
+            {
+                "pricing_in_two_sessions": "pricing_view in 2 sessions within 30d",
+                "trial_stall": "no milestone or macro after start_trial for 7d",
+                "abandoned_checkout": "begin_checkout without subscribe within 1h",
+            },
+        ),
+        (
+            "publisher",
+            {
+                "regular_reader": "article_read on 3 days within 7d",
+                "paywall_three_times": "paywall_view 3 times within 30d",
+                "abandoned_checkout": "begin_checkout without subscribe within 1h",
+            },
+        ),
+        (
+            "lead_generation",
+            {
+                "pricing_in_two_sessions": "pricing_view in 2 sessions within 30d",
+                "abandoned_form": "form_start without form_submit or generate_lead within 30m",
+            },
+        ),
+        (
+            "mobile_app",
+            {
+                "used_on_three_days": "app_session on 3 days within 7d",
+                "abandoned_checkout": "begin_checkout without purchase or in_app_purchase within 1h",
+            },
+        ),
+    ],
+)
+def test_presets_derive_what_no_single_event_shows(preset, rules):
+    loaded = load_taxonomy(preset=preset, file=None)
+    found = {each.id: each.derivation.describe() for each in loaded.entries if each.derivation}
+    assert found == rules
+    wavering = {each.id for each in loaded.entries if each.is_hesitation}
+    assert {name for name in rules if name.startswith(("abandoned", "trial_stall"))} <= wavering
+    assert all(loaded.entry(name).kind == "secondary" for name in wavering)
+
+
+def test_view_of_a_page_comes_before_what_happens_on_it(alone):
+    seen = entry("prices", event="page_view") + entry("prices_opened")
+    loaded = alone(entry("read", event="scroll", stage="awareness") + seen)
+    assert loaded.event_ranks() == {
+        "scroll": 1,
+        "prices_opened": loaded.rank("prices_opened"),
+        "goal": loaded.rank("goal"),
+    }
 
 
 @pytest.mark.parametrize("preset", PRESETS)
 def test_no_preset_counts_every_page_view(preset):
     for each in load_taxonomy(preset=preset, file=None).entries:
-        assert each.where or not {"page_view", "session_start", "first_visit", "user_engagement"} & set(each.events)
+        everywhere = {"page_view", "screen_view", "session_start", "first_visit", "user_engagement"} & set(each.events)
+        assert each.where or not everywhere
 
 
 def test_ecommerce_ids_are_ga4_event_names_in_the_order_of_the_journey():
@@ -83,6 +207,11 @@ def test_ecommerce_ids_are_ga4_event_names_in_the_order_of_the_journey():
             ["form_start", "form_submit", "generate_lead", "qualify_lead", "working_lead", "close_convert_lead"],
             ("generate_lead", "close_convert_lead"),
         ),
+        (
+            "mobile_app",
+            ["first_open", "tutorial_complete", "sign_up", "pricing_screen", "start_trial", "in_app_purchase"],
+            ("in_app_purchase", "purchase", "subscribe"),
+        ),
     ],
 )
 def test_other_presets_lead_to_their_own_goals(preset, milestones, macros):
@@ -96,7 +225,7 @@ def test_lead_generation_tells_a_call_from_a_mail_by_the_link():
     loaded = load_taxonomy(preset="lead_generation", file=None)
     assert loaded.entry("phone_click").describe() == "click where link_url starts with tel:"
     assert loaded.entry("email_click").describe() == "click where link_url starts with mailto:"
-    assert loaded.carried_parameters() == (CarriedParameter("link_url", as_number=False),)
+    assert {each.parameter for entry in loaded.entries for each in entry.conditions() if each.parameter} == {"link_url"}
 
 
 # Reading entries
@@ -105,7 +234,7 @@ def test_lead_generation_tells_a_call_from_a_mail_by_the_link():
 def test_an_entry_needs_only_id_kind_stage_and_event(alone):
     bare = alone(entry("size_guide")).entry("size_guide")
     assert (bare.name, bare.mindset, bare.value, bare.where) == ("Size guide", "consideration", None, ())
-    assert (bare.since, bare.deprecated, bare.counts_as) == ("1.0", None, "size_guide")
+    assert (bare.since, bare.deprecated_in, bare.counts_as) == ("1.0", None, "size_guide")
 
 
 @pytest.mark.parametrize(
@@ -191,23 +320,6 @@ def test_event_of_a_replaced_entry_ranks_with_what_it_counts_as(alone):
     assert loaded.event_ranks()["addToCart"] == loaded.rank("cart") < loaded.rank("old_cart")
 
 
-def test_parameters_are_carried_once_per_form_and_the_page_is_none(alone):
-    loaded = alone(
-        entry("a", 'where = [{ parameter = "z", equals = "1" }, { parameter = "b", at_least = 1 }]')
-        + entry(
-            "c",
-            'where = [{ parameter = "z", at_most = 5 }, { parameter = "z", exists = true }]',
-            "page = {exists = true}",
-        )
-        + entry("d", 'value = "event"')
-    )
-    assert loaded.carried_parameters() == (
-        CarriedParameter("b", as_number=True),
-        CarriedParameter("z", as_number=False),
-        CarriedParameter("z", as_number=True),
-    )
-
-
 def test_deprecated_entry_counts_as_its_replacement_or_else_as_itself(alone):
     loaded = alone(
         entry("new")
@@ -219,6 +331,65 @@ def test_deprecated_entry_counts_as_its_replacement_or_else_as_itself(alone):
     )
     assert [each.counts_as for each in loaded.entries] == ["goal", "new", "new", "gone", "goal"]
     assert loaded.macros == ("goal",)
+
+
+@pytest.mark.parametrize("key", ["deprecated", "deprecated_in"])
+def test_both_names_of_the_version_of_deprecation_are_read(alone, key):
+    loaded = alone(entry("old", f'{key} = "1.0"'))
+    assert loaded.entry("old").deprecated_in == "1.0"
+    assert loaded.entry("old").is_retired
+
+
+def test_removal_that_lies_ahead_is_announced_and_changes_nothing(alone):
+    announced = alone(entry("old", 'removed_in = "2.0"'))
+    assert announced.fingerprint == alone(entry("old")).fingerprint
+    assert announced.ids == ("goal", "old")
+    assert announced.entry("old").is_retired
+
+
+def test_removed_entry_counts_nothing_and_is_told_apart_from_one_that_never_was(alone):
+    loaded = alone(entry("old", 'deprecated_in = "1.1"', 'removed_in = "2.0"') + entry("other"), version="2.0")
+    assert loaded.ids == ("goal", "other")
+    assert [each.id for each in loaded.removed] == ["old"]
+    assert [each["id"] for each in loaded.document()["removed"]] == ["old"]
+    with pytest.raises(TaxonomyError, match=r'no micro-conversion "old" any more: it was removed in 2\.0'):
+        loaded.entry("old")
+
+
+def test_removed_entry_with_a_replacement_goes_on_counting_as_it(alone):
+    loaded = alone(entry("new") + entry("old", 'removed_in = "2.0"', 'replaced_by = "new"'), version="2.1")
+    assert loaded.counted("old") == "new"
+    assert loaded.removed == ()
+
+
+CONTRACT = """
+description = '''Somebody opens
+  the size guide.'''
+owner = "Tracking"
+goal = "goal"
+friction = "It opens in a new tab."
+parameters = [{ name = "guide", allowed = ["shoes", "hats"] }, { name = "seconds", type = "number" }]
+identifiers = "user_id"
+sent_from = ["web", "app"]
+triggers = "nothing"
+"""
+
+
+def test_contract_is_kept_and_decides_no_staged_row(alone):
+    agreed = alone(entry("x", CONTRACT))
+    shown = agreed.entry("x").document()
+    assert agreed.fingerprint == alone(entry("x")).fingerprint
+    assert shown["description"] == "Somebody opens the size guide."
+    assert (shown["owner"], shown["goals"], shown["friction"]) == ("Tracking", ["goal"], "It opens in a new tab.")
+    assert shown["parameters"] == [
+        {"name": "guide", "type": "text", "allowed": ["shoes", "hats"], "description": ""},
+        {"name": "seconds", "type": "number", "allowed": [], "description": ""},
+    ]
+    assert (shown["identifiers"], shown["sent_from"], shown["triggers"]) == (["user_id"], ["web", "app"], ["nothing"])
+
+
+def test_goal_of_a_preset_that_the_file_removes_is_not_a_problem(write):
+    assert find_problems(preset="saas", file=write('remove = ["sign_up"]')) == ()
 
 
 # A file over a preset
@@ -235,6 +406,17 @@ def test_file_replaces_in_place_removes_and_appends(write):
     assert merged.entry("add_to_cart").name == "Add to cart"
     assert (merged.name, merged.version) == ("Our shop", "2.3")
     assert merged.fingerprint != preset.fingerprint
+
+
+def test_what_a_preset_derives_goes_with_what_it_is_derived_from(write):
+    left = load_taxonomy(preset="saas", file=write('remove = ["pricing_view", "begin_checkout"]'))
+    preset = load_taxonomy(preset="saas", file=None)
+    gone = {"pricing_view", "pricing_in_two_sessions", "begin_checkout", "abandoned_checkout"}
+    assert left.ids == tuple(each for each in preset.ids if each not in gone)
+    own = entry("twice", 'derived = { of = "pricing_view", times = 2, within = "1d" }').replace('event = "twice"\n', "")
+    assert any(
+        "pricing_view" in each for each in find_problems(preset="saas", file=write('remove = ["pricing_view"]\n' + own))
+    )
 
 
 def test_file_without_a_name_keeps_the_presets_name(write):
@@ -396,6 +578,20 @@ def test_every_file_shown_in_the_documentation_is_valid(tmp_path):
 def test_documentation_names_every_key_operator_and_preset():
     text = PAGE.read_text(encoding="utf-8")
     keys = {"version", "name", "remove", "micro_conversions", "event", "page", *MicroConversion.model_fields} - {
-        "events"
+        "events",
+        "event_pattern",
+        "goals",
+        "is_hesitation",
     }
     assert {word for word in (*keys, *OPERATORS, *PRESETS) if f"`{word}`" not in text} == set()
+
+
+def test_an_entry_listens_to_events_of_another_system(alone):
+    won = '[[micro_conversions]]\nid = "won"\nkind = "macro"\nstage = "decision"\nexternal = '
+    loaded = alone(f'{won}["deal_won", "contract_signed"]\n')
+    assert loaded.entry("won").external == ("deal_won", "contract_signed")
+    assert loaded.entry("won").describe() == "external deal_won or contract_signed"
+    assert not loaded.entry("won").is_observed
+    assert [each.id for each in loaded.external_entries] == ["won"]
+    assert "won" not in loaded.event_ranks()
+    assert alone(f'{won}"deal_won"\n').fingerprint != loaded.fingerprint

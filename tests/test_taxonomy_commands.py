@@ -71,7 +71,7 @@ def test_validate_prints_one_line_for_a_valid_file(write, configured):
     for checked in (run("validate", config=configured), run("validate", str(path), "--preset", "saas")):
         assert checked.exit_code == 0
         (line,) = checked.stdout.splitlines()
-        assert line == f"{path} is valid: saas 1.4, 25 micro-conversions, macro: sign_up, subscribe."
+        assert line == f"{path} is valid: saas 1.4, 35 micro-conversions, macro: sign_up, subscribe."
     document = json.loads(run("validate", "--format", "json", config=configured).stdout)
     assert document["valid"] is True
     assert (document["version"], document["macros"]) == ("1.4", ["sign_up", "subscribe"])

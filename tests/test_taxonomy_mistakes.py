@@ -30,6 +30,8 @@ BAD_ENTRIES = [
     ('mindset = "doubt"', "key mindset: must be"),
     ("event = []", "key event: must not be empty"),
     ('event = ""', "key event: must be printable text"),
+    ('event = "x"\nexternal = "y"', "key external: cannot be given beside event"),
+    ("external = []", "key external: must not be empty"),
     ('event = ["ok", " x"]', r"key event\[1\]: must be printable text"),
     ('value = "money"', 'key value: must be a number from 0 up, or "event"'),
     ("value = -1", "key value: must be a number from 0 up"),
@@ -38,12 +40,21 @@ BAD_ENTRIES = [
     ('since = "first"', 'key since: must be a version such as "1.0"'),
     ("since = 1.0", "key since: must be text in quotes"),
     ('since = "1.1"', r"key since: 1\.1 is later than 1\.0, the version of the file"),
-    ('deprecated = "1.1"', r"key deprecated: 1\.1 is later than 1\.0"),
+    ('deprecated_in = "1.1"', r"key deprecated_in: 1\.1 is later than 1\.0"),
+    ('deprecated = "1.1"', r"key deprecated_in: 1\.1 is later than 1\.0"),
+    ('deprecated_in = "1.0"\nremoved_in = "0.9"', r"is removed in 0\.9, before it is deprecated in 1\.0"),
+    ('removed_in = "0.9"', r"is removed in 0\.9, before it came in 1\.0"),
+    ('goal = "gaol"', r'key goal: "gaol" is not a macro-conversion \(did you mean "goal"\?\)'),
+    ('sent_from = "crm"', 'key sent_from: must be "web", "app" or "server", not "crm"'),
+    ('owner = ""', "key owner: must be printable text"),
+    ('parameters = [{ name = "p", typ = "text" }]', r'parameters\[0\]\.typ: is not a known key \(did you mean "type"'),
+    ('parameters = [{ name = "p", type = "money" }]', r'parameters\[0\]\.type: must be "text", "number" or "integer"'),
+    ('parameters = [{ name = "p", type = "number", allowed = ["a"] }]', r"parameters\[0\].* allows 'a', which is not"),
     ('since = "1.0"\ndeprecated = "0.9"', r"is deprecated in 0\.9, before it came in 1\.0"),
-    ('replaced_by = "goal"', "has replaced_by but no deprecated"),
+    ('replaced_by = "goal"', "has replaced_by but no deprecated_in"),
     ('deprecated = "1.0"\nreplaced_by = "gaol"', r'there is no "gaol" \(did you mean "goal"\?\)'),
-    ('deprecated = "1.0"\nreplaced_by = "x"', 'key replaced_by: "x" is deprecated itself'),
-    ('deprecate = "1.0"', r'key deprecate: is not a known key \(did you mean "deprecated"\?\)'),
+    ('deprecated_in = "1.0"\nreplaced_by = "x"', "key replaced_by: an entry cannot replace itself"),
+    ('deprecate = "1.0"', r'key deprecate: is not a known key \(did you mean "deprecated_in"\?\)'),
     ('event = "x"\nevents = ["x"]', r'key events: is not a known key \(did you mean "event"\?\)'),
     ('page = "/pricing"', "key page: must be a table in braces"),
     ("page = { at_least = 3 }", "key page: at_least needs a number, and the page is text"),
@@ -52,7 +63,36 @@ BAD_ENTRIES = [
     ('where = { parameter = "p", exists = true }', "key where: must be a list in square brackets"),
     ('where = [{ equals = "x" }]', r"key where\[0\]: must name what it looks at"),
     ('where = [{ parameter = "p", field = "page", equals = "x" }]', r"key where\[0\]: must name what it looks at"),
-    ('where = [{ field = "host", equals = "x" }]', r'key where\[0\]\.field: must be "page", not "host"'),
+    ('where = [{ field = "hots", equals = "x" }]', r'key where\[0\]\.field: must be "page", "host", .*, not "hots"'),
+    ('where = [{ field = "app_version", equals = 3 }]', "equals needs a number, and the app version is text"),
+    (
+        'where = [{ field = "platform", any_of = ["WEB", "ios"] }]',
+        "any_of: must be as GA4 writes it: WEB, IOS, ANDROID",
+    ),
+    ('where = [{ item = "item_nam", exists = true }]', r'where\[0\]\.item: .* \(did you mean "item_name"\?\)'),
+    ('where = [{ query = "a b", exists = true }]', r"where\[0\]\.query: must be letters, digits and any of"),
+    ('where = [{ user_property = "", exists = true }]', r"where\[0\]\.user_property: must be letters, digits"),
+    ('where = [{ parameter = "p", item = "item_id", exists = true }]', "exactly one of .*; it has parameter, item"),
+    ('where = [{ parameter = "p", between = [3, 1] }]', r"between: must be the lower number and the higher one"),
+    ('where = [{ parameter = "p", any_of = ["a", 1] }]', r"any_of: must be texts, or numbers, not both"),
+    ('where = [{ parameter = "p", as = "text", at_least = 1 }]', r'as: is "text", and at_least must then have text'),
+    (
+        'where = [{ parameter = "p", as = "number", equals = "1" }]',
+        r'as: is "number", and equals must then have a number',
+    ),
+    ("where = [{ any = [] }]", r"where\[0\]\.any: must not be empty"),
+    (
+        'where = [{ any = [{ parameter = "p", exists = true }], not = { parameter = "p", exists = true } }]',
+        "exactly one of all, any, not",
+    ),
+    (
+        'where = [{ any = [{ not = { parameter = "p", equal = "x" } }] }]',
+        r'where\[0\]\.any\[0\]\.not\.equal: is not a known key \(did you mean "equals"',
+    ),
+    ('where = [{ not = [{ parameter = "p", exists = true }] }]', r"where\[0\]\.not: must be a table in braces"),
+    ('event = { matches = "(" }', r"key event\.matches: '\(' is not a regular expression"),
+    ('event = { match = "^a" }', r'key event\.match: is not a known key \(did you mean "matches"'),
+    ('event = { matches = "" }', r"key event\.matches: must not be empty"),
     ('where = [{ parameter = "p" }]', r"key where\[0\]: must have exactly one of .*; it has none"),
     (
         'where = [{ parameter = "p", equals = "x", contains = "y" }]',
@@ -62,7 +102,7 @@ BAD_ENTRIES = [
         'where = [{ parameter = "p", equal = "x" }]',
         r'where\[0\]\.equal: is not a known key \(did you mean "equals"\?\)',
     ),
-    ('where = [{ parameter = "p", equals = 3 }]', r"where\[0\]\.equals: must be text in quotes"),
+    ('where = [{ parameter = "p", equals = true }]', r"where\[0\]\.equals: must be text in quotes, or a number"),
     ('where = [{ parameter = "p", any_of = [] }]', r"where\[0\]\.any_of: must not be empty"),
     ('where = [{ parameter = "p", contains = "" }]', r"where\[0\]\.contains: must not be empty"),
     ('where = [{ parameter = "p", at_least = "3" }]', r"where\[0\]\.at_least: must be a number, without quotes"),
@@ -110,7 +150,7 @@ BAD_FILES = [
     (
         'titel = "x"',
         "ecommerce",
-        r"key titel: is not a known key \(known are name, version, remove, micro_conversions\)",
+        r"key titel: is not a known key \(known are name, version, remove, naming, micro_conversions\)",
     ),
     ("name = 3", "ecommerce", "line 2: key name: must be text in quotes"),
     ('[micro_conversions]\nid = "x"', "ecommerce", r"key micro_conversions: is a list of tables: write \[\[micro_conv"),
@@ -250,7 +290,7 @@ page = {{ matches = '{pattern}' }}
 @pytest.mark.parametrize("preset", PRESETS)
 def test_patterns_of_presets_run_on_re2(preset):
     entries = load_taxonomy(preset=preset, file=None).entries
-    patterns = [each.matches for entry in entries for each in entry.where if each.matches]
+    patterns = [each.matches for entry in entries for each in entry.conditions() if each.matches]
     assert [problem_in_pattern(pattern) for pattern in patterns] == [None] * len(patterns)
 
 
@@ -266,3 +306,9 @@ _PIECES = [
 def test_every_pattern_taken_runs_on_re2(pattern):
     if problem_in_pattern(pattern) is None:
         duckdb.execute("SELECT regexp_matches('a', ?)", [pattern])
+
+
+def test_external_entry_takes_no_conditions(write):
+    won = '[[micro_conversions]]\nid = "won"\nkind = "macro"\nstage = "decision"\nexternal = "deal_won"\n'
+    (problem,) = find_problems(preset=None, file=write(f'{won}where = [{{ parameter = "a", exists = true }}]\n'))
+    assert problem.startswith('line 7: micro-conversion "won", key where: is a condition on an event of the export')

@@ -23,7 +23,13 @@ entries AS (
 ),
 
 seen AS (
-  SELECT m.event_date, m.micro_conversion, COUNT(*) AS occurrences, COUNT(DISTINCT m.actor_key) AS actors
+  SELECT
+    m.event_date,
+    m.micro_conversion,
+    COUNT(*) AS occurrences,
+    -- Days whose shard is gone stay as an older version staged them, without copies.
+    CAST(SUM(COALESCE(m.copies, 1)) AS INT64) AS event_rows,
+    COUNT(DISTINCT m.actor_key) AS actors
   FROM {{ relation('mc_micro_conversions') }} AS m
   WHERE m.micro_conversion IN UNNEST(@micro_conversions)
   GROUP BY m.event_date, m.micro_conversion
@@ -37,6 +43,7 @@ grid AS (
     d.events,
     d.is_provisional,
     COALESCE(s.occurrences, 0) AS occurrences,
+    COALESCE(s.event_rows, 0) AS event_rows,
     COALESCE(s.actors, 0) AS actors,
     COALESCE(s.occurrences, 0) / NULLIF(d.events, 0) AS share
   FROM days AS d
@@ -68,6 +75,7 @@ SELECT
   m.micro_conversion,
   m.events,
   m.occurrences,
+  m.event_rows,
   m.actors,
   m.is_provisional,
   COALESCE((lower_day.share + upper_day.share) / 2 * m.events, 0) AS expected

@@ -8,11 +8,21 @@ WITH
 {% include 'segments/_matching.sql' %}
 ,
 
-users AS (
-  SELECT s.actor_key, MIN(s.user_id) AS user_id
+-- Whom the export does not know, another system may.
+known_users AS (
+  SELECT s.actor_key, s.user_id
   FROM {{ relation('mc_sessions') }} AS s
   WHERE s.user_id IS NOT NULL
-  GROUP BY s.actor_key
+  UNION ALL
+  SELECT e.user_key AS actor_key, e.user_id
+  FROM {{ relation('mc_external_events') }} AS e
+  WHERE e.user_id IS NOT NULL
+),
+
+users AS (
+  SELECT k.actor_key, MIN(k.user_id) AS user_id
+  FROM known_users AS k
+  GROUP BY k.actor_key
 )
 
 SELECT m.actor_key, u.user_id

@@ -33,18 +33,19 @@
   ({{ text }} != '' AND {{ usable(text) }} IS NULL)
 {%- endmacro %}
 
-{# One slot of a parameter's value. #}
-{% macro slot(name) -%}
-  {% if 'event_params.value.' ~ name in leaves %}p.value.{{ name | identifier }}{% else %}NULL{% endif %}
+{% set event, user = 'event_params', 'user_properties' %}
+{# One slot of the value of a parameter, or of a property of the user. #}
+{% macro slot(name, of=event) -%}
+  {% if of ~ '.value.' ~ name in leaves %}p.value.{{ name | identifier }}{% else %}NULL{% endif %}
 {%- endmacro %}
 
 {# The first parameter with this key: the one shape of query that the DuckDB dialect turns into a list lookup. #}
-{% macro first_param(key, value) -%}
-  (SELECT {{ value }} FROM UNNEST(e.event_params) AS p WITH OFFSET AS o WHERE p.key = {{ key }} ORDER BY o LIMIT 1)
+{% macro first_param(key, value, of=event) -%}
+  (SELECT {{ value }} FROM UNNEST({{ ('e.' ~ of) | identifier }}) AS p WITH OFFSET AS o WHERE p.key = {{ key }} ORDER BY o LIMIT 1)
 {%- endmacro %}
 
-{% macro real() -%}
-  COALESCE(CAST({{ slot('double_value') }} AS FLOAT64), CAST({{ slot('float_value') }} AS FLOAT64))
+{% macro real(of=event) -%}
+  COALESCE(CAST({{ slot('double_value', of) }} AS FLOAT64), CAST({{ slot('float_value', of) }} AS FLOAT64))
 {%- endmacro %}
 
 {# A parameter that is always text, such as an address. #}
@@ -52,8 +53,8 @@
   {{ first_param(key, string_value()) }}
 {%- endmacro %}
 
-{% macro string_value() -%}
-  CAST({{ slot('string_value') }} AS STRING)
+{% macro string_value(of=event) -%}
+  CAST({{ slot('string_value', of) }} AS STRING)
 {%- endmacro %}
 
 {# A parameter that GA4 sends as a whole number when it looks like one, such as a campaign called 2024. #}
@@ -70,11 +71,11 @@
   {{ first_param(key, any_text_value()) }}
 {%- endmacro %}
 
-{% macro any_text_value() -%}
+{% macro any_text_value(of=event) -%}
   COALESCE(
-    {{ string_value() }},
-    CAST(CAST({{ slot('int_value') }} AS INT64) AS STRING),
-    CAST({{ real() }} AS STRING)
+    {{ string_value(of) }},
+    CAST(CAST({{ slot('int_value', of) }} AS INT64) AS STRING),
+    CAST({{ real(of) }} AS STRING)
   )
 {%- endmacro %}
 
@@ -167,12 +168,37 @@
   {{ first_param(key, number_value()) }}
 {%- endmacro %}
 
-{% macro number_value() -%}
+{% macro number_value(of=event) -%}
   COALESCE(
-    {{ real() }},
-    CAST(CAST({{ slot('int_value') }} AS INT64) AS FLOAT64),
-    SAFE_CAST({{ string_value() }} AS FLOAT64)
+    {{ real(of) }},
+    CAST(CAST({{ slot('int_value', of) }} AS INT64) AS FLOAT64),
+    SAFE_CAST({{ string_value(of) }} AS FLOAT64)
   )
+{%- endmacro %}
+
+{# A property of the user, as a number or as text. #}
+{% macro user_property(key, is_number) -%}
+  {% if 'user_properties.key' not in leaves %}CAST(NULL AS {% if is_number %}FLOAT64{% else %}STRING{% endif %})
+  {%- else %}{{ first_param(key, number_value(user) if is_number else any_text_value(user), user) }}
+  {%- endif %}
+{%- endmacro %}
+
+{# The parameter `value` as an amount of its currency. What app stores report GA4 sends in millionths, as a whole number (0.01
+   is 10000); an app that logs such an event itself sends an amount, which is a real or a smaller number. #}
+{% macro amount() -%}
+  CASE
+      WHEN {{ text('event_name') }} IN (
+          'in_app_purchase', 'app_store_refund', 'app_store_subscription_cancel', 'app_store_subscription_convert',
+          'app_store_subscription_renew'
+        )
+        AND {{ first_param(constant('value'), sent_whole()) }} >= 10000
+      THEN {{ first_param(constant('value'), sent_whole()) }} / 1e6
+      ELSE {{ param_number(constant('value')) }}
+    END
+{%- endmacro %}
+
+{% macro sent_whole() -%}
+  CAST({{ slot('int_value') }} AS INT64)
 {%- endmacro %}
 
 {# The texts of one field of the event's items: distinct, sorted, a line each; NULL without any. The one shape of query

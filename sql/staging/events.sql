@@ -3,12 +3,14 @@
 -- `copies` counts the exact duplicates (same client, name, timestamp, parameters, batch fields and items) that a row
 -- stands for; `placeholder_…` says that something stood where an id should that is not one.
 -- grain: property, event_date, client_key, event_order
--- params: property STRING, is_provisional BOOL, ranked_events ARRAY<STRING>, carried_<n> STRING
--- structure: leaves, carried
+-- params: property STRING, is_provisional BOOL, ranked_events ARRAY<STRING>, event_ranks ARRAY<INT64>,
+--   patterns ARRAY<STRING>, pattern_ranks ARRAY<INT64>, carried_<n> STRING
+-- structure: leaves, carried, has_patterns
 {% import 'staging/_raw.sql' as raw with context %}
 {% from '_keys.sql' import key %}
 {% from 'staging/_traffic.sql' import leads_here, said %}
 {% from 'staging/_money.sql' import currency_code %}
+{% from 'staging/_order.sql' import instant_order, ranks with context %}
 {% set stream_id %}COALESCE({{ raw.text('stream_id') }}, ''){% endset %}
 {% set user_pseudo_id %}{{ raw.usable(raw.text('user_pseudo_id')) }}{% endset %}
 {% set client %}
@@ -54,28 +56,17 @@ COALESCE(
     FROM {{ relation('raw_events') }} AS e
   )
 {%- endset %}
-{# One order for all that can differ between equal-named rows of one instant: rows that tie on it are equal in every column
-   staged, so which of them comes first cannot show. #}
-{% macro instant_order(row) -%}
-      {{ row }}.batch_page_id, {{ row }}.batch_ordering_id, {{ row }}.batch_event_index,
-      {{ row }}.page_location, {{ row }}.page_referrer, {{ row }}.ga_session_id,
-      {{ row }}.session_number, {{ row }}.session_engaged, {{ row }}.engagement_msec, {{ row }}.value, {{ row }}.currency,
-      {{ row }}.value_in_usd,
-      {{ row }}.transaction_id, {{ row }}.user_id, {{ row }}.stream_id, {{ row }}.traffic_rule,
-      {{ row }}.traffic_source, {{ row }}.traffic_medium, {{ row }}.traffic_campaign,
-      {{ row }}.traffic_channel_group, {{ row }}.click_id, {{ row }}.ignores_referrer, {{ row }}.device_category,
-      {{ row }}.country
-      {%- for extra in carried %}, {{ row }}.{{ extra.column | identifier }}{% endfor %}
+{% macro by_batch(row) -%}
+{{ row }}.batch_page_id, {{ row }}.batch_ordering_id, {{ row }}.batch_event_index
 {%- endmacro %}
 {# What copies of one event share: all that an exact copy can, and two events cannot. #}
 {% macro sameness(row) -%}
       {{ row }}.event_date, {{ row }}.client, {{ row }}.event_us, {{ row }}.event_name, {{ row }}.same_params,
         {{ row }}.batch_page_id, {{ row }}.batch_ordering_id, {{ row }}.batch_event_index, {{ row }}.same_items
 {%- endmacro %}
+{% set event_names %}SELECT DISTINCT {{ raw.text('event_name') }} AS event_name FROM {{ relation('raw_events') }} AS e{% endset %}
 WITH ranks AS (
-  SELECT ranked_event AS event_name, MIN(place) AS stage_rank
-  FROM UNNEST(@ranked_events) AS ranked_event WITH OFFSET AS place
-  GROUP BY ranked_event
+{{ ranks(event_names) }}
 ),
 
 -- What orders the events of an instant, read before all else: sorting whole rows costs ten times as much.
@@ -137,7 +128,7 @@ flat AS (
     {{ raw.param_integer(constant('engagement_time_msec')) }} AS engagement_msec,
     {{ raw.param_string(constant('page_location')) }} AS page_location,
     {{ raw.param_string(constant('page_referrer')) }} AS page_referrer,
-    COALESCE({{ raw.number('ecommerce.purchase_revenue') }}, {{ raw.param_number(constant('value')) }}) AS value,
+    COALESCE({{ raw.number('ecommerce.purchase_revenue') }}, {{ raw.amount() }}) AS value,
     {{ currency_code(raw.param_string(constant('currency'))) }} AS currency,
     -- GA4's own conversion; its 0 for what is worth something says that it knew no rate.
     COALESCE(
@@ -182,6 +173,10 @@ flat AS (
     {% for extra in carried %}
     {% if extra.kind == 'item' %}
     COALESCE({{ raw.item_texts(extra.name) }}, {{ raw.line(raw.param_any_text(constant(extra.name))) }})
+    {%- elif extra.kind == 'user_property' %}
+    {{ raw.user_property(parameter('carried_', loop.index0), extra.is_number) }}
+    {%- elif extra.kind == 'leaf' %}
+    {{ said(raw.text(extra.leaf)) }}
     {%- elif extra.is_number %}
     {{ raw.param_number(parameter('carried_', loop.index0)) }}
     {%- else %}
@@ -276,11 +271,16 @@ together AS (
   SELECT
     r.*,
     ROW_NUMBER() OVER (
-      PARTITION BY r.event_date, r.client, r.event_us, r.event_name ORDER BY {{ instant_order('r' | identifier) }}
+      PARTITION BY r.event_date, r.client, r.event_us, r.event_name
+      ORDER BY
+        {{ by_batch('r' | identifier) }},
+        {{ instant_order('r' | identifier) }}
     ) AS place_in_name,
     ROW_NUMBER() OVER (
       PARTITION BY {{ sameness('r' | identifier) }}
-      ORDER BY {{ instant_order('r' | identifier) }}
+      ORDER BY
+        {{ by_batch('r' | identifier) }},
+        {{ instant_order('r' | identifier) }}
     ) AS copy,
     COUNT(*) OVER (PARTITION BY {{ sameness('r' | identifier) }}) AS copies
   FROM resolved AS r
@@ -289,7 +289,7 @@ together AS (
 ),
 
 single AS (
-  SELECT r.*, COALESCE(p.place, 0) AS place, 1 AS copies
+  SELECT r.*, COALESCE(p.place, 0) AS place, 1 AS copies, NOT r.has_batch_params AS is_ordered_by_batch
   FROM resolved AS r
   LEFT JOIN tied AS d ON d.event_date = r.event_date AND d.client = r.client AND d.event_us = r.event_us
   LEFT JOIN placed AS p
@@ -308,7 +308,8 @@ single AS (
       ORDER BY
         t.batch_page_id, t.batch_ordering_id, t.batch_event_index, t.stage_rank, t.event_name, t.place_in_name
     ) - 1 AS place,
-    IF(t.client_key IS NULL, 1, t.copies) AS copies
+    IF(t.client_key IS NULL, 1, t.copies) AS copies,
+    TRUE AS is_ordered_by_batch
   FROM together AS t
   WHERE t.copy = 1 OR t.client_key IS NULL
 )
@@ -344,6 +345,9 @@ SELECT
   s.device_category,
   s.country,
   @is_provisional AS is_provisional,
+  {% for field in ['batch_page_id', 'batch_ordering_id', 'batch_event_index'] %}
+  IF(s.is_ordered_by_batch, s.{{ field | identifier }}, NULL) AS {{ field | identifier }},
+  {% endfor %}
   {% for extra in carried %}
   s.{{ extra.column | identifier }},
   {% endfor %}

@@ -2,12 +2,13 @@
 -- Reads changed_events and neighbour_events (shaped like mc_events), touched_sessions (session_key, client_key) and
 -- mc_sessions.
 -- grain: session_key
--- params: key_events ARRAY<STRING>, lookback_us INT64, category_sources ARRAY<STRING>, category_names ARRAY<STRING>,
+-- params: key_events ARRAY<STRING>, key_pattern STRING, lookback_us INT64, category_sources ARRAY<STRING>,
+--   category_names ARRAY<STRING>,
 --   search_engines ARRAY<STRING>, engine_services STRING, own_hosts STRING, click_pattern STRING, click_ids ARRAY<STRING>, click_kinds ARRAY<STRING>,
 --   click_sources ARRAY<STRING>, click_mediums ARRAY<STRING>, click_campaigns ARRAY<STRING>,
 --   click_channel_groups ARRAY<STRING>, click_aliases ARRAY<STRING>, channel_name_<n> STRING,
 --   channel_values_<n> ARRAY<STRING>, channel_pattern_<name> STRING, channel_fallback STRING
--- structure: channel_groups
+-- structure: channel_groups, has_key_pattern
 {% from '_keys.sql' import key %}
 {% from '_urls.sql' import host, path, unescape %}
 {% from 'staging/_traffic.sql' import category_joins, category_of, channel_group, leads_here, said %}
@@ -128,7 +129,11 @@ totals AS (
     MAX(e.event_at) AS ended_at,
     COUNT(*) AS events,
     COUNTIF(e.event_name IN ('page_view', 'screen_view')) AS page_views,
-    COUNTIF(e.event_name IN UNNEST(@key_events)) AS key_events,
+    COUNTIF(
+      e.event_name IN UNNEST(@key_events)
+      {%- if has_key_pattern %} OR REGEXP_CONTAINS(e.event_name, @key_pattern){% endif %}
+
+    ) AS key_events,
     COALESCE(SUM(e.engagement_msec), 0) AS engagement_msec,
     LOGICAL_OR(COALESCE(e.session_engaged, FALSE)) AS session_engaged,
     {{ first_known('e.page_location' | identifier) }} AS landing_location,

@@ -20,6 +20,9 @@ SELECT
   {{ newer('carried_columns', no_text) }},
   {{ newer('is_day_over', no_answer) }},
   {{ newer('own_hosts', no_text) }},
+  {{ newer('events_fingerprint', no_text) }},
+  {{ newer('event_columns', no_text) }},
+  s.events,
   r.taxonomy_fingerprint
 FROM {{ relation('mc_shards') }} AS s
 LEFT JOIN {{ relation('mc_runs') }} AS r ON r.run_id = s.run_id

@@ -105,9 +105,14 @@ DESTINATION_GROUP = "microconv.destinations"
 QUERIES: tuple[str, ...] = (
     "staging.batch_queries:examples",
     "staging.export_findings:examples",
+    "staging.external:examples",
+    "audit.suggestions:examples",
     "staging.first_look:examples",
+    "staging.parameter_profile:examples",
     "staging.runs:examples",
     "staging.summary:examples",
+    "analyses.saving:examples",
+    "staging.volumes:examples",
     "segments.members:examples",
     "activation.audience.first_party:examples",
 )

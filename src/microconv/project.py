@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, date, datetime
 from functools import cached_property
 from pathlib import Path
@@ -16,8 +17,8 @@ from microconv import catalogue, wording
 from microconv.catalogue import QUESTIONS, name_of, queries_of, question_class, questions_of
 from microconv.config.load import find_named, load_config
 from microconv.config.sections import Config, SegmentConfig, SourceConfig
-from microconv.errors import EngineError, FindingsError, SourceError, UsageError
-from microconv.taxonomy import Taxonomy, load_taxonomy
+from microconv.errors import EngineError, FindingsError, SourceError, TaxonomyError, UsageError
+from microconv.taxonomy import Effect, Taxonomy, TaxonomyDifference, load_taxonomy
 from microconv.version import __version__
 
 if TYPE_CHECKING:  # each is loaded by who asks for it
@@ -36,6 +37,7 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.analyses.paths.discovery import DiscoveryResult
     from microconv.analyses.paths.path_questions import PathsResult
     from microconv.audit.coverage import CoverageResult
+    from microconv.audit.suggestions import SuggestionsResult
     from microconv.clients.bigquery_connection import Connection
     from microconv.engines.base import Engine
     from microconv.engines.bigquery import BigQueryEngine
@@ -45,9 +47,12 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.queries.templates import Query
     from microconv.question import Context, Question
     from microconv.report.data import ReportData
+    from microconv.report.dictionary import Dictionary
     from microconv.result import Result
     from microconv.segments.members import Member
     from microconv.staging import Estimate, Progress, Scope, SyncPlan, SyncResult
+    from microconv.staging.external_plan import ExternalPlan
+    from microconv.staging.restaging import Restaging
     from microconv.staging.rules import Rules
     from microconv.staging.runs import RunDetails, RunsResult
     from microconv.staging.summary import StagedSummary
@@ -91,9 +96,19 @@ class Project:
         Raises:
             TaxonomyError: it cannot be used, or lacks what the configuration names.
         """
-        taxonomy = load_taxonomy(preset=self.config.taxonomy.preset, file=self.config.taxonomy.file)
+        configured = self.config.taxonomy
+        taxonomy = load_taxonomy(preset=configured.preset, file=configured.file, lookback=configured.lookback)
         taxonomy.check_names(self.config.named())
         return taxonomy
+
+    @property
+    def taxonomy_as_it_is(self) -> Taxonomy:
+        """The taxonomy, whether or not the configuration names entries that it does not have.
+
+        Raises:
+            TaxonomyError: it cannot be loaded.
+        """
+        return load_taxonomy(preset=self.config.taxonomy.preset, file=self.config.taxonomy.file)
 
     @cached_property
     def rules(self) -> Rules:
@@ -151,7 +166,10 @@ class Project:
         from microconv.exports import FileSource
         from microconv.staging.properties import carried, leaves
 
-        wanted = leaves(carried(self.config))
+        try:
+            wanted = leaves(self.rules.of_events)
+        except TaxonomyError:  # the export can be looked at all the same; whoever stages it is told
+            wanted = leaves(carried(self.config, None))
         if settings.kind == "files":
             return FileSource(settings.property, settings.path or "", settings.daily_cap, wanted)
         from microconv.exports.pull import PulledSource
@@ -222,7 +240,15 @@ class Project:
         from microconv.staging import Scope, find_shards, plan
 
         asked = scope or Scope()
-        return plan(self._engine_if_there, find_shards(self.sources, asked), self.rules, asked, today=self._today)
+        planned = plan(self._engine_if_there, find_shards(self.sources, asked), self.rules, asked, today=self._today)
+        return replace(planned, external=self.plan_external(full_refresh=asked.full_refresh))
+
+    def plan_external(self, now: datetime | None = None, *, full_refresh: bool = False) -> ExternalPlan:
+        """Say which tables of other systems a sync would read, and why."""
+        from microconv.staging.external_plan import plan_external
+
+        moment = now or datetime.now(tz=UTC)
+        return plan_external(self._engine_if_there, self.config, self.taxonomy, moment, full_refresh=full_refresh)
 
     def estimate(self, scope: Scope | None = None) -> Estimate:
         """Say what a sync would be billed; nothing is written or billed."""
@@ -231,8 +257,52 @@ class Project:
         asked = scope or Scope()
         shards = find_shards(self.sources, asked)
         engine = self._engine_if_there
-        planned = plan(engine, shards, self.rules, asked, today=self._today)
+        planned = replace(
+            plan(engine, shards, self.rules, asked, today=self._today),
+            external=self.plan_external(full_refresh=asked.full_refresh),
+        )
         return estimate(engine, planned, shards, self.rules)
+
+    def restaging(self, taxonomy: Taxonomy) -> Restaging:
+        """Say what this taxonomy would stage again of the days that are staged, were it the configured one.
+
+        Metadata alone are read, and where queries are billed, they are only priced.
+        """
+        from microconv.staging import Scope, find_shards, plan
+        from microconv.staging.restaging import restaging
+        from microconv.staging.rules import Rules
+
+        rules = Rules.of(self.config, taxonomy)
+        engine, shards = self._engine_if_there, find_shards(self.sources, Scope())
+        return restaging(engine, plan(engine, shards, rules, Scope()), shards, rules)
+
+    def effects(self, found: TaxonomyDifference) -> tuple[Effect, ...]:
+        """Say what a difference of two taxonomies does to the funnels, segments, destinations and saved results.
+
+        Raises:
+            EngineError: saved results cannot be read.
+        """
+        from microconv.analyses.saving import saved_results
+
+        effects = list(found.effects(self.config.named()))
+        if self.config.attribution.goal is None and found.old.macros != found.new.macros:
+            differ = sorted({*found.old.macros} ^ {*found.new.macros})
+            said = "other figures: it counts every macro-conversion, and others are"
+            effects += [Effect("attribution", entry, said, is_breaking=False) for entry in differ]
+        for segment in self.config.segments:
+            of_segment = tuple(found.effects(segment.named()))
+            effects += [
+                replace(each, named_by=f'destination "{destination.name}" ({each.named_by})')
+                for destination in self.config.destinations
+                for each in of_segment
+            ]
+        engine = self._engine_if_there
+        if engine is not None:
+            ids = {*found.old.ids, *found.new.ids}
+            for saved in saved_results(engine, QUESTIONS):
+                named = f"saved result {saved.question_name} {saved.result_id}, asked again"
+                effects += found.effects((entry, named) for entry in sorted(ids & saved.texts))
+        return tuple(effects)
 
     @property
     def _today(self) -> date:
@@ -505,6 +575,37 @@ class Project:
 
         check_report_path(path, self.config)
         return write_report(self.report_data(), path)
+
+    def suggest(self, *, others: Sequence[Taxonomy] = ()) -> SuggestionsResult:
+        """Propose entries to add, collapse and retire; see `microconv.audit.suggestions.suggest`.
+
+        The parameters come from a few days of the export, which are read anew: on BigQuery that is billed.
+
+        Raises:
+            SourceError: Nothing is staged yet.
+        """
+        from microconv.audit.suggestions import suggest
+        from microconv.staging import Scope, find_shards
+        from microconv.staging.parameter_profile import ParameterProfile, profile
+
+        with self._reading() as engine:
+            try:
+                parameters = profile(engine, find_shards(self.sources, Scope()))
+            except SourceError as error:
+                parameters = ParameterProfile(problem=error.message)
+            return suggest(engine, self.config, self.taxonomy, parameters, others=others)
+
+    def dictionary(self) -> Dictionary:
+        """Return the dictionary of the taxonomy and its journey map, with volumes where something is staged."""
+        from microconv.report.dictionary import dictionary
+        from microconv.staging.volumes import volumes
+
+        try:
+            with self._reading() as engine:
+                found = volumes(engine)
+        except SourceError:  # nothing is staged: the rest can be told all the same
+            found = None
+        return dictionary(self.config, self.taxonomy, found)
 
     def runs(self, *, limit: int = 20, status: str | None = None) -> RunsResult:
         """List runs, the latest first; see `microconv.staging.runs.list_runs`."""

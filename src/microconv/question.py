@@ -160,7 +160,7 @@ def ask(question: Question, context: Context) -> Result:
     """
     context.taxonomy.check_names(question.named())
     queries = question.queries(context)
-    lacking = properties.check(context.engine, question.properties(), context.config)
+    lacking = properties.check(context.engine, question.properties(), context.config, context.taxonomy)
     result = question.result([_rows(question, each, context.engine) for each in queries], context)
     if lacking:
         return replace(result, assumptions=(*result.assumptions, *lacking))  # type: ignore[type-var]  # a dataclass

@@ -98,7 +98,7 @@ def test_empty_tables_give_zeros():
     assert [(row.window, row.conversions, row.value) for row in result.untouched] == [("1d", 0, 0.0), ("7d", 0, 0.0)]
 
 
-@pytest.mark.parametrize("preset", ["ecommerce", "saas", "publisher", "lead_generation"])
+@pytest.mark.parametrize("preset", ["ecommerce", "saas", "publisher", "lead_generation", "mobile_app"])
 def test_without_a_goal_the_first_macro_conversion_is_credited(preset: str):
     taxonomy = load_taxonomy(preset=preset, file=None)
     goal = taxonomy.macros[0]

@@ -73,7 +73,7 @@ def test_never_seen_is_named_and_no_outage():
 
 
 def test_deprecated_entries_are_left_out():
-    taxonomy = Taxonomy("shop", "1.1", (entry("add_to_cart"), entry("old_cart", deprecated="1.1")))
+    taxonomy = Taxonomy("shop", "1.1", (entry("add_to_cart"), entry("old_cart", deprecated_in="1.1")))
     result = covered([12, 12, 12], taxonomy=taxonomy)
     assert {row.micro_conversion for row in result.days} == {"add_to_cart"}
     assert result.never_seen == ()

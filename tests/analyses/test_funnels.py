@@ -76,7 +76,7 @@ def test_sessions_are_counted_by_themselves():
 
 
 def test_deprecated_step_counts_as_its_replacement():
-    old = entry("cart_start", deprecated="1.1", replaced_by="add_to_cart")
+    old = entry("cart_start", deprecated_in="1.1", replaced_by="add_to_cart")
     taxonomy = Taxonomy("shop", "1.1", (entry("view_item"), old, entry("add_to_cart")))
     rows = [occurrence(0, "view_item"), occurrence(SECOND, "add_to_cart")]
     with staged(IN_MEMORY, mc_micro_conversions=rows) as engine:

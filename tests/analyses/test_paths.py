@@ -94,7 +94,7 @@ def test_goal_is_the_first_macro_conversion_unless_given():
 
 
 def test_deprecated_point_counts_as_its_replacement():
-    old = entry("cart_start", deprecated="1.1", replaced_by="add_to_cart")
+    old = entry("cart_start", deprecated_in="1.1", replaced_by="add_to_cart")
     taxonomy = Taxonomy("shop", "1.1", (entry("view_item"), old, entry("add_to_cart"), entry("purchase")))
     with staged(IN_MEMORY, mc_micro_conversions=ROWS) as engine:
         result = answer(engine, PathSequences(to="cart_start"), taxonomy)

@@ -100,8 +100,8 @@ def test_unknown_micro_conversion_names_the_segment(keys):
 
 def test_deprecated_ids_count_as_their_replacements():
     old = [
-        entry("cart", deprecated="1.1", replaced_by="add_to_cart"),
-        entry("order", deprecated="1.1", replaced_by="purchase"),
+        entry("cart", deprecated_in="1.1", replaced_by="add_to_cart"),
+        entry("order", deprecated_in="1.1", replaced_by="purchase"),
     ]
     taxonomy = Taxonomy("shop", "1.1", (*old, entry("add_to_cart"), entry("purchase")))
     with staged(IN_MEMORY, **ROWS) as engine:

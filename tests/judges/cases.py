@@ -1,8 +1,10 @@
 """Data-only cases of the templates: `tests/sql/<folder>/<template>/<case>/` with three kinds of JSON files.
 
 - `case.json`: `description`; `structure` (Jinja variables) and `params` where the template has them; `"traffic": true`
-  adds the product's own channel rules to both, with the property's `own_hosts`; `columns` (table -> column -> GoogleSQL
-  type) for input tables that are not known here, or known with fewer columns.
+  adds the product's own channel rules to both, with the property's `own_hosts`; `taxonomy` (a list of entries, as a
+  taxonomy file has them) makes the query of staging/events and staging/micro_conversions as a sync does, for the
+  `leaves` that a shard has; `columns` (table -> column -> GoogleSQL type) for input tables that are not known here, or
+  known with fewer columns.
 - `input.<table>.json`: rows; a missing column is NULL. A table that the query reads and that has no file is empty.
 - `expected.json`: rows; a missing column is NULL. They may come in any order, unless the last SELECT has an ORDER BY.
 """
@@ -19,14 +21,16 @@ import sqlglot
 from sqlglot import exp
 
 from judges.types import Columns, Params, Row, Tables
-from microconv.exports import RAW_COLUMNS
+from microconv.exports import RAW_COLUMNS, RAW_LEAVES, ShardSchema
 from microconv.queries import templates
-from microconv.staging import own_hosts
+from microconv.staging import batch_queries, own_hosts
 from microconv.staging.mc_tables import TABLES
+from microconv.staging.rules import Rules
 from microconv.staging.traffic import load_channel_rules, session_params, session_structure
+from microconv.taxonomy import MicroConversion, Taxonomy
 
 FOLDER = Path(__file__).parents[1] / "sql"
-_KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts"}
+_KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts", "taxonomy", "leaves"}
 _STAGED = {name: {column.name: column.type for column in table.columns} for name, table in TABLES.items()}
 COUNTED_IN_STAGING = {
     "copies": "INT64",
@@ -42,6 +46,14 @@ KNOWN: dict[str, Columns] = {
     "page_hosts": _STAGED["mc_hosts"],
     "moved_sessions": {"session_key": "INT64", "actor_key": "INT64"},
     "sessions": _STAGED["mc_sessions"],
+    "external_occurrences": _STAGED["mc_micro_conversions"],
+    "micro_conversions": _STAGED["mc_micro_conversions"],
+    "signals": _STAGED["mc_signals"],
+    "derived_actors": {"actor_key": "INT64"},
+    "ingredients": _STAGED["mc_micro_conversions"],
+    "external_changes": _STAGED["mc_micro_conversions"],
+    "derived_1_thresholds": _STAGED["mc_micro_conversions"],
+    "session_starts": _STAGED["mc_sessions"],
 }
 
 
@@ -68,12 +80,31 @@ class TemplateCase:
 
     @cached_property
     def query(self) -> templates.Query:
+        if self.rules is not None:
+            return self._query_of_a_sync(self.rules)
         params, structure = self.document.get("params", {}), self.document.get("structure", {})
         if self.document.get("traffic"):
             rules = load_channel_rules()
             own = {"own_hosts": own_hosts.pattern(self.document.get("own_hosts", []), rules)}
-            params, structure = params | own | session_params(rules), structure | session_structure(rules)
+            params = params | own | session_params(rules)
+            structure = {"has_key_pattern": False} | structure | session_structure(rules)
         return templates.query(self.template, params=params, structure=structure)
+
+    @cached_property
+    def rules(self) -> Rules | None:
+        entries = self.document.get("taxonomy")
+        if entries is None:
+            return None
+        return Rules(Taxonomy("case", "1.0", tuple(MicroConversion.model_validate(entry) for entry in entries)))
+
+    def _query_of_a_sync(self, rules: Rules) -> templates.Query:
+        match self.template:
+            case "staging/events":
+                schema = ShardSchema(frozenset(self.document.get("leaves", RAW_LEAVES)), "", None)
+                return batch_queries.events("p1", schema, rules, is_provisional=False)
+            case "staging/micro_conversions":
+                return batch_queries.micro_conversions(rules, (None, None))
+        raise ValueError(f"{self.id}/case.json: no query of {self.template} is made of a taxonomy here")
 
     @property
     def params(self) -> Params:
@@ -108,6 +139,8 @@ class TemplateCase:
 
     def _columns(self, table: str) -> Columns:
         columns = {**KNOWN.get(table, {}), **self.document.get("columns", {}).get(table, {})}
+        if self.rules is not None and table in ("changed_events", "neighbour_events"):
+            columns |= {each.column: each.definition.type for each in self.rules.of_events}
         if not columns:
             raise ValueError(f"{self.id}: case.json must give the columns of {table}")
         return columns

@@ -103,7 +103,7 @@ def coverage() -> CoverageResult:
             expected = usual * (1.3 if weekend else 0.9)
             occurrences = 0 if out else round(expected * 0.2) if low else round(expected * (0.9 + offset % 5 / 20))
             status = "missing" if out else "low" if low else "ok"
-            days.append(CoverageDay(day, entry, occurrences, occurrences // 2, expected, status))
+            days.append(CoverageDay(day, entry, occurrences, occurrences, occurrences // 2, expected, status))
     return CoverageResult(
         first_date=FIRST_DATE,
         last_date=LAST_DATE,

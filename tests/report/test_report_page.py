@@ -161,7 +161,7 @@ def test_a_day_without_an_export_shows_as_a_gap(report_data):
 
 def test_a_long_period_draws_its_latest_days_and_says_what_is_left_out(report_data):
     last = date(2026, 11, 18)
-    days = tuple(CoverageDay(last - timedelta(days=back), "purchase", 3, 3, 3.0, "ok") for back in range(400))
+    days = tuple(CoverageDay(last - timedelta(days=back), "purchase", 3, 3, 3, 3.0, "ok") for back in range(400))
     page = _Page(render_report(answered(report_data, CoverageResult(days[-1].event_date, last, days, (), ()))))
 
     assert sum(attrs.get("title", "").endswith("expected") for _, attrs in page.elements) == 180
@@ -222,7 +222,7 @@ def test_names_are_text_wherever_they_appear(report_data):
         CoverageResult(
             date(2026, 11, 1),
             date(2026, 11, 1),
-            (CoverageDay(date(2026, 11, 1), EVIL, 1, 1, 1.0, "ok"),),
+            (CoverageDay(date(2026, 11, 1), EVIL, 1, 1, 1, 1.0, "ok"),),
             (),
             (f"{EVIL}2",),
         ),

@@ -1,6 +1,6 @@
 {# For funnels whose steps follow each other immediately: `with_others`, the rows of `occurrences` and, at place 0, each
    further event of their units that is a micro-conversion or a page view; for each held value the events that are no
-   step with that value. A purchase that is reported again is not a further event. #}
+   step with that value. A purchase that is reported again is not a further event, and a derived occurrence is no event. #}
 {% from 'analyses/_sessions.sql' import actor_of with context %}
 doings AS (
   SELECT m.{{ funnel.unit | identifier }} AS unit_key, m.client_key, m.event_order
@@ -10,6 +10,7 @@ doings AS (
   WHERE
     m.{{ funnel.unit | identifier }} IS NOT NULL
     AND d.client_key IS NULL
+    AND NOT COALESCE(m.is_derived, FALSE)
     {% if funnel.is_limited %}
     AND m.event_date BETWEEN @first_read AND @last_read
     {% endif %}

@@ -2,7 +2,7 @@
 -- took each step. The most frequent values come apart, place by place from 1; the rest has neither place nor value.
 -- grain: place, step_index
 -- params: micro_conversions ARRAY<STRING>, places ARRAY<INT64>, window_us INT64, text_<n> STRING, texts_<n> ARRAY<STRING>,
---   number_<n> FLOAT64, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
+--   number_<n> FLOAT64, numbers_<n> ARRAY<FLOAT64>, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
 --   at_least INT64, within_us INT64, not_within_us INT64, as_of TIMESTAMP, top INT64
 -- structure: funnel, breakdown
 {% from 'analyses/_sessions.sql' import first_sessions with context %}

@@ -3,7 +3,7 @@
 -- figures over all buckets stand in each of its rows.
 -- grain: from_step, to_step, bucket
 -- params: micro_conversions ARRAY<STRING>, places ARRAY<INT64>, window_us INT64, text_<n> STRING, texts_<n> ARRAY<STRING>,
---   number_<n> FLOAT64, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
+--   number_<n> FLOAT64, numbers_<n> ARRAY<FLOAT64>, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
 --   at_least INT64, within_us INT64, not_within_us INT64, as_of TIMESTAMP, from_steps ARRAY<INT64>, to_steps ARRAY<INT64>, edges_us ARRAY<INT64>
 -- structure: funnel, edges
 WITH

@@ -4,17 +4,21 @@ from __future__ import annotations
 
 import json
 import uuid
-from dataclasses import fields
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
 from types import NoneType
 from typing import Any, get_args, get_type_hints
 
+from microconv.config.sections import Config
 from microconv.engines.base import AddRows, Engine
 from microconv.engines.tables import Column, Table
 from microconv.errors import UsageError
-from microconv.queries.templates import Value
+from microconv.queries import templates
+from microconv.queries.templates import Query, Value
 from microconv.question import Question
 from microconv.result import Result
+from microconv.taxonomy import Taxonomy
 
 _TYPES: dict[Any, str] = {
     int: "INT64",
@@ -51,6 +55,49 @@ def _type(hint: object) -> str:
     """Return the GoogleSQL type of a field; texts that are limited to some words are texts."""
     kinds = [kind for kind in get_args(hint) or (hint,) if kind is not NoneType]
     return _TYPES.get(kinds[0], "STRING")
+
+
+@dataclass(frozen=True)
+class SavedResult:
+    """A result that is kept: which question it answers, and what was asked."""
+
+    question_name: str
+    result_id: str
+    saved_at: datetime
+    question: dict[str, Any]
+
+    @property
+    def texts(self) -> frozenset[str]:
+        """All texts in what was asked: names of micro-conversions are among them."""
+        return frozenset(_texts(self.question))
+
+
+def _texts(tree: Any) -> Iterator[str]:  # noqa: ANN401 - walks any JSON
+    if isinstance(tree, str):
+        yield tree
+    for item in tree.values() if isinstance(tree, dict) else tree if isinstance(tree, list) else ():
+        yield from _texts(item)
+
+
+def saved_results(engine: Engine, names: Iterable[str]) -> Iterator[SavedResult]:
+    """Yield the results that are kept of these questions.
+
+    Raises:
+        EngineError: A table cannot be read.
+    """
+    for name in names:
+        if engine.version(f"mc_result_{name}") is not None:
+            for row in engine.query(_saved(name)).to_pylist():
+                yield SavedResult(name, row["result_id"], row["saved_at"], json.loads(row["question"]))
+
+
+def _saved(name: str) -> Query:
+    return templates.query("operations/saved_results", structure={"results": f"mc_result_{name}"})
+
+
+def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
+    """Yield the query of what is kept, for one question."""
+    yield None, _saved("funnel")
 
 
 def save(engine: Engine, name: str, question: Question, result: Result) -> str:

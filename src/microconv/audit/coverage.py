@@ -28,6 +28,8 @@ CoverageStatus = Literal["ok", "low", "missing"]
 MISSING_FROM_EXPECTED = 10
 LOW_FROM_EXPECTED = 20
 LOW_SHARE = 0.25
+_OF_OTHER_SYSTEMS = "Events of other systems do not follow the traffic: no day of theirs is an outage."
+_DERIVED = "Derived entries follow what they are made of, also on days before: no day of theirs is an outage."
 
 
 def _whole(number: float) -> str:
@@ -36,11 +38,15 @@ def _whole(number: float) -> str:
 
 @dataclass(frozen=True)
 class CoverageDay:
-    """One micro-conversion on one day: what happened, and what its share of traffic on other days lets one expect."""
+    """One micro-conversion on one day: what happened, and what its share of traffic on other days lets one expect.
+
+    `event_rows` are the events of the occurrences: more of them where the taxonomy takes repeats for one (`collapse`).
+    """
 
     event_date: date = column("day")
     micro_conversion: str = column("micro-conversion")
     occurrences: int = column("occurrences", wording.count)
+    event_rows: int = column("rows", wording.count)
     actors: int = column("actors", wording.count)
     expected: float = column("expected", wording.decimal)
     status: CoverageStatus = column("status")
@@ -93,6 +99,7 @@ class CoverageResult(Result):
             (
                 Heading("micro-conversion"),
                 Heading("occurrences", wording.count),
+                Heading("rows", wording.count),
                 Heading("days seen", str),
                 Heading("days with an outage", lambda number: wording.count(number) if number else ""),
             ),
@@ -100,6 +107,7 @@ class CoverageResult(Result):
                 (
                     name,
                     sum(each.occurrences for each in of_entry),
+                    sum(each.event_rows for each in of_entry),
                     f"{sum(each.occurrences > 0 for each in of_entry)} of {len(of_entry)}",
                     sum(each.status != "ok" for each in of_entry),
                 )
@@ -137,18 +145,23 @@ class Coverage(Period, Question):
 
     def queries(self, context: Context) -> tuple[Query, ...]:
         """Return the one query; deprecated entries are left out."""
-        ids = [entry.id for entry in context.taxonomy.entries if entry.deprecated is None]
+        ids = [entry.id for entry in context.taxonomy.entries if not entry.is_retired]
         return (templates.query("audit/coverage", params={"micro_conversions": ids, **days(self)}),)
 
-    def result(self, tables: Sequence[pa.Table], context: Context) -> CoverageResult:  # noqa: ARG002 - as the contract has it
+    def result(self, tables: Sequence[pa.Table], context: Context) -> CoverageResult:
         """Tell days with an outage from the others, and join those that follow each other.
 
         A day is `missing` when nothing was seen and at least 10 were expected, `low` when less than a quarter of at
         least 20 was seen. A provisional day is never `low`: what people do differs by the hour, and that day is not
-        over. Days come by entry in the order of the taxonomy, then by date.
+        over. Neither events of other systems nor derived entries follow the traffic of their day, so that no day of
+        theirs is an outage. Days come by entry in the order of the taxonomy, then by date.
         """
         (table,) = tables
-        found = tuple(_day(row) for row in table.to_pylist())
+        external = {entry.id for entry in context.taxonomy.external_entries}
+        derived = {each.id for each in context.taxonomy.derived}
+        found = tuple(
+            _day(row, follows_traffic=row["micro_conversion"] not in external | derived) for row in table.to_pylist()
+        )
         dates = [each.event_date for each in found]
         by_entry = {name: tuple(of_entry) for name, of_entry in groupby(found, key=lambda each: each.micro_conversion)}
         outages = tuple(outage for of_entry in by_entry.values() for outage in _outages(of_entry))
@@ -165,6 +178,8 @@ class Coverage(Period, Question):
                 "Expected: the median share of a day's events on all other staged days, times the events of the day.",
                 f"Missing: none seen and at least {MISSING_FROM_EXPECTED} expected.",
                 f"Low: under {LOW_SHARE:.0%} of at least {LOW_FROM_EXPECTED} expected; a provisional day is never low.",
+                *([_OF_OTHER_SYSTEMS] if external else []),
+                *([_DERIVED] if derived else []),
             ),
         )
 
@@ -188,14 +203,17 @@ def _sentence(dates: Sequence[date], outages: Sequence[Outage]) -> str:
     return f"{wording.plural(len(outages), 'outage')}: {names}."
 
 
-def _day(row: Mapping[str, Any]) -> CoverageDay:
+def _day(row: Mapping[str, Any], *, follows_traffic: bool) -> CoverageDay:
     return CoverageDay(
         event_date=row["event_date"],
         micro_conversion=row["micro_conversion"],
         occurrences=row["occurrences"],
+        event_rows=row["event_rows"],
         actors=row["actors"],
         expected=row["expected"],
-        status=_status(row["occurrences"], row["expected"], is_provisional=row["is_provisional"]),
+        status=_status(row["occurrences"], row["expected"], is_provisional=row["is_provisional"])
+        if follows_traffic
+        else "ok",
     )
 
 

@@ -46,6 +46,11 @@ ANSWER_FORMAT: dict[str, Any] = {
 """How `--format` is asked for where there are rows."""
 
 
+def answer_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--format table|json|csv`, passed to the command as `output_format`."""
+    return click.option("--format", "output_format", **ANSWER_FORMAT)(command)
+
+
 def format_option(command: Callable[..., None]) -> Callable[..., None]:
     """Add `--format table|json`, passed to the command as `output_format`."""
     return click.option(
@@ -101,6 +106,15 @@ def write_csv(text: str) -> None:
         EngineError: stdout takes no more, usually because its disk is full.
     """
     write("\n".join(map(visible, text.split("\n"))) if _is_terminal() else text)
+
+
+def write_text(text: str) -> None:
+    """Write a document on stdout: as it is into a file, and harmlessly on a terminal.
+
+    Raises:
+        EngineError: stdout takes no more, usually because its disk is full.
+    """
+    write_csv(text.removesuffix("\n"))
 
 
 def write(text: str) -> None:

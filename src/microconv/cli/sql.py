@@ -32,8 +32,9 @@ class _Asked:
     def needs_sync(self) -> bool:
         """Whether it reads relations that are there only while a sync runs, so that it cannot be asked by itself."""
         from microconv.staging.batch_queries import OF_A_BATCH
+        from microconv.staging.external import OF_A_RUN
 
-        return bool(self.query.reads & OF_A_BATCH)
+        return bool(self.query.reads & (OF_A_BATCH | OF_A_RUN))
 
 
 @click.command("sql", short_help="Print the SQL of a template, or what it would cost.")

@@ -106,10 +106,12 @@ def summary(result: SyncResult) -> str:
     """Say in a few lines what a sync did."""
     shards, rows = result.shards, result.rows
     billed = f"\nBilled by BigQuery: {human_bytes(result.bytes_billed)}." if result.bytes_billed else ""
+    external = result.external
+    tables = f"Tables of other systems: {external['read']} of {external['seen']} read.\n" if external["seen"] else ""
     return (
         f"{shards['staged']} of {shards['seen']} days staged, {shards['skipped']} unchanged "
         f"({elapsed(result.seconds)}).\n"
-        f"Staged in all: {count(rows['mc_events'])} events, {count(rows['mc_sessions'])} sessions, "
+        f"{tables}Staged in all: {count(rows['mc_events'])} events, {count(rows['mc_sessions'])} sessions, "
         f"{count(rows['mc_micro_conversions'])} micro-conversions.\n"
         f"Exact duplicates left out: {count(result.duplicates_removed)}.{billed}"
     )
@@ -117,9 +119,10 @@ def summary(result: SyncResult) -> str:
 
 def _plan(planned: SyncPlan) -> list[Sheet | str]:
     from microconv.staging import REASONS
+    from microconv.staging.external_plan import EXTERNAL_REASONS
 
     days = [
-        (shard.property_id, shard.day, shard.name, shard.bytes, REASONS[day.reason])
+        (shard.property_id, shard.day, shard.name, None if day.is_from_events else shard.bytes, REASONS[day.reason])
         for day in planned.days
         for shard in (day.shard,)
     ]
@@ -131,10 +134,28 @@ def _plan(planned: SyncPlan) -> list[Sheet | str]:
         *(Heading("Property"), Heading("Day"), Heading("Shard")),
         *(Heading("Size", lambda size: "" if size is None else human_bytes(size)), Heading("Why")),
     )
+    external = planned.external
+    tables = [
+        (each.place.source, each.place.file, each.place.bytes, EXTERNAL_REASONS[each.reason])
+        for each in external.tables
+    ]
+    tables += [(row["source"], row["file"], None, "it is gone: its rows stay as they are") for row in external.kept]
+    tables += [
+        (row["source"], row["file"], None, "the section is gone: its rows are removed") for row in external.dropped
+    ]
+    tables += [(name, "", None, "there is nothing at its place") for name in external.absent]
+    of_tables = (
+        *(Heading("Table"), Heading("File")),
+        *(Heading("Size", lambda size: "" if size is None else human_bytes(size)), Heading("Why")),
+    )
     sentence = (
         f"{len(days)} of {planned.seen} days would be staged, {planned.skipped} are up to date. Nothing was changed."
     )
-    return [*([Sheet("Plan", headings, (*days, *kept))] if days or kept else []), sentence]
+    return [
+        *([Sheet("Plan", headings, (*days, *kept))] if days or kept else []),
+        *([Sheet("Tables of other systems", of_tables, tuple(tables))] if tables else []),
+        sentence,
+    ]
 
 
 def _estimate_document(estimated: Estimate, price_per_tib: float) -> dict[str, object]:

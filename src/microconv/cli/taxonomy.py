@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from itertools import groupby
 from pathlib import Path
@@ -11,8 +12,9 @@ import click
 
 from microconv.cli import output
 from microconv.cli.context import CommandContext
+from microconv.cli.taxonomy_diff import diff
 from microconv.errors import ConfigError, TaxonomyError
-from microconv.wording import Heading, Sheet
+from microconv.wording import Heading, Sheet, visible
 
 if TYPE_CHECKING:
     from microconv.config.sections import TaxonomyConfig
@@ -20,7 +22,9 @@ if TYPE_CHECKING:
 
 _MOST_SHOWN = 100
 """How many problems are printed; JSON has all."""
-_PRESET_HELP = "ecommerce, saas, publisher, lead_generation or none; default: the preset of the configuration."
+_PRESET_HELP = (
+    "ecommerce, saas, publisher, lead_generation, mobile_app or none; default: the preset of the configuration."
+)
 
 
 def _preset_option(command: Callable[..., None]) -> Callable[..., None]:
@@ -29,7 +33,10 @@ def _preset_option(command: Callable[..., None]) -> Callable[..., None]:
 
 @click.group("taxonomy", short_help="Show or check the micro-conversion taxonomy.")
 def taxonomy() -> None:
-    """Show or check the taxonomy: which events count as which micro-conversion."""
+    """Show, check or compare the taxonomy: which events count as which micro-conversion."""
+
+
+taxonomy.add_command(diff)
 
 
 @taxonomy.command("show", short_help="Print every entry, in the order of the journey.")
@@ -52,7 +59,7 @@ def show(context: CommandContext, *, preset: str | None, output_format: str) -> 
 
     if preset is None:
         configured = _configured(context)
-        shown = load_taxonomy(preset=configured.preset, file=configured.file)
+        shown = load_taxonomy(preset=configured.preset, file=configured.file, lookback=configured.lookback)
     else:
         shown = load_taxonomy(preset=preset, file=None)
     output.emit(output_format, document=shown.document(), shown=lambda: [_summary(shown), _table(shown)])
@@ -61,13 +68,18 @@ def show(context: CommandContext, *, preset: str | None, output_format: str) -> 
 @taxonomy.command("validate", short_help="Check a taxonomy file, or the configuration's.")
 @click.argument("file", required=False, type=click.Path(path_type=Path))
 @_preset_option
+@click.option("--strict", is_flag=True, help="Warnings count as problems: the exit code is 2.")
 @output.format_option
 @click.pass_obj
-def validate(context: CommandContext, *, file: Path | None, preset: str | None, output_format: str) -> None:
+def validate(
+    context: CommandContext, *, file: Path | None, preset: str | None, strict: bool, output_format: str
+) -> None:
     """Check FILE, or the configuration's taxonomy file, and list every problem.
 
     The file is checked together with the preset that it changes: --preset, or the one of the configuration. With
     "none" it is checked alone. The exit code is 0 when it is valid, and 2 when it is not.
+
+    Warnings are about names: those that break a rule of `[naming]` in the file, and those that GA4 drops or cuts.
 
     \b
     Examples:
@@ -75,14 +87,15 @@ def validate(context: CommandContext, *, file: Path | None, preset: str | None, 
       microconv taxonomy validate taxonomy.toml --preset ecommerce
       microconv taxonomy validate draft.toml --preset none --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
-    from microconv.taxonomy import find_problems, load_taxonomy
+    from microconv.taxonomy import LONGEST_LOOKBACK, find_problems, find_warnings, load_taxonomy
 
     # A preset without a file is a question about the preset alone.
+    lookback = LONGEST_LOOKBACK
     if preset is None:
         configured = _configured(context)
-        preset, file = configured.preset, file or configured.file
+        preset, file, lookback = configured.preset, file or configured.file, configured.lookback
     checked = str(file) if file else f"the preset {preset}"
-    problems = find_problems(preset=preset, file=file)
+    problems = find_problems(preset=preset, file=file, lookback=lookback)
     if problems:
         output.emit(
             output_format,
@@ -96,17 +109,117 @@ def validate(context: CommandContext, *, file: Path | None, preset: str | None, 
             f"{checked} has {len(problems)} {'problem' if len(problems) == 1 else 'problems'}.",
             hint="Correct the file and run this again; nothing was changed.",
         )
-    valid = load_taxonomy(preset=preset, file=file)
+    valid = load_taxonomy(preset=preset, file=file, lookback=lookback)
+    warnings = find_warnings(file=file)
     document = {
         "valid": True,
         "problems": [],
+        "warnings": warnings,
         "name": valid.name,
         "version": valid.version,
         "fingerprint": valid.fingerprint,
         "micro_conversions": len(valid.entries),
         "macros": valid.macros,
     }
-    output.emit(output_format, document=document, shown=lambda: [f"{checked} is valid: {_summary(valid)}."])
+    output.emit(
+        output_format,
+        document=document,
+        shown=lambda: [
+            f"{checked} is valid: {_summary(valid)}.",
+            *(f"{checked}: warning: {warning}" for warning in warnings[:_MOST_SHOWN]),
+            *([f"{checked}: and {len(warnings) - _MOST_SHOWN} more"] if len(warnings) > _MOST_SHOWN else []),
+        ],
+    )
+    if strict and warnings:
+        raise TaxonomyError(
+            f"{checked} has {len(warnings)} {'warning' if len(warnings) == 1 else 'warnings'}.",
+            hint="Rename what they name, change `[naming]`, or leave out --strict.",
+        )
+
+
+@taxonomy.command("schema", short_help="Print the JSON Schema of a taxonomy file, for editors.")
+def schema() -> None:
+    """Print the JSON Schema of a taxonomy file: editors complete keys with it, and mark mistakes while you write.
+
+    Many editors take it from a comment in the first line of the file: `#:schema taxonomy.schema.json`,
+    where that is what you called the file that you wrote this to.
+
+    \b
+    Examples:
+      microconv taxonomy schema
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    from microconv.taxonomy.json_schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2, ensure_ascii=False))
+
+
+@taxonomy.command("suggest", short_help="Propose entries from what the staged events hold.")
+@click.option(
+    "--write",
+    "path",
+    type=click.Path(path_type=Path),
+    help="Taxonomy file to add the proposals to, as commented TOML; a new one if there is none.",
+)
+@output.answer_option
+@click.pass_obj
+def suggest(context: CommandContext, *, path: Path | None, output_format: str) -> None:
+    """Propose entries for events, pages and parameters that no entry covers; what to collapse, to retire, to carry.
+
+    Each proposal says how often it happens, what stage and kind it probably is and why, and how it goes with the
+    macro-conversions: a raw association, and no proof. Parameters come from three days of the export.
+
+    \b
+    Examples:
+      microconv taxonomy suggest
+      microconv taxonomy suggest --format json
+      microconv taxonomy suggest --write taxonomy.toml
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    from microconv.audit.suggestion_file import append, check_path
+
+    with context.project() as project:
+        there = check_path(path, project.config) if path else None
+        result = project.suggest(others=(there,) if there else ())
+        added = append(result, path, project.config, project.taxonomy) if path else 0
+        named = project.config.taxonomy.file
+    output.answer(result, output_format)
+    if path and output_format == "table":
+        entries = "1 entry was" if added == 1 else f"{added} entries were"
+        use = "" if named else f' Set file = "{path}" under [taxonomy] to use it.'
+        output.write(visible(f"{entries} added to {path}.{use} Then run `microconv sync`."))
+
+
+@taxonomy.command("docs", short_help="Write the dictionary and the journey map.")
+@click.option("--output", "path", type=click.Path(path_type=Path), help="File to write; default: stdout.")
+@click.option(
+    "--format",
+    "output_format",
+    type=click.Choice(("markdown", "html")),
+    default="markdown",
+    show_default=True,
+    help="Markdown, or one self-contained HTML page.",
+)
+@click.pass_obj
+def docs(context: CommandContext, *, path: Path | None, output_format: str) -> None:
+    """Write the dictionary of the taxonomy, entry by entry, and the journey map, stage by stage.
+
+    Where something is staged, each entry says how often it happened and when last. A stage without a signal is named.
+
+    \b
+    Examples:
+      microconv taxonomy docs
+      microconv taxonomy docs --output taxonomy.md
+      microconv taxonomy docs --format html --output taxonomy.html
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    from microconv.report.dictionary import check_dictionary_path, render, write_dictionary
+
+    with context.project() as project:
+        if path:
+            check_dictionary_path(path, project.config)
+        text = render(project.dictionary(), output_format)
+    if path:
+        output.write(f"Written to {write_dictionary(text, path)}.")
+    else:
+        output.write_text(text)
 
 
 def _configured(context: CommandContext) -> TaxonomyConfig:
@@ -143,7 +256,7 @@ def _value(entry: MicroConversion) -> str:
 
 
 def _counts_when(entry: MicroConversion) -> str:
-    replacement = f", counts as {entry.replaced_by}" if entry.replaced_by else ""
-    return (
-        f"{entry.describe()} (deprecated in {entry.deprecated}{replacement})" if entry.deprecated else entry.describe()
-    )
+    history = [f"deprecated in {entry.deprecated_in}"] if entry.deprecated_in else []
+    history += [f"removed in {entry.removed_in}"] if entry.removed_in else []
+    history += [f"counts as {entry.replaced_by}"] if entry.replaced_by else []
+    return f"{entry.describe()} ({', '.join(history)})" if history else entry.describe()

@@ -28,22 +28,25 @@ ITSELF = "the configuration itself"
 
 @dataclass(frozen=True)
 class NamedPath:
-    """A file that `key` names, a folder with all that is in it, or the files that a pattern matches."""
+    """A file that `key` names, a folder with all that is in it, or the files that a pattern matches.
+
+    The pattern `shards` matches those alone that are named like a shard.
+    """
 
     key: str
     path: Path
-    kind: Literal["file", "folder", "pattern"] = "file"
+    kind: Literal["file", "folder", "pattern", "shards"] = "file"
 
     def is_at(self, path: Path) -> bool:
         """Whether a path leads here: by the same name, another spelling, a link, a hard link, or into this folder."""
-        if self.kind == "pattern":
+        if self.kind in ("pattern", "shards"):
             return self._matches(path)
         inside = (*path.absolute().parents, *Path(os.path.realpath(path)).parents) if self.kind == "folder" else ()
         return any(_is_same(self.path, each) for each in (path, *inside))
 
     def _matches(self, path: Path) -> bool:
         """Whether it is one of the files, or would be read as one once it is there."""
-        if _SHARD.match(path.name) and (
+        if (self.kind == "pattern" or _SHARD.match(path.name)) and (
             fnmatch(str(path.absolute()), str(self.path))
             or (fnmatch(path.name, self.path.name) and _is_same(path.parent, self.path.parent))
         ):
@@ -70,7 +73,11 @@ def _read(config: Config) -> Iterator[NamedPath]:
     yield NamedPath(ITSELF, config.file)
     for index, source in enumerate(config.sources):
         if source.path is not None:
-            yield NamedPath(f"sources[{index}].path", Path(source.path), "pattern")
+            yield NamedPath(f"sources[{index}].path", Path(source.path), "shards")
+    for tables in ("external_events", "external_metrics"):
+        for index, external in enumerate(getattr(config, tables)):
+            if external.path is not None:
+                yield NamedPath(f"{tables}[{index}].path", Path(external.path), "pattern")
     for name in ("taxonomy", "attribution", "identity", "consent"):
         section: BaseModel = getattr(config, name)
         for key, value in section:
@@ -85,18 +92,29 @@ def clashes(config: Config) -> Iterator[str]:
     if config.engine.kind == "duckdb":
         for place in read:
             # A wide pattern may match the database: whoever reads shards passes it over by its name.
-            if (place.kind == "file" or _SHARD.match(database.name)) and place.is_at(database):
+            if (place.kind in ("file", "pattern") or _SHARD.match(database.name)) and place.is_at(database):
                 yield f"engine.path ({database}) leads to what {place.key} names"
         read.append(NamedPath("engine.path", database))
     for destination in config.destinations:
         folder = getattr(destination, "path", None)
         for place, segment in product(read, config.segments):
             is_audience = re.fullmatch(rf"{segment.name}\..*(?:csv|json|jsonl)", place.path.name, re.IGNORECASE)
-            if is_audience and isinstance(folder, Path) and _is_same(place.path.parent, folder):
+            if place.kind == "pattern" and isinstance(folder, Path) and _reads_audiences(place, folder, segment.name):
+                yield (
+                    f'{place.key} ({place.path}) would read the audience files of the segment "{segment.name}" in the '
+                    f'folder of the destination "{destination.name}"'
+                )
+            elif is_audience and isinstance(folder, Path) and _is_same(place.path.parent, folder):
                 yield (
                     f'{place.key} ({place.path}) has the name of an audience file of the segment "{segment.name}", and '
                     f'lies in the folder of the destination "{destination.name}"'
                 )
+
+
+def _reads_audiences(place: NamedPath, folder: Path, segment: str) -> bool:
+    """Whether a pattern matches what an export of the segment may write there: files of people."""
+    names = (f"{segment}.csv", f"{segment}.google_ads.csv", f"{segment}.google_ads.rejects.csv")
+    return any(place.is_at(folder / name) for name in names)
 
 
 def refuse_to_replace(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, cast
 
 from pydantic import (
     AfterValidator,
@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from microconv.config.problems import ItemError
+from microconv.config.problems import ItemError, nearest
 from microconv.config.values import (
     Bytes,
     CloudName,
@@ -387,6 +387,77 @@ class TaxonomyConfig(Section):
     preset: Label = "ecommerce"
     file: InFolder | None = None
     carry: Annotated[tuple[PropertyName, ...], BeforeValidator(as_list), AfterValidator(unique)] = ()
+    lookback: Length = Duration.parse("90d")
+    """How far back derived entries may look, through all that they are made of."""
+
+
+class EventColumns(Section):
+    """`columns` of `[[external_events]]`: what the columns of the table are called, where they have other names."""
+
+    occurred_at: Label = "occurred_at"
+    name: Label = "name"
+    user_id: Label = "user_id"
+    user_pseudo_id: Label = "user_pseudo_id"
+    stream_id: Label = "stream_id"
+    value: Label = "value"
+    currency: Label = "currency"
+    transaction_id: Label = "transaction_id"
+
+
+class MetricColumns(Section):
+    """`columns` of `[[external_metrics]]`: what the columns of the table are called, where they have other names."""
+
+    day: Label = "day"
+    name: Label = "name"
+    value: Label = "value"
+    dimension: Label = "dimension"
+
+
+class ExternalTable(Section):
+    """A table of another system: files (`path` is an absolute glob once loaded) or a table of the engine.
+
+    `property` is the GA4 property that it belongs to; it may be left out where there is one.
+    """
+
+    name: FileStem = Field(description="what the table is called in findings and in the staged rows")
+    path: GlobInFolder | None = Field(default=None, description='its files, such as "crm/stages_*.csv"')
+    table: TableName | None = None
+
+    @property
+    def place(self) -> str:
+        """Where it lies, as the configuration says."""
+        return self.path or self.table or ""
+
+    # After the use of `property` as a decorator, which it hides from here on.
+    property: Label | None = None
+
+    @model_validator(mode="after")
+    def _one_place(self) -> Self:
+        if self.path is None and self.table is None:
+            raise ItemError('is required, or table: its files, such as "crm/stages_*.csv"', ("path",))
+        if self.path is not None and self.table is not None:
+            raise ItemError("cannot be given beside path; keep one of the two", ("table",))
+        if self.path is not None and not self.path.lower().endswith((".csv", ".parquet")):
+            raise ItemError("must end with .csv or .parquet", ("path",))
+        return self
+
+
+class ExternalEventsConfig(ExternalTable):
+    """`[[external_events]]`: rows with a user or client, a moment and a name, which become occurrences.
+
+    `event` is the name of all rows of a table without a column for it; `stream` the data stream of its client ids.
+    """
+
+    event: Label | None = None
+    stream: Label | None = None
+    columns: EventColumns = Field(default_factory=EventColumns)
+
+
+class ExternalMetricsConfig(ExternalTable):
+    """`[[external_metrics]]`: a value of each day; `metric` is its name where the table has no column for it."""
+
+    metric: Label | None = None
+    columns: MetricColumns = Field(default_factory=MetricColumns)
 
 
 class SegmentRule(Section):
@@ -502,6 +573,9 @@ class ConsentConfig(PeopleTable):
     """`[consent]`: user_id, ad_user_data, ad_personalization (granted or denied), changed_at (ISO timestamp)."""
 
 
+ExternalTableT = TypeVar("ExternalTableT", bound=ExternalTable)
+
+
 def _unique_places(sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...]:
     seen = set()
     for index, source in enumerate(sources):
@@ -511,6 +585,16 @@ def _unique_places(sources: tuple[SourceConfig, ...]) -> tuple[SourceConfig, ...
             raise ItemError(f"reads the same {what} for the same property as an earlier source", (index, key))
         seen.add(place)
     return sources
+
+
+def _unique_external_places(tables: tuple[ExternalTableT, ...]) -> tuple[ExternalTableT, ...]:
+    seen = set()
+    for index, each in enumerate(tables):
+        if (place := (each.property, each.place)) in seen:
+            key, what = ("path", "files") if each.table is None else ("table", "table")
+            raise ItemError(f"reads the same {what} for the same property as an earlier entry", (index, key))
+        seen.add(place)
+    return tables
 
 
 def _apart(destinations: tuple[DestinationConfig, ...]) -> tuple[DestinationConfig, ...]:
@@ -531,6 +615,12 @@ class Sections(Section):
         Field(min_length=1, description="at least one [[sources]] with property, and path or dataset"),
         AfterValidator(_unique_places),
     ]
+    external_events: Annotated[
+        tuple[ExternalEventsConfig, ...], AfterValidator(unique_names), AfterValidator(_unique_external_places)
+    ] = ()
+    external_metrics: Annotated[
+        tuple[ExternalMetricsConfig, ...], AfterValidator(unique_names), AfterValidator(_unique_external_places)
+    ] = ()
     taxonomy: TaxonomyConfig = Field(default_factory=TaxonomyConfig)
     funnels: Annotated[tuple[FunnelConfig, ...], AfterValidator(unique_names)] = ()
     attribution: AttributionConfig = Field(default_factory=AttributionConfig)
@@ -556,6 +646,20 @@ class Sections(Section):
                     (index, "kind"),
                 )
         return sources
+
+    @field_validator("external_events", "external_metrics", mode="after")
+    @classmethod
+    def _of_a_property(cls, tables: tuple[ExternalTableT, ...], info: ValidationInfo) -> tuple[ExternalTableT, ...]:
+        """Give each table its property: the only one, or that which it names."""
+        if "sources" not in info.data:  # a mistake there is told already
+            return tables
+        known = sorted({source.property for source in info.data["sources"]})
+        for index, each in enumerate(tables):
+            if each.property is None and len(known) > 1:
+                raise ItemError(f"is required where there are several: {', '.join(known)}", (index, "property"))
+            if each.property is not None and each.property not in known:
+                raise ItemError(f"is not a property of [[sources]]{nearest(each.property, known)}", (index, "property"))
+        return tuple(each.model_copy(update={"property": each.property or known[0]}) for each in tables)
 
 
 class Config(Sections):

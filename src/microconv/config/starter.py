@@ -72,6 +72,15 @@ STARTERS: dict[str, Starter] = {
         within="14d",
         meaning="a form started within two weeks, and no lead",
     ),
+    "mobile_app": Starter(
+        goal="in_app_purchase",
+        funnel="first_purchase",
+        steps=("first_open", "tutorial_complete", "in_app_purchase"),
+        segment="lookers",
+        did="paywall_view",
+        within="14d",
+        meaning="what costs money shown within two weeks, and no purchase",
+    ),
 }
 """What fits each preset of the taxonomy."""
 

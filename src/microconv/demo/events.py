@@ -69,7 +69,8 @@ class Events:
     """Rows, in order of session and time.
 
     `session` indexes `Sessions`, `code` and `page` the catalogue, `at` is UTC microseconds, `product` and
-    `previous_page` are -1 for none, `value` is in EUR. `is_copy` marks the second of two identical rows.
+    `previous_page` are -1 for none, `value` is in EUR. `is_copy` marks the second of two identical rows. `detail` says
+    which film or tag a planted row is of (-1 for none).
     """
 
     session: Integers
@@ -90,6 +91,7 @@ class Events:
     session_id_as_text: Bools
     engaged_as_integer: Bools
     is_copy: Bools
+    detail: Integers
 
     def __len__(self) -> int:
         return len(self.session)
@@ -180,6 +182,7 @@ def events_of_day(journeys: Journeys, day: int, rng: np.random.Generator) -> Eve
         session_id_as_text=consent & chance(rng, SESSION_ID_TEXT_SHARE, count),
         engaged_as_integer=chance(rng, ENGAGED_INTEGER_SHARE, count),
         is_copy=np.zeros(count, bool),
+        detail=np.full(count, -1, np.int8),
     )
 
 

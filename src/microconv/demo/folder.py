@@ -17,7 +17,7 @@ MARKER: Final = ".microconv-demo"
 SETTINGS: Final = ("microconv.toml", "taxonomy.toml")
 SHARD_FOLDERS: Final = ("exports", "late")
 _TITLE: Final = "Written by `microconv demo`, which replaces its files here when it runs again."
-_FILES: Final = (*SETTINGS, "identity.csv", "consent.csv", "truths.json")
+_FILES: Final = (*SETTINGS, "identity.csv", "consent.csv", "crm.csv", "truths.json")
 
 
 class DemoFolder:

@@ -28,8 +28,10 @@ from microconv.demo.shop import (
     EVENT_NAMES,
     PAGES,
     PLACES,
+    PREVIEWS,
     PRODUCTS,
     PRODUCTS_PER_CATEGORY,
+    SIGNUP_TAGS,
     SITE,
     STREAM_ID,
     USD_PER_EUR,
@@ -161,25 +163,7 @@ class RowBuilder:
         with_click = arrives & clicked & opens_page
         params.text("gclid", with_click, gclid.filter(pa.array(with_click)), None)
 
-        for name, key, value in (
-            ("scroll", "percent_scrolled", 90),
-            ("video_start", "video_percent", 0),
-            ("video_progress", "video_percent", 50),
-            ("video_complete", "video_percent", 100),
-        ):
-            params.integer(key, events.named(name), np.full(len(events), value))
-        for name, key, text in (
-            ("view_search_results", "search_term", "rain"),
-            ("video_start", "video_title", "Autumn lookbook"),
-            ("video_progress", "video_title", "Autumn lookbook"),
-            ("video_complete", "video_title", "Autumn lookbook"),
-            ("login", "method", "email"),
-            ("add_shipping_info", "shipping_tier", "Standard"),
-            ("add_payment_info", "payment_type", "Invoice"),
-        ):
-            which = events.named(name)
-            params.text(key, which, pa.array([text]), np.zeros(which.sum(), np.int8))
-
+        _add_particulars(params, events)
         has_value = events.value > 0
         whole = events.value == np.floor(events.value)
         params.text("currency", has_value, pa.array([CURRENCY]), np.zeros(has_value.sum(), np.int8))
@@ -367,6 +351,36 @@ def _item(product: int, quantity: int | None, *, bought: bool, in_list: bool) ->
 def _item_code(product: Integers, quantity: Integers | int, bought: Bools | bool, in_list: Bools | bool) -> Integers:
     """Return the place in the list of items that `_Words` builds (a quantity of 0 means none is given)."""
     return ((product * 3 + quantity) * 2 + bought) * 2 + in_list
+
+
+def _add_particulars(params: ParamColumns, events: Events) -> None:
+    """Add what events of one name have."""
+    for name, key, value in (
+        ("scroll", "percent_scrolled", 90),
+        ("video_start", "video_percent", 0),
+        ("video_progress", "video_percent", 50),
+        ("video_complete", "video_percent", 100),
+    ):
+        params.integer(key, events.named(name), np.full(len(events), value))
+    for name, key, text in (
+        ("view_search_results", "search_term", "rain"),
+        ("video_start", "video_title", "Autumn lookbook"),
+        ("video_progress", "video_title", "Autumn lookbook"),
+        ("video_complete", "video_title", "Autumn lookbook"),
+        ("login", "method", "email"),
+        ("add_shipping_info", "shipping_tier", "Standard"),
+        ("add_payment_info", "payment_type", "Invoice"),
+        ("form_start", "form_id", "newsletter"),
+        ("form_submit", "form_id", "newsletter"),
+    ):
+        which = events.named(name)
+        params.text(key, which, pa.array([text]), np.zeros(which.sum(), np.int8))
+    for name, key, texts in (
+        ("video_preview", "video_title", PREVIEWS),
+        ("newsletter_signup", "sent_by", SIGNUP_TAGS),
+    ):
+        which = events.named(name)
+        params.text(key, which, pa.array(texts), events.detail[which])
 
 
 def _typed(column: object, field: pa.Field, count: int) -> pa.Array:

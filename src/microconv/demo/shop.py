@@ -108,12 +108,14 @@ PAGES: Final = (
     ("/checkout/thank-you?reload=1", "Thank you"),
     *((f"/c/{_slug(category)}", category) for category in CATEGORIES),
     *((f"/p/{_slug(product.name)}", product.name) for product in PRODUCTS),
+    ("/club/pricing", "Club prices"),
 )
 """Path and title of every page; the constants below are places in it."""
 
 HOME, SEARCH, LOOKBOOK, SIZING, LOGIN, CART, CHECKOUT, THANKS, THANKS_AGAIN = range(9)
 FIRST_CATEGORY: Final = 9
 FIRST_PRODUCT: Final = FIRST_CATEGORY + len(CATEGORIES)
+PRICING: Final = FIRST_PRODUCT + len(PRODUCTS)
 
 CHANNELS: Final = (
     Channel("Direct", "(direct)", "(none)", None, 0.22),
@@ -169,8 +171,14 @@ EVENT_NAMES: Final = (
     "first_visit", "session_start", "page_view", "scroll", "user_engagement", "view_promotion", "select_promotion",
     "view_search_results", "video_start", "video_progress", "video_complete", "sizing_guide_open", "view_item_list",
     "select_item", "view_item", "add_to_wishlist", "add_to_cart", "login", "view_cart", "begin_checkout",
-    "add_shipping_info", "add_payment_info", "purchase",
+    "add_shipping_info", "add_payment_info", "purchase", "compare_click", "compare_products", "video_preview",
+    "form_start", "form_submit", "newsletter_signup",
 )  # fmt: skip
 """Every event the shop sends; an event's code in the generator is its place here."""
 
 CODES: Final = {name: code for code, name in enumerate(EVENT_NAMES)}
+
+PREVIEWS: Final = ("Rain", "Trail", "City", "Winter")
+"""The titles of the product films that a visitor may preview."""
+SIGNUP_TAGS: Final = ("form", "tag manager")
+"""What sends `newsletter_signup`; where both do, one sign-up is two rows."""

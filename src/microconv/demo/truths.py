@@ -11,6 +11,7 @@ import numpy as np
 
 from microconv.demo.accounts import PeopleTruth
 from microconv.demo.calendar import INTRADAY, NDJSON_DAY, NEW_COLUMNS_FROM, OUTAGE_DAYS, Calendar
+from microconv.demo.crm import CrmTruth
 from microconv.demo.events import Events
 from microconv.demo.journeys import (
     BUY_PROBABILITY,
@@ -23,6 +24,7 @@ from microconv.demo.journeys import (
     Integers,
     Journeys,
 )
+from microconv.demo.plants import Plants, PlantTruths
 from microconv.demo.shop import AI_ASSISTANT, CHANNELS, DEVICES, DIRECT, REFERRAL, THANKS_AGAIN, WRONG_UTM
 
 
@@ -141,6 +143,8 @@ class Truths:
     login_sessions: int
     users_on_two_devices: int
     people: PeopleTruth
+    plants: PlantTruths
+    crm: CrmTruth
 
     def document(self) -> dict[str, Any]:
         """Return the truths as `truths.json` holds them: dates as ISO text."""
@@ -171,6 +175,7 @@ class Tally:
     counts: Counter[str] = field(default_factory=lambda: Counter(dict.fromkeys(_COUNTED, 0)))
     revenue: float = 0.0
     late_day: LateDay | None = None
+    plants: Plants = field(default_factory=Plants)
 
     def add_day(self, events: Events, journeys: Journeys, date: date, file: str, kind: str) -> None:
         """Count the rows of one shard as written."""
@@ -210,7 +215,7 @@ class Tally:
         """Count sessions that go on after midnight."""
         self.counts["sessions_over_midnight"] += _count(journeys.has_consent[sessions])
 
-    def truths(self, journeys: Journeys, calendar: Calendar, people: PeopleTruth) -> Truths:
+    def truths(self, journeys: Journeys, calendar: Calendar, people: PeopleTruth, crm: CrmTruth) -> Truths:
         """Return everything, once all days are written."""
         if self.late_day is None:
             raise ValueError("the late day has not been written")
@@ -260,6 +265,8 @@ class Tally:
             login_sessions=_count(sessions.logs_in),
             users_on_two_devices=_count(np.bincount(accounts) > 1),
             people=people,
+            plants=self.plants.truths(journeys, calendar),
+            crm=crm,
         )
 
 

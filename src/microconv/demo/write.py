@@ -13,10 +13,12 @@ import numpy as np
 
 from microconv.demo.accounts import PeopleTruth, write_people
 from microconv.demo.calendar import DAYS, INTRADAY, LATE_DAY, NDJSON_DAY, NEW_COLUMNS_FROM, Calendar, demo_calendar
+from microconv.demo.crm import CrmTruth, write_crm
 from microconv.demo.events import Events, events_of_day, late_rows, split_at, with_exact_duplicates, without_outage
 from microconv.demo.folder import SETTINGS, DemoFolder, packaged
 from microconv.demo.formats import write_ndjson, write_parquet
 from microconv.demo.journeys import Integers, Journeys, plan_journeys
+from microconv.demo.plants import planted_rows, price_shoppers
 from microconv.demo.rows import Era, RowBuilder, user_ids
 from microconv.demo.truths import LateDay, Tally, Truths
 from microconv.errors import EngineError, UsageError
@@ -27,7 +29,7 @@ if TYPE_CHECKING:
 FEWEST_EVENTS: Final = 1_000
 _ROWS_PER_TABLE: Final = 20_000
 # Each part of the demo draws from its own stream of numbers, so that one may change without moving the others.
-_MODEL_STREAM, _DAY_STREAM, _PEOPLE_STREAM = range(3)
+_MODEL_STREAM, _DAY_STREAM, _PEOPLE_STREAM, _SHOPPER_STREAM, _PLANT_STREAM, _CRM_STREAM = range(6)
 
 
 @dataclass(frozen=True)
@@ -87,6 +89,7 @@ def write_demo(
 def _write(place: DemoFolder, events: int, seed: int, on_day: Callable[[int, int], None] | None) -> DemoExport:
     calendar = demo_calendar()
     journeys = plan_journeys(events, calendar, np.random.default_rng([seed, _MODEL_STREAM]))
+    shoppers = price_shoppers(journeys, np.random.default_rng([seed, _SHOPPER_STREAM]))
     tally = Tally()
     shards = _Shards(place, journeys, calendar)
     waiting: Events | None = None
@@ -100,18 +103,24 @@ def _write(place: DemoFolder, events: int, seed: int, on_day: Callable[[int, int
             crossing = np.union1d(crossing, waiting.session)
             today = waiting.then(today)
         waiting = tomorrow
+        planted = planted_rows(
+            today, crossing, journeys, shoppers, day=day, rng=np.random.default_rng([seed, _PLANT_STREAM, day])
+        )
         today = with_exact_duplicates(today, journeys, rng)
+        tally.plants.add_day(today, planted, journeys)
         if day == LATE_DAY:
             late = late_rows(today, crossing, journeys, rng)
-            path = shards.write(today, day, "late")
-            tally.late_day = LateDay(calendar.dates[day], path.name, int((~late).sum()), len(today))
+            again = today.then(planted)
+            path = shards.write(again, day, "late")
+            tally.late_day = LateDay(calendar.dates[day], path.name, len(again) - int(late.sum()), len(again))
             today = today.take(~late)
+        today = today.then(planted)
         path = shards.write(today, day, "exports")
         tally.add_day(today, journeys, calendar.dates[day], path.name, "intraday" if day == INTRADAY else "daily")
         if on_day is not None:
             on_day(day + 1, DAYS)
 
-    truths = tally.truths(journeys, calendar, _people(place, journeys, seed))
+    truths = tally.truths(journeys, calendar, *_people(place, journeys, calendar, seed))
     with place.replacing("truths.json") as hidden:
         hidden.write_text(json.dumps(truths.document(), indent=2) + "\n", "utf-8")
     for name in SETTINGS:
@@ -156,9 +165,10 @@ class _Shards:
             yield self._rows.table(events.take(slice(start, start + _ROWS_PER_TABLE)), day, era)
 
 
-def _people(place: DemoFolder, journeys: Journeys, seed: int) -> PeopleTruth:
+def _people(place: DemoFolder, journeys: Journeys, calendar: Calendar, seed: int) -> tuple[PeopleTruth, CrmTruth]:
     clients = journeys.clients
     accounts, first_client = np.unique(clients.member[clients.member >= 0], return_index=True)
     places: Integers = clients.place[clients.member >= 0][first_client]
-    rng = np.random.default_rng([seed, _PEOPLE_STREAM])
-    return write_people(place, user_ids(accounts).to_pylist(), places, rng)
+    users = user_ids(accounts).to_pylist()
+    people = write_people(place, users, places, np.random.default_rng([seed, _PEOPLE_STREAM]))
+    return people, write_crm(place, users, calendar, np.random.default_rng([seed, _CRM_STREAM]))

@@ -34,6 +34,7 @@ CHECKS = (
     Check("gaps", "days between the first shard and the last", staged.gaps, needs=("exports",)),
     Check("daily limit", "rows of the daily shards", staged.cap, needs=("exports",)),
     Check("waiting days", "shards against what is staged", staged.waiting, needs=("exports", "taxonomy", "tables")),
+    Check("external tables", "tables of other systems, against what was read", staged.external, needs=_STAGED),
     Check("staged export", "what the last run found in it", staged.staged_export, needs=("taxonomy", "tables")),
     Check("runs", "how the latest runs ended", staged.runs, needs=("tables",)),
     Check("clock", "the time here and at BigQuery", cloud.clock, needs=("jobs",)),

@@ -13,6 +13,8 @@ from microconv.errors import SourceError
 from microconv.exports import passed_over
 from microconv.findings import Finding
 from microconv.staging import Scope, compare, export_findings, is_at_cap, mc_tables
+from microconv.staging.external_findings import external_findings
+from microconv.staging.facts import Facts
 from microconv.staging.runs import Run
 
 _OLDEST_DAYS = 2
@@ -134,6 +136,21 @@ def waiting(patient: Patient) -> Finding:
     return ok(f"{up_to_date}.")
 
 
+def external(patient: Patient) -> Finding | tuple[Finding, ...]:
+    """Look for the tables of other systems, and hold them against what was read of them."""
+    config = patient.config
+    if not (config.external_events or config.external_metrics):
+        return not_tested("The configuration names none.")
+    plan = patient.project.plan_external(patient.now())
+    said = f"{plan.skipped} of {wording.plural(plan.seen, 'table')} of other systems are read as they are"
+    if found := tuple(external_findings(plan)):
+        return found
+    waiting = [each for each in plan.tables if each.reason != "unknown"]
+    if waiting:
+        return warning(f"{said}; {wording.count(len(waiting))} to read.", "Run `microconv sync`.")
+    return ok(f"{said}.")
+
+
 def staged_export(patient: Patient) -> Finding | tuple[Finding, ...]:
     """Look at what the last run that finished found in all that is staged: asking anew would be billed."""
     if reason := patient.why_no_runs:
@@ -141,7 +158,7 @@ def staged_export(patient: Patient) -> Finding | tuple[Finding, ...]:
     last = next((run for run in patient.runs if run.status == "done"), None)
     if last is None:
         return not_tested("No run has finished yet.")
-    facts = export_findings.Facts.read(last.facts, export_findings.query(patient.project.taxonomy))
+    facts = Facts.read(last.facts, export_findings.query(patient.project.taxonomy))
     if facts is None:
         return not_tested("The last run did not look, or looked for other things: the next `microconv sync` does.")
     found = tuple(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, datetime
 from types import TracebackType
 from typing import TYPE_CHECKING, Protocol, Self
 
@@ -23,11 +23,16 @@ RAW_EVENTS = "raw_events"
 
 @dataclass(frozen=True)
 class DeleteDays:
-    """Delete a property's rows of some days (all rows of these days, whatever shard they came from)."""
+    """Delete a property's rows of some days (all rows of these days, whatever shard they came from).
+
+    `having` names a column: only rows that have a value there are deleted; `lacking` one where they have none.
+    """
 
     table: Table
     property_id: str
     dates: tuple[date, ...]
+    having: str | None = None
+    lacking: str | None = None
 
 
 @dataclass(frozen=True)
@@ -37,6 +42,20 @@ class DeleteKeys:
     table: Table
     column: str
     scratch: str
+
+
+@dataclass(frozen=True)
+class DeleteDerived:
+    """Delete a property's derived rows of `first_day` and later, of those whose key occurs in a scratch table.
+
+    `column` is the name of the key in both; without a scratch table all of them go.
+    """
+
+    table: Table
+    property_id: str
+    first_day: date
+    column: str
+    scratch: str | None
 
 
 @dataclass(frozen=True)
@@ -63,7 +82,16 @@ class AddRows:
     rows: tuple[Mapping[str, Value], ...]
 
 
-Change = DeleteDays | DeleteKeys | InsertScratch | PutRow | AddRows
+@dataclass(frozen=True)
+class OwnTable:
+    """A table of the user's own: its columns, and where metadata tell it, when it last changed and its size."""
+
+    columns: tuple[str, ...]
+    modified_at: datetime | None = None
+    bytes: int | None = None
+
+
+Change = DeleteDays | DeleteKeys | DeleteDerived | InsertScratch | PutRow | AddRows
 
 
 def check_version(table: Table, found: int | None) -> None:
@@ -127,6 +155,10 @@ class Engine(Protocol):
         Raises:
             EngineError: there is no such table.
         """
+        ...
+
+    def find_table(self, name: str) -> OwnTable | None:
+        """Return what metadata tell of a table or view of the user's own (`crm.stages`); None when there is none."""
         ...
 
     def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:

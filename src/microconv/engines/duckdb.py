@@ -12,7 +12,17 @@ from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
-from microconv.engines.base import RAW_EVENTS, AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, check_version
+from microconv.engines.base import (
+    RAW_EVENTS,
+    AddRows,
+    Change,
+    DeleteDays,
+    DeleteDerived,
+    DeleteKeys,
+    InsertScratch,
+    OwnTable,
+    check_version,
+)
 from microconv.engines.dialect import to_duckdb
 from microconv.engines.shard_files import duckdb_type, literal, quote, reading_error, rows_of
 from microconv.engines.tables import Column, Table
@@ -125,6 +135,16 @@ class DuckDBEngine:
         with self._errors(name):
             return tuple(self._columns(name))
 
+    def find_table(self, name: str) -> OwnTable | None:
+        """Return the columns of a table or view; nothing tells when it last changed."""
+        dotted = ".".join(map(quote, name.split(".")))
+        try:
+            return OwnTable(tuple(row[0] for row in self._connection.execute(f"DESCRIBE {dotted}").fetchall()))
+        except duckdb.CatalogException:
+            return None
+        except duckdb.Error as error:
+            raise self._running_error(name, (), error) from error
+
     def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:
         """Create a table where it is missing; add the columns it lacks, `extra` or newer than the database."""
         check_version(table, self.version(table.name))
@@ -169,14 +189,22 @@ class DuckDBEngine:
     def _change(self, change: Change) -> None:
         table = quote(change.table.name)
         match change:
-            case DeleteDays(property_id=property_id, dates=dates):
+            case DeleteDays(property_id=property_id, dates=dates, having=having, lacking=lacking):
+                only = f" AND {quote(having)} IS NOT NULL" if having else ""
+                only += f" AND {quote(lacking)} IS NULL" if lacking else ""
                 self._connection.execute(
-                    f"DELETE FROM {table} WHERE property = ? AND list_contains(?, event_date)",
+                    f"DELETE FROM {table} WHERE property = ? AND list_contains(?, event_date){only}",
                     [property_id, list(dates)],
                 )
             case DeleteKeys(column=column, scratch=scratch):
                 self._connection.execute(
                     f"DELETE FROM {table} WHERE {quote(column)} IN (SELECT {quote(column)} FROM {quote(scratch)})"
+                )
+            case DeleteDerived(property_id=property_id, first_day=first_day, column=column, scratch=scratch):
+                of = f" AND {quote(column)} IN (SELECT {quote(column)} FROM {quote(scratch)})" if scratch else ""
+                self._connection.execute(
+                    f"DELETE FROM {table} WHERE property = ? AND event_date >= ? AND is_derived{of}",
+                    [property_id, first_day],
                 )
             case InsertScratch(scratch=scratch):
                 names = ", ".join(quote(name) for name in self._common_columns(change.table.name, scratch))

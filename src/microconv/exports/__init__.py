@@ -6,11 +6,13 @@ What BigQuery needs is imported from `tables` and `pull` where it is used: expor
 from microconv.exports.file_source import FileSource, ShardName, classify_shard, list_shards, read_schema
 from microconv.exports.shards import (
     BASIC_LEAVES,
+    CONDITION_ITEM_FIELDS,
     ITEM_FIELDS,
     PRECEDENCE,
     RAW_COLUMNS,
     RAW_LEAVES,
     REQUIRED_LEAVES,
+    USER_PROPERTY_LEAVES,
     ExportTable,
     OpenShard,
     Shard,
@@ -24,11 +26,13 @@ from microconv.exports.unread import PassedOver, passed_over
 
 __all__ = [
     "BASIC_LEAVES",
+    "CONDITION_ITEM_FIELDS",
     "ITEM_FIELDS",
     "PRECEDENCE",
     "RAW_COLUMNS",
     "RAW_LEAVES",
     "REQUIRED_LEAVES",
+    "USER_PROPERTY_LEAVES",
     "ExportTable",
     "FileSource",
     "OpenShard",

@@ -25,9 +25,12 @@ ITEM_FIELDS = (
     *("creative_name", "creative_slot", "affiliation", "coupon", "location_id"),
 )
 """The fields of an event's items that an occurrence can carry, all of them text."""
+_ITEM_NUMBERS = ("quantity", "price")
+CONDITION_ITEM_FIELDS = (*ITEM_FIELDS, *_ITEM_NUMBERS)
+"""Those that a condition of the taxonomy may look at."""
 _TELLING_ITEM_FIELDS = (
     *("item_id", "item_name", "item_variant", "promotion_id", "promotion_name"),
-    *("quantity", "price"),
+    *_ITEM_NUMBERS,
 )
 """The fields that tell two events of one instant apart: two carts sent in one batch are two carts."""
 
@@ -59,6 +62,9 @@ RAW_COLUMNS: dict[str, str] = {
         "cm360_campaign STRUCT<source STRING, medium STRING, campaign_name STRING>, "
         "dv360_campaign STRUCT<source STRING, medium STRING, campaign_name STRING>>"
     ),
+    "platform": "STRING",
+    "app_info": "STRUCT<version STRING>",
+    "user_properties": f"ARRAY<STRUCT<key STRING, value {_PARAM_VALUE}>>",
     "items": f"ARRAY<STRUCT<{', '.join(f'{field} STRING' for field in ITEM_FIELDS)}, quantity INT64, price FLOAT64>>",
 }
 """What staging can read of the nested export, as GoogleSQL types: a leaf a shard lacks is NULL, all else is ignored."""
@@ -234,10 +240,13 @@ def struct_fields(kind: str) -> Iterator[tuple[str, str]]:
 
 RAW_LEAVES = frozenset(leaf for name, kind in RAW_COLUMNS.items() for leaf in _leaves_of_type(name, kind))
 """The dotted paths of everything staging can read."""
-BASIC_LEAVES = frozenset(leaf for leaf in RAW_LEAVES if not leaf.startswith("items.")) | frozenset(
+_ON_DEMAND = ("items.", "user_properties.", "app_info.", "platform")
+BASIC_LEAVES = frozenset(leaf for leaf in RAW_LEAVES if not leaf.startswith(_ON_DEMAND)) | frozenset(
     f"items.{field}" for field in _TELLING_ITEM_FIELDS
 )
-"""Those that it always reads; others of the items cost, where bytes are billed, so a source reads those asked for."""
+"""Those that it always reads; the others cost, where bytes are billed, so a source reads those asked for."""
+USER_PROPERTY_LEAVES = frozenset(leaf for leaf in RAW_LEAVES if leaf.startswith("user_properties."))
+"""What a property of the user is read from."""
 
 
 def is_repeated(column: str) -> bool:

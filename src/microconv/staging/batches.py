@@ -9,9 +9,10 @@ from itertools import groupby
 from typing import Any
 
 from microconv.engines.base import Change, DeleteDays, DeleteKeys, Engine, InsertScratch, PutRow
+from microconv.engines.tables import Table
 from microconv.errors import SourceError
 from microconv.exports import OpenShard
-from microconv.staging import batch_queries, mc_tables
+from microconv.staging import batch_queries, derived_occurrences, mc_tables
 from microconv.staging.own_hosts import OwnHosts
 from microconv.staging.rules import Rules
 from microconv.staging.traffic import load_channel_rules
@@ -83,7 +84,6 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
         EngineError: the engine failed; nothing was changed.
     """
     first = batch[0].shard
-    dates = tuple(day.shard.day for day in batch)
     engine.read_shards([day.shard for day in batch], batch[0].schema)
     engine.materialise(
         batch_queries.events(first.property_id, batch[0].schema, rules, is_provisional=first.is_provisional),
@@ -93,31 +93,8 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
     _refuse_foreign_days(batch, days)
     _refuse_incomplete_events(batch, days)
     _refuse_other_units(batch, days)
-    engine.materialise(batch_queries.page_hosts(first.property_id), batch_queries.PAGE_HOSTS)
-    hosts = engine.query(batch_queries.hosts_of_property(first.property_id, dates)).to_pylist()
-    own = OwnHosts.of_batch(hosts, rules.own_hosts.get(first.property_id, ()), load_channel_rules())
-    engine.materialise(batch_queries.touched_sessions(first.property_id, dates, own), batch_queries.TOUCHED_SESSIONS)
-    touched = _span(engine, first.property_id, batch_queries.TOUCHED_SESSIONS)
-    engine.materialise(
-        batch_queries.neighbour_events(first.property_id, dates, touched, rules), batch_queries.NEIGHBOUR_EVENTS
-    )
-    engine.materialise(batch_queries.sessions(rules.taxonomy, own), batch_queries.SESSIONS)
-    engine.materialise(batch_queries.moved_sessions(), batch_queries.MOVED_SESSIONS)
-    moved = _span(engine, first.property_id, batch_queries.MOVED_SESSIONS)
-    engine.materialise(batch_queries.micro_conversions(rules, moved), batch_queries.MICRO_CONVERSIONS)
     by_date = {day["event_date"]: day for day in days}
-    changes: list[Change] = [
-        DeleteDays(mc_tables.EVENTS, first.property_id, dates),
-        InsertScratch(mc_tables.EVENTS, batch_queries.CHANGED_EVENTS),
-        DeleteKeys(mc_tables.SESSIONS, "client_key", batch_queries.TOUCHED_SESSIONS),
-        InsertScratch(mc_tables.SESSIONS, batch_queries.SESSIONS),
-        DeleteDays(mc_tables.HOSTS, first.property_id, dates),
-        InsertScratch(mc_tables.HOSTS, batch_queries.PAGE_HOSTS),
-        DeleteDays(mc_tables.MICRO_CONVERSIONS, first.property_id, dates),
-        DeleteKeys(mc_tables.MICRO_CONVERSIONS, "session_key", batch_queries.TOUCHED_SESSIONS),
-        DeleteKeys(mc_tables.MICRO_CONVERSIONS, "session_key", batch_queries.MOVED_SESSIONS),
-        InsertScratch(mc_tables.MICRO_CONVERSIONS, batch_queries.MICRO_CONVERSIONS),
-    ]
+    states: list[dict[str, Any]] = []
     for day in batch:
         counts = by_date.get(day.shard.day, dict.fromkeys(COUNTED, 0))
         state = {
@@ -133,15 +110,95 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
             "staging_fingerprint": rules.fingerprint,
             "own_hosts": ",".join(rules.own_hosts.get(day.shard.property_id, ())),
             "carried_columns": rules.carried_columns,
+            "events_fingerprint": rules.events_fingerprint,
+            "event_columns": rules.event_columns,
             **{name: counts[name] for name in COUNTED},
             "first_event_at": counts.get("first_event_at"),
             "last_event_at": counts.get("last_event_at"),
             "run_id": stamp.run_id,
             "staged_at": stamp.staged_at,
         }
-        changes.append(PutRow(mc_tables.SHARDS, state))
-    engine.apply(changes)
+        states.append(state)
+    _replace(engine, first.property_id, rules, states, are_events_new=True)
     return days
+
+
+def restage(engine: Engine, property_id: str, dates: Sequence[date], rules: Rules, stamp: Stamp) -> None:
+    """Make all that follows from the staged events of some days anew, and no shard is read.
+
+    That is what staging their shards again would leave, when the staged events have every column that the rules want
+    (`sync_plan` looks): sessions and occurrences, and the events themselves where the taxonomy's ranks put those of one
+    instant in another order.
+
+    Raises:
+        EngineError: the engine failed; nothing was changed.
+    """
+    engine.materialise(batch_queries.events_again(property_id, dates, rules), batch_queries.CHANGED_EVENTS)
+    ((moved,),) = (row.values() for row in engine.query(batch_queries.moved_events()).to_pylist())
+    are_events_new = moved > 0
+    states: list[dict[str, Any]] = engine.query(batch_queries.shards_of_days(property_id, dates)).to_pylist()
+    for state in states:
+        state |= {
+            "is_day_over": stamp.is_over(state["event_date"]),
+            "staging_fingerprint": rules.fingerprint,
+            "own_hosts": ",".join(rules.own_hosts.get(property_id, ())),
+            "carried_columns": rules.carried_columns,
+            "run_id": stamp.run_id,
+            "staged_at": stamp.staged_at,
+        }
+        if are_events_new:  # else they keep the columns that nobody asks for any more
+            state["event_columns"] = rules.event_columns
+    _replace(engine, property_id, rules, states, are_events_new=are_events_new)
+
+
+def _replace(
+    engine: Engine, property_id: str, rules: Rules, states: Sequence[dict[str, Any]], *, are_events_new: bool
+) -> None:
+    """Replace days by what `changed_events` holds of them, with all they touch; `states` are rows of mc_shards."""
+    dates = tuple(state["event_date"] for state in states)
+    engine.materialise(batch_queries.page_hosts(property_id), batch_queries.PAGE_HOSTS)
+    hosts = engine.query(batch_queries.hosts_of_property(property_id, dates)).to_pylist()
+    own = OwnHosts.of_batch(hosts, rules.own_hosts.get(property_id, ()), load_channel_rules())
+    engine.materialise(batch_queries.touched_sessions(property_id, dates, own), batch_queries.TOUCHED_SESSIONS)
+    touched = _span(engine, property_id, batch_queries.TOUCHED_SESSIONS)
+    engine.materialise(
+        batch_queries.neighbour_events(property_id, dates, touched, rules), batch_queries.NEIGHBOUR_EVENTS
+    )
+    engine.materialise(batch_queries.sessions(rules.taxonomy, own), batch_queries.SESSIONS)
+    engine.materialise(batch_queries.moved_sessions(), batch_queries.MOVED_SESSIONS)
+    moved = _span(engine, property_id, batch_queries.MOVED_SESSIONS)
+    engine.materialise(batch_queries.micro_conversions(rules, moved), batch_queries.MICRO_CONVERSIONS)
+    engine.materialise(batch_queries.micro_conversions(rules, moved, of_signals=True), batch_queries.SIGNALS)
+    over = tuple(state["event_date"] for state in states if state["is_day_over"])
+    changed = derived_occurrences.Changed(property_id, dates, over, (touched, moved))
+    changes: list[Change] = [
+        DeleteKeys(mc_tables.SESSIONS, "client_key", batch_queries.TOUCHED_SESSIONS),
+        InsertScratch(mc_tables.SESSIONS, batch_queries.SESSIONS),
+        DeleteDays(mc_tables.HOSTS, property_id, dates),
+        InsertScratch(mc_tables.HOSTS, batch_queries.PAGE_HOSTS),
+        *_replaced(mc_tables.MICRO_CONVERSIONS, batch_queries.MICRO_CONVERSIONS, property_id, dates),
+        *_replaced(mc_tables.SIGNALS, batch_queries.SIGNALS, property_id, dates),
+        *derived_occurrences.changes(engine, rules, changed),
+    ]
+    if are_events_new:
+        changes = [
+            DeleteDays(mc_tables.EVENTS, property_id, dates),
+            InsertScratch(mc_tables.EVENTS, batch_queries.CHANGED_EVENTS),
+            *changes,
+        ]
+    changes += [PutRow(mc_tables.SHARDS, state) for state in states]
+    engine.apply(changes)
+
+
+def _replaced(table: Table, scratch: str, property_id: str, dates: tuple[date, ...]) -> Iterator[Change]:
+    """Replace the occurrences of the changed days, and of touched and moved sessions.
+
+    What other systems told of these days is not the shard's.
+    """
+    yield DeleteDays(table, property_id, dates, lacking="external_source")
+    yield DeleteKeys(table, "session_key", batch_queries.TOUCHED_SESSIONS)
+    yield DeleteKeys(table, "session_key", batch_queries.MOVED_SESSIONS)
+    yield InsertScratch(table, scratch)
 
 
 def _span(engine: Engine, property_id: str, chosen: str) -> batch_queries.Span:

@@ -11,8 +11,9 @@ from microconv.exports import OpenShard, Shard, Source
 from microconv.queries import templates
 from microconv.staging import batch_queries
 from microconv.staging.batches import batches, describe
+from microconv.staging.external import own_table
 from microconv.staging.rules import Rules
-from microconv.staging.sync_plan import SyncPlan
+from microconv.staging.sync_plan import SyncPlan, restaged_batches
 
 BYTES_PER_EVENT = 1_000
 """Bytes billed per event for all that follows its reading: sessions, micro-conversions and the transaction.
@@ -56,11 +57,16 @@ def estimate(engine: Engine | None, planned: SyncPlan, shards: Mapping[Shard, So
     Raises:
         SourceError: a shard cannot be read.
     """
-    days = [day.shard for day in planned.days]
+    days = [day.shard for day in planned.days if not day.is_from_events]
     to_open = [(shard, shards[shard].bytes_to_open(shard)) for shard in days]
     steps = [Step(f"pull {shard.name}", size, "metadata") for shard, size in to_open if size]
     if engine is not None and engine.is_billed:
+        steps += _restaging(engine, planned, rules)
         steps += _staging(engine, [shards[shard].open(shard) for shard in days], rules)
+        for place in (each.place for each in planned.external.tables):
+            if place.path is None:
+                query = own_table(place.file, place.columns)
+                steps.append(Step(f"read {place.file}", engine.estimate(query) or 0, "dry run"))
     return Estimate(tuple(steps))
 
 
@@ -75,6 +81,18 @@ def _staging(engine: Engine, opened: Sequence[OpenShard], rules: Rules) -> Itera
         yield Step(f"read {describe(batch)}", engine.estimate(query) or 0, "dry run")
         events = sum(one.rows for one in batch)
         yield Step(f"stage {describe(batch)}", events * BYTES_PER_EVENT + standing, "reckoned")
+
+
+def _restaging(engine: Engine, planned: SyncPlan, rules: Rules) -> Iterator[Step]:
+    """Price the days that are made again from their staged events: no shard of theirs is read."""
+    events = {(day.shard.property_id, day.shard.day): day.events for day in planned.days}
+    standing = _standing(engine)
+    for property_id, dates in restaged_batches(planned.days, engine.batch_rows):
+        named = f"{dates[0]}" if len(dates) == 1 else f"{min(dates)} to {max(dates)}"
+        query = batch_queries.events_again(property_id, dates, rules)
+        yield Step(f"read staged events of {named}", engine.estimate(query) or 0, "dry run")
+        rows = sum(events[property_id, day] for day in dates)
+        yield Step(f"stage {named} again", rows * BYTES_PER_EVENT + standing, "reckoned")
 
 
 def _standing(engine: Engine) -> int:

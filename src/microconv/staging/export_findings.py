@@ -5,11 +5,7 @@ To add one: a SELECT in `sql/operations/export_facts.sql`, and a function here t
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
-from typing import Self
+from collections.abc import Iterator, Sequence
 
 from microconv import wording
 from microconv.config.sections import Config
@@ -19,61 +15,21 @@ from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.staging import runs
 from microconv.staging.day_zones import Week, fit, misfits, read_week
+from microconv.staging.external_findings import EXTERNAL_READERS
+from microconv.staging.facts import Fact, Facts, Reader
 from microconv.staging.runs import Run
 from microconv.taxonomy import Taxonomy
-
-
-@dataclass(frozen=True)
-class Fact:
-    """One row of `sql/operations/export_facts.sql`: how often something holds, of how many, and what it amounts to."""
-
-    fact: str
-    subject: str
-    occurrences: int
-    of_all: int
-    amount: float | None = None
-
-    @property
-    def share(self) -> str:
-        """Say how many of all that is: `3 of 10`."""
-        return f"{wording.count(self.occurrences)} of {wording.count(self.of_all)}"
-
-
-@dataclass(frozen=True)
-class Facts:
-    """All facts of the staged export. A run keeps them with what they were asked by, so that they are asked once."""
-
-    rows: tuple[Fact, ...]
-
-    def of(self, name: str) -> tuple[Fact, ...]:
-        """Return the facts of that name."""
-        return tuple(row for row in self.rows if row.fact == name)
-
-    def text(self, asked: Query) -> str:
-        """Write them as mc_runs keeps them."""
-        return json.dumps({"query": _fingerprint(asked), "facts": [asdict(row) for row in self.rows]})
-
-    @classmethod
-    def read(cls, text: str | None, asked: Query) -> Self | None:
-        """Read what a run kept; None where it kept nothing, or was asked otherwise than today."""
-        kept = json.loads(text) if text else {}
-        if kept.get("query") != _fingerprint(asked):
-            return None
-        return cls(tuple(Fact(**row) for row in kept["facts"]))
-
 
 _FEW_SELF_REFERRALS = 0.01
 """Below this share of all sessions they change no conclusion: every site has a few."""
 _MOST_HOSTS = 3
 
-Reader = Callable[[Facts, Config], Iterable[Finding]]
-"""Turns facts into findings: those that the reader of this configuration's results should know."""
-
 
 def query(taxonomy: Taxonomy) -> Query:
     """Return the query of all facts."""
     valued = [entry.id for entry in taxonomy.entries if entry.value == "event"]
-    return templates.query("operations/export_facts", params={"valued": valued})
+    external = sorted({name for entry in taxonomy.external_entries for name in entry.external})
+    return templates.query("operations/export_facts", params={"valued": valued, "external_names": external})
 
 
 def ask(engine: Engine, taxonomy: Taxonomy) -> Facts:
@@ -282,12 +238,9 @@ READERS: tuple[Reader, ...] = (
     _sessionless,
     _stray_events,
     _self_referrals,
+    *EXTERNAL_READERS,
 )
 """Who reads the facts, in the order in which findings of one severity are told."""
-
-
-def _fingerprint(asked: Query) -> str:
-    return hashlib.sha256(f"{asked.sql} {sorted(asked.params.items())}".encode()).hexdigest()[:16]
 
 
 def examples(_config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:

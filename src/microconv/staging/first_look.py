@@ -14,7 +14,7 @@ from microconv.exports import RAW_LEAVES, FileSource, Shard, ShardSchema
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.staging.day_zones import Fit, Week, fit, misfits, read_week
-from microconv.staging.export_findings import Fact, Facts
+from microconv.staging.facts import Fact, Facts
 from microconv.taxonomy import Taxonomy
 
 _HOST = re.compile(r"[\w.-]{1,253}")

@@ -43,7 +43,7 @@ EVENTS = _table(
     engagement_msec INT64 engagement time sent with this event, milliseconds; NULL below 0 or above one day
     page_location STRING full address of the page
     page_referrer STRING full address of the page before
-    value FLOAT64 purchase revenue, else the parameter `value`; NULL beyond 10 billion either way
+    value FLOAT64 purchase revenue, else the parameter `value`, millionths made amounts; NULL beyond 10 billion
     currency STRING currency of the value, three capital letters; NULL where the event names none
     value_in_usd FLOAT64 the value in US dollars by GA4's own conversion; NULL where GA4 made none
     transaction_id STRING transaction id, trimmed; NULL for a placeholder such as '(not set)' or 'undefined'
@@ -57,8 +57,11 @@ EVENTS = _table(
     device_category STRING desktop, mobile, tablet, smart tv
     country STRING country by GA4
     is_provisional BOOL from an intraday or fresh shard
+    batch_page_id INT64 batch field of the export that put the event in order among others of its instant
+    batch_ordering_id INT64 the next such field
+    batch_event_index INT64 the last such field
     """,
-    version=2,
+    version=3,
     partition="event_date",
     cluster=("property", "session_key"),
 )
@@ -113,7 +116,7 @@ MICRO_CONVERSIONS = _table(
     micro_conversion STRING id of the taxonomy entry it counts as
     kind STRING milestone, secondary or macro
     stage STRING awareness, consideration, decision or post_sale
-    client_key INT64 key of stream and user_pseudo_id
+    client_key INT64 key of stream and user_pseudo_id; of the user for an external event that names no client
     actor_key INT64 the unit counted: the event's own user_id, else its session's actor, else the client
     session_key INT64 key of the session; NULL outside a session
     value FLOAT64 value by the taxonomy
@@ -122,10 +125,24 @@ MICRO_CONVERSIONS = _table(
     transaction_id STRING transaction id; it repeats within one actor only
     page STRING path of the page it happened on
     is_provisional BOOL from an intraday or fresh shard
+    copies INT64 events that `collapse` made this one occurrence, the first of them; 1 where there was one
+    external_source STRING name under [[external_events]] that it comes from; NULL for what comes from the export
+    engagement_msec INT64 engagement time sent with its event, milliseconds; NULL for a derived one
+    is_derived BOOL it was derived from other occurrences; event_at is when its condition became true
     """,
-    version=2,
+    version=3,
     partition="event_date",
     cluster=("property", "micro_conversion", "session_key"),
+)
+
+SIGNALS = Table(
+    "mc_signals",
+    "Occurrences of entries with `counts = false`: derived entries are made of them, and they are in no answer.",
+    MICRO_CONVERSIONS.grain,
+    MICRO_CONVERSIONS.columns,
+    MICRO_CONVERSIONS.version,
+    MICRO_CONVERSIONS.partition,
+    MICRO_CONVERSIONS.cluster,
 )
 
 HOSTS = _table(
@@ -137,6 +154,88 @@ HOSTS = _table(
     event_date DATE property's day
     host STRING host of page_location, in lower case, without port and `www.`
     events INT64 events on its pages
+    """,
+)
+
+EXTERNAL_EVENTS = _table(
+    "mc_external_events",
+    "One row per row read of the tables under [[external_events]], whether an entry of the taxonomy counts it or not.",
+    "reading line",
+    """
+    property STRING the GA4 property whose actors they are
+    event_date DATE day in the project's time zone
+    event_at TIMESTAMP when it happened (UTC)
+    name STRING what happened
+    user_id STRING user, trimmed; NULL where the row names none
+    user_pseudo_id STRING client id; NULL where the row names none
+    stream_id STRING data stream of the client id
+    user_key INT64 key of the user, which is the actor_key of what this user does
+    client_key INT64 key of stream and user_pseudo_id, as in mc_events
+    value FLOAT64 amount
+    currency STRING currency of the value, three capital letters
+    transaction_id STRING transaction id, trimmed
+    source STRING name under [[external_events]]
+    file STRING file, or table of the engine, that the row comes from
+    line INT64 its line, or number, there
+    row_key INT64 key of all that the row holds: rows that are equal count once
+    reading STRING the time that the file was read; rows count while mc_external_files has it
+    """,
+    partition="event_date",
+    cluster=("property", "name"),
+)
+
+EXTERNAL_METRICS = _table(
+    "mc_external_metrics",
+    "One row per value of a day, read of the tables under [[external_metrics]].",
+    "reading day name dimension",
+    """
+    property STRING the GA4 property
+    day DATE the day that the value is of
+    name STRING what is measured
+    value FLOAT64 the value
+    dimension STRING what the value is for, such as a country; '' for all
+    source STRING name under [[external_metrics]]
+    file STRING file, or table of the engine, that the row comes from
+    line INT64 its line, or number, there
+    reading STRING the time that the file was read; rows count while mc_external_files has it
+    """,
+)
+
+EXTERNAL_FILES = _table(
+    "mc_external_files",
+    "What is read of tables of other systems: one row per file or table of the engine, as it was when it was read.",
+    "kind source file",
+    """
+    kind STRING events or metrics
+    source STRING name under [[external_events]] or [[external_metrics]]
+    file STRING path from the configuration's folder, or table of the engine
+    property STRING the GA4 property
+    modified_at TIMESTAMP when it last changed (UTC); NULL where nobody can tell
+    bytes INT64 its size; NULL where nobody can tell
+    fingerprint STRING fingerprint of all that decides how it is read: columns, time zone, properties carried
+    reading STRING the time that it was read
+    rows_read INT64 rows in it
+    rows_kept INT64 rows staged
+    rows_refused INT64 rows that could not be read
+    rows_future INT64 of those refused, the ones whose moment lay in the future
+    rows_without_zone INT64 rows staged whose moment said no UTC offset
+    next_at TIMESTAMP the earliest moment in the future: it is read again then
+    refusals STRING why rows were refused, how many and on which lines, as JSON
+    run_id STRING the run that read it
+    read_at TIMESTAMP when (UTC)
+    """,
+)
+
+EXTERNAL_DAYS = _table(
+    "mc_external_days",
+    "Days on which occurrences of other systems' events are staged: what they come to, to see which days change.",
+    "property event_date",
+    """
+    property STRING the GA4 property
+    event_date DATE day in the project's time zone
+    occurrences INT64 occurrences staged
+    low_sum INT64 sum of the lower half of a key of each row
+    high_sum INT64 sum of the upper half
     """,
 )
 
@@ -157,6 +256,8 @@ SHARDS = _table(
     staging_fingerprint STRING fingerprint of the taxonomy and of all else that decides the staged rows
     own_hosts STRING hosts that `own_hosts` of the source named when the day was staged, with commas between
     carried_columns STRING extra columns of mc_micro_conversions that the day has, with commas between
+    events_fingerprint STRING fingerprint of how the shard was read, whatever the taxonomy
+    event_columns STRING extra columns of mc_events that the day has, with commas between
     events INT64 rows staged
     duplicates_removed INT64 exact duplicates left out
     consentless_events INT64 rows without a client
@@ -172,7 +273,7 @@ SHARDS = _table(
     run_id STRING the run that staged it
     staged_at TIMESTAMP when (UTC)
     """,
-    version=4,
+    version=5,
 )
 
 RUNS = _table(
@@ -205,4 +306,10 @@ RUNS = _table(
     version=4,
 )
 
-TABLES: dict[str, Table] = {table.name: table for table in (EVENTS, SESSIONS, MICRO_CONVERSIONS, HOSTS, SHARDS, RUNS)}
+TABLES: dict[str, Table] = {
+    table.name: table
+    for table in (
+        *(EVENTS, SESSIONS, MICRO_CONVERSIONS, SIGNALS, HOSTS, SHARDS, RUNS),
+        *(EXTERNAL_EVENTS, EXTERNAL_METRICS, EXTERNAL_FILES, EXTERNAL_DAYS),
+    )
+}

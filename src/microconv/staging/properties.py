@@ -12,23 +12,28 @@ from microconv.config.sections import Config, FunnelConfig, PropertyCondition
 from microconv.engines.base import Engine
 from microconv.engines.tables import Column
 from microconv.errors import ConfigError, SourceError
-from microconv.exports import BASIC_LEAVES, ITEM_FIELDS
+from microconv.exports import BASIC_LEAVES, ITEM_FIELDS, USER_PROPERTY_LEAVES
 from microconv.queries import templates
 from microconv.queries.conditions import Criterion, Operands
 from microconv.staging.mc_tables import SHARDS
+from microconv.taxonomy import Condition, Taxonomy
 
 COLUMNS = ("page", "value", "currency", "transaction_id")
 """The properties that every occurrence has a column for."""
 
-Kind = Literal["column", "item", "parameter"]
+Kind = Literal["column", "item", "parameter", "user_property", "leaf"]
+_LEAVES = {"platform": "platform", "app_version": "app_info.version"}
+"""Parts of an event that staging reads where a condition looks at them, and from where."""
+_STAGED = {"page": "page_location", "host": "page_location", "query": "page_location", "stream": "stream_id"}
+"""Columns of mc_events that conditions look at, by what they ask for."""
 
 
 @dataclass(frozen=True, order=True)
 class Property:
     """What an occurrence, or its event, has besides being there, and the column that holds it; NULL without it.
 
-    `kind` says where it comes from: a column that is always there, an event's items, or an event parameter. The column
-    is a FLOAT64 where `is_number`, else a STRING.
+    `kind` says where it comes from: a column that is always there, an event's items, an event parameter, a property of
+    the user, or a leaf of the export. The column is a FLOAT64 where `is_number`, else a STRING.
     """
 
     kind: Kind
@@ -44,9 +49,25 @@ class Property:
     @property
     def definition(self) -> Column:
         """The definition of a column that staging adds."""
-        origin = f"{self.name} of the event's items, a line each" if self.is_list else f"event parameter {self.name}"
+        origin = {
+            "item": f"{self.name} of the event's items, a line each",
+            "user_property": f"property {self.name} of the user",
+            "leaf": f"{self.name.replace('_', ' ')} of the event",
+        }.get(self.kind, f"event parameter {self.name}")
         kind, form = ("FLOAT64", "number") if self.is_number else ("STRING", "text")
         return Column(self.column, kind, f"{origin} as {form}")
+
+    @property
+    def leaf(self) -> str | None:
+        """The leaf of the export that it is, if it is one."""
+        return _LEAVES.get(self.name) if self.kind == "leaf" else None
+
+    @property
+    def leaves(self) -> frozenset[str]:
+        """The leaves of the export that are read for its sake alone."""
+        if self.kind == "user_property":
+            return USER_PROPERTY_LEAVES
+        return frozenset({f"items.{self.name}"} if self.is_list else {self.leaf} if self.leaf else ())
 
 
 def resolve(name: str) -> Property:
@@ -63,10 +84,32 @@ def parameter(name: str, *, as_number: bool = False) -> Property:
 
     One whose name is not plain keeps apart from its look-alikes by a piece of its hash.
     """
+    return Property("parameter", name, is_number=as_number, column=f"{_form(as_number)}_{_plain(name)}")
+
+
+def looked_at(condition: Condition) -> Property:
+    """Return what a condition of the taxonomy looks at; of an address that is the whole of it."""
+    name, as_number = condition.name, condition.reads_number
+    if condition.kind == "parameter":
+        return parameter(name, as_number=as_number)
+    if condition.kind == "user_property":
+        column = f"user_{_form(as_number)}_{_plain(name)}"
+        return Property("user_property", name, is_number=as_number, column=column)
+    if condition.kind == "item":
+        return Property("item", name, is_number=False, column=f"items_{name}")
+    if name in _LEAVES and condition.kind == "field":
+        return Property("leaf", name, is_number=False, column=name)
+    column = _STAGED["query" if condition.kind == "query" else name]
+    return Property("column", column, is_number=False, column=column)
+
+
+def _form(as_number: bool) -> str:
+    return "number" if as_number else "text"
+
+
+def _plain(name: str) -> str:
     plain = re.sub(r"[^a-z0-9]+", "_", name.lower())
-    if plain != name:
-        plain = f"{plain}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
-    return Property("parameter", name, is_number=as_number, column=f"{'number' if as_number else 'text'}_{plain}")
+    return plain if plain == name else f"{plain}_{hashlib.sha256(name.encode()).hexdigest()[:6]}"
 
 
 def criterion(condition: PropertyCondition, operands: Operands) -> Criterion:
@@ -90,23 +133,29 @@ def of_funnel(funnel: FunnelConfig) -> tuple[Property, ...]:
     return tuple(sorted({resolve(name) for name in (*(each.property for each in conditions), *funnel.hold)}))
 
 
-def carried(config: Config) -> tuple[Property, ...]:
-    """Return the properties that staging adds a column for: those that funnels and `[taxonomy] carry` name, sorted."""
+def carried(config: Config, taxonomy: Taxonomy | None) -> tuple[Property, ...]:
+    """Return the properties that staging adds a column for, sorted.
+
+    They are those that funnels, derived entries and `[taxonomy] carry` name; without a taxonomy, all but those of
+    derived entries.
+    """
     named = {each for funnel in config.funnels for each in of_funnel(funnel)}
+    of_taxonomy = taxonomy.derived if taxonomy else ()
+    derived = {resolve(name) for each in of_taxonomy for name in each.rule.properties()}
     listed = {resolve(name) for name in config.taxonomy.carry}
-    return tuple(sorted(each for each in named | listed if _is_added(each)))
+    return tuple(sorted(each for each in named | derived | listed if _is_added(each)))
 
 
 def leaves(carried: Iterable[Property]) -> frozenset[str]:
     """Return the leaves of the export that staging reads where these are carried."""
-    return BASIC_LEAVES | {f"items.{each.name}" for each in carried if each.is_list}
+    return BASIC_LEAVES.union(*(each.leaves for each in carried))
 
 
 def _is_added(one: Property) -> bool:
     return one.kind != "column"
 
 
-def check(engine: Engine, needed: Iterable[Property], config: Config) -> tuple[str, ...]:
+def check(engine: Engine, needed: Iterable[Property], config: Config, taxonomy: Taxonomy) -> tuple[str, ...]:
     """Make sure that staged occurrences have these properties.
 
     Returns:
@@ -119,7 +168,7 @@ def check(engine: Engine, needed: Iterable[Property], config: Config) -> tuple[s
     added = [each for each in dict.fromkeys(needed) if _is_added(each)]
     if not added:
         return ()
-    configured = carried(config)
+    configured = carried(config, taxonomy)
     for each in added:
         if each not in configured:
             raise ConfigError(

@@ -83,6 +83,13 @@ class RunRecord:
         self.row["number"] = 1 + ((earlier[0].number or 0) if earlier else 0)
         return earlier[0] if earlier else None
 
+    def is_alike(self, earlier: Run | None) -> bool:
+        """Tell whether that run did all that it set out to do, by the same configuration, taxonomy and version."""
+        if earlier is None or earlier.status != "done":
+            return False
+        decides = ("version", "config_fingerprint", "taxonomy_fingerprint")
+        return all(self.row[name] == getattr(earlier, name) for name in decides)
+
     def begin(self) -> None:
         """Write that the run is running."""
         self._save("running")

@@ -11,10 +11,10 @@ from microconv.engines.base import Engine
 from microconv.errors import MicroconvError, SourceError, VanishedError
 from microconv.exports import OpenShard, Shard, Source
 from microconv.queries import templates
-from microconv.staging.batches import Batch, Stamp, batches, describe, stage
+from microconv.staging.batches import Batch, Stamp, batches, describe, restage, stage
 from microconv.staging.record import RunRecord
 from microconv.staging.rules import Rules
-from microconv.staging.sync_plan import PlannedDay, Scope, SyncPlan, find_shards, plan
+from microconv.staging.sync_plan import PlannedDay, Scope, SyncPlan, find_shards, plan, restaged_batches
 
 MOST_ROUNDS = 3
 """How often a run looks for days that changed while it staged them; what changes even then waits for the next run."""
@@ -46,8 +46,8 @@ class Rounds:
     _failures: dict[_Day, tuple[Shard, MicroconvError]] = field(default_factory=dict)
     _staged: set[_Day] = field(default_factory=set)
 
-    def stage(self, planned: SyncPlan, shards: Mapping[Shard, Source]) -> dict[str, int]:
-        """Stage what is planned, and return how many rows each table holds then.
+    def stage(self, planned: SyncPlan, shards: Mapping[Shard, Source]) -> None:
+        """Stage the days that are planned.
 
         Raises:
             SourceError: some days could not be read.
@@ -63,6 +63,9 @@ class Rounds:
             self.warnings.append(f"{names} changed {MOST_ROUNDS} times while being staged: the next run does it again.")
         if self._failures:
             raise _all_failures([error for _, error in self._failures.values()], len(self._staged))
+
+    def counted(self) -> dict[str, int]:
+        """Return how many rows each table holds."""
         counted = self.engine.query(templates.query("staging/table_rows")).to_pylist()
         return {row["table_name"]: row["table_rows"] for row in sorted(counted, key=lambda row: str(row["table_name"]))}
 
@@ -72,7 +75,14 @@ class Rounds:
         def show(step: str) -> None:
             self.on_progress(Progress(self.run.run_id, done, len(days), step))
 
-        for batch in batches(self._opened(days, shards, show), self.engine.batch_rows):
+        for property_id, dates in restaged_batches(days, self.engine.batch_rows):
+            show(f"{min(dates)} to {max(dates)} from staged events")
+            restage(self.engine, property_id, dates, self.rules, Stamp(self.run.run_id, self.now(), self.zone))
+            self._staged |= {(property_id, day) for day in dates}
+            self.run.row["shards_staged"] = len(self._staged)
+            done += len(dates)
+        to_read = [day for day in days if not day.is_from_events]
+        for batch in batches(self._opened(to_read, shards, show), self.engine.batch_rows):
             show(describe(batch))
             self._stage_or_split(batch)
             done += len(batch)

@@ -21,6 +21,17 @@ _DECIDING = tuple(
     f"staging/{name}"
     for name in ("events", "micro_conversions", "moved_sessions", "neighbour_events", "sessions", "touched_sessions")
 )
+_DECIDING_DERIVED = tuple(
+    f"staging/{name}"
+    for name in (
+        "derived_absences",
+        "derived_actors",
+        "derived_returns",
+        "derived_thresholds",
+        "ingredients",
+        "session_starts",
+    )
+)
 """The templates whose rows are staged, or decide which are."""
 
 
@@ -28,13 +39,14 @@ _DECIDING = tuple(
 class Rules:
     """What decides staged rows beside the shards.
 
-    That is the taxonomy, the properties that occurrences carry, and by property the hosts that the configuration calls
-    its own.
+    That is the taxonomy, the properties that occurrences carry, by property the hosts that the configuration calls its
+    own, and for what did not happen in time the zone that says on which day that was.
     """
 
     taxonomy: Taxonomy
     carried: tuple[Property, ...] = ()
     own_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    zone: str = "UTC"
 
     @classmethod
     def of(cls, config: Config, taxonomy: Taxonomy) -> Self:
@@ -42,7 +54,12 @@ class Rules:
         own: dict[str, set[str]] = {}
         for source in config.sources:
             own.setdefault(source.property, set()).update(source.own_hosts)
-        return cls(taxonomy, properties.carried(config), {name: tuple(sorted(hosts)) for name, hosts in own.items()})
+        return cls(
+            taxonomy,
+            properties.carried(config, taxonomy),
+            {name: tuple(sorted(hosts)) for name, hosts in own.items()},
+            config.project.timezone,
+        )
 
     @cached_property
     def fingerprint(self) -> str:
@@ -57,10 +74,29 @@ class Rules:
         # As the templates take them: what our classes are called decides nothing.
         traffic = json.dumps([session_params(rules), session_structure(rules)], default=asdict)
         digest = hashlib.sha256(f"{versions} {self.taxonomy.fingerprint} {traffic}".encode())
-        for name in _DECIDING:
+        derived = self.taxonomy.derived
+        if any(each.rule.family == "absences" for each in derived):
+            digest.update(self.zone.encode())
+        for name in (*_DECIDING, *(_DECIDING_DERIVED if derived else ())):
             for text in templates.sources(name):
                 digest.update(templates.without_comments(text).encode())
         return digest.hexdigest()[:16]
+
+    @cached_property
+    def events_fingerprint(self) -> str:
+        """Fingerprint of how shards are read into mc_events, but for the columns carried: no taxonomy decides it.
+
+        (The taxonomy's ranks order the events of one instant, which can be done anew without the shard.)
+        """
+        digest = hashlib.sha256(str(mc_tables.EVENTS.version).encode())
+        for text in templates.sources("staging/events"):
+            digest.update(templates.without_comments(text).encode())
+        return digest.hexdigest()[:16]
+
+    @property
+    def event_columns(self) -> str:
+        """The columns of what events carry, as mc_shards notes them."""
+        return ",".join(each.column for each in self.of_events)
 
     @property
     def carried_columns(self) -> str:
@@ -69,18 +105,21 @@ class Rules:
 
     @cached_property
     def of_events(self) -> tuple[Property, ...]:
-        """What events carry: properties, and the parameters that conditions of the taxonomy read; in a fixed order."""
-        read = {
-            properties.parameter(each.name, as_number=each.as_number) for each in self.taxonomy.carried_parameters()
-        }
-        return tuple(sorted({*read, *self.carried}))
+        """What events carry: properties, and what conditions of the taxonomy look at; in a fixed order."""
+        read = {properties.looked_at(condition) for entry in self.taxonomy.staged for condition in entry.conditions()}
+        return tuple(sorted({*(each for each in read if each.kind != "column"), *self.carried}))
 
     def extra_columns(self, table: Table) -> list[Column]:
         """Return the columns that a table has beyond its own."""
-        carried = {mc_tables.EVENTS: self.of_events, mc_tables.MICRO_CONVERSIONS: self.carried}
+        carried = {
+            mc_tables.EVENTS: self.of_events,
+            mc_tables.MICRO_CONVERSIONS: self.carried,
+            mc_tables.EXTERNAL_EVENTS: self.carried,
+            mc_tables.SIGNALS: self.carried,
+        }
         return [each.definition for each in carried.get(table, ())]
 
     @property
     def structure(self) -> dict[str, object]:
         """The extra columns of events, as the templates take them."""
-        return {"carried": [asdict(each) for each in self.of_events]}
+        return {"carried": [{**asdict(each), "leaf": each.leaf} for each in self.of_events]}

@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
 from microconv.config.sections import Config
 from microconv.engines.base import Engine
-from microconv.errors import BudgetError, MicroconvError
+from microconv.errors import BudgetError, MicroconvError, SourceError
 from microconv.exports import Shard, Source, passed_over
 from microconv.findings import Finding, worst_first
 from microconv.staging import export_findings, mc_tables
 from microconv.staging.estimate import Estimate, estimate
-from microconv.staging.export_findings import Facts
+from microconv.staging.external import ExternalStaging
+from microconv.staging.external_findings import external_findings
+from microconv.staging.external_plan import plan_external
+from microconv.staging.facts import Facts
 from microconv.staging.record import RunRecord
 from microconv.staging.rounds import Progress, Rounds
 from microconv.staging.rules import Rules
@@ -40,6 +43,7 @@ class SyncResult:
     duplicates_removed: int
     bytes_billed: int
     seconds: float
+    external: dict[str, int] = field(default_factory=dict)
     findings: tuple[Finding, ...] = field(default=())
     warnings: tuple[str, ...] = field(default=())
 
@@ -98,17 +102,34 @@ def sync(
             )
         zone = ZoneInfo(config.project.timezone)
         rounds = Rounds(engine, sources, rules, run, zone, now, on_progress)
-        planned = plan(engine, shards, rules, scope, today=now().astimezone(zone).date())
+        planned = replace(
+            plan(engine, shards, rules, scope, today=now().astimezone(zone).date()),
+            external=plan_external(engine, config, taxonomy, now(), full_refresh=scope.full_refresh),
+        )
+        days = len(planned.days)
+        external = ExternalStaging(
+            engine, config, rules, run.run_id, now, lambda step: on_progress(Progress(run.run_id, days, days, step))
+        )
         for notice in _notices(planned, shards):
             on_notice(notice, run.run_id)
         # What the last run saw still holds where nothing is staged: asking again would cost money on BigQuery.
-        known = None if planned.days else export_findings.of_last_run(engine, taxonomy)
+        is_same = not planned.days and not planned.external.changes_something
+        known = export_findings.of_last_run(engine, taxonomy) if is_same else None
         run.row |= {"shards_seen": planned.seen, "shards_skipped": planned.skipped}
         run.begin()
 
         def work() -> tuple[dict[str, int], Facts]:
             _refuse_over_budget(config, lambda: estimate(engine, planned, shards, rules))
-            return rounds.stage(planned, shards), known or export_findings.ask(engine, taxonomy)
+            failed = None
+            try:
+                rounds.stage(planned, shards)
+            except SourceError as error:
+                failed = error
+            if not (is_same and run.is_alike(latest)):
+                external.stage(planned.external, is_other_taxonomy=not run.is_alike(latest))
+            if failed or external.failures:
+                raise _joined(*([failed] if failed else []), *external.failures)
+            return rounds.counted(), known or export_findings.ask(engine, taxonomy)
 
         rows, facts = _recorded(run, work, taxonomy)
     except MicroconvError as error:
@@ -126,7 +147,8 @@ def sync(
         duplicates_removed=run.row["duplicates_removed"],
         bytes_billed=engine.bytes_billed,
         seconds=run.seconds,
-        findings=worst_first((*export_findings.findings(facts, config), *unread)),
+        external={"seen": planned.external.seen, "read": external.read, "skipped": planned.external.skipped},
+        findings=worst_first((*export_findings.findings(facts, config), *external_findings(planned.external), *unread)),
         warnings=(*rounds.warnings, *untidy),
     )
 
@@ -177,16 +199,31 @@ def _recorded(
     return rows, facts
 
 
+def _joined(first: MicroconvError, *others: MicroconvError) -> MicroconvError:
+    """Tell several failures as one."""
+    if not others:
+        return first
+    hints = tuple(dict.fromkeys(error.hint for error in (first, *others)))
+    return SourceError(" ".join(error.message for error in (first, *others)), hint=" ".join(hints))
+
+
 def _notices(planned: SyncPlan, shards: Mapping[Shard, Source]) -> Iterator[str]:
     reasons = planned.reasons()
     if count := reasons.get("taxonomy"):
         yield f"The taxonomy changed: {count} days are staged again."
+    if count := reasons.get("taxonomy from staged events"):
+        yield f"The taxonomy changed: {count} days are made again from their staged events; no shard is read."
     if count := reasons.get("upgrade"):
         yield f"This version of microconv stages differently: {count} days are staged again."
     if count := reasons.get("properties"):
         yield f"Funnels or `carry` name other properties than before: {count} days are staged again."
+    if count := reasons.get("properties from staged events"):
+        yield f"Funnels or `carry` name other properties, which the staged events have: {count} days are staged again."
     if count := reasons.get("own hosts"):
         yield f"`own_hosts` names other hosts than before: {count} days are staged again."
+    if dropped := planned.external.dropped:
+        names = ", ".join(sorted({row["source"] for row in dropped}))
+        yield f"The configuration has no external table {names} any more: what was read of it is removed."
     if planned.kept:
         names = ", ".join(kept.shard for kept in planned.kept[:3]) + (", …" if len(planned.kept) > 3 else "")  # noqa: PLR2004 - a few names tell enough
         yield f"{len(planned.kept)} staged days have no shard any more ({names}); they stay as they are."

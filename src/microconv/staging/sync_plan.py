@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
+from itertools import groupby
 from typing import Any, Literal
 
 from pydantic import Field
@@ -16,9 +17,22 @@ from microconv.config.values import Switch
 from microconv.engines.base import Engine
 from microconv.exports import Shard, Source
 from microconv.staging import batch_queries
+from microconv.staging.external_plan import NOTHING_EXTERNAL, ExternalPlan
 from microconv.staging.rules import Rules
 
-Reason = Literal["new", "changed", "replaced", "over", "taxonomy", "upgrade", "properties", "own hosts", "full refresh"]
+Reason = Literal[
+    "new",
+    "changed",
+    "replaced",
+    "over",
+    "taxonomy",
+    "taxonomy from staged events",
+    "upgrade",
+    "properties",
+    "properties from staged events",
+    "own hosts",
+    "full refresh",
+]
 
 REASONS: Mapping[Reason, str] = {
     "new": "not staged yet",
@@ -26,11 +40,22 @@ REASONS: Mapping[Reason, str] = {
     "replaced": "another shard serves the day now: daily after intraday or fresh",
     "over": "the day was not over when it was staged, and is now",
     "taxonomy": "the taxonomy changed",
+    "taxonomy from staged events": "the taxonomy changed; the staged events have all that it asks, so no shard is read",
     "upgrade": "this version of microconv stages the day differently",
     "properties": "funnels or `carry` name other properties than the day carries",
+    "properties from staged events": "funnels or `carry` name other properties, which the staged events have",
     "own hosts": "`own_hosts` names other hosts than when the day was staged",
     "full refresh": "--full-refresh asks for it",
 }
+
+
+_MOST_DAYS = 100
+"""So many days at most are made again in one transaction."""
+_WITHOUT_SHARD: Mapping[Reason, Reason] = {
+    "taxonomy": "taxonomy from staged events",
+    "properties": "properties from staged events",
+}
+"""The reasons for which no shard need be read: sessions and occurrences are made again from the staged events."""
 
 
 class Scope(Period):
@@ -42,11 +67,20 @@ class Scope(Period):
 
 @dataclass(frozen=True)
 class PlannedDay:
-    """A day that needs staging, and why. `is_emptied`: its file has no bytes, and had some when the day was staged."""
+    """A day that needs staging, and why. `is_emptied`: its file has no bytes, and had some when the day was staged.
+
+    `events` is how many events of it are staged.
+    """
 
     shard: Shard
     reason: Reason
     is_emptied: bool = False
+    events: int = 0
+
+    @property
+    def is_from_events(self) -> bool:
+        """Whether it is made again from its staged events, and its shard is not read."""
+        return self.reason in _WITHOUT_SHARD.values()
 
 
 @dataclass(frozen=True)
@@ -63,11 +97,13 @@ class SyncPlan:
     """What a sync is about to do.
 
     `seen` counts the days that have a shard; those not in `days` are staged already, from it and in the same way.
+    `external` is what it does with tables of other systems.
     """
 
     seen: int
     days: tuple[PlannedDay, ...]
     kept: tuple[KeptDay, ...] = ()
+    external: ExternalPlan = NOTHING_EXTERNAL
 
     @property
     def skipped(self) -> int:
@@ -92,12 +128,14 @@ class SyncPlan:
                     "bytes": day.shard.bytes,
                     "modified_at": day.shard.modified_at.isoformat(),
                     "reason": day.reason,
+                    "reads": "staged events" if day.is_from_events else "shard",
                 }
                 for day in self.days
             ],
             "kept": [
                 {"property": kept.property_id, "date": kept.day.isoformat(), "shard": kept.shard} for kept in self.kept
             ],
+            "external": self.external.document(),
         }
 
 
@@ -152,7 +190,7 @@ def compare(
             kept.append(KeptDay(shard.property_id, shard.day, before["shard"]))
         elif reason := _reason(shard, before, scope, rules, today):
             is_emptied = before is not None and shard.table is None and before["bytes"] > 0 == shard.bytes
-            days.append(PlannedDay(shard, reason, is_emptied))
+            days.append(PlannedDay(shard, reason, is_emptied, before["events"] if before else 0))
     properties = {shard.property_id for shard in chosen}
     kept += [
         KeptDay(property_id, day, row["shard"])
@@ -171,14 +209,14 @@ def _reason(
         return "new" if before is None else "replaced"
     if (before["modified_at"], before["bytes"]) != (shard.modified_at, shard.bytes):
         return "changed"
+    # A schema is what the rules read of a shard, so other rules may be why it is another.
+    is_read_alike = not (shard.table and before["schema_fingerprint"] != shard.table.schema.fingerprint)
     if reason := _reason_of_rules(before, rules, shard.property_id):
-        return reason
-    # After the rules, since a schema is what they read of a shard.
-    if shard.table and before["schema_fingerprint"] != shard.table.schema.fingerprint:
-        return "changed"
+        is_enough = is_read_alike and not scope.full_refresh and _has_all(before, rules)
+        return _WITHOUT_SHARD.get(reason, reason) if is_enough else reason
     is_over = today is not None and shard.day < today
-    if is_over and shard.is_provisional and before.get("is_day_over") is False:
-        return "over"
+    if not is_read_alike or (is_over and shard.is_provisional and before.get("is_day_over") is False):
+        return "over" if is_read_alike else "changed"
     return "full refresh" if scope.full_refresh else None
 
 
@@ -188,3 +226,26 @@ def _reason_of_rules(before: Mapping[str, Any], rules: Rules, property_id: str) 
     if (before["carried_columns"] or "") != rules.carried_columns:
         return "properties"
     return "own hosts" if (before["own_hosts"] or "") != ",".join(rules.own_hosts.get(property_id, ())) else None
+
+
+def _has_all(before: Mapping[str, Any], rules: Rules) -> bool:
+    """Whether the staged events of a day are what its shard would be read into, with all that the rules carry."""
+    if before["events_fingerprint"] != rules.events_fingerprint:
+        return False
+    there = set((before["event_columns"] or "").split(","))
+    return all(each.column in there for each in rules.of_events)
+
+
+def restaged_batches(days: Iterable[PlannedDay], most_rows: int) -> Iterator[tuple[str, tuple[date, ...]]]:
+    """Group the days that are made again from their staged events, by property, as many as one transaction takes."""
+    from_events = sorted((day for day in days if day.is_from_events), key=lambda day: day.shard.property_id)
+    for property_id, group in groupby(from_events, key=lambda day: day.shard.property_id):
+        dates: list[date] = []
+        events = 0
+        for day in group:
+            if dates and (events + day.events > most_rows or len(dates) == _MOST_DAYS):
+                yield property_id, tuple(dates)
+                dates, events = [], 0
+            dates.append(day.shard.day)
+            events += day.events
+        yield property_id, tuple(dates)

@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
-from microconv.taxonomy.model import CarriedParameter, Condition, MicroConversion, Taxonomy
-from microconv.taxonomy.taxonomy_file import PRESETS, find_problems, load_taxonomy
+from microconv.taxonomy.derived import LONGEST_LOOKBACK, Derivation, Derived
+from microconv.taxonomy.difference import Effect, TaxonomyDifference, difference
+from microconv.taxonomy.entry import MicroConversion
+from microconv.taxonomy.event_conditions import Clause, Condition, Group
+from microconv.taxonomy.model import Taxonomy
+from microconv.taxonomy.taxonomy_file import PRESETS, find_problems, find_warnings, load_taxonomy
 
 __all__ = [
+    "LONGEST_LOOKBACK",
     "PRESETS",
-    "CarriedParameter",
+    "Clause",
     "Condition",
+    "Derivation",
+    "Derived",
+    "Effect",
+    "Group",
     "MicroConversion",
     "Taxonomy",
+    "TaxonomyDifference",
+    "difference",
     "find_problems",
+    "find_warnings",
     "load_taxonomy",
 ]

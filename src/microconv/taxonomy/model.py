@@ -1,197 +1,44 @@
-"""What a taxonomy is: its entries, when an event counts as one of them, and what staging needs to know."""
+"""What a taxonomy is: a named, versioned set of entries, and what staging needs to know of them."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import math
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cached_property
-from typing import Annotated, Any, Literal, get_args
-
-from pydantic import AfterValidator, AliasChoices, BaseModel, BeforeValidator, ConfigDict, Field, model_validator
+from typing import Any
 
 from microconv.errors import TaxonomyError
-from microconv.queries.conditions import Comparison
+from microconv.taxonomy.derived import Derived, ordered
+from microconv.taxonomy.entry import STAGES, MicroConversion
 
-Kind = Literal["milestone", "secondary", "macro"]
-Stage = Literal["awareness", "consideration", "decision", "post_sale"]
-Mindset = Literal["curiosity", "consideration", "commitment", "loyalty"]
-
+_VIEWS = frozenset({"page_view", "screen_view"})
+"""How one gets to where all else happens: that one of them counts for its page, too, makes it no later."""
 _MOST_UNKNOWN = 20
 """How many unknown names one message tells."""
-STAGES: tuple[Stage, ...] = get_args(Stage)
-_USUAL_MINDSET: dict[Stage, Mindset] = dict(zip(STAGES, get_args(Mindset), strict=True))
-
-
-def _written(pattern: str, rule: str) -> AfterValidator:
-    def check(text: str) -> str:
-        if not re.fullmatch(pattern, text):
-            raise ValueError(f"{rule}, not {text!r}")
-        return text
-
-    return AfterValidator(check)
-
-
-def _printable(text: str) -> str:
-    if not text.isprintable() or text != text.strip() or not text:
-        raise ValueError(f"must be printable text without spaces around it, not {text!r}")
-    return text
-
-
-def _one_or_more(value: object) -> object:
-    return (value,) if isinstance(value, str) else value
-
-
-def _amount(value: object) -> object:
-    if value is None or value == "event":
-        return value
-    # bool is an int to Python, and `value = true` a mistake to everyone else.
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value) or value < 0:
-        raise ValueError(f'must be a number from 0 up, or "event" for the event\'s own value, not {value!r}')
-    return float(value)
-
-
-Id = Annotated[
-    str, _written(r"[a-z][a-z0-9_]{0,63}", "must be lower-case letters, digits and _, a letter first, at most 64")
-]
-Version = Annotated[str, _written(r"\d{1,9}(\.\d{1,9}){0,2}", 'must be a version such as "1.0"')]
-# GA4 allows letters, digits and _, 40 characters; real exports also hold dots, dashes and longer names.
-_ParameterName = Annotated[
-    str,
-    _written(r"[A-Za-z][A-Za-z0-9_.-]{0,99}", "must be letters, digits and any of _ . -, a letter first, at most 100"),
-]
-Printable = Annotated[str, AfterValidator(_printable)]
-
-
-class _Frozen(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
-
-class Condition(Comparison):
-    """One condition on an event: a parameter or the page, and exactly one operator.
-
-    `field = "page"` is the path of `page_location` (`/pricing`: no scheme, host, query or fragment).
-    """
-
-    parameter: _ParameterName | None = None
-    field: Literal["page"] | None = None
-
-    @model_validator(mode="after")
-    def _one_subject(self) -> Condition:
-        if (self.parameter is None) == (self.field is None):
-            raise ValueError('must name what it looks at: a parameter, or field = "page"')
-        if self.field == "page" and self.is_numeric:
-            raise ValueError(f"{self.operator} needs a number, and the page is text")
-        return self
-
-    @property
-    def subject(self) -> str:
-        """The parameter, or "page"."""
-        return self.parameter or self.field or ""
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON form: `parameter` or `field`, `operator`, `operand`."""
-        subject = {"parameter": self.parameter} if self.parameter else {"field": self.field}
-        operand = list(self.operand) if isinstance(self.operand, tuple) else self.operand
-        return {**subject, "operator": self.operator, "operand": operand}
-
-
-class MicroConversion(_Frozen):
-    """An entry of the taxonomy: what it is called, where it stands in the journey and which events count as it.
-
-    An event counts when its name is one of `events` and every condition in `where` holds. `value` is in the project's
-    currency; "event" takes the event's own (purchase revenue, else the parameter `value`). `since` and `deprecated` are
-    versions of the taxonomy.
-    """
-
-    id: Id
-    kind: Kind
-    stage: Stage
-    events: Annotated[tuple[Printable, ...], BeforeValidator(_one_or_more), Field(min_length=1, strict=False)] = Field(
-        validation_alias=AliasChoices("event", "events")
-    )
-    name: Printable = ""
-    mindset: Mindset = "curiosity"
-    value: Annotated[float | Literal["event"] | None, BeforeValidator(_amount)] = None
-    where: Annotated[tuple[Condition, ...], Field(strict=False)] = ()
-    since: Version = "1.0"
-    deprecated: Version | None = None
-    replaced_by: Id | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_what_the_file_leaves_out(cls, data: object) -> object:
-        if not isinstance(data, dict):
-            return data
-        filled = dict(data)
-        if isinstance(entry_id := filled.get("id"), str):
-            filled.setdefault("name", entry_id.replace("_", " ").capitalize())
-        if (stage := filled.get("stage")) in STAGES:
-            filled.setdefault("mindset", _USUAL_MINDSET[stage])
-        if "page" in filled:
-            page, where = filled.pop("page"), filled.get("where", ())
-            if isinstance(where, list | tuple):
-                # Anything but a table is left for the check of `where` to refuse.
-                filled["where"] = (*where, {**page, "field": "page"} if isinstance(page, dict) else page)
-        return filled
-
-    @model_validator(mode="after")
-    def _versions_in_order(self) -> MicroConversion:
-        if self.deprecated is None:
-            if self.replaced_by is not None:
-                raise ValueError('has replaced_by but no deprecated; add deprecated = "<version>"')
-        elif version_key(self.deprecated) < version_key(self.since):
-            raise ValueError(f"is deprecated in {self.deprecated}, before it came in {self.since}")
-        return self
-
-    @property
-    def counts_as(self) -> str:
-        """Id that its occurrences are counted under: the replacement of a deprecated entry, else its own."""
-        return self.replaced_by or self.id
-
-    def describe(self) -> str:
-        """Return what it matches as a person reads it: `click where link_url starts with tel:`."""
-        events = " or ".join(self.events)
-        conditions = " and ".join(condition.describe() for condition in self.where)
-        return f"{events} where {conditions}" if conditions else events
-
-    def document(self) -> dict[str, Any]:
-        """Return the JSON form: every attribute, and `counts_as`."""
-        return {
-            "id": self.id,
-            "name": self.name,
-            "kind": self.kind,
-            "stage": self.stage,
-            "mindset": self.mindset,
-            "value": self.value,
-            "events": list(self.events),
-            "where": [condition.document() for condition in self.where],
-            "since": self.since,
-            "deprecated": self.deprecated,
-            "replaced_by": self.replaced_by,
-            "counts_as": self.counts_as,
-        }
-
-
-@dataclass(frozen=True, order=True)
-class CarriedParameter:
-    """An event parameter that conditions read; `as_number` says in which of the two forms."""
-
-    name: str
-    as_number: bool
 
 
 @dataclass(frozen=True)
 class Taxonomy:
-    """A named, versioned set of entries in the order of their file. `load_taxonomy` makes checked ones."""
+    """A named, versioned set of entries in the order of their file. `load_taxonomy` makes checked ones.
+
+    `removed` are those of earlier versions that count nothing any more; nothing else may name them. `signals` are those
+    with `counts = false`: derived entries are made of them, and no question may name them.
+    """
 
     name: str
     version: str
     entries: tuple[MicroConversion, ...]
+    removed: tuple[MicroConversion, ...] = ()
+    signals: tuple[MicroConversion, ...] = ()
+
+    @property
+    def staged(self) -> tuple[MicroConversion, ...]:
+        """All entries that staging makes rows of: those that count, and signals."""
+        return (*self.entries, *self.signals)
 
     @property
     def ids(self) -> tuple[str, ...]:
@@ -212,6 +59,10 @@ class Taxonomy:
         if entry_id not in self._by_id:
             found = get_close_matches(entry_id, self.ids)
             near = f" (did you mean {' or '.join(found)}?)" if found else ""
+            if gone := next((entry for entry in self.removed if entry.id == entry_id), None):
+                near = f" any more: it was removed in {gone.removed_in}{near}"
+            if any(signal.id == entry_id for signal in self.signals):
+                near = ": it is a signal (counts = false), of which other entries are derived"
             raise TaxonomyError(
                 f'The taxonomy "{self.name}" {self.version} has no micro-conversion "{entry_id}"{near}.',
                 hint=f"It has: {', '.join(self.ids)}.",
@@ -259,23 +110,96 @@ class Taxonomy:
         """
         return self._ranks[self.entry(entry_id).id]
 
+    @property
+    def external_entries(self) -> tuple[MicroConversion, ...]:
+        """The entries whose occurrences are events of other systems, by rank."""
+        return tuple(sorted((each for each in self.entries if each.external), key=lambda each: self._ranks[each.id]))
+
     def event_ranks(self) -> dict[str, int]:
-        """Return, for each event name, the smallest rank among the entries that its occurrences may count as."""
+        """Return, for each event name, the smallest rank among the entries that its occurrences may count as.
+
+        Names that only a pattern matches are not among them: see `pattern_ranks`. Neither are views of pages and
+        screens: without a rank they stand before all else of their moment.
+        """
         ranks: dict[str, int] = {}
-        for entry in self.entries:
+        for entry in self.staged:
             rank = self._ranks[entry.counts_as]
-            for event in entry.events:
+            for event in set(entry.events) - _VIEWS:
                 ranks[event] = min(rank, ranks.get(event, rank))
         return ranks
 
-    def carried_parameters(self) -> tuple[CarriedParameter, ...]:
-        """Return the parameters that conditions read, sorted; one read both as text and as number comes twice.
+    def pattern_ranks(self) -> dict[str, int]:
+        """Return, for each pattern of event names, the smallest rank among the entries that have it."""
+        ranks: dict[str, int] = {}
+        for entry in self.staged:
+            if entry.event_pattern:
+                rank = self._ranks[entry.counts_as]
+                ranks[entry.event_pattern.matches] = min(rank, ranks.get(entry.event_pattern.matches, rank))
+        return ranks
 
-        The parameter `value` behind `value = "event"` is not among them: every staged event has its own value.
+    def events_of(self, counted: Iterable[str]) -> frozenset[str]:
+        """Return the names of the events that may count as one of these ids, of those that the taxonomy names.
+
+        Two sets of ids share an event if what this returns for them has a name in common: where there is a pattern, "*"
+        stands for all names that no entry says. A derived occurrence lies on an event of what it is made of, on the
+        first one of a session, or on none.
         """
-        conditions = (condition for entry in self.entries for condition in entry.where)
-        return tuple(
-            sorted({CarriedParameter(each.parameter, each.is_numeric) for each in conditions if each.parameter})
+        ids = set(counted)
+        names: set[str] = set()
+        # From the last derived on: each comes after those that it is made of.
+        for each in reversed(self.derived):
+            if each.id not in ids:
+                continue
+            if each.rule.family == "absences":
+                names.add("no event")
+            elif each.rule.is_of_sessions:
+                names.update((*self._event_names, "*"))
+            elif each.rule.family == "returns":
+                ids.update(self._counted(each.rule.then or ()))
+            else:
+                ids.update(each.needs)
+        for entry in self.staged:
+            if entry.counts_as not in ids:
+                continue
+            names.update(entry.events)
+            names.update(f"external {name}" for name in entry.external)
+            if entry.event_pattern:
+                pattern = re.compile(entry.event_pattern.matches)
+                names.update(event for event in self._event_names if pattern.search(event))
+                names.add("*")
+        return frozenset(names)
+
+    @cached_property
+    def derived(self) -> tuple[Derived, ...]:
+        """The derived entries, each after those that it is made of.
+
+        Raises:
+            CircleError: Some need each other; `load_taxonomy` lets none through.
+        """
+        rules = {entry.id: entry.derivation for entry in self.entries if entry.derivation is not None}
+        return ordered(
+            {
+                entry_id: (rule, self._counted(each for _, each in rule.named()) | self.progress_after(entry_id))
+                for entry_id, rule in rules.items()
+            }
+        )
+
+    def progress_after(self, entry_id: str) -> frozenset[str]:
+        """Return the ids whose occurrences end the stall of a derived entry: milestones and macros of higher rank.
+
+        Those of an entry that is not derived from a stall are none.
+        """
+        rule = self.entry(entry_id).derivation
+        if rule is None or rule.stalled_after is None:
+            return frozenset()
+        reached = max(self._ranks[each] for each in self._counted(rule.stalled_after))
+        return frozenset(
+            entry.id
+            for entry in self.entries
+            if entry.kind != "secondary"
+            and entry.counts_as == entry.id
+            and not entry.is_hesitation
+            and self._ranks[entry.id] > reached
         )
 
     @cached_property
@@ -284,28 +208,30 @@ class Taxonomy:
 
         Names, comments, mindsets, versions and the order of keys, events and conditions leave it as it is.
         """
-        meaning = [
-            {
-                "counts_as": entry.counts_as,
-                "kind": entry.kind,
-                "stage": entry.stage,
-                "value": entry.value,
-                "events": sorted(set(entry.events)),
-                "where": sorted(_canonical(condition) for condition in entry.where),
-            }
-            for entry in sorted(self.entries, key=lambda entry: self._ranks[entry.id])
-        ]
+        by_rank = sorted(self.staged, key=lambda entry: self._ranks[entry.id])
+        meaning = [entry.meaning() for entry in by_rank]
         return hashlib.sha256(json.dumps(meaning, sort_keys=True).encode()).hexdigest()
 
     def document(self) -> dict[str, Any]:
-        """Return the JSON document: `name`, `version`, `fingerprint` and `micro_conversions` by rank."""
+        """Return the JSON document: what the taxonomy is called, its `fingerprint`, and its entries, in three lists."""
         by_rank = sorted(self.entries, key=lambda entry: self._ranks[entry.id])
         return {
             "name": self.name,
             "version": self.version,
             "fingerprint": self.fingerprint,
             "micro_conversions": [{"rank": self._ranks[entry.id], **entry.document()} for entry in by_rank],
+            "removed": [entry.document() for entry in self.removed],
+            "signals": [entry.document() for entry in self.signals],
         }
+
+    @cached_property
+    def _event_names(self) -> frozenset[str]:
+        return frozenset(event for entry in self.staged for event in entry.events)
+
+    def _counted(self, ids: Iterable[str]) -> frozenset[str]:
+        """Return what entries are staged as, signals among them."""
+        counted = {entry.id: entry.counts_as for entry in self.staged}
+        return frozenset(counted[each] for each in ids)
 
     @cached_property
     def _by_id(self) -> dict[str, MicroConversion]:
@@ -315,17 +241,4 @@ class Taxonomy:
     def _ranks(self) -> dict[str, int]:
         # sorted() is stable, so the order of the file decides within a stage.
         by_stage = sorted(self.entries, key=lambda entry: STAGES.index(entry.stage))
-        return {entry.id: rank for rank, entry in enumerate(by_stage, start=1)}
-
-
-def _canonical(condition: Condition) -> str:
-    document = condition.document()
-    if isinstance(document["operand"], list):
-        document["operand"] = sorted(set(document["operand"]))
-    return json.dumps(document, sort_keys=True)
-
-
-def version_key(version: str) -> tuple[int, ...]:
-    """Return what versions are compared by: "1.10" is later than "1.9", "1" equals "1.0"."""
-    numbers = [int(number) for number in version.split(".")]
-    return tuple(numbers + [0] * (3 - len(numbers)))
+        return {entry.id: rank for rank, entry in enumerate((*by_stage, *self.signals), start=1)}

@@ -23,9 +23,9 @@ from microconv.activation.audience.normalise import Normalisation, Normalised, s
 from microconv.activation.audience.packed_rows import DIGEST_BYTES, HASHED, AudienceRows, Rejects, code_of
 from microconv.activation.audience.people import Consent, ConsentRecord, Person, consent_by_user
 from microconv.activation.audience.people_tables import UNREADABLE_USER
-from microconv.activation.audience.placeholders import is_nobody, visible
 from microconv.activation.audience.reasons import Reason
 from microconv.activation.audience.refusals import Refusals, is_address, is_number, mailbox_key
+from microconv.own_tables.placeholders import is_nobody, visible
 from microconv.segments.members import Member
 
 Answers: TypeAlias = dict[str, Consent | int]

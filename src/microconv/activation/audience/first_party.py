@@ -12,12 +12,12 @@ from microconv.activation.audience.people_tables import (
     people_from_rows,
     read_consents,
     read_people,
-    rows_of,
 )
 from microconv.config.sections import Config, ConsentConfig, IdentityConfig, PeopleTable
 from microconv.engines.base import Engine
 from microconv.errors import ConfigError, EngineError
 from microconv.files import readable
+from microconv.own_tables.cells import rows_of
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.taxonomy import Taxonomy

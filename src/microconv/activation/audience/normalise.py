@@ -15,8 +15,8 @@ from typing import TypeAlias
 
 from microconv.activation.audience.countries import ISO_3166
 from microconv.activation.audience.phones import e164
-from microconv.activation.audience.placeholders import is_no_mailbox, is_no_name, visible
 from microconv.activation.audience.reasons import Reason
+from microconv.own_tables.placeholders import is_no_mailbox, is_no_name, visible
 
 Normalised: TypeAlias = str | Reason
 

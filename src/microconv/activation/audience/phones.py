@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from functools import cache
 from typing import TYPE_CHECKING, cast
 
-from microconv.activation.audience.placeholders import visible
 from microconv.activation.audience.reasons import Reason
+from microconv.own_tables.placeholders import visible
 
 if TYPE_CHECKING:
     from phonenumbers import PhoneMetadata, PhoneNumber, PhoneNumberDesc

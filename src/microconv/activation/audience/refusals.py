@@ -17,7 +17,7 @@ import numpy.typing as npt
 
 from microconv.activation.audience.people import Person
 from microconv.activation.audience.phones import all_readings, looks_like_phone, tidy
-from microconv.activation.audience.placeholders import visible
+from microconv.own_tables.placeholders import visible
 
 _SIMPLE = re.compile(r"[a-z0-9._-]+@[a-z0-9.-]+")
 # What no address holds, and what one may hold, but may as well stand around it.

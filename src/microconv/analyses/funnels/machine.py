@@ -196,10 +196,9 @@ def _stops(funnel: FunnelQuestion) -> list[dict[str, list[int]]]:
     return [{"steps": steps, "places": list(places)} for places, steps in by_places.items()]
 
 
-def _listened(step: StepConfig, taxonomy: Taxonomy) -> set[str]:
+def _listened(step: StepConfig, taxonomy: Taxonomy) -> frozenset[str]:
     """Return the GA4 events that may meet a step."""
-    ids = set(_ids(step, taxonomy))
-    return {event for entry in taxonomy.entries if entry.counts_as in ids for event in entry.events}
+    return taxonomy.events_of(_ids(step, taxonomy))
 
 
 def _share_events(funnel: FunnelQuestion, taxonomy: Taxonomy) -> bool:
@@ -209,7 +208,7 @@ def _share_events(funnel: FunnelQuestion, taxonomy: Taxonomy) -> bool:
 
 def _components(funnel: FunnelQuestion, taxonomy: Taxonomy, named_by: str) -> list[dict[str, Any]]:
     """Return the steps of an unordered funnel in groups of which no event can meet steps of two."""
-    groups: list[tuple[set[int], set[str]]] = []
+    groups: list[tuple[set[int], frozenset[str]]] = []
     for number, step in enumerate(funnel.steps, start=1):
         own = ({number}, _listened(step, taxonomy))
         for group in [group for group in groups if group[1] & own[1]]:

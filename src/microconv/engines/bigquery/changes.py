@@ -7,7 +7,7 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 
-from microconv.engines.base import AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
+from microconv.engines.base import AddRows, Change, DeleteDays, DeleteDerived, DeleteKeys, InsertScratch, PutRow
 from microconv.engines.tables import Table
 from microconv.errors import EngineError
 from microconv.queries.templates import Value, quote
@@ -43,20 +43,28 @@ class Script:
             else:
                 self._change(first)
 
-    def _change(self, change: DeleteDays | DeleteKeys | InsertScratch | AddRows) -> None:
+    def _change(self, change: DeleteDays | DeleteKeys | DeleteDerived | InsertScratch | AddRows) -> None:
         table = quote(change.table.name)
         match change:
-            case DeleteDays(property_id=property_id, dates=dates):
+            case DeleteDays(property_id=property_id, dates=dates, having=having, lacking=lacking):
+                only = f" AND t.{quote(having)} IS NOT NULL" if having else ""
+                only += f" AND t.{quote(lacking)} IS NULL" if lacking else ""
                 # The range is what keeps other partitions from being read.
                 first, last = (self._parameter("DATE", end) for end in (min(dates), max(dates)))
                 self.statements.append(
                     f"DELETE FROM {table} AS t WHERE t.property = {self._parameter('STRING', property_id)} "
                     f"AND t.event_date BETWEEN {first} AND {last} "
-                    f"AND t.event_date IN UNNEST({self._parameter('ARRAY<DATE>', dates)})"
+                    f"AND t.event_date IN UNNEST({self._parameter('ARRAY<DATE>', dates)}){only}"
                 )
             case DeleteKeys(column=column, scratch=scratch):
-                keys = f"SELECT s.{quote(column)} FROM {quote(self._scratch_name(scratch))} AS s"
+                keys = self._keys(column, scratch)
                 self.statements.append(f"DELETE FROM {table} AS t WHERE t.{quote(column)} IN ({keys})")
+            case DeleteDerived(property_id=property_id, first_day=first_day, column=column, scratch=scratch):
+                of = f" AND t.{quote(column)} IN ({self._keys(column, scratch)})" if scratch else ""
+                self.statements.append(
+                    f"DELETE FROM {table} AS t WHERE t.property = {self._parameter('STRING', property_id)} "
+                    f"AND t.event_date >= {self._parameter('DATE', first_day)} AND t.is_derived{of}"
+                )
             case InsertScratch(scratch=scratch):
                 source = self._scratch_name(scratch)
                 there = set(self._columns_of(source))
@@ -67,6 +75,9 @@ class Script:
                 )
             case AddRows(rows=rows):
                 self._add_rows(change.table, rows)
+
+    def _keys(self, column: str, scratch: str) -> str:
+        return f"SELECT s.{quote(column)} FROM {quote(self._scratch_name(scratch))} AS s"
 
     def _add_rows(self, table: Table, rows: Sequence[Mapping[str, Value]]) -> None:
         """Insert many rows with one JSON document: a query takes 10,000 parameters at most, and arrays hold no NULL.

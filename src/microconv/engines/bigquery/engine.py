@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from microconv.clients.bigquery_connection import Connection
 from microconv.clients.failures import is_about_the_query
-from microconv.engines.base import RAW_EVENTS, Change
+from microconv.engines.base import RAW_EVENTS, Change, OwnTable
 from microconv.engines.bigquery.changes import Script, transaction
 from microconv.engines.bigquery.dataset import WorkingDataset, version_of
 from microconv.engines.bigquery.jobs import Jobs, MissingTableError, Statement
@@ -143,6 +143,16 @@ class BigQueryEngine:
     def columns(self, name: str) -> tuple[str, ...]:
         """Return the columns of a table, as they were when this engine last made, changed or looked at it."""
         return self._dataset.columns(name)
+
+    def find_table(self, name: str) -> OwnTable | None:
+        """Return the metadata of a table, in the working dataset unless its name says where; a view tells no change."""
+        *place, table = name.split(".")
+        project, dataset = (*self._dataset.place[: 2 - len(place)], *place)
+        found = self._dataset.find(table, (project, dataset))
+        if found is None:
+            return None
+        columns = tuple(column.name for column in found.schema)
+        return OwnTable(columns, found.modified, found.num_bytes) if found.table_type == "TABLE" else OwnTable(columns)
 
     def ensure(self, table: Table, extra: Sequence[Column] = ()) -> None:
         """Create a table, partitioned and clustered, or add the columns and the version that it lacks."""

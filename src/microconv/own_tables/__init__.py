@@ -1,0 +1,1 @@
+"""Tables of one's own: people, consent, events of other systems. Read strictly; no value of theirs is in a message."""
