@@ -290,7 +290,7 @@ def session_query(own: OwnHosts) -> templates.Query:
             "own_hosts": own.pattern,
             **session_params(RULES),
         },
-        structure=session_structure(RULES),
+        structure={**session_structure(RULES), "has_key_pattern": False},
     )
 
 
