@@ -222,7 +222,7 @@ def _source(entry: MicroConversion) -> str:
         return "another system"
     if not entry.is_observed:
         return "other entries"
-    return f"GA4 export, {' and '.join(entry.sent_from)}" if entry.sent_from else "GA4 export"
+    return f"GA4 export ({' and '.join(entry.sent_from)})" if entry.sent_from else "GA4 export"
 
 
 # Documents
