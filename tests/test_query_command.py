@@ -169,11 +169,11 @@ def test_sql_may_begin_with_a_comment_and_a_mistaken_option_is_none(folder):
     assert ask(folder, "SELECT 1", "--formt", "json").code == 2
 
 
-def test_query_of_the_documentation_can_be_run(folder):
+def test_every_query_of_the_documentation_can_be_run(folder):
     page = (Path(__file__).parent.parent / "docs" / "tables.md").read_text("utf-8")
     shown = re.findall(r"```sql\n(.*?)```", page, re.DOTALL)
 
-    assert len(shown) == 4
+    assert len(shown) >= 4  # The blocks were found; the page may show more.
     for sql in shown:
         assert ask(folder, sql, "--format", "json").code == 0, sql
 
