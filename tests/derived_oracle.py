@@ -26,14 +26,14 @@ def micros(moment: datetime) -> int:
 
 @dataclass(frozen=True)
 class Staged:
-    """What is staged: ordinary occurrences and signals, sessions, and by property the last staged day that was over.
+    """What is staged: ordinary occurrences and signals, sessions, and by property the staged days that were over.
 
     `carried` are the columns of occurrences beyond those of the table.
     """
 
     rows: Sequence[Row]
     sessions: Sequence[Row]
-    last_over: Mapping[str, date | None]
+    days_over: Mapping[str, frozenset[date]]
     zone: str = "UTC"
     carried: Sequence[str] = ()
 
@@ -57,14 +57,20 @@ def derived_rows(taxonomy: Taxonomy, staged: Staged) -> list[Row]:
             for born in of_actor(taxonomy, derived.rule, own, own_sessions, starts):
                 is_wait = derived.rule.start is not None or derived.rule.stalled_after is not None
                 made = completed(entry, born, zone, carried)
-                last = staged.last_over.get(made["property"])
-                if is_wait and (last is None or made["event_date"] > last):
+                if is_wait and not days_between(born["base"]["event_date"], made["event_date"]) <= staged.days_over.get(
+                    made["property"], frozenset()
+                ):
                     continue
                 key = made["client_key"], made["event_order"]
                 if key not in new or born["rank"] < new[key]["rank"]:
                     new[key] = made | {"rank": born["rank"]}
         found += [{name: value for name, value in row.items() if name != "rank"} for row in new.values()]
     return found
+
+
+def days_between(first: date, last: date) -> frozenset[date]:
+    """The days from the first to the last; the last alone where it lies before the first, as two zones may have it."""
+    return frozenset(last - timedelta(days=back) for back in range(max((last - first).days, 0) + 1))
 
 
 def is_of_its_day(day: date, at: datetime) -> bool:

@@ -106,10 +106,8 @@ def staged(project: Project) -> dict[str, list[str]]:
 
 
 def expected(project: Project) -> list[dict[str, Any]]:
-    over: dict[str, date | None] = {}
-    for row in rows(project, "mc_shards"):
-        if row["is_day_over"]:
-            over[row["property"]] = max(over.get(row["property"]) or row["event_date"], row["event_date"])
+    days = [(row["property"], row["event_date"]) for row in rows(project, "mc_shards") if row["is_day_over"]]
+    over = {name: frozenset(day for of, day in days if of == name) for name, _ in days}
     ordinary = [row for row in rows(project, "mc_micro_conversions") if not row["is_derived"]]
     carried = [each.column for each in project.rules.carried]
     return derived_rows(

@@ -1,11 +1,13 @@
 -- Derived occurrences of one level that are born by what did not happen: something begun and not ended in time (waits), or
 -- nothing at all for a time, within a session (pauses). They lie on no event: their moment is that of the beginning and the
 -- time, their order comes after all events of that moment; client, session, page and properties are those of the beginning.
--- What has begun anew waits anew. A wait is over when the data reach beyond it, a pause when something follows it.
+-- What has begun anew waits anew. A pause is over when something follows it; a wait when all its days are staged and over:
+-- on a day that is missing it may have ended. `over_since` is, for each day that is over, the first from which on none lacks.
 -- grain: property, event_date, client_key, event_order, micro_conversion
 -- params: rule_ids ARRAY<STRING>, rule_kinds ARRAY<STRING>, rule_stages ARRAY<STRING>, rule_value_rules ARRAY<STRING>,
 --   rule_fixed_values ARRAY<FLOAT64>, rule_within_us ARRAY<INT64>, rule_same ARRAY<INT64>, pair_entries ARRAY<STRING>,
---   pair_rules ARRAY<INT64>, pair_roles ARRAY<STRING>, doings ARRAY<STRING>, first_day DATE, last_over DATE, zone STRING
+--   pair_rules ARRAY<INT64>, pair_roles ARRAY<STRING>, doings ARRAY<STRING>, first_day DATE, days_over ARRAY<DATE>,
+--   over_since ARRAY<DATE>, zone STRING
 -- structure: earlier, properties, looked_at
 {% import 'staging/_derived.sql' as derived with context %}
 {% set read = ['actor_key', 'client_key', 'event_order', 'event_at', 'micro_conversion', 'session_key'] %}
@@ -106,6 +108,11 @@ born AS (
 dated AS (
   SELECT b.*, DATE(TIMESTAMP_MICROS(b.moment_us), @zone) AS day
   FROM born AS b
+),
+
+known AS (
+  SELECT day, @over_since[OFFSET(place)] AS since
+  FROM UNNEST(@days_over) AS day WITH OFFSET AS place
 )
 
 SELECT
@@ -137,7 +144,8 @@ INNER JOIN {{ derived.occurrences(derived.kept) }} AS o
     AND o.event_order = d.event_order
     AND o.micro_conversion = d.micro_conversion
     AND {{ derived.client('o' | identifier) }} = d.client
-WHERE d.day >= @first_day AND (NOT d.waits OR d.day <= @last_over)
+LEFT JOIN known AS n ON n.day = d.day
+WHERE d.day >= @first_day AND (NOT d.waits OR n.since <= o.event_date)
 QUALIFY ROW_NUMBER() OVER (
   PARTITION BY r.micro_conversion, o.client_key, d.moment_us ORDER BY o.event_order DESC, o.actor_key, o.micro_conversion, r.rule
 ) = 1

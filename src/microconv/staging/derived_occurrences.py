@@ -1,10 +1,10 @@
 """Derived occurrences of a batch: made anew, from the first day on that the batch may change, for the actors concerned.
 
 An occurrence is decided by what its actor did up to its moment, no longer before it than its rule reaches (and, where
-something did not happen, by the last day that the data have reached). So what a batch changes can change derived
-occurrences from its first day on, and those of the actors concerned only. They are deleted and made anew, level by
-level: those of a level are made of ordinary ones and of the levels below. Whatever the order in which days arrive, that
-leaves what a rebuild from nothing makes.
+something did not happen, by whether all days until then are staged and over). So what a batch changes can change
+derived occurrences from its first day on, and those of the actors concerned only. They are deleted and made anew, level
+by level: those of a level are made of ordinary ones and of the levels below. Whatever the order in which days arrive,
+that leaves what a rebuild from nothing makes.
 """
 
 from __future__ import annotations
@@ -44,20 +44,23 @@ Days = tuple["date | None", "date | None"]
 
 @dataclass(frozen=True)
 class Reached:
-    """The last day that was over when it was staged, before the batch and after it; `first_day` is the first staged."""
+    """The staged days that were over when they were staged, before the batch and after it."""
 
-    first_day: date | None
-    before: date | None
-    after: date | None
+    before: frozenset[date]
+    after: frozenset[date]
 
     @property
-    def days(self) -> Days:
-        """The first and last day that the data reach now and did not before, or the other way round."""
-        ends = [each for each in (self.before, self.after) if each is not None]
-        if self.before == self.after or not ends:
-            return None, None
-        first = min(ends) + timedelta(days=1) if len(ends) > 1 else self.first_day
-        return first, max(ends)
+    def news(self) -> Days:
+        """The first and last day that are among them now and were not before, or the other way round."""
+        others = self.before ^ self.after
+        return min(others, default=None), max(others, default=None)
+
+    def runs(self) -> tuple[list[date], list[date]]:
+        """Return the days after the batch, and for each the first day from which on none lacks."""
+        days, since = sorted(self.after), list[date]()
+        for day in days:
+            since.append(since[-1] if day - timedelta(days=1) in self.after else day)
+        return days, since
 
 
 @dataclass(frozen=True)
@@ -121,14 +124,14 @@ class DerivedRules:
         """Return the name of the scratch table that holds what one template makes on one level."""
         return f"derived_{level}_{family}{self.suffix}"
 
-    def queries(self, first_day: date, last_over: date | None) -> Iterator[tuple[str, Query]]:
+    def queries(self, first_day: date, reached: Reached) -> Iterator[tuple[str, Query]]:
         """Yield what is made on each level by each template, with the scratch table for it; each reads those before."""
         for level, families in self.levels:
             for family, entries in families:
-                yield self.scratch(level, family), self._query(level, family, entries, (first_day, last_over))
+                yield self.scratch(level, family), self._query(level, family, entries, (first_day, reached))
 
-    def _query(self, level: int, family: str, entries: Sequence[Derived], days: tuple[date, date | None]) -> Query:
-        first_day, last_over = days
+    def _query(self, level: int, family: str, entries: Sequence[Derived], days: tuple[date, Reached]) -> Query:
+        first_day, reached = days
         looked_at = self._looked_at(entries)
         places = {each.name: place for place, each in enumerate(looked_at)}
         params: dict[str, Value] = {
@@ -173,7 +176,8 @@ class DerivedRules:
             ]
             params |= _pairs(roles, "pair_roles")
             if family == "absences":
-                params |= {"doings": list(self.doings), "last_over": last_over, "zone": self.rules.zone}
+                over, since = reached.runs()
+                params |= {"doings": list(self.doings), "days_over": over, "over_since": since, "zone": self.rules.zone}
             else:
                 params["session_rules"] = [place for place, each in enumerate(entries) if each.rule.is_of_sessions]
         return templates.query(TEMPLATES[family], params=params, structure=structure)
@@ -236,7 +240,7 @@ def _pairs(rows: Sequence[tuple[str, int, int | str]], third: str) -> dict[str, 
 
 
 def days_over(property_id: str, dates: Sequence[date]) -> Query:
-    """The last staged day that was over when it was staged; of all, and of all but these."""
+    """The staged days that were over when they were staged, and which of them are none of these."""
     return templates.query("staging/days_over", params={"property": property_id, "changed_dates": list(dates)})
 
 
@@ -314,11 +318,12 @@ def changes(engine: Engine, rules: Rules, changed: Changed) -> list[Change]:
         # Those of an earlier taxonomy may lie on days that are not staged, on which nothing else deletes them.
         first_day = first_changed - timedelta(days=_APART_DAYS)
         return [DeleteDerived(mc_tables.MICRO_CONVERSIONS, changed.property_id, first_day, "actor_key", None)]
-    (row,) = engine.query(days_over(changed.property_id, () if changed.brings else changed.dates)).to_pylist()
-    others = [day for day in (row["last_other_over"], *changed.over) if day is not None]
-    firsts = [day for day in (row["first_day"], *changed.dates) if day is not None]
-    reached = Reached(min(firsts), row["last_over"], max(others, default=None))
-    newly, last_newly = reached.days if told.waiting else (None, None)
+    over = engine.query(days_over(changed.property_id, () if changed.brings else changed.dates)).to_pylist()
+    reached = Reached(
+        frozenset(row["event_date"] for row in over),
+        frozenset({*(row["event_date"] for row in over if row["stays"]), *changed.over}),
+    )
+    newly, last_newly = reached.news if told.waiting else (None, None)
     waits: Days = (None, None)
     if newly is not None and last_newly is not None:
         waits = newly - timedelta(days=told.reach_days), last_newly + timedelta(days=_APART_DAYS)
@@ -333,7 +338,7 @@ def changes(engine: Engine, rules: Rules, changed: Changed) -> list[Change]:
         kept = f"{ACTORS}{told.suffix}"
         engine.materialise(actors(changed, told.waiting, waits), kept)
     made: list[Change] = [DeleteDerived(table, changed.property_id, first_day, "actor_key", kept)]
-    for name, query in told.queries(first_day, reached.after):
+    for name, query in told.queries(first_day, reached):
         engine.materialise(query, name)
         made.append(InsertScratch(table, name))
     return made
@@ -352,4 +357,4 @@ def examples(rules: Rules, labels: Sequence[str]) -> Iterator[tuple[str | None, 
         yield f"property {label}", ingredients(changed, told, day, day)
         if told.has_returns:
             yield f"property {label}", session_starts(changed, day)
-    yield from ((None, query) for _, query in told.queries(day, day))
+    yield from ((None, query) for _, query in told.queries(day, Reached(frozenset(), frozenset({day}))))
