@@ -117,7 +117,7 @@ def test_saved_result_holds_what_was_asked_and_what_it_rests_on(run, tmp_path):
         (("funnel", "buying", "--trend", "month"), "'month' is not one of 'day', 'week'"),
         (("segment", "nobody"), "no segment named 'nobody'"),
         (("channels", "--since", "2024-03-02", "--until", "2024-03-01"), "until is before since (2024-03-02)"),
-        (("funnel", "buying", "--hold", "item_id"), 'Add "item_id" to `carry` under [taxonomy]'),
+        (("funnel", "buying", "--hold", "item_brand"), 'Add "item_brand" to `carry` under [taxonomy]'),
         (("funnel", "buying", "--by", "nothing"), "nothing cannot break down a funnel"),
         (("funnel", "buying", "--since", "2024-03-02", "--until", "2024-03-01"), "until is before since (2024-03-02)"),
         (("paths", "--to", "purchase", "--from", "view_item"), "cannot be given beside from"),

@@ -17,7 +17,7 @@ import ga4
 from commands import FIRST_DAY, shard, write_days
 from microconv.config.load import load_config
 from microconv.errors import SourceError
-from microconv.exports import RAW_COLUMNS, FileSource
+from microconv.exports import BASIC_LEAVES, FileSource, columns_of
 from microconv.project import Project
 from microconv.staging import SyncResult
 from projects import write_config
@@ -248,7 +248,7 @@ def test_ids_cost_no_column_that_a_shard_lacks(tmp_path: Path):
         project.engine.read_shards([found], source.open(found).schema)
         (row,) = project.engine._connection.sql("SELECT * FROM raw_events").fetchall()
     assert [value for value in row if value is not None] == ["20240302", "x"]
-    assert len(row) == len(RAW_COLUMNS)
+    assert len(row) == len(columns_of(BASIC_LEAVES))
 
 
 def test_error_of_a_batch_names_the_one_shard(tmp_path: Path):
