@@ -71,3 +71,7 @@ class LockedError(MicroconvError):
     """Another run holds the lock."""
 
     exit_code = 5
+
+
+class AnalyticsError(MicroconvError):
+    """GA4's own API refused or failed: credentials, permission, property, quota, network."""

@@ -1,0 +1,67 @@
+-- What GA4's reports show, counted exactly: events with or without consent, and sessions and users that had any of them.
+-- A session past midnight is one on both of its days, as in GA4; a purchase sent again with its transaction id counts once.
+-- `users_by_id` takes all clients of a user id for one user, as GA4 does where it is set so; `users` does not.
+-- grain: event_date, part
+-- params: property STRING, first_date DATE, last_date DATE, currency STRING, assume_currency BOOL
+-- structure: by_day, part
+{% from 'analyses/_sessions.sql' import actor_of, channel with context %}
+WITH marked AS (
+  SELECT
+    {% if by_day %}e.event_date{% else %}CAST(NULL AS DATE){% endif %} AS event_date,
+    {% if part == 'country' %}COALESCE(NULLIF(e.country, ''), '(not set)')
+    {%- elif part == 'channel' %}{{ channel('s' | identifier) }}
+    {%- else %}''{% endif %} AS part,
+    e.event_name,
+    e.client_key,
+    e.session_key,
+    {{ actor_of('e', 's') }} AS actor_key,
+    COALESCE(e.session_engaged, FALSE) OR e.engagement_msec > 0
+      OR e.event_name IN ('first_visit', 'first_open') AS is_active,
+    CASE
+      WHEN e.event_name IN (
+        'purchase', 'ecommerce_purchase', 'in_app_purchase', 'app_store_subscription_convert',
+        'app_store_subscription_renew'
+      ) THEN 1
+      WHEN e.event_name IN ('refund', 'app_store_refund') THEN -1
+      WHEN e.event_name = 'ad_impression' THEN 0
+    END AS money_sign,
+    e.value,
+    e.value_in_usd,
+    e.currency,
+    COALESCE(e.currency = @currency, @assume_currency) AS is_in_currency,
+    e.transaction_id IS NOT NULL AND ROW_NUMBER() OVER (
+      PARTITION BY e.event_date, e.event_name, e.client_key, e.transaction_id ORDER BY e.event_at, e.event_order
+    ) > 1 AS is_repeat
+  FROM {{ relation('mc_events') }} AS e
+  LEFT JOIN {{ relation('mc_sessions') }} AS s ON s.session_key = e.session_key
+  WHERE e.property = @property AND e.event_date BETWEEN @first_date AND @last_date
+),
+
+signed AS (
+  SELECT
+    m.*,
+    m.money_sign IS NOT NULL AND m.value IS NOT NULL AS has_money,
+    IF(m.money_sign = -1, -ABS(m.value), m.value) AS amount,
+    IF(m.money_sign = -1, -ABS(m.value_in_usd), m.value_in_usd) AS amount_in_usd
+  FROM marked AS m
+)
+
+SELECT
+  s.event_date,
+  s.part,
+  COUNT(*) AS events,
+  COUNTIF(s.client_key IS NULL) AS consentless_events,
+  COUNT(DISTINCT s.session_key) AS sessions,
+  COUNT(DISTINCT s.client_key) AS users,
+  COUNT(DISTINCT s.actor_key) AS users_by_id,
+  COUNT(DISTINCT IF(s.is_active, s.client_key, NULL)) AS active_users,
+  COUNTIF(s.event_name IN ('page_view', 'screen_view')) AS page_views,
+  COUNTIF(s.money_sign != 0 AND s.has_money AND NOT s.is_repeat) AS transactions,
+  COUNTIF(s.money_sign != 0 AND s.has_money) AS transaction_rows,
+  COALESCE(SUM(IF(s.has_money AND s.is_in_currency AND NOT s.is_repeat, s.amount, NULL)), 0) AS revenue,
+  COALESCE(SUM(IF(s.has_money AND s.is_in_currency, s.amount, NULL)), 0) AS revenue_of_rows,
+  COALESCE(SUM(IF(s.has_money AND NOT s.is_repeat, s.amount_in_usd, NULL)), 0) AS revenue_in_usd,
+  COUNTIF(s.has_money AND NOT s.is_in_currency) AS other_currency_rows
+FROM signed AS s
+GROUP BY s.event_date, s.part
+ORDER BY s.event_date, s.part

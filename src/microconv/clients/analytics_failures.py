@@ -1,0 +1,158 @@
+"""Errors of GA4's Data API in our own words: what failed, whether another try may help, and what to do about it.
+
+No message quotes credentials or addresses: of what Google says, only its own short reason is repeated.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from microconv.errors import AnalyticsError
+
+_API = "analyticsdata.googleapis.com"
+_NOT_ENABLED = frozenset({"SERVICE_DISABLED", "accessNotConfigured"})
+_SCOPE = "ACCESS_TOKEN_SCOPE_INSUFFICIENT"
+_CONCURRENT = re.compile(r"concurrent", re.IGNORECASE)
+_FOUND_IN_GA4 = "It is the number under Admin > Property details in GA4, not the id of a stream (G-…)."
+_AGAIN_LATER = "Run the audit again later; nothing else of it depends on this."
+
+
+def is_server_error(failure: BaseException) -> bool:
+    """Tell whether the server failed: ten of these within an hour lock a property for the project that asks."""
+    from google.api_core import exceptions as api
+
+    return isinstance(failure, api.ServerError | api.Unknown) and not isinstance(failure, api.MethodNotImplemented)
+
+
+def is_passing(failure: BaseException) -> bool:
+    """Tell whether the same call may work a moment later: the network, the server, or too many calls at once."""
+    import requests.exceptions as http
+    from google.api_core import exceptions as api
+    from google.auth import exceptions as auth
+    from google.protobuf.json_format import ParseError  # type: ignore[import-untyped]  # ships no types
+
+    if isinstance(failure, http.SSLError):
+        return False
+    if isinstance(failure, auth.GoogleAuthError):
+        return isinstance(failure, auth.TransportError)
+    # An answer that was cut off is not JSON.
+    if isinstance(failure, http.RequestException | ConnectionError | ParseError):
+        return True
+    if isinstance(failure, api.TooManyRequests):
+        return bool(_CONCURRENT.search(str(failure)))
+    return is_server_error(failure)
+
+
+def in_our_words(failure: BaseException, ga4_property: str, credentials_file: Path | None) -> AnalyticsError:
+    """Turn an error of the client into ours."""
+    from google.api_core import exceptions as api
+    from google.auth import exceptions as auth
+
+    if isinstance(failure, auth.GoogleAuthError) and not isinstance(failure, auth.TransportError):
+        return without_credentials(failure, credentials_file)
+    if isinstance(failure, api.Unauthorized):
+        return _expired(credentials_file)
+    if isinstance(failure, api.Forbidden):
+        return _forbidden(failure, ga4_property)
+    if isinstance(failure, api.ClientError):
+        return _refused(failure, ga4_property)
+    if is_server_error(failure) and not isinstance(failure, api.ServiceUnavailable | api.GatewayTimeout):
+        return server_errors()
+    return AnalyticsError(
+        "GA4's Data API could not be reached, or did not answer in time.",
+        hint=f"Check that this machine may reach {_API} (network, proxy, firewall). {_AGAIN_LATER}",
+    )
+
+
+def server_errors() -> AnalyticsError:
+    """Say that the server failed, and that it was not asked until it locks the property."""
+    return AnalyticsError(
+        "GA4's Data API failed with server errors; it was not asked further, since ten of these within an hour "
+        "lock the property.",
+        hint=_AGAIN_LATER,
+    )
+
+
+def nearly_spent(ga4_property: str, kind: str, remaining: int) -> AnalyticsError:
+    """Say that the rest of a quota was left to others."""
+    from microconv import wording
+
+    return AnalyticsError(
+        f"A quota of GA4 property {ga4_property} is nearly spent ({wording.count(remaining)} {kind} left): "
+        "no more was asked, so that dashboards and other tools are not locked out.",
+        hint=f"Quotas are filled again each hour and each day. {_AGAIN_LATER}",
+    )
+
+
+def without_credentials(failure: BaseException, credentials_file: Path | None) -> AnalyticsError:
+    """Say that there are no credentials, or none that can be used."""
+    from google.auth import exceptions as auth
+
+    if isinstance(failure, auth.RefreshError):
+        return _expired(credentials_file)
+    if credentials_file is not None:
+        return AnalyticsError(
+            f"{credentials_file} is not a key file of a service account.",
+            hint="Set audit.reconcile.credentials_file to the JSON file that Google Cloud gave for its key.",
+        )
+    return AnalyticsError(
+        "There are no credentials for GA4's Data API.",
+        hint="Run `gcloud auth application-default login --scopes=openid,"
+        "https://www.googleapis.com/auth/cloud-platform,https://www.googleapis.com/auth/analytics.readonly`, "
+        "or set audit.reconcile.credentials_file to a service account's key file.",
+    )
+
+
+def unreadable_credentials(credentials_file: Path) -> AnalyticsError:
+    """Say that the file named by the configuration cannot be read."""
+    return AnalyticsError(
+        f"The key file {credentials_file} cannot be read.",
+        hint="Check audit.reconcile.credentials_file, and that this user may read it.",
+    )
+
+
+def _refused(failure: BaseException, ga4_property: str) -> AnalyticsError:
+    from google.api_core import exceptions as api
+
+    if isinstance(failure, api.TooManyRequests):
+        return AnalyticsError(
+            f"The quota of GA4 property {ga4_property} is spent: the Data API takes no more requests now.",
+            hint=f"Quotas are filled again each hour and each day. {_AGAIN_LATER}",
+        )
+    said = "GA4 knows no" if isinstance(failure, api.NotFound) else "GA4 did not accept a request for"
+    return AnalyticsError(
+        f"{said} property {ga4_property}.", hint=f"Check audit.reconcile.ga4_property. {_FOUND_IN_GA4}"
+    )
+
+
+def _expired(credentials_file: Path | None) -> AnalyticsError:
+    whose = f"in {credentials_file}" if credentials_file else "of this machine (application default)"
+    return AnalyticsError(
+        f"GA4 did not accept the credentials {whose}: they have expired or were revoked.",
+        hint="Make a new key for the service account."
+        if credentials_file
+        else "Run `gcloud auth application-default login` again.",
+    )
+
+
+def _forbidden(failure: BaseException, ga4_property: str) -> AnalyticsError:
+    reason = str(getattr(failure, "reason", None) or "")
+    text = str(failure)
+    if reason in _NOT_ENABLED or "has not been used in project" in text:
+        return AnalyticsError(
+            "The Google Analytics Data API is not enabled in the project of these credentials.",
+            hint=f"Run `gcloud services enable {_API}` for that project, wait some minutes, and run again.",
+        )
+    if reason == _SCOPE or "insufficient authentication scopes" in text:
+        return AnalyticsError(
+            "The credentials are valid, but not for reading Google Analytics.",
+            hint="Run `gcloud auth application-default login` with "
+            "--scopes=openid,https://www.googleapis.com/auth/cloud-platform,"
+            "https://www.googleapis.com/auth/analytics.readonly.",
+        )
+    return AnalyticsError(
+        f"These credentials may not read GA4 property {ga4_property}, or there is no such property.",
+        hint="In GA4 under Admin > Property access management, give the account of these credentials the role Viewer. "
+        f"Check audit.reconcile.ga4_property as well. {_FOUND_IN_GA4}",
+    )
