@@ -262,7 +262,7 @@ class AnalyticsData:
             credentials, _ = google.auth.default(scopes=SCOPES)
         except OSError as error:
             raise failures.unreadable_credentials(file or Path()) from error
-        except (auth.GoogleAuthError, ValueError, KeyError) as error:
+        except (auth.GoogleAuthError, AttributeError, KeyError, TypeError, ValueError) as error:
             raise failures.without_credentials(error, file) from None  # it may quote what the file holds
         return credentials
 

@@ -89,7 +89,7 @@ def without_credentials(failure: BaseException, credentials_file: Path | None) -
     """Say that there are no credentials, or none that can be used."""
     from google.auth import exceptions as auth
 
-    if isinstance(failure, auth.RefreshError):
+    if isinstance(failure, auth.RefreshError | auth.InvalidOperation):
         return _expired(credentials_file)
     if credentials_file is not None:
         return AnalyticsError(
