@@ -83,7 +83,7 @@ class GoogleProperty:
 
 
 class AnalyticsServer:
-    """A context manager; `rest` and `grpc` are where it listens. Each call takes one of `faults`, while there are any."""
+    """A context manager; `rest` and `grpc` are its addresses. Each call takes one of `faults`, while there are any."""
 
     def __init__(self, model: GoogleProperty) -> None:
         self.model = model

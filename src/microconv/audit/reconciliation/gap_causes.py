@@ -2,8 +2,8 @@
 
 First it is asked what GA4 would show if it counted otherwise (with the copies that staging removed, without events
 lacking consent, by the days of another zone): where that is what it shows, the cause is proved. Then come marks that
-the export or GA4 left (a day staged too early or cut off, rows withheld or rolled into one). Then the form of the gap (a
-constant share of one event). What is left is unexplained.
+the export or GA4 left (a day staged too early or cut off, rows withheld or rolled into one), and last the form of the
+gap (a constant share of one event). What is left is unexplained.
 """
 
 from __future__ import annotations
@@ -60,6 +60,8 @@ MOST_WITHHELD_USERS = 100
 """Rows with more users are not withheld by thresholding."""
 MATERIAL = 0.005
 """Share of a day's events from which a gap of one event is told."""
+SHIFTED = 0.001
+"""Share of all events from which days may have taken them from each other."""
 MIN_FILTER_DAYS = 4
 MIN_ROW = 10
 """Events of a day under which a share says nothing."""
@@ -160,6 +162,10 @@ class _Explanation:
 
     def gaps(self) -> tuple[Gap, ...]:
         self.days = self.ga4.days
+        self.shown_events = self.ga4.events or {}
+        self.names: dict[date, set[str]] = defaultdict(set)
+        for day, name in (*self.export.events, *self.shown_events):
+            self.names[day].add(name)
         self._events_of_days()
         self._events_by_name()
         self._estimates()
@@ -179,19 +185,18 @@ class _Explanation:
         expected = {day: float(each.figures.events) for day, each in self.export.days.items()}
         shown = {day: self.days.get(day, {}).get(EVENTS, 0.0) for day in expected}
         off = {day for day in expected if _is_off(EVENTS, expected[day], shown[day])}
-        if not off:
-            return
-        if zone := self._zone(expected, shown, off):
+        if zone := self._zone(expected, shown):
             self._blame("time_zone", EVENTS, off, zone)
+            self.cause_of_day |= dict.fromkeys(expected, ("time_zone", zone))
             return
         missing = {day for day in off if day not in self.days and self.ga4.is_thresholded("days")}
         self._blame("thresholding", EVENTS, missing)
         off -= missing
         off = self._counted_otherwise(expected, shown, off)
         marked = {day: cause for day in off if (cause := self._mark(self.export.days[day], shown[day] - expected[day]))}
-        for day, cause in marked.items():
-            self._blame(cause, EVENTS, {day})
-        self._forms(expected, shown, off - marked.keys())
+        filtered = self._forms(expected, shown, off - marked.keys(), marked.keys())
+        for day in marked.keys() - filtered:
+            self._blame(marked[day], EVENTS, {day})
 
     def _counted_otherwise(self, expected: dict[date, float], shown: Mapping[date, float], off: set[date]) -> set[date]:
         """Blame ways of counting that explain days; `expected` becomes what they let expect. Return what is left."""
@@ -217,24 +222,25 @@ class _Explanation:
                 break
         return off
 
-    def _zone(self, expected: Mapping[date, float], shown: Mapping[date, float], off: Collection[date]) -> str | None:
-        """Return the zone by whose days GA4 counts, where it is another one."""
+    def _zone(self, expected: Mapping[date, float], shown: Mapping[date, float]) -> str | None:
+        """Return the zone by whose days GA4 counts, where it is another one.
+
+        Days that take events from each other differ, and their sum does not; by the right zone, none differs.
+        """
+        inner = sorted(expected)[1:-1]  # of the outermost days, the neighbours may not be staged
+        gaps = [shown[day] - expected[day] for day in inner]
+        size = sum(map(abs, gaps))
+        if len(inner) < RUN or size <= SHIFTED * sum(shown[day] for day in inner):
+            return None
         candidates = [self.ga4.timezone] if self.ga4.timezone not in ("", self.export.timezone) else []
-        gaps = [shown[day] - expected[day] for day in off]
-        if len(off) >= RUN and abs(sum(gaps)) < CONSTANT * sum(map(abs, gaps)):
+        if abs(sum(gaps)) < CONSTANT * size:
             candidates += ["UTC", *(f"Etc/GMT{hours:+d}" for hours in range(-14, 13) if hours)]
-        # Of the outermost days, the neighbours may not be staged.
-        inner = sorted(expected)[1:-1]
-        best: tuple[int, str] | None = None
+        left = {}
         for zone in dict.fromkeys(candidates):
             counted = self.export.events_in(zone)
-            fit = sum(
-                abs(shown[day] - counted.get(day, 0)) <= allowed(EVENTS, counted.get(day, 0), shown[day])
-                for day in inner
-            )
-            if fit >= CONSISTENT * len(inner) and fit > len([day for day in inner if day not in off]):
-                best = max(best or (0, ""), (fit, zone), key=lambda each: each[0])
-        return best[1] if best else None
+            left[zone] = sum(abs(shown[day] - counted.get(day, 0)) for day in inner)
+        best = min(left, key=lambda zone: left[zone], default=None)
+        return best if best is not None and left[best] <= REST * size else None
 
     def _mark(self, day: ExportDay, gap: float) -> Cause | None:
         if gap <= 0:
@@ -243,24 +249,49 @@ class _Explanation:
             return "cap"
         return None if day.is_final else "late"
 
-    def _forms(self, expected: Mapping[date, float], shown: Mapping[date, float], off: set[date]) -> None:
-        """Blame a filter for a constant share, of some events or of all, and copies for a whole multiple."""
+    def _forms(
+        self,
+        expected: Mapping[date, float],
+        shown: Mapping[date, float],
+        off: Collection[date],
+        marked: Collection[date],
+    ) -> set[date]:
+        """Blame a filter for a constant share, of some events or of all, and copies for a whole multiple.
+
+        Return the days of those that another cause left its mark on which the filter explains as well.
+        """
         if not off:
-            return
+            return set()
         if names := self._filtered_events(expected, shown, off):
-            for day in off:
-                for name in names:
-                    self._note("filter", self._event_cell(day, name))
+            also = {day for day in marked if self._rest([day], names, expected, shown) <= REST}
+            for day in {*off, *also}:
+                self._note("filter", *(self._event_cell(day, name) for name in names))
                 self.cause_of_day[day] = ("filter", "")
-            return
+            return also
         multiples = {day for day in off if shown[day] and _is_multiple(expected[day] / shown[day])}
         self._blame("duplicates", EVENTS, multiples)
-        off = off - multiples
-        shares = [(shown[day] - expected[day]) / max(expected[day], shown[day]) for day in off]
-        if len(off) >= MIN_FILTER_DAYS and _is_run(off, self.export.days) and _is_constant(shares):
-            self._blame("filter", EVENTS, off)
-        else:
-            self._blame("unexplained", EVENTS, off)
+        off = set(off) - multiples
+        shares = {day: (shown[day] - expected[day]) / max(expected[day], shown[day]) for day in {*off, *marked}}
+        of_off = [shares[day] for day in off]
+        if len(off) >= MIN_FILTER_DAYS and _is_run(off, self.export.days) and _is_constant(of_off):
+            usual = statistics.fmean(of_off)
+            also = {day for day in marked if abs(shares[day] - usual) <= 2 * CONSTANT * abs(usual)}
+            self._blame("filter", EVENTS, {*off, *also})
+            return also
+        self._blame("unexplained", EVENTS, off)
+        return set()
+
+    def _rest(
+        self,
+        days: Collection[date],
+        names: Collection[str],
+        expected: Mapping[date, float],
+        shown: Mapping[date, float],
+    ) -> float:
+        """Return the share of the gap of these days that is not of these events."""
+        gaps = {day: shown[day] - expected[day] for day in days}
+        rest = [gap - sum(self._event_cell(day, name).gap for name in names) for day, gap in gaps.items()]
+        return sum(map(abs, rest)) / sum(map(abs, gaps.values()))
 
     def _filtered_events(
         self, expected: Mapping[date, float], shown: Mapping[date, float], off: Collection[date]
@@ -270,15 +301,13 @@ class _Explanation:
             return ()
         size: dict[str, float] = defaultdict(float)
         for day in off:
-            for name in self._names_of(day):
+            for name in self.names[day]:
                 size[name] += abs(self._event_cell(day, name).gap)
         ranked = sorted(size, key=lambda name: -size[name])
         most = max(1, len(ranked) // 4)
         for count in range(1, min(most, 3) + 1):
             names = ranked[:count]
-            rest = [shown[day] - expected[day] - sum(self._event_cell(day, name).gap for name in names) for day in off]
-            whole = sum(abs(shown[day] - expected[day]) for day in off)
-            if sum(map(abs, rest)) <= REST * whole:
+            if self._rest(off, names, expected, shown) <= REST:
                 return tuple(names) if all(self._is_filtered(name, off) for name in names) else ()
         return ()
 
@@ -301,11 +330,11 @@ class _Explanation:
         thresholded, rolled = self.ga4.is_thresholded("events"), self.ga4.has_other_row("events")
         left: dict[str, list[Cell]] = defaultdict(list)
         for day in plain:
-            cells = [self._event_cell(day, name) for name in self._names_of(day) if name != OTHER_ROW]
-            cells = [each for each in cells if _is_off(EVENTS, each.ours, each.theirs)]
+            every = [self._event_cell(day, name) for name in self.names[day] if name != OTHER_ROW]
+            cells = [each for each in every if _is_off(EVENTS, each.ours, each.theirs)]
             other = shown.get((day, OTHER_ROW), 0.0)
             lacking = [each for each in cells if each.gap < 0]
-            lost = -sum(each.gap for each in lacking)
+            lost = -sum(each.gap for each in every if each.gap < 0)
             if (rolled or other) and lacking and abs(lost - other) <= allowed(EVENTS, lost, other) + REST * other:
                 self._note("other_row", *lacking)
                 cells = [each for each in cells if each.gap > 0]
@@ -323,7 +352,8 @@ class _Explanation:
             day for day in plain if max(self._event_cell(day, name).ours, self._event_cell(day, name).theirs) >= MIN_ROW
         ]
         days = {each.day for each in cells if each.day is not None}
-        if len(days) >= RUN and len(days) >= CONSISTENT * len(seen) and self._is_filtered(name, days):
+        is_lasting = len(days) >= CONSISTENT * len(seen) or (len(days) >= RUN and _is_run(days, self.export.days))
+        if len(days) >= RUN and is_lasting and self._is_filtered(name, days):
             self._note("filter", *cells)
             return
         material = [
@@ -333,46 +363,37 @@ class _Explanation:
         ]
         self._note("unexplained", *material)
 
-    def _names_of(self, day: date) -> set[str]:
-        if not hasattr(self, "_names"):
-            self._names: dict[date, set[str]] = defaultdict(set)
-            for each, name in (*self.export.events, *(self.ga4.events or {})):
-                self._names[each].add(name)
-        return self._names[day]
-
     def _event_cell(self, day: date, name: str) -> Cell:
         ours = self.export.events[day, name].events if (day, name) in self.export.events else 0
-        if not hasattr(self, "_shown_events"):
-            self._shown_events = self.ga4.events or {}
-        return Cell(EVENTS, day, ours, self._shown_events.get((day, name), 0.0), name)
+        return Cell(EVENTS, day, ours, self.shown_events.get((day, name), 0.0), name)
 
     # Sessions and users by day.
 
     def _estimates(self) -> None:
-        left: dict[str, list[Cell]] = defaultdict(list)
+        left: dict[tuple[Cause, str], list[Cell]] = defaultdict(list)
         for metric in (SESSIONS, USERS, ACTIVE_USERS):
             if metric in self.ga4.restricted:
                 continue
-            for day, ours in self.export.days.items():
+            for day in self.export.days:
                 cell = self._day_cell(metric, day)
                 if not _is_off(metric, cell.ours, cell.theirs):
                     continue
-                if day in self.cause_of_day and self.cause_of_day[day][0] not in ("duplicates", "consent"):
-                    self._note(self.cause_of_day[day][0], cell, detail=self.cause_of_day[day][1])
-                elif cell.gap > 0 and _may_be_modelled(ours.figures, cell):
-                    self._note("consent", cell)
-                elif self.ga4.is_thresholded("days") and cell.gap < 0 and cell.theirs <= MOST_WITHHELD_USERS:
-                    self._note("thresholding", cell)
-                elif not ours.is_final and cell.gap > 0:
-                    self._note("late", cell)
+                cause, detail = self.cause_of_day.get(day, ("consent", ""))
+                if cause in ("duplicates", "consent"):  # which change events alone
+                    left[self._cause_of_estimate(cell, day), metric].append(cell)
                 else:
-                    left[metric].append(cell)
-        for metric, cells in left.items():
-            # Three standard errors are passed by chance once in 370 days: one day alone must pass more.
-            strong = [each for each in cells if abs(each.gap) > 2 * allowed(metric, each.ours, each.theirs)]
-            signs = [each.gap > 0 for each in cells]
-            if strong or max(signs.count(True), signs.count(False)) >= max(RUN, len(self.export.days) // 5):
-                self._note("unexplained", *(cells if len(cells) > len(strong) + RUN else strong or cells))
+                    self._note(cause, cell, detail=detail)
+        for (cause, metric), cells in left.items():
+            if _is_more_than_chance(metric, cells, len(self.export.days)):
+                self._note(cause, *cells)
+
+    def _cause_of_estimate(self, cell: Cell, day: date) -> Cause:
+        ours = self.export.days[day]
+        if cell.gap > 0 and _may_be_modelled(ours.figures, cell):
+            return "consent"
+        if cell.gap < 0 and self.ga4.is_thresholded("days") and cell.theirs <= MOST_WITHHELD_USERS:
+            return "thresholding"
+        return "late" if cell.gap > 0 and not ours.is_final else "unexplained"
 
     # Revenue and transactions.
 
@@ -388,7 +409,7 @@ class _Explanation:
         if not off:
             return
         has_other_currency = bool(self.ga4.currency) and self.ga4.currency != self.export.currency
-        ratios = [each.theirs / each.ours for each in cells if each.ours > 0 and each.theirs > 0]
+        ratios = [ratio for each in cells if (ratio := self._value_ratio(each))]
         is_rate = (
             len(ratios) >= RUN
             and len(off) >= CONSISTENT * len(ratios)
@@ -402,6 +423,13 @@ class _Explanation:
         for cell in off:
             if cell not in of_others:
                 self._note_day(cell)
+
+    def _value_ratio(self, revenue: Cell) -> float | None:
+        """Return how many times our revenue per transaction GA4's is: the rate, where a currency is the cause."""
+        transactions = None if revenue.day is None else self._day_cell(TRANSACTIONS, revenue.day)
+        if transactions is None or min(revenue.ours, revenue.theirs, transactions.ours, transactions.theirs) <= 0:
+            return None
+        return (revenue.theirs / transactions.theirs) / (revenue.ours / transactions.ours)
 
     def _foreign(self, cell: Cell) -> bool:
         return cell.day is not None and self.export.days[cell.day].figures.other_currency_rows > 0
@@ -421,9 +449,10 @@ class _Explanation:
             and _is_off(TRANSACTIONS, ours[day], shown[day])
         }
         self._note("duplicates", *(self._day_cell(TRANSACTIONS, day) for day in blamed))
-        for day in blamed:
+        for day, each in self.export.days.items() if blamed else ():
             cell = self._day_cell(REVENUE, day)
-            if _is_off(REVENUE, cell.ours, cell.theirs):
+            of_rows = each.figures.revenue_of_rows
+            if _is_off(REVENUE, cell.ours, cell.theirs) and not _is_off(REVENUE, of_rows, cell.theirs):
                 self._note("duplicates", cell)
 
     def _counts(self, metric: str) -> None:
@@ -544,7 +573,10 @@ def _explained(offsets: Mapping[date, float], expected: Mapping[date, float], sh
             for day in telling
             if day in fit or abs(shown[day] - expected[day] - offsets[day]) < abs(shown[day] - expected[day])
         }
-    return {day for run in _runs(telling, fit) if len(run) >= RUN for day in run}
+    in_runs = {day for run in _runs(telling, fit) if len(run) >= RUN for day in run}
+    others = [day for day in telling if day not in in_runs]
+    as_expected = sum(not _is_off(EVENTS, expected[day], shown[day]) for day in others)
+    return in_runs if as_expected >= CONSISTENT * len(others) else set()
 
 
 def _runs(telling: list[date], fit: Collection[date]) -> Iterator[list[date]]:
@@ -557,6 +589,17 @@ def _runs(telling: list[date], fit: Collection[date]) -> Iterator[list[date]]:
             run = []
     if run:
         yield run
+
+
+def _is_more_than_chance(metric: str, cells: Collection[Cell], days: int) -> bool:
+    """Tell whether estimates are off on so many days, or by so much, that chance does not explain it.
+
+    Three standard errors are passed once in 370 days; with three figures of a month of days, that happens.
+    """
+    signs = [each.gap > 0 for each in cells]
+    return any(abs(each.gap) > 2 * allowed(metric, each.ours, each.theirs) for each in cells) or max(
+        signs.count(True), signs.count(False)
+    ) >= max(RUN, days // 10)
 
 
 def _is_run(days: Collection[date], all_days: Mapping[date, ExportDay]) -> bool:
