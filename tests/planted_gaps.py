@@ -220,7 +220,14 @@ class Planted:
                 for (day, name), count in side.events.items()
                 if count
             },
-            period=ExportFigures(events=whole, sessions=round(sum(side.sessions.values()) * 0.98)),
+            period=ExportFigures(
+                events=whole,
+                consentless_events=sum(figures(day).consentless_events for day in self.days),
+                sessions=round(sum(side.sessions.values()) * 0.98),
+                users=round(sum(side.users.values()) * 0.6),
+                users_by_id=round(sum(side.users.values()) * 0.57),
+                active_users=round(sum(side.users.values()) * 0.5),
+            ),
             countries={
                 name: ExportFigures(events=round(share * whole), users=round(share * whole / 12))
                 for name, share in COUNTRIES.items()
@@ -257,7 +264,14 @@ class Planted:
             currency=self.currency,
             tables={
                 ("date",): by_day,
-                (): {(): {"eventCount": whole}},
+                (): {
+                    (): {
+                        "eventCount": whole,
+                        "sessions": self.estimated(sum(side.sessions.values()) * 0.98, cardinality.SESSION_PRECISION),
+                        "totalUsers": self.estimated(sum(side.users.values()) * 0.585, cardinality.USER_PRECISION),
+                        "activeUsers": self.estimated(sum(side.users.values()) * 0.5, cardinality.USER_PRECISION),
+                    }
+                },
                 ("date", "eventName"): dict(by_event),
                 ("country",): dict(by_country),
                 ("sessionDefaultChannelGroup",): {("Direct",): {"sessions": round(sum(side.sessions.values()))}},

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from collections.abc import Iterator
 
@@ -50,10 +51,11 @@ def test_at_least_95_percent_of_planted_gaps_are_named_rightly(
     known = {cause: counted for cause, counted in told.items() if cause != "unexplained"}
     right = sum(counted[cause] for cause, counted in known.items())
     of_all = sum(counted.total() for counted in known.values())
+    table = [f"planted gaps named rightly: {right} of {of_all} ({right / of_all:.1%})"]
+    for cause, counted in told.items():
+        table.append(f"  {cause:<13} {', '.join(f'{name} {count}' for name, count in counted.most_common())}")
     with capsys.disabled():
-        print(f"\nplanted gaps named rightly: {right} of {of_all} ({right / of_all:.1%})")
-        for cause, counted in told.items():
-            print(f"  {cause:<13}", ", ".join(f"{name} {count}" for name, count in counted.most_common()))
+        sys.stdout.write("\n" + "\n".join(table) + "\n")
     assert of_all >= 200
     assert right >= 0.95 * of_all, "\n".join(wrong)
     assert min(counted[cause] / counted.total() for cause, counted in told.items()) >= 0.85, "\n".join(wrong)

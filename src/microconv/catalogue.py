@@ -107,6 +107,7 @@ QUERIES: tuple[str, ...] = (
     "staging.export_findings:examples",
     "staging.external:examples",
     "audit.suggestions:examples",
+    "audit.reconciliation.export_figures:examples",
     "staging.first_look:examples",
     "staging.parameter_profile:examples",
     "staging.runs:examples",

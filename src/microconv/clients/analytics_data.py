@@ -65,7 +65,7 @@ class Report:
 
 
 @dataclass(frozen=True)
-class Answer:
+class ReportAnswer:
     """All rows of a report, and what GA4 says about them.
 
     Attributes:
@@ -134,7 +134,7 @@ class AnalyticsData:
         )
         self._retrying = policy.copy(retry=retry_if_exception(self._may_try_again), reraise=True)
 
-    def report(self, asked: Report) -> Answer:
+    def report(self, asked: Report) -> ReportAnswer:
         """Return all rows of a report.
 
         Raises:
@@ -152,7 +152,7 @@ class AnalyticsData:
             raise _incomplete(len(rows), pages[0].row_count)
         said = [page.metadata for page in pages]
         first = said[0]
-        return Answer(
+        return ReportAnswer(
             report=asked,
             rows=rows,
             timezone=first.time_zone,

@@ -83,6 +83,8 @@ def _read(config: Config) -> Iterator[NamedPath]:
         for key, value in section:
             if isinstance(value, Path):
                 yield NamedPath(f"{name}.{key}", value)
+    if config.audit.reconcile is not None and config.audit.reconcile.credentials_file is not None:
+        yield NamedPath("audit.reconcile.credentials_file", config.audit.reconcile.credentials_file)
 
 
 def clashes(config: Config) -> Iterator[str]:

@@ -32,6 +32,7 @@ from microconv.config.values import (
     Endpoint,
     EntryId,
     FileStem,
+    Ga4Property,
     GlobInFolder,
     HostName,
     InFolder,
@@ -41,6 +42,7 @@ from microconv.config.values import (
     Memory,
     Price,
     PropertyName,
+    SafeEndpoint,
     Switch,
     TableName,
     TimeZone,
@@ -573,6 +575,25 @@ class ConsentConfig(PeopleTable):
     """`[consent]`: user_id, ad_user_data, ad_personalization (granted or denied), changed_at (ISO timestamp)."""
 
 
+class ReconcileConfig(Section):
+    """`[audit.reconcile]`: the GA4 property that the export is held against, and how GA4's Data API is asked."""
+
+    ga4_property: Ga4Property = Field(description='the number of the property in GA4, such as "123456789"')
+    property: Label | None = None
+    """Its label under [[sources]], where there are several."""
+    credentials_file: InFolder | None = None
+    days: int = Field(default=28, ge=3, le=366, strict=True)
+    transport: Literal["grpc", "rest"] = "grpc"
+    endpoint: SafeEndpoint | None = None
+    timeout: Length = Duration.parse("60s")
+
+
+class AuditConfig(Section):
+    """`[audit]`: what the audit of the tracking needs beside the staged tables."""
+
+    reconcile: ReconcileConfig | None = None
+
+
 ExternalTableT = TypeVar("ExternalTableT", bound=ExternalTable)
 
 
@@ -628,6 +649,7 @@ class Sections(Section):
     destinations: Annotated[tuple[DestinationConfig, ...], AfterValidator(unique_names), AfterValidator(_apart)] = ()
     identity: IdentityConfig = Field(default_factory=IdentityConfig)
     consent: ConsentConfig = Field(default_factory=ConsentConfig)
+    audit: AuditConfig = Field(default_factory=AuditConfig)
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the ids that any section names."""
@@ -660,6 +682,22 @@ class Sections(Section):
             if each.property is not None and each.property not in known:
                 raise ItemError(f"is not a property of [[sources]]{nearest(each.property, known)}", (index, "property"))
         return tuple(each.model_copy(update={"property": each.property or known[0]}) for each in tables)
+
+    @field_validator("audit", mode="after")
+    @classmethod
+    def _reconciles_a_property(cls, audit: AuditConfig, info: ValidationInfo) -> AuditConfig:
+        """Give the reconciliation its property: the only one, or that which it names."""
+        if audit.reconcile is None or "sources" not in info.data:
+            return audit
+        known = sorted({source.property for source in info.data["sources"]})
+        label = audit.reconcile.property
+        if label is None and len(known) > 1:
+            raise ItemError(f"is required where there are several: {', '.join(known)}", ("reconcile", "property"))
+        if label is not None and label not in known:
+            raise ItemError(f"is not a property of [[sources]]{nearest(label, known)}", ("reconcile", "property"))
+        return audit.model_copy(
+            update={"reconcile": audit.reconcile.model_copy(update={"property": label or known[0]})}
+        )
 
 
 class Config(Sections):

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Protocol, TypeVar
 
-from pydantic import AfterValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
+from pydantic import AfterValidator, BeforeValidator, Field, PlainSerializer, PlainValidator, ValidationInfo
 
 from microconv.config.problems import ItemError
 from microconv.errors import UsageError
@@ -152,6 +152,22 @@ def _check_endpoint(address: str) -> str:
     return address
 
 
+def _check_ga4_property(number: object) -> str:
+    text = str(number).removeprefix("properties/") if isinstance(number, str | int) else ""
+    if isinstance(number, bool) or not re.fullmatch(r"[1-9][0-9]{2,19}", text):
+        raise ValueError(
+            'is not the number of a GA4 property, such as "123456789" (Admin > Property details); '
+            "G-… is the id of a stream"
+        )
+    return text
+
+
+def _check_safe_endpoint(address: str) -> str:
+    if address.startswith("http://") and not re.match(r"http://(?:127\.0\.0\.1|localhost|\[::1\])(?::|$)", address):
+        raise ValueError("must begin with https://, since credentials are sent there (http:// is for this machine)")
+    return address
+
+
 def _bytes(value: object) -> int:
     text = str(value) if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)) else ""
     matched = re.fullmatch(rf"{_SIZE}|([0-9]{{1,19}})", text)
@@ -261,6 +277,8 @@ CloudName = Annotated[str, AfterValidator(_check_cloud_name)]
 DatasetName = Annotated[str, AfterValidator(_check_dataset)]
 HostName = Annotated[str, AfterValidator(_check_host)]
 Endpoint = Annotated[str, AfterValidator(_check_endpoint)]
+SafeEndpoint = Annotated[Endpoint, AfterValidator(_check_safe_endpoint)]
+Ga4Property = Annotated[str, BeforeValidator(_check_ga4_property)]
 PropertyName = Annotated[str, AfterValidator(_check_property)]
 EntryId = Annotated[str, AfterValidator(check_label)]
 """A micro-conversion id; whether the taxonomy has it is checked where the taxonomy is loaded."""

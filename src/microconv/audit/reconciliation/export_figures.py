@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, time, timedelta
+from functools import cache
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
+from microconv.config.sections import Config
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
+from microconv.taxonomy import Taxonomy
 
 NEWEST_DAYS_LEFT_OUT = 3
 """GA4 takes events up to three days late, and rewrites their days: until then both sides still move."""
@@ -145,6 +148,19 @@ class Compared:
         return {"property": self.property_id, "first_date": first, "last_date": last}
 
 
+def examples(config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
+    """Yield the queries of a reconciliation, with no days."""
+    project = config.project
+    compared = Compared(
+        config.sources[0].property, project.timezone, project.currency, project.assume_currency, daily_cap=0, days=1
+    )
+    yield None, compared.shards()
+    for by_day, part in ((True, ""), (False, ""), (False, "country"), (False, "channel")):
+        yield None, compared.figures(None, None, by_day=by_day, part=part)
+    yield None, compared.event_days(None, None)
+    yield None, compared.quarter_hours(None, None)
+
+
 def read(compared: Compared, ask: Ask, *, today: date) -> ExportSide | None:
     """Count the export; None where no staged day is old enough.
 
@@ -164,10 +180,14 @@ def read(compared: Compared, ask: Ask, *, today: date) -> ExportSide | None:
         rows = ask(compared.figures(first, last, by_day=False, part=part))
         return {row["part"]: ExportFigures.of(row) for row in rows}
 
+    @cache
+    def quarter_hours() -> list[dict[str, Any]]:
+        return ask(compared.quarter_hours(first, last))
+
     def events_in(other: str) -> dict[date, int]:
         counted: Counter[date] = Counter()
-        for row in ask(compared.quarter_hours(first, last)):
-            counted[row["quarter_at"].astimezone(ZoneInfo(other)).date()] += row["events"]
+        for row in quarter_hours():
+            counted[_in_utc(row["quarter_at"]).astimezone(ZoneInfo(other)).date()] += row["events"]
         return {day: counted[day] for day in shards if first <= day <= last}
 
     return ExportSide(
@@ -193,13 +213,16 @@ def read(compared: Compared, ask: Ask, *, today: date) -> ExportSide | None:
 
 def _day(shard: Mapping[str, Any], figures: ExportFigures, zone: ZoneInfo, daily_cap: int) -> ExportDay:
     ends_at = datetime.combine(shard["event_date"] + timedelta(days=1), time(), tzinfo=zone).astimezone(UTC)
-    looked_at = shard["looked_at"]
-    # Engines give moments in UTC, some without saying so.
-    looked_at = looked_at.replace(tzinfo=UTC) if looked_at.tzinfo is None else looked_at
     return ExportDay(
         figures=figures,
         copies=shard["copies"],
         source_rows=shard["source_rows"],
-        is_final=shard["kind"] == "daily" and looked_at >= ends_at + timedelta(days=NEWEST_DAYS_LEFT_OUT),
+        is_final=shard["kind"] == "daily"
+        and _in_utc(shard["looked_at"]) >= ends_at + timedelta(days=NEWEST_DAYS_LEFT_OUT),
         is_at_cap=daily_cap > 0 and shard["source_rows"] >= CAP_FROM * daily_cap,
     )
+
+
+def _in_utc(moment: datetime) -> datetime:
+    """Say that a moment is in UTC, which engines give without saying so."""
+    return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment

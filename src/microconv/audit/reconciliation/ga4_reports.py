@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date
 from types import MappingProxyType
 
-from microconv.clients.analytics_data import Answer, Report
+from microconv.clients.analytics_data import Report, ReportAnswer
 from microconv.errors import AnalyticsError
 
 OTHER_ROW = "(other)"
@@ -50,11 +50,11 @@ def reports(first: date, last: date) -> dict[str, Report]:
 class Ga4Side:
     """What GA4 shows. `failure` is why reports are missing, where some are."""
 
-    answers: Mapping[str, Answer]
+    answers: Mapping[str, ReportAnswer]
     failure: AnalyticsError | None = None
 
     @property
-    def any_answer(self) -> Answer:
+    def any_answer(self) -> ReportAnswer:
         """An answer: zone and currency are the same in all."""
         return next(iter(self.answers.values()))
 
@@ -116,13 +116,13 @@ class Ga4Side:
         return min(answer.sampled_share for answer in self.answers.values())
 
 
-def ask(run: Callable[[Report], Answer], first: date, last: date) -> Ga4Side:
+def ask(run: Callable[[Report], ReportAnswer], first: date, last: date) -> Ga4Side:
     """Ask all reports, until one fails.
 
     Raises:
         AnalyticsError: not even the first was answered.
     """
-    answers: dict[str, Answer] = {}
+    answers: dict[str, ReportAnswer] = {}
     for name, report in reports(first, last).items():
         try:
             answers[name] = run(report)

@@ -170,6 +170,7 @@ class _Explanation:
         self._events_by_name()
         self._estimates()
         self._money()
+        self._whole_period()
         self._parts()
         if self.ga4.sampled_share < 1:
             self._blame_sampling()
@@ -492,6 +493,20 @@ class _Explanation:
             for (cause, _), cells in self.found.items()
         )
 
+    # The whole period, of which a small gap can be told that the single days hide.
+
+    def _whole_period(self) -> None:
+        for metric in (SESSIONS, USERS, ACTIVE_USERS):
+            shown = self.ga4.period.get(metric)
+            if shown is None or metric in self.ga4.restricted or self.cause_of_day:
+                continue
+            if any(each.metric == metric for cells in self.found.values() for each in cells):
+                continue
+            cell = Cell(metric, None, figure(self.export.period, metric, shown), shown)
+            if _is_off(metric, cell.ours, cell.theirs):
+                modelled = cell.gap > 0 and _may_be_modelled(self.export.period, cell)
+                self._note("consent" if modelled else "unexplained", cell)
+
     # Countries and channels over the period.
 
     def _parts(self) -> None:
@@ -614,7 +629,7 @@ def _is_constant(shares: Collection[float]) -> bool:
 
 
 def _is_multiple(ratio: float) -> bool:
-    return round(ratio) >= 2 and abs(ratio - round(ratio)) <= 0.02 * ratio  # noqa: PLR2004 - twice, three times …
+    return round(ratio) in (2, 3) and abs(ratio - round(ratio)) <= 0.01 * ratio
 
 
 def _may_be_modelled(figures: ExportFigures, cell: Cell) -> bool:
