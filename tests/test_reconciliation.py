@@ -1,4 +1,4 @@
-"""A staged export is held against GA4 by the real client: what agrees, what does not and why, what stands in the way."""
+"""A staged export is held against GA4 by the real client: what agrees, what does not, why, and what hinders it."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 from analytics_server import AnalyticsServer, GoogleProperty, Refuse
 from ga4 import event, microseconds, shard_name, write_parquet
 from microconv import Project
+from microconv.audit.reconciliation.export_figures import Ask
 from microconv.audit.reconciliation.reconcile import NOT_CONFIGURED, Reconciliation, reconcile
 from projects import write_config
 
@@ -98,7 +99,11 @@ def run(folder: Path, server: AnalyticsServer, transport: str = "rest", keys: st
     table = f'[audit.reconcile]\nga4_property = "123456"\nendpoint = "{server.url(transport)}"\n'
     path = configured(folder, f'{table}transport = "{transport}"\n{keys}')
     with Project.load(path) as project:
-        return reconcile(project.config, lambda query: project.engine.query(query).to_pylist(), now=NOW)
+        return reconcile(project.config, asker(project), now=NOW)
+
+
+def asker(project: Project) -> Ask:
+    return lambda query: project.engine.query(query).to_pylist()
 
 
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
@@ -117,8 +122,7 @@ def test_an_export_that_agrees_with_ga4_has_no_findings(folder: Path, server: An
 def test_nothing_is_summed_and_the_newest_days_are_left_out(folder: Path, server: AnalyticsServer):
     table = f'[audit.reconcile]\nga4_property = "123456"\nendpoint = "{server.rest}"\ntransport = "rest"\ndays = 4\n'
     with Project.load(configured(folder, table)) as project:
-        ask = lambda query: project.engine.query(query).to_pylist()  # noqa: E731
-        found = reconcile(project.config, ask, now=datetime(2026, 3, 11, 12, tzinfo=UTC))
+        found = reconcile(project.config, asker(project), now=datetime(2026, 3, 11, 12, tzinfo=UTC))
 
     # Of the days up to the 10th, those of the 8th to 10th are the newest three.
     assert (found.first_date, found.last_date) == (date(2026, 3, 4), date(2026, 3, 7))

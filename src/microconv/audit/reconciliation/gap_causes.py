@@ -63,6 +63,8 @@ MATERIAL = 0.005
 SHIFTED = 0.001
 """Share of all events from which days may have taken them from each other."""
 MIN_FILTER_DAYS = 4
+MOST_FILTERED = 0.5
+"""Share of all events up to which a filter may take them; a larger one is another property."""
 MIN_ROW = 10
 """Events of a day under which a share says nothing."""
 
@@ -274,8 +276,9 @@ class _Explanation:
         off = set(off) - multiples
         shares = {day: (shown[day] - expected[day]) / max(expected[day], shown[day]) for day in {*off, *marked}}
         of_off = [shares[day] for day in off]
-        if len(off) >= MIN_FILTER_DAYS and _is_run(off, self.export.days) and _is_constant(of_off):
-            usual = statistics.fmean(of_off)
+        usual = statistics.fmean(of_off) if of_off else 0.0
+        is_lasting = len(off) >= MIN_FILTER_DAYS and _is_run(off, self.export.days)
+        if is_lasting and _is_constant(of_off) and abs(usual) <= MOST_FILTERED:
             also = {day for day in marked if abs(shares[day] - usual) <= 2 * CONSTANT * abs(usual)}
             self._blame("filter", EVENTS, {*off, *also})
             return also
