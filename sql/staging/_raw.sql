@@ -201,6 +201,29 @@
   CAST({{ slot('int_value') }} AS INT64)
 {%- endmacro %}
 
+{# How many items came with the event; NULL where the shards have no items. One leaf is named, so that BigQuery reads and
+   bills no other for it. #}
+{% macro item_count() -%}
+  {% set found = ['items.price', 'items.item_id', 'items.item_name', 'items.promotion_id'] | select('in', leaves) | list -%}
+  {% if found -%}
+  CAST(COALESCE((SELECT SUM(IF(i.{{ found[0][6:] | identifier }} IS NULL, 1, 1)) FROM UNNEST(e.items) AS i), 0) AS INT64)
+  {%- else %}CAST(NULL AS INT64)
+  {%- endif %}
+{%- endmacro %}
+
+{# What the event's items cost together: NULL without items, and where one of them has no price. #}
+{% macro items_value() -%}
+  {% if 'items.price' in leaves -%}
+  IF(
+      EXISTS(SELECT 1 FROM UNNEST(e.items) AS i WHERE i.price IS NULL), NULL,
+      ROUND((SELECT SUM(
+        {%- if 'items.quantity' in leaves %}i.price * COALESCE(i.quantity, 1){% else %}i.price{% endif -%}
+      ) FROM UNNEST(e.items) AS i), 6)
+    )
+  {%- else %}CAST(NULL AS FLOAT64)
+  {%- endif %}
+{%- endmacro %}
+
 {# The texts of one field of the event's items: distinct, sorted, a line each; NULL without any. The one shape of query
    that the DuckDB dialect turns into functions of lists. #}
 {% macro item_texts(name) -%}

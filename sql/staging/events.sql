@@ -1,13 +1,13 @@
 -- Flat, narrow events of the shards read: the nested records of the export are read here, once, and nowhere else. (The few
 -- plain columns that put events in order are read before them.)
--- `copies` counts the exact duplicates (same client, name, timestamp, parameters, batch fields and items) that a row
--- stands for; `placeholder_…` says that something stood where an id should that is not one.
+-- `copies` counts the row and its exact duplicates (same client, name, timestamp, parameters, batch fields and items); `placeholder_…` says that something stood where an id should that is not one.
 -- grain: property, event_date, client_key, event_order
 -- params: property STRING, is_provisional BOOL, ranked_events ARRAY<STRING>, event_ranks ARRAY<INT64>,
 --   patterns ARRAY<STRING>, pattern_ranks ARRAY<INT64>, carried_<n> STRING
 -- structure: leaves, carried, has_patterns
 {% import 'staging/_raw.sql' as raw with context %}
 {% from '_keys.sql' import key %}
+{% from '_urls.sql' import host %}
 {% from 'staging/_traffic.sql' import leads_here, said %}
 {% from 'staging/_money.sql' import currency_code %}
 {% from 'staging/_order.sql' import instant_order, ranks with context %}
@@ -164,6 +164,13 @@ flat AS (
     {{ raw.param_any_text(constant('ignore_referrer')) }} AS ignore_referrer,
     {{ raw.text('device.category') }} AS device_category,
     {{ raw.text('geo.country') }} AS country,
+    {{ said(raw.text('platform')) }} AS platform,
+    {{ said(raw.text('app_info.version')) }} AS app_version,
+    {{ raw.item_count() }} AS item_count,
+    {{ raw.items_value() }} AS items_value,
+    {{ raw.param_text(constant('debug_mode')) }} AS debug_mode,
+    {{ raw.param_text(constant('debug_event')) }} AS debug_event,
+    {{ said(raw.param_text(constant('traffic_type'))) }} AS traffic_type,
     {{ raw.batch_field('batch_page_id') }} AS batch_page_id,
     {{ raw.batch_field('batch_ordering_id') }} AS batch_ordering_id,
     {{ raw.batch_field('batch_event_index') }} AS batch_event_index,
@@ -175,8 +182,6 @@ flat AS (
     COALESCE({{ raw.item_texts(extra.name) }}, {{ raw.line(raw.param_any_text(constant(extra.name))) }})
     {%- elif extra.kind == 'user_property' %}
     {{ raw.user_property(parameter('carried_', loop.index0), extra.is_number) }}
-    {%- elif extra.kind == 'leaf' %}
-    {{ said(raw.text(extra.leaf)) }}
     {%- elif extra.is_number %}
     {{ raw.param_number(parameter('carried_', loop.index0)) }}
     {%- else %}
@@ -237,6 +242,14 @@ resolved AS (
     IF(LOWER(f.ignore_referrer) IN ('true', '1'), TRUE, NULL) AS ignores_referrer,
     f.device_category,
     f.country,
+    f.platform,
+    f.app_version,
+    {{ host('f.page_location' | identifier) }} AS page_host,
+    f.item_count,
+    -- What is no number but calls itself one is not a value.
+    IF(f.items_value BETWEEN -1e10 AND 1e10, f.items_value, NULL) AS items_value,
+    IF(LOWER(f.debug_mode) IN ('true', '1') OR LOWER(f.debug_event) IN ('true', '1'), TRUE, NULL) AS is_debug,
+    f.traffic_type,
     {% for extra in carried %}
     f.{{ extra.column | identifier }},
     {% endfor %}
@@ -344,6 +357,13 @@ SELECT
   s.ignores_referrer,
   s.device_category,
   s.country,
+  s.platform,
+  s.app_version,
+  s.page_host,
+  s.item_count,
+  s.items_value,
+  s.is_debug,
+  s.traffic_type,
   @is_provisional AS is_provisional,
   {% for field in ['batch_page_id', 'batch_ordering_id', 'batch_event_index'] %}
   IF(s.is_ordered_by_batch, s.{{ field | identifier }}, NULL) AS {{ field | identifier }},

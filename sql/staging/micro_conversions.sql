@@ -11,7 +11,7 @@
 -- structure: carried, groups, has_patterns, merges, collapses, properties, staged
 {% from '_conditions.sql' import holds %}
 {% from '_keys.sql' import key %}
-{% from '_urls.sql' import host, path, unescape %}
+{% from '_urls.sql' import path, unescape %}
 {% set user %}CONCAT('u|', o.property, '|', o.user_id){% endset %}
 {% set location %}o.page_location{% endset %}
 {% set address %}v.page_location{% endset %}
@@ -25,16 +25,19 @@
 {%- endmacro %}
 {% macro subject(one) -%}
   {% if one.part == 'path' %}{{ path(address) }}
-  {%- elif one.part == 'host' %}{{ host(address) }}
   {%- elif one.part == 'query' %}{{ unescape(('v.' ~ one.name ~ '_raw') | identifier) }}
   {%- else %}{{ ('v.' ~ one.column) | identifier }}
   {%- endif %}
 {%- endmacro %}
+{# What conditions alone look at, of what events always have. #}
+{% set asked_columns = groups | map(attribute='columns') | sum(start=[]) | map(attribute='column')
+  | select('in', ['app_version', 'page_host', 'platform']) | unique | list %}
 {% macro event_columns(row) -%}
   {{ row }}.property, {{ row }}.event_date, {{ row }}.event_at, {{ row }}.event_order, {{ row }}.event_name,
     {{ row }}.client_key, {{ row }}.session_key, {{ row }}.user_id, {{ row }}.stream_id, {{ row }}.page_location,
     {{ row }}.value, {{ row }}.currency, {{ row }}.value_in_usd, {{ row }}.transaction_id, {{ row }}.is_provisional,
     {{ row }}.engagement_msec
+    {%- for column in asked_columns %}, {{ row }}.{{ column | identifier }}{% endfor %}
     {%- for extra in carried %}, {{ row }}.{{ extra.column | identifier }}{% endfor %}
 {%- endmacro %}
 {# Events of the batch, with all that occurrences need, or with the name and these columns. #}

@@ -32,10 +32,9 @@ from microconv.taxonomy import MicroConversion, Taxonomy
 FOLDER = Path(__file__).parents[1] / "sql"
 _KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts", "taxonomy", "leaves"}
 _STAGED = {name: {column.name: column.type for column in table.columns} for name, table in TABLES.items()}
-COUNTED_IN_STAGING = {
-    "copies": "INT64",
-    **dict.fromkeys(("placeholder_client_id", "placeholder_user_id", "placeholder_transaction_id"), "BOOL"),
-}
+COUNTED_IN_STAGING = dict.fromkeys(
+    ("placeholder_client_id", "placeholder_user_id", "placeholder_transaction_id"), "BOOL"
+)
 """What events.sql gives beside the columns of mc_events: it is counted by day, and not kept."""
 KNOWN: dict[str, Columns] = {
     **_STAGED,

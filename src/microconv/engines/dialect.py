@@ -126,12 +126,18 @@ def _roots(expression: exp.Expr) -> set[str]:
 
 
 def _keep_to_lists(tree: exp.Expr) -> None:
-    """Rewrite three questions to a row's own array as functions of lists; as correlated subqueries they take minutes.
+    """Rewrite four questions to a row's own array as functions of lists; as correlated subqueries they take minutes.
 
     They are `ARRAY(SELECT <expr of i> AS x FROM UNNEST(<array>) AS i ORDER BY x)`, the same with `SELECT DISTINCT` in
-    `ARRAY_TO_STRING(…, <text>)`, and `EXISTS(SELECT 1 FROM UNNEST(<array>) AS i WHERE <condition on i>)`. A NULL array
-    counts as empty in all of them.
+    `ARRAY_TO_STRING(…, <text>)`, `EXISTS(SELECT 1 FROM UNNEST(<array>) AS i WHERE <condition on i>)`, and
+    `(SELECT SUM(<expr of i>) FROM UNNEST(<array>) AS i)`. A NULL array counts as empty in all of them.
     """
+    for subquery in list(tree.find_all(exp.Subquery)):
+        total = subquery.this.expressions[0] if isinstance(subquery.this, exp.Select) else None
+        found = _own_array(subquery.this, of=exp.Sum) if isinstance(total, exp.Sum) else None
+        if found is not None and total is not None and not isinstance(total.this, exp.Distinct) and not subquery.alias:
+            terms = _list_call("LIST_TRANSFORM", found[1], found[0], total.this)
+            subquery.replace(exp.Anonymous(this="LIST_SUM", expressions=[terms]))
     for call in list(tree.find_all(exp.Array)):
         select = call.expressions[0] if len(call.expressions) == 1 else None
         found = _own_array(select, "order")
@@ -168,8 +174,13 @@ def _is_ordered_by_value(select: exp.Select) -> bool:
     return len(orders) == 1 and orders[0].this == exp.column(value.alias) and not orders[0].args.get("desc")
 
 
-def _own_array(select: exp.Expr | None, *clauses: str) -> tuple[str, exp.Expr] | None:
-    """Return (alias, array) of a select of one expression from one UNNEST, with these other clauses and no more."""
+def _own_array(
+    select: exp.Expr | None, *clauses: str, of: type[exp.AggFunc] | None = None
+) -> tuple[str, exp.Expr] | None:
+    """Return (alias, array) of a select of one expression from one UNNEST, with these other clauses and no more.
+
+    `of` is the aggregate that the expression is; without it there is none.
+    """
     if not isinstance(select, exp.Select) or len(select.expressions) != 1:
         return None
     used = {name for name, value in select.args.items() if value}
@@ -177,7 +188,9 @@ def _own_array(select: exp.Expr | None, *clauses: str) -> tuple[str, exp.Expr] |
     if used != {"expressions", "from_", *clauses} or not isinstance(unnest, exp.Unnest) or unnest.args.get("offset"):
         return None
     names = unnest.alias_column_names
-    is_plain = not any(found is not select for found in select.find_all(exp.AggFunc, exp.Query, exp.Window))
+    own = (select, select.expressions[0]) if of else (select,)
+    others = select.find_all(exp.AggFunc, exp.Query, exp.Window)
+    is_plain = not any(all(found is not each for each in own) for found in others)
     return (names[0], unnest.expressions[0]) if len(names) == 1 and is_plain else None
 
 

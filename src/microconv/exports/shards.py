@@ -240,7 +240,7 @@ def struct_fields(kind: str) -> Iterator[tuple[str, str]]:
 
 RAW_LEAVES = frozenset(leaf for name, kind in RAW_COLUMNS.items() for leaf in _leaves_of_type(name, kind))
 """The dotted paths of everything staging can read."""
-_ON_DEMAND = ("items.", "user_properties.", "app_info.", "platform")
+_ON_DEMAND = ("items.", "user_properties.")
 BASIC_LEAVES = frozenset(leaf for leaf in RAW_LEAVES if not leaf.startswith(_ON_DEMAND)) | frozenset(
     f"items.{field}" for field in _TELLING_ITEM_FIELDS
 )

@@ -17,7 +17,7 @@ from microconv.taxonomy import Clause, Condition, Group, MicroConversion
 
 MOST_GROUPS = 24
 """Each group is a part of the query's text; what is beyond goes into the last one."""
-_PARTS = {"page": "path", "host": "host"}
+_PARTS = {"page": "path"}
 """Parts of an address, by the field that asks for them."""
 _CHUNK = 32
 """So many conditions are told apart in one place."""

@@ -56,12 +56,20 @@ EVENTS = _table(
     ignores_referrer BOOL the event says that its referrer is not a source (ignore_referrer)
     device_category STRING desktop, mobile, tablet, smart tv
     country STRING country by GA4
+    platform STRING WEB, IOS or ANDROID
+    app_version STRING version of the app; NULL on the web
+    page_host STRING host of page_location, in lower case, without port and `www.`
+    item_count INT64 items sent with the event; NULL where the export has none at all
+    items_value FLOAT64 price times quantity, over its items; NULL without items, or where one has no price
+    is_debug BOOL sent in debug mode (debug_mode, debug_event); NULL where it does not say so
+    traffic_type STRING parameter traffic_type, such as internal
+    copies INT64 rows of the export that this one stands for: 1, and its exact duplicates
     is_provisional BOOL from an intraday or fresh shard
     batch_page_id INT64 batch field of the export that put the event in order among others of its instant
     batch_ordering_id INT64 the next such field
     batch_event_index INT64 the last such field
     """,
-    version=3,
+    version=4,
     partition="event_date",
     cluster=("property", "session_key"),
 )
@@ -143,6 +151,37 @@ SIGNALS = Table(
     MICRO_CONVERSIONS.version,
     MICRO_CONVERSIONS.partition,
     MICRO_CONVERSIONS.cluster,
+)
+
+PROFILE = _table(
+    "mc_profile",
+    "What parameters look like, by day: one row per event and parameter, type of its value, stream and platform.",
+    "property event_date stream_id platform event_name parameter value_type",
+    """
+    property STRING the GA4 property
+    event_date DATE property's day
+    stream_id STRING data stream; '' where the event names none
+    platform STRING WEB, IOS or ANDROID; '' where the event names none
+    event_name STRING GA4 event name
+    parameter STRING event parameter; `user_property.<name>` of a user property; '' for the event itself
+    value_type STRING string, int, float or null; '' for the event itself
+    event_rows INT64 rows of the export that have it, exact duplicates included
+    distinct_values INT64 different values, 1,000 where there are more; NULL of what GA4 numbers itself
+    shortest INT64 characters of the shortest text; NULL of numbers
+    longest INT64 characters of the longest text; NULL of numbers
+    rows_at_limit INT64 of the rows, those whose text is exactly as long as GA4 lets it be, or longer
+    rows_empty INT64 of the rows, those whose text is empty or white space only
+    rows_placeholder INT64 of the rows, those whose text is a placeholder, such as (not set) or undefined
+    rows_email INT64 of the rows, those that hold an e-mail address
+    rows_phone INT64 of the rows, those that hold a telephone number
+    rows_name INT64 of the rows, those that hold a person's name in an address, such as ?firstname=
+    rows_token INT64 of the rows, those that hold a password, token or session id
+    rows_health INT64 of the rows, those that hold a word about health beside what was searched or filled in
+    rows_not_found INT64 of the rows, those that say in title or address that the page was not found
+    example STRING the most frequent value, cut to 60 characters; letters and digits masked where it may be personal
+    """,
+    partition="event_date",
+    cluster=("property", "event_name"),
 )
 
 HOSTS = _table(
@@ -309,7 +348,7 @@ RUNS = _table(
 TABLES: dict[str, Table] = {
     table.name: table
     for table in (
-        *(EVENTS, SESSIONS, MICRO_CONVERSIONS, SIGNALS, HOSTS, SHARDS, RUNS),
+        *(EVENTS, SESSIONS, MICRO_CONVERSIONS, SIGNALS, HOSTS, PROFILE, SHARDS, RUNS),
         *(EXTERNAL_EVENTS, EXTERNAL_METRICS, EXTERNAL_FILES, EXTERNAL_DAYS),
     )
 }

@@ -21,10 +21,15 @@ from microconv.taxonomy import Condition, Taxonomy
 COLUMNS = ("page", "value", "currency", "transaction_id")
 """The properties that every occurrence has a column for."""
 
-Kind = Literal["column", "item", "parameter", "user_property", "leaf"]
-_LEAVES = {"platform": "platform", "app_version": "app_info.version"}
-"""Parts of an event that staging reads where a condition looks at them, and from where."""
-_STAGED = {"page": "page_location", "host": "page_location", "query": "page_location", "stream": "stream_id"}
+Kind = Literal["column", "item", "parameter", "user_property"]
+_STAGED = {
+    "page": "page_location",
+    "query": "page_location",
+    "host": "page_host",
+    "stream": "stream_id",
+    "platform": "platform",
+    "app_version": "app_version",
+}
 """Columns of mc_events that conditions look at, by what they ask for."""
 
 
@@ -32,8 +37,8 @@ _STAGED = {"page": "page_location", "host": "page_location", "query": "page_loca
 class Property:
     """What an occurrence, or its event, has besides being there, and the column that holds it; NULL without it.
 
-    `kind` says where it comes from: a column that is always there, an event's items, an event parameter, a property of
-    the user, or a leaf of the export. The column is a FLOAT64 where `is_number`, else a STRING.
+    `kind` says where it comes from: a column that is always there, an event's items, an event parameter, or a
+    property of the user. The column is a FLOAT64 where `is_number`, else a STRING.
     """
 
     kind: Kind
@@ -52,22 +57,16 @@ class Property:
         origin = {
             "item": f"{self.name} of the event's items, a line each",
             "user_property": f"property {self.name} of the user",
-            "leaf": f"{self.name.replace('_', ' ')} of the event",
         }.get(self.kind, f"event parameter {self.name}")
         kind, form = ("FLOAT64", "number") if self.is_number else ("STRING", "text")
         return Column(self.column, kind, f"{origin} as {form}")
-
-    @property
-    def leaf(self) -> str | None:
-        """The leaf of the export that it is, if it is one."""
-        return _LEAVES.get(self.name) if self.kind == "leaf" else None
 
     @property
     def leaves(self) -> frozenset[str]:
         """The leaves of the export that are read for its sake alone."""
         if self.kind == "user_property":
             return USER_PROPERTY_LEAVES
-        return frozenset({f"items.{self.name}"} if self.is_list else {self.leaf} if self.leaf else ())
+        return frozenset({f"items.{self.name}"} if self.is_list else ())
 
 
 def resolve(name: str) -> Property:
@@ -97,8 +96,6 @@ def looked_at(condition: Condition) -> Property:
         return Property("user_property", name, is_number=as_number, column=column)
     if condition.kind == "item":
         return Property("item", name, is_number=False, column=f"items_{name}")
-    if name in _LEAVES and condition.kind == "field":
-        return Property("leaf", name, is_number=False, column=name)
     column = _STAGED["query" if condition.kind == "query" else name]
     return Property("column", column, is_number=False, column=column)
 

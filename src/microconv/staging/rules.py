@@ -122,4 +122,4 @@ class Rules:
     @property
     def structure(self) -> dict[str, object]:
         """The extra columns of events, as the templates take them."""
-        return {"carried": [{**asdict(each), "leaf": each.leaf} for each in self.of_events]}
+        return {"carried": [asdict(each) for each in self.of_events]}
