@@ -241,3 +241,36 @@ def test_missing_macro_file_is_named(folder: Path):
 
     with pytest.raises(TemplateError, match=r"imports _gone\.sql, which is not there"):
         templates.render("t")
+
+
+def test_header_of_a_check_says_what_its_rows_mean(folder: Path):
+    write(
+        folder,
+        "-- Carts without a product.\n-- severity: warning\n-- finding: {count} of {total} carts: {detail}.\n"
+        "-- remedy: Look at the tag,\n--   then at the page.\n"
+        "-- threshold: min_share FLOAT64 = 0.05 share of carts from which it is told\n"
+        "-- threshold: min_count INT64 = 10 carts of a day\n--   below which it is not told\n"
+        "-- grain: subject\n-- params: first_date DATE\nSELECT @min_share + @min_count AS a, @first_date AS b\n",
+    )
+
+    template = templates.load("t")
+
+    assert template.description == "Carts without a product."
+    assert template.params == {"first_date": "DATE", "min_share": "FLOAT64", "min_count": "INT64"}
+    assert template.notes == {
+        "severity": ("warning",),
+        "finding": ("{count} of {total} carts: {detail}.",),
+        "remedy": ("Look at the tag, then at the page.",),
+        "threshold": (
+            "min_share FLOAT64 = 0.05 share of carts from which it is told",
+            "min_count INT64 = 10 carts of a day below which it is not told",
+        ),
+    }
+
+
+@pytest.mark.parametrize("written", ["min_share", "min_share FLOAT64", "min_share DATE = 1 of all", "a INT64 = 5"])
+def test_threshold_without_type_default_or_meaning_is_refused(folder: Path, written: str):
+    write(folder, f"-- A sentence.\n-- threshold: {written}\n-- grain: none\n-- params: none\nSELECT 1 AS one\n")
+
+    with pytest.raises(TemplateError, match="declares the threshold"):
+        templates.load("t")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
 from functools import cache
@@ -34,13 +34,20 @@ Value = (
 )
 
 
+THRESHOLD = re.compile(r"(?P<name>\w+) (?P<type>INT64|FLOAT64) = (?P<default>-?[\d.]+) (?P<meaning>\S.*)")
+"""A threshold of a check: a parameter with its default."""
+NOTES = ("severity", "finding", "remedy", "threshold", "judge")
+"""Sections of a header that say what rows mean to people; only checks of the audit have them."""
+
+
 @dataclass(frozen=True)
 class Template:
     """One file under `sql/`, with the contract of its header.
 
     `params` maps a declared query parameter to its GoogleSQL type; a name such as `step_<n>` stands for `step_0`,
     `step_1` and so on.
-    `structure` names the Jinja variables a caller must give.
+    `structure` names the Jinja variables a caller must give. `notes` are the further sections that `NOTES` names: what
+    a check of the audit says of itself; of a `threshold` there may be several.
     """
 
     name: str
@@ -49,6 +56,7 @@ class Template:
     params: Mapping[str, str]
     structure: tuple[str, ...]
     text: str = field(repr=False)
+    notes: Mapping[str, tuple[str, ...]] = field(default_factory=dict, repr=False)
 
     def param_type(self, name: str) -> str:
         """Return the declared GoogleSQL type of a query parameter; TemplateError if it is not declared."""
@@ -190,12 +198,18 @@ def load(name: str) -> Template:
             break
         header.append(match.group(1).strip())
     sections: dict[str, str] = {"description": ""}
+    notes: dict[str, list[str]] = {}
     current = "description"
     for line in header:
         key, colon, rest = line.partition(":")
-        if colon and key in ("grain", "params", "structure"):
+        if colon and key in ("grain", "params", "structure", *NOTES):
             current, line = key, rest.strip()  # noqa: PLW2901 - the rest of a header line continues its section
-        sections[current] = f"{sections.get(current, '')} {line}".strip()
+            if key in NOTES:
+                notes.setdefault(key, []).append("")
+        if current in NOTES:
+            notes[current][-1] = f"{notes[current][-1]} {line}".strip()
+        else:
+            sections[current] = f"{sections.get(current, '')} {line}".strip()
     missing = [key for key in ("description", "grain", "params") if not sections.get(key)]
     if missing:
         raise TemplateError(
@@ -206,9 +220,10 @@ def load(name: str) -> Template:
         name=name,
         description=sections["description"],
         grain=_words(sections["grain"]),
-        params=MappingProxyType(_declared(name, sections["params"])),
+        params=MappingProxyType(_declared(name, sections["params"]) | _thresholds(name, notes.get("threshold", ()))),
         structure=_words(sections.get("structure", "none")),
         text=text,
+        notes=MappingProxyType({key: tuple(said) for key, said in notes.items()}),
     )
 
 
@@ -223,6 +238,19 @@ def _declared(name: str, section: str) -> dict[str, str]:
         if match is None:
             raise TemplateError(f"Template {name} declares the parameter {item!r}.", hint="Write `name TYPE`.")
         declared[match.group(1)] = match.group(2)
+    return declared
+
+
+def _thresholds(name: str, notes: Iterable[str]) -> dict[str, str]:
+    """Return the parameters that thresholds are: each is written `name TYPE = default meaning`."""
+    declared: dict[str, str] = {}
+    for note in notes:
+        match = THRESHOLD.fullmatch(note)
+        if match is None:
+            raise TemplateError(
+                f"Template {name} declares the threshold {note!r}.", hint="Write `name TYPE = default meaning`."
+            )
+        declared[match["name"]] = match["type"]
     return declared
 
 
