@@ -108,6 +108,7 @@ QUERIES: tuple[str, ...] = (
     "staging.external:examples",
     "audit.suggestions:examples",
     "audit.reconciliation.export_figures:examples",
+    "audit.tracking_audit:examples",
     "staging.first_look:examples",
     "staging.parameter_profile:examples",
     "staging.runs:examples",

@@ -21,6 +21,7 @@ import sqlglot
 from sqlglot import exp
 
 from judges.types import Columns, Params, Row, Tables
+from microconv.audit.audit_tables import TABLES as AUDIT_TABLES
 from microconv.exports import RAW_COLUMNS, RAW_LEAVES, ShardSchema
 from microconv.queries import templates
 from microconv.staging import batch_queries, own_hosts
@@ -31,7 +32,9 @@ from microconv.taxonomy import MicroConversion, Taxonomy
 
 FOLDER = Path(__file__).parents[1] / "sql"
 _KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts", "taxonomy", "leaves"}
-_STAGED = {name: {column.name: column.type for column in table.columns} for name, table in TABLES.items()}
+_STAGED = {
+    name: {column.name: column.type for column in table.columns} for name, table in (TABLES | AUDIT_TABLES).items()
+}
 COUNTED_IN_STAGING = dict.fromkeys(
     ("placeholder_client_id", "placeholder_user_id", "placeholder_transaction_id"), "BOOL"
 )

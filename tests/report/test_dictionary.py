@@ -15,7 +15,8 @@ from markdown_it import MarkdownIt
 from commands import microconv
 from microconv.config.load import load_config
 from microconv.errors import UsageError
-from microconv.report.dictionary import check_dictionary_path, dictionary, escaped, render, write_dictionary
+from microconv.report.dictionary import check_dictionary_path, dictionary, render, write_dictionary
+from microconv.report.documents import markdown
 from microconv.staging.volumes import Volume
 from microconv.taxonomy import Taxonomy, load_taxonomy
 from projects import write_config
@@ -131,9 +132,9 @@ def test_no_text_becomes_markup(tmp_path, text):
         VOLUMES,
     )
     assert Tags(render(named, "html")).seen == Tags(render(harmless, "html")).seen
-    paragraph = MarkdownIt("gfm-like", {"linkify": False}).render(escaped(text))
+    paragraph = MarkdownIt("gfm-like", {"linkify": False}).render(markdown(text))
     assert re.sub(r"</?p>\n?", "", paragraph).count("<") == 0
-    row = MarkdownIt("gfm-like", {"linkify": False}).render(f"| a | b |\n| - | - |\n| {escaped(text)} | x |\n")
+    row = MarkdownIt("gfm-like", {"linkify": False}).render(f"| a | b |\n| - | - |\n| {markdown(text)} | x |\n")
     assert row.count("<td>") == 2
 
 

@@ -589,8 +589,13 @@ class ReconcileConfig(Section):
 
 
 class AuditConfig(Section):
-    """`[audit]`: what the audit of the tracking needs beside the staged tables."""
+    """`[audit]`: from which severity an audit stops a pipeline, and other thresholds than the checks' own.
 
+    Which checks there are, and their thresholds, only the audit knows: it looks at these.
+    """
+
+    fail_on: Literal["error", "warning", "never"] = "error"
+    thresholds: dict[str, dict[str, float]] = Field(default_factory=dict)
     reconcile: ReconcileConfig | None = None
 
 

@@ -2,22 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
-from importlib.resources import files
 from pathlib import Path
 from typing import Literal, get_args
-
-from jinja2 import Environment, PackageLoader, StrictUndefined
-from markupsafe import Markup
 
 from microconv import wording
 from microconv.config.places import refuse_to_replace
 from microconv.config.sections import Config
-from microconv.errors import DestinationError
-from microconv.files import replacing
+from microconv.report.documents import markdown, page_of, write_document
 from microconv.staging.volumes import Volume
 from microconv.taxonomy import MicroConversion, Taxonomy
 from microconv.taxonomy.entry import STAGES, Mindset
@@ -231,26 +224,16 @@ def _source(entry: MicroConversion) -> str:
 def render(document: Dictionary, form: str) -> str:
     """Return the document as `markdown` or `html`."""
     if form == "html":
-        return (
-            _environment()
-            .get_template("dictionary.html.j2")
-            .render(
-                document=document,
-                version=__version__,
-                # Our own file: the only text that goes into the page unescaped.
-                style=Markup(files("microconv.report").joinpath("style.css").read_text(encoding="utf-8")),  # noqa: S704 - as said
-                own_style=Markup(files("microconv.report").joinpath("dictionary.css").read_text(encoding="utf-8")),  # noqa: S704 - as said
-            )
-        )
+        return page_of("dictionary.html.j2", "style.css", "dictionary.css", document=document)
     return _markdown(document)
 
 
 def _markdown(document: Dictionary) -> str:
     lines = [
         f"<!-- microconv taxonomy {__version__} -->",
-        f"# {escaped(document.taxonomy.name)}: the taxonomy",
+        f"# {markdown(document.taxonomy.name)}: the taxonomy",
         "",
-        escaped(document.about),
+        markdown(document.about),
         "",
         "## Journey map",
         "",
@@ -259,52 +242,33 @@ def _markdown(document: Dictionary) -> str:
     ]
     for stage in document.stages:
         entries = ", ".join(
-            f"{escaped(each.entry.id)} ({each.seen})" if document.is_staged else escaped(each.entry.id)
+            f"{markdown(each.entry.id)} ({each.seen})" if document.is_staged else markdown(each.entry.id)
             for each in stage.entries
         )
-        frictions = "; ".join(f"{escaped(name)}: {escaped(text)}" for name, text in stage.frictions)
+        frictions = "; ".join(f"{markdown(name)}: {markdown(text)}" for name, text in stage.frictions)
         cells = (
             stage.name,
             ", ".join(stage.mindsets),
             entries,
-            ", ".join(map(escaped, stage.sources)),
+            ", ".join(map(markdown, stage.sources)),
             frictions,
-            "; ".join(map(escaped, stage.gaps)),
+            "; ".join(map(markdown, stage.gaps)),
         )
         lines.append(f"| {' | '.join(cells)} |")
     if document.silent_mindsets:
         lines += ["", f"Mindsets without a signal: {', '.join(document.silent_mindsets)}."]
     lines += ["", "## Dictionary"]
     for each in document.entries:
-        lines += ["", f"### {escaped(each.entry.name)} ({escaped(each.entry.id)})", ""]
+        lines += ["", f"### {markdown(each.entry.name)} ({markdown(each.entry.id)})", ""]
         if each.entry.description:
-            lines += [escaped(each.entry.description), ""]
-        lines += [f"- {label}: {escaped(text)}" for label, text in each.facts]
+            lines += [markdown(each.entry.description), ""]
+        lines += [f"- {label}: {markdown(text)}" for label, text in each.facts]
         if each.gaps:
             lines.append(f"- Missing: {', '.join(each.gaps)}")
     if document.removed:
         lines += ["", "## Removed", ""]
-        lines += [f"- {escaped(each.id)}: {escaped(_history(each, ()))}" for each in document.removed]
+        lines += [f"- {markdown(each.id)}: {markdown(_history(each, ()))}" for each in document.removed]
     return "\n".join(lines) + "\n"
-
-
-def escaped(text: str) -> str:
-    """Return text as Markdown shows it: no sign of it does anything, in a table or outside of one."""
-    harmless = re.sub(r"([\\`*_{}\[\]<>#!|~&@])", r"\\\1", " ".join(wording.visible(text).split()))
-    # What looks like the item of a list, or like an address, would become one.
-    harmless = re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", harmless)
-    return re.sub(r"(?i)\b(www)\.|(?<=:)/(?=/)", lambda found: rf"{found[1]}\." if found[1] else r"\/", harmless)
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(
-        loader=PackageLoader("microconv.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def check_dictionary_path(path: Path, config: Config | None = None) -> None:
@@ -326,17 +290,4 @@ def write_dictionary(text: str, path: Path) -> Path:
     Raises:
         DestinationError: The folder does not exist or cannot be written to, `path` is a folder, or the disk is full.
     """
-    try:
-        if not path.parent.is_dir():
-            raise DestinationError(
-                f"The dictionary cannot be written to {path}: {path.parent} is not a folder.",
-                hint="Create the folder, or name another file.",
-            )
-        with replacing(path, is_private=False) as hidden:
-            hidden.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise DestinationError(
-            f"The dictionary cannot be written to {path}: {error.strerror or error}.",
-            hint="Check the folder's permissions and free space, or name another file.",
-        ) from error
-    return path
+    return write_document(text, path, "The dictionary", is_private=False)

@@ -5,14 +5,12 @@ from __future__ import annotations
 import base64
 import hashlib
 from collections.abc import Sequence
-from functools import cache
-from importlib.resources import files
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
 from markupsafe import Markup
 
 from microconv import wording
+from microconv.report import documents
 from microconv.report.attention import DETAILS, attention
 from microconv.report.data import ReportData
 from microconv.report.figures import plotly_script
@@ -22,9 +20,9 @@ from microconv.staging.summary import StagedSummary
 
 def page(data: ReportData) -> str:
     """Return the page as HTML."""
-    scripts = (plotly_script(), _asset("report.js"))
+    scripts = (plotly_script(), documents.asset("report.js"))
     return (
-        _environment()
+        documents.environment()
         .get_template("template.html.j2")
         .render(
             data=data,
@@ -36,29 +34,10 @@ def page(data: ReportData) -> str:
             parts=parts(data),
             policy=_policy(scripts),
             # Our own files and plotly's: the only text that goes into the page unescaped.
-            style=Markup(_asset("style.css")),  # noqa: S704 - a file of this package
+            style=Markup(documents.asset("style.css")),  # noqa: S704 - a file of this package
             scripts=[Markup(script) for script in scripts],  # noqa: S704 - files of this package and of plotly
         )
     )
-
-
-@cache
-def _environment() -> Environment:
-    environment = Environment(
-        loader=PackageLoader("microconv.report", "."),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.tests["verbatim"] = lambda value: isinstance(value, wording.Verbatim)
-    environment.policies["json.dumps_kwargs"] = {"allow_nan": False, "separators": (",", ":")}
-    return environment
-
-
-@cache
-def _asset(name: str) -> str:
-    return files("microconv.report").joinpath(name).read_text(encoding="utf-8")
 
 
 def _policy(scripts: Sequence[str]) -> str:

@@ -6,9 +6,8 @@ from pathlib import Path
 
 from microconv.config.places import refuse_to_replace
 from microconv.config.sections import Config
-from microconv.errors import DestinationError
-from microconv.files import replacing
 from microconv.report.data import ReportData
+from microconv.report.documents import write_document
 
 _GENERATOR = b'<meta name="generator" content="microconv '
 """By which a report is known, in all versions."""
@@ -42,18 +41,4 @@ def write_report(data: ReportData, path: Path) -> Path:
     Raises:
         DestinationError: The folder does not exist or cannot be written to, `path` is a folder, or the disk is full.
     """
-    text = render_report(data)
-    try:
-        if not path.parent.is_dir():
-            raise DestinationError(
-                f"The report cannot be written to {path}: {path.parent} is not a folder.",
-                hint="Create the folder, or name another file.",
-            )
-        with replacing(path) as hidden:
-            hidden.write_text(text, encoding="utf-8", newline="\n")
-    except OSError as error:
-        raise DestinationError(
-            f"The report cannot be written to {path}: {error.strerror or error}.",
-            hint="Check the folder's permissions and free space, or name another file.",
-        ) from error
-    return path
+    return write_document(render_report(data), path, "The report", is_private=True)

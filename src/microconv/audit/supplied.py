@@ -1,0 +1,126 @@
+"""What checks are given: each parameter that a template of a check may declare, from configuration and taxonomy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import date
+from functools import cached_property
+from typing import Any
+
+from microconv.audit.tag_facts import tag_facts
+from microconv.config.sections import Config
+from microconv.queries.templates import Value
+from microconv.taxonomy import MicroConversion, Taxonomy
+from microconv.taxonomy.contract import ga4_limits
+
+OPTIONAL_PARAMETERS = ("value", "currency", "transaction_id")
+"""Parameters of e-commerce that staging reads whatever a taxonomy says: nobody need plan them."""
+
+
+@dataclass(frozen=True)
+class Supply:
+    """What the parameters of checks are taken from: configuration, taxonomy, and the days asked for."""
+
+    config: Config
+    taxonomy: Taxonomy
+    first_date: date | None = None
+    last_date: date | None = None
+
+    def value(self, name: str) -> Value:
+        """Return the value of a parameter; KeyError where no check is given one of that name."""
+        return SUPPLIED[name](self)
+
+    @cached_property
+    def entries(self) -> tuple[MicroConversion, ...]:
+        """The entries in force that count events of the export, in the order of the taxonomy."""
+        return tuple(each for each in self.taxonomy.entries if each.is_observed and not each.is_retired)
+
+    @cached_property
+    def listened(self) -> tuple[str, ...]:
+        """The names of events that any entry listens to, signals and deprecated entries too."""
+        return tuple(sorted({event for each in self.taxonomy.staged for event in each.events}))
+
+    @cached_property
+    def pairs(self) -> tuple[tuple[str, str], ...]:
+        """Each entry in force with each name of an event that it listens to."""
+        return tuple((each.id, event) for each in self.entries for event in sorted(set(each.events)))
+
+    @cached_property
+    def required(self) -> tuple[tuple[str, str, str], ...]:
+        """Each event, parameter and type that an entry in force requires, of those that have no conditions."""
+        return tuple(
+            sorted(
+                {
+                    (event, parameter.name, parameter.type)
+                    for each in self.entries
+                    if not each.where
+                    for event in each.events
+                    for parameter in each.parameters
+                }
+            )
+        )
+
+    def planned(self) -> Iterator[str]:
+        """Yield the parameters that somebody counts on: in conditions, contracts and what occurrences carry."""
+        yield from OPTIONAL_PARAMETERS
+        for each in (*self.taxonomy.staged, *self.taxonomy.removed):
+            yield from (one.name for one in each.parameters)
+            yield from each.identifiers
+            yield from (one.parameter for one in each.conditions() if one.parameter is not None)
+        yield from self.config.taxonomy.carry
+
+
+def _column(column: int, of: Callable[[Supply], tuple[tuple[str, ...], ...]]) -> Callable[[Supply], Value]:
+    return lambda supply: [row[column] for row in of(supply)]
+
+
+def _limits(supply: Supply) -> list[tuple[str, int]]:  # noqa: ARG001 - as the others
+    longest = ga4_limits()["parameter"]
+    return [("", longest["value_longest"]), *longest["value_longest_of"].items()]
+
+
+def _purchases(supply: Supply) -> list[str]:
+    return [each.id for each in supply.entries if each.kind == "macro" and each.value == "event"]
+
+
+SUPPLIED: Mapping[str, Callable[[Supply], Value]] = {
+    "first_date": lambda supply: supply.first_date,
+    "last_date": lambda supply: supply.last_date,
+    "entry_ids": lambda supply: [each.id for each in supply.entries],
+    "entry_kinds": lambda supply: [each.kind for each in supply.entries],
+    "entry_stages": lambda supply: [each.stage for each in supply.entries],
+    "macro_ids": lambda supply: list(supply.taxonomy.macros),
+    "purchase_ids": _purchases,
+    "listened_events": lambda supply: list(supply.listened),
+    "listened_patterns": lambda supply: sorted(supply.taxonomy.pattern_ranks()),
+    "entry_event_ids": _column(0, lambda supply: supply.pairs),
+    "entry_event_names": _column(1, lambda supply: supply.pairs),
+    "required_events": _column(0, lambda supply: supply.required),
+    "required_parameters": _column(1, lambda supply: supply.required),
+    "required_types": _column(2, lambda supply: supply.required),
+    "planned_parameters": lambda supply: sorted(set(supply.planned())),
+    "automatic_events": lambda _: list(tag_facts()["automatic"]["events"]),
+    "automatic_parameters": lambda _: list(tag_facts()["automatic"]["parameters"]),
+    "sessionless_events": lambda _: list(tag_facts()["automatic"]["sessionless_events"]),
+    "error_codes": lambda _: list(tag_facts()["error_codes"]),
+    "error_meanings": lambda _: list(tag_facts()["error_codes"].values()),
+    "limit_names": lambda supply: [name for name, _ in _limits(supply)],
+    "limit_values": lambda supply: [longest for _, longest in _limits(supply)],
+    "payment_hosts": lambda _: list(tag_facts()["payment"]["hosts"]),
+    "own_hosts": lambda supply: sorted({host for source in supply.config.sources for host in source.own_hosts}),
+    "currency": lambda supply: supply.config.project.currency,
+    "zone": lambda supply: supply.config.project.timezone,
+}
+"""The parameters that checks may declare, beside their thresholds; arrays of one group (`entry_…`) go in step."""
+
+
+def values(names: Mapping[str, Any], supply: Supply, thresholds: Mapping[str, float]) -> dict[str, Value]:
+    """Return the values of a template's parameters: thresholds, and what is supplied."""
+    found: dict[str, Value] = {}
+    for name, kind in names.items():
+        if name in thresholds:
+            found[name] = int(thresholds[name]) if kind == "INT64" else float(thresholds[name])
+        else:
+            found[name] = supply.value(name)
+    return found
