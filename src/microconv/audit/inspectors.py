@@ -2,24 +2,93 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import date, datetime
 
 from microconv.audit.checks import Check
-from microconv.audit.judges import Row
+from microconv.audit.reconciliation.reconcile import reconcile
 from microconv.audit.supplied import Supply
 from microconv.engines.base import Engine
+from microconv.findings import Severity
+
+
+@dataclass(frozen=True)
+class ToldFinding:
+    """What a check in Python found, in its own words: one fault, with the days it lasted.
+
+    Attributes:
+        subject: What it is about; subject and days tell the findings of a check apart.
+        severity: How bad it is.
+        message: What was found.
+        remedy: What to do.
+        first_date: Its first day; None where it is of no day.
+        last_date: Its last day.
+        count: By how much, or how many rows.
+        share: The share that this is; None where there is none.
+    """
+
+    subject: str
+    severity: Severity
+    message: str
+    remedy: str
+    first_date: date | None = None
+    last_date: date | None = None
+    count: int = 0
+    share: float | None = None
+
+
+@dataclass(frozen=True)
+class Inspection:
+    """What came of a check in Python: findings, and what could not be looked at, which is not a pass."""
+
+    findings: tuple[ToldFinding, ...] = ()
+    not_tested: str = ""
 
 
 @dataclass(frozen=True)
 class Inspector:
-    """A check in Python: what it says of itself, and the function that looks.
+    """A check in Python: what it says of itself, and the function that looks, at a moment that is now.
 
-    `look` returns rows with the columns of `checks.COLUMNS`, and raises `NotTestedError` where it cannot.
+    `look` raises nothing but errors of the engine: what stands in its way it says in `not_tested`.
     """
 
     check: Check
-    look: Callable[[Engine, Supply], Sequence[Row]]
+    look: Callable[[Engine, Supply, datetime], Inspection]
 
 
-INSPECTORS: tuple[Inspector, ...] = ()
+def _against_ga4(engine: Engine, supply: Supply, now: datetime) -> Inspection:
+    found = reconcile(supply.config, lambda query: engine.query(query).to_pylist(), now=now)
+    return Inspection(
+        tuple(
+            ToldFinding(
+                subject=f"{each.subject} ({each.cause.replace('_', ' ')})",
+                severity=each.severity,
+                message=each.message,
+                remedy=each.remedy,
+                first_date=each.first_date,
+                last_date=each.last_date,
+                count=each.count,
+                share=each.share,
+            )
+            for each in found.findings
+        ),
+        " ".join(found.not_tested),
+    )
+
+
+INSPECTORS: tuple[Inspector, ...] = (
+    Inspector(
+        Check(
+            name="ga4_figures",
+            area="reconciliation",
+            meaning="Figures that GA4 shows and the export does not hold, or the other way round, with the cause of "
+            "each gap.",
+            severity="warning",
+            finding="Which figure differs, on which days, by how much, and why.",
+            remedy="What to do depends on the cause; some gaps need nothing.",
+        ),
+        _against_ga4,
+    ),
+)
+"""The checks in Python."""

@@ -75,11 +75,6 @@ class Fault:
             return f"from {wording.period(self.first_date, self.last_date)}"
         return f"on {wording.plural(len(self.days), 'day')} from {wording.period(self.first_date, self.last_date)}"
 
-    def id_of(self, check: str) -> str:
-        """Return the fingerprint: of the check, the subject and the first day."""
-        text = "\n".join((check, self.subject, str(self.first_date or "")))
-        return hashlib.sha256(text.encode()).hexdigest()[:10]
-
     def message(self, check: Check) -> str:
         """Return what the check says of it. Text from data stands in it as it is: whoever shows it escapes it."""
         said = {
@@ -91,6 +86,12 @@ class Fault:
             "detail": wording.listed(self.details) if self.details else wording.NOTHING,
         }
         return check.finding.format_map(said)
+
+
+def fingerprint(check: str, subject: str, first_date: date | None) -> str:
+    """Return the id of a finding: a short hash of the check, the subject and the first day."""
+    text = "\n".join((check, subject, str(first_date or "")))
+    return hashlib.sha256(text.encode()).hexdigest()[:10]
 
 
 def faults(rows: Iterable[Mapping[str, Any]]) -> tuple[Fault, ...]:

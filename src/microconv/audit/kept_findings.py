@@ -72,15 +72,19 @@ class Memory:
 
     def judge(self, findings: Iterable[AuditFinding], today: date) -> tuple[AuditFinding, ...]:
         """Say of each finding whether it is new, still there or accepted; an ongoing fault keeps its fingerprint."""
-        return tuple(self._judged(each, today) for each in findings)
+        taken: set[str] = set()
+        return tuple(self._judged(each, today, taken) for each in findings)
 
-    def _judged(self, finding: AuditFinding, today: date) -> AuditFinding:
+    def _judged(self, finding: AuditFinding, today: date, taken: set[str]) -> AuditFinding:
         known = next((each for each in self.last if each.is_of(finding)), None)
         if known is not None:
-            finding = replace(finding, id=known.id, status="still")
+            # A fault that has fallen apart since keeps its id once: the parts are told apart by theirs.
+            kept = known.id if known.id not in taken else finding.id
+            taken.add(kept)
+            finding = replace(finding, id=kept, status="still")
         for each in self.accepted:
             if each.is_of(finding) and each.until is not None and each.until >= today:
-                return replace(finding, id=each.id, status="accepted", reason=each.reason)
+                return replace(finding, status="accepted", reason=each.reason)
         return finding
 
     def gone(

@@ -12,10 +12,10 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from microconv.audit import kept_findings
-from microconv.audit.audit_findings import AuditFinding, AuditResult, CheckOutcome, FailOn, sentence
+from microconv.audit.audit_findings import AuditFinding, AuditResult, CheckOutcome, CheckStatus, FailOn, sentence
 from microconv.audit.checks import AREAS, Check, checks
-from microconv.audit.inspectors import INSPECTORS
-from microconv.audit.joining import Fault, faults
+from microconv.audit.inspectors import INSPECTORS, ToldFinding
+from microconv.audit.joining import Fault, faults, fingerprint
 from microconv.audit.judges import JUDGES, NotTestedError
 from microconv.audit.supplied import Supply, values
 from microconv.config.problems import nearest
@@ -48,6 +48,7 @@ class _Made:
     faults: tuple[Fault, ...] = ()
     query: str = ""
     reason: str | None = None
+    told: tuple[ToldFinding, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -67,16 +68,19 @@ class _Stakes:
             values_.append(values_[-1] + (row["value"] or 0.0))
         return cls(tuple(row["event_date"] for row in rows), tuple(counts), tuple(values_))
 
-    def of(self, fault: Fault) -> tuple[int, float]:
-        """Return what is at stake: macro-conversions of its days, in proportion to the share of rows concerned."""
+    def of(self, fault: Fault | ToldFinding, known: int | None = None) -> tuple[int, float]:
+        """Return what is at stake: macro-conversions of its days, in proportion to the share of rows concerned.
+
+        Where the check knows how many macro-conversions these are, it is those (`known`).
+        """
         first = bisect_left(self.days, fault.first_date) if fault.first_date else 0
         last = bisect_right(self.days, fault.last_date) if fault.last_date else len(self.days)
         count = self.macro_conversions[last] - self.macro_conversions[first]
         value = self.values[last] - self.values[first]
         share = min(fault.share or 0.0, 1.0)
-        if fault.macro_conversions is not None:
-            share = fault.macro_conversions / count if count else 0.0
-            return fault.macro_conversions, round(value * min(share, 1.0), 2)
+        if known is not None:
+            share = known / count if count else 0.0
+            return known, round(value * min(share, 1.0), 2)
         return round(count * share), round(value * share, 2)
 
 
@@ -164,10 +168,10 @@ class Audit:
         made = []
         for number, check in enumerate(chosen, start=1):
             on_progress(AuditProgress(check.name, number, len(chosen)))
-            made.append(self._make(check, engine))
+            made.append(self._make(check, engine, now))
         memory = kept_findings.Memory.read(engine)
         today = now.astimezone(ZoneInfo(self.config.project.timezone)).date()
-        judged = memory.judge([_finding(each, fault, stakes) for each in made for fault in each.faults], today)
+        judged = memory.judge([found for each in made for found in _findings(each, stakes)], today)
         outcomes = tuple(_outcome(each, judged) for each in made)
         there = tuple(sorted(judged, key=lambda each: each.place))
         findings = (*there, *memory.gone(judged, outcomes, self.first_date, self.last_date))
@@ -184,10 +188,18 @@ class Audit:
             ),
         )
 
-    def _make(self, check: Check, engine: Engine) -> _Made:
+    def _make(self, check: Check, engine: Engine, now: datetime) -> _Made:
         began = time.monotonic()
         query = ""
         try:
+            if (look := _LOOKS.get(check.name)) is not None:
+                inspection = look(engine, self.supply, now)
+                return _Made(
+                    check,
+                    time.monotonic() - began,
+                    told=inspection.findings,
+                    reason=inspection.not_tested or None,
+                )
             rows, query = self._rows(check, engine)
         except NotTestedError as error:
             return _Made(check, time.monotonic() - began, query=query, reason=str(error))
@@ -198,9 +210,6 @@ class Audit:
         return _Made(check, time.monotonic() - began, faults(rows), query)
 
     def _rows(self, check: Check, engine: Engine) -> tuple[Sequence[Mapping[str, Any]], str]:
-        for inspector in INSPECTORS:
-            if inspector.check == check:
-                return inspector.look(engine, self.supply), ""
         query = self.query(check)
         for table in sorted(query.reads):
             if engine.version(table) is None:
@@ -211,6 +220,9 @@ class Audit:
         if check.judge is None:
             return rows, query.sql
         return JUDGES[check.judge](rows, self.thresholds(check)), query.sql
+
+
+_LOOKS = {each.check.name: each.look for each in INSPECTORS}
 
 
 def all_checks() -> tuple[Check, ...]:
@@ -286,28 +298,47 @@ def _is_empty(engine: Engine, table: str) -> bool:
     return not row["rows_there"]
 
 
-def _finding(made: _Made, fault: Fault, stakes: _Stakes) -> AuditFinding:
-    at_stake, value = stakes.of(fault)
-    return AuditFinding(
-        id=fault.id_of(made.check.name),
-        check=made.check.name,
-        severity=made.check.severity,
-        subject=fault.subject,
-        first_date=fault.first_date,
-        last_date=fault.last_date,
-        count=fault.count,
-        share=fault.share,
-        at_stake=at_stake,
-        value_at_stake=value,
-        message=fault.message(made.check),
-        remedy=made.check.remedy,
-        query=made.query,
-        status="new",
-    )
+def _findings(made: _Made, stakes: _Stakes) -> Iterator[AuditFinding]:
+    check = made.check
+    for fault in made.faults:
+        at_stake, value = stakes.of(fault, fault.macro_conversions)
+        yield AuditFinding(
+            id=fingerprint(check.name, fault.subject, fault.first_date),
+            check=check.name,
+            severity=check.severity,
+            subject=fault.subject,
+            first_date=fault.first_date,
+            last_date=fault.last_date,
+            count=fault.count,
+            share=fault.share,
+            at_stake=at_stake,
+            value_at_stake=value,
+            message=fault.message(check),
+            remedy=check.remedy,
+            query=made.query,
+            status="new",
+        )
+    for told in made.told:
+        at_stake, value = stakes.of(told)
+        yield AuditFinding(
+            id=fingerprint(check.name, told.subject, told.first_date),
+            check=check.name,
+            severity=told.severity,
+            subject=told.subject,
+            first_date=told.first_date,
+            last_date=told.last_date,
+            count=told.count,
+            share=told.share,
+            at_stake=at_stake,
+            value_at_stake=value,
+            message=told.message,
+            remedy=told.remedy,
+            query="",
+            status="new",
+        )
 
 
 def _outcome(made: _Made, judged: Sequence[AuditFinding]) -> CheckOutcome:
     counted = sum(each.counts and each.check == made.check.name for each in judged)
-    if made.reason is not None:
-        return CheckOutcome(made.check.name, made.check.area, "not_tested", made.seconds, 0, made.reason)
-    return CheckOutcome(made.check.name, made.check.area, "failed" if counted else "passed", made.seconds, counted)
+    status: CheckStatus = "failed" if counted else "not_tested" if made.reason is not None else "passed"
+    return CheckOutcome(made.check.name, made.check.area, status, made.seconds, counted, made.reason or "")
