@@ -195,7 +195,9 @@ def test_a_check_that_breaks_is_a_finding_and_stops_no_other(staged, monkeypatch
         raise ZeroDivisionError("secret")
 
     broken = [
-        doctor.checks.Check(check.name, check.subject, breaks if check.name == "gaps" else check.look, check.needs)
+        doctor.examination.Examination(
+            check.name, check.subject, breaks if check.name == "gaps" else check.look, check.needs
+        )
         for check in CHECKS
     ]
     monkeypatch.setattr(doctor.diagnosis, "CHECKS", tuple(broken))

@@ -118,7 +118,7 @@ def checks() -> tuple[Check, ...]:
     found = [
         _read(part[1], part[2])
         for part in parts
-        if part[0] == "audit" and len(part) == 3 and part[1] not in NOT_BY_SQL  # noqa: PLR2004
+        if part[0] == "audit" and len(part) == 3 and part[1] not in NOT_BY_SQL  # noqa: PLR2004 - audit/<area>/<check>
     ]
     order = list(AREAS)
     return tuple(sorted(found, key=lambda each: (order.index(each.area), each.name)))

@@ -14,9 +14,8 @@ from microconv.errors import UsageError
 from microconv.wording import Heading, Sheet, Verbatim
 
 if TYPE_CHECKING:
-    from microconv.audit.audit_findings import AuditResult, FailOn
+    from microconv.audit.audit_findings import FailOn
     from microconv.audit.kept_findings import KeptFinding
-    from microconv.project import Project
     from microconv.report.audit_report import AuditFormat
 
 _DAY = click.DateTime(formats=["%Y-%m-%d"])
@@ -90,6 +89,7 @@ def _audit(
     source: str | None,
     **of_source: Any,  # noqa: ANN401 - what goes with --source
 ) -> None:
+    from microconv.cli.audit_source import audit_source, audited
     from microconv.report.audit_report import check_audit_path, write_audit, written
 
     asked: dict[str, Any] = {"since": _day(since), "until": _day(until), "only": only, "fail_on": fail_on}
@@ -97,8 +97,6 @@ def _audit(
     if path is not None:
         check_audit_path(path, None if source else context.config())
     if source is not None:
-        from microconv.cli.audit_source import audit_source
-
         result = audit_source(source, **of_source, asked=asked, log=log)
     else:
         for name, value in of_source.items():
@@ -114,12 +112,6 @@ def _audit(
         output.write_text(written(result, output_format))
     if error := result.stop():
         raise error
-
-
-def audited(project: Project, asked: dict[str, Any], log: output.Log) -> AuditResult:
-    """Audit what a project has staged, and show how far it is."""
-    with log.progress("Auditing") as show:
-        return project.audit(**asked, on_progress=lambda each: show(each.number - 1, each.checks, each.check))
 
 
 @audit.command("list", short_help="List the checks, by area.")

@@ -10,16 +10,22 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microconv.cli import output
-from microconv.cli.audit import audited
 from microconv.errors import UsageError
 
 if TYPE_CHECKING:
     from microconv.audit.audit_findings import AuditResult
     from microconv.config.sections import Config
+    from microconv.project import Project
 
 _DATASET = re.compile(r"([a-z][a-z0-9.:-]{4,62}[a-z0-9])\.([A-Za-z0-9_]{1,1024})")
 _CONFIG = "microconv.toml"
 _PROPERTY = "property"
+
+
+def audited(project: Project, asked: dict[str, Any], log: output.Log) -> AuditResult:
+    """Audit what a project has staged, and show how far it is."""
+    with log.progress("Auditing") as show:
+        return project.audit(**asked, on_progress=lambda each: show(each.number - 1, each.checks, each.check))
 
 
 def audit_source(

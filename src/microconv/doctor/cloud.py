@@ -6,7 +6,7 @@ from datetime import timedelta
 from functools import partial
 
 from microconv.clients.bigquery_connection import ONE_TRY
-from microconv.doctor.checks import fault, not_tested, ok, to_do, warning
+from microconv.doctor.examination import fault, not_tested, ok, to_do, warning
 from microconv.doctor.patient import Patient
 from microconv.errors import MicroconvError
 from microconv.exports import Shard

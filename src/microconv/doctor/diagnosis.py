@@ -7,37 +7,39 @@ from datetime import UTC, datetime
 
 from microconv.config.sections import Config
 from microconv.doctor import cloud, local, staged
-from microconv.doctor.checks import Check, fault, not_tested, to_do
+from microconv.doctor.examination import Examination, fault, not_tested, to_do
 from microconv.doctor.patient import Patient
 from microconv.errors import LockedError, MicroconvError
 from microconv.findings import Finding
 
 _STAGED = ("configuration", "credentials", "jobs", "database")
 CHECKS = (
-    Check("configuration", "the configuration file and its overrides", local.configuration, needs=()),
-    Check("taxonomy", "the preset, its file, and what the configuration names of it", local.taxonomy),
-    Check("zone and currency", "project.timezone and project.currency", local.zone_and_currency),
-    Check("libraries", "what microconv needs to have installed", local.libraries, needs=()),
-    Check("credentials", "Application Default Credentials", cloud.credentials),
-    Check("jobs", "a dry run of a query", cloud.jobs, needs=("configuration", "credentials")),
-    Check("exports", "names and metadata of the shards", staged.exports, needs=("configuration", "credentials")),
-    Check("passed over", "what looks like a part of the export", staged.unread, needs=("exports",)),
-    Check("reading", "a dry run of reading the newest shard", cloud.reading, needs=("jobs", "exports")),
-    Check("fast reading", "a session of the Storage Read API", cloud.storage, needs=("credentials", "exports")),
-    Check("working dataset", "the dataset of the staged tables", cloud.dataset, needs=("jobs",)),
-    Check("locations", "where datasets and jobs are", cloud.locations, needs=("configuration", "credentials")),
-    Check("database", "the file of the staged tables", local.database),
-    Check("disk", "free space beside the database", local.disk),
-    Check("lock", "who holds the lock", cloud.lock, needs=("jobs",)),
-    Check("tables", "schema versions of the staged tables", staged.versions, needs=_STAGED),
-    Check("freshness", "the newest daily shard", staged.freshness, needs=("exports",)),
-    Check("gaps", "days between the first shard and the last", staged.gaps, needs=("exports",)),
-    Check("daily limit", "rows of the daily shards", staged.cap, needs=("exports",)),
-    Check("waiting days", "shards against what is staged", staged.waiting, needs=("exports", "taxonomy", "tables")),
-    Check("external tables", "tables of other systems, against what was read", staged.external, needs=_STAGED),
-    Check("staged export", "what the last run found in it", staged.staged_export, needs=("taxonomy", "tables")),
-    Check("runs", "how the latest runs ended", staged.runs, needs=("tables",)),
-    Check("clock", "the time here and at BigQuery", cloud.clock, needs=("jobs",)),
+    Examination("configuration", "the configuration file and its overrides", local.configuration, needs=()),
+    Examination("taxonomy", "the preset, its file, and what the configuration names of it", local.taxonomy),
+    Examination("zone and currency", "project.timezone and project.currency", local.zone_and_currency),
+    Examination("libraries", "what microconv needs to have installed", local.libraries, needs=()),
+    Examination("credentials", "Application Default Credentials", cloud.credentials),
+    Examination("jobs", "a dry run of a query", cloud.jobs, needs=("configuration", "credentials")),
+    Examination("exports", "names and metadata of the shards", staged.exports, needs=("configuration", "credentials")),
+    Examination("passed over", "what looks like a part of the export", staged.unread, needs=("exports",)),
+    Examination("reading", "a dry run of reading the newest shard", cloud.reading, needs=("jobs", "exports")),
+    Examination("fast reading", "a session of the Storage Read API", cloud.storage, needs=("credentials", "exports")),
+    Examination("working dataset", "the dataset of the staged tables", cloud.dataset, needs=("jobs",)),
+    Examination("locations", "where datasets and jobs are", cloud.locations, needs=("configuration", "credentials")),
+    Examination("database", "the file of the staged tables", local.database),
+    Examination("disk", "free space beside the database", local.disk),
+    Examination("lock", "who holds the lock", cloud.lock, needs=("jobs",)),
+    Examination("tables", "schema versions of the staged tables", staged.versions, needs=_STAGED),
+    Examination("freshness", "the newest daily shard", staged.freshness, needs=("exports",)),
+    Examination("gaps", "days between the first shard and the last", staged.gaps, needs=("exports",)),
+    Examination("daily limit", "rows of the daily shards", staged.cap, needs=("exports",)),
+    Examination(
+        "waiting days", "shards against what is staged", staged.waiting, needs=("exports", "taxonomy", "tables")
+    ),
+    Examination("external tables", "tables of other systems, against what was read", staged.external, needs=_STAGED),
+    Examination("staged export", "what the last run found in it", staged.staged_export, needs=("taxonomy", "tables")),
+    Examination("runs", "how the latest runs ended", staged.runs, needs=("tables",)),
+    Examination("clock", "the time here and at BigQuery", cloud.clock, needs=("jobs",)),
 )
 """All checks, in the order in which they are made and shown."""
 
@@ -69,7 +71,7 @@ def diagnose(
     return tuple(findings)
 
 
-def _look(check: Check, patient: Patient) -> tuple[Finding, ...]:
+def _look(check: Examination, patient: Patient) -> tuple[Finding, ...]:
     try:
         found = check.look(patient)
     except LockedError as error:

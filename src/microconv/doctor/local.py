@@ -10,7 +10,7 @@ import shutil
 import stat
 from pathlib import Path
 
-from microconv.doctor.checks import fault, not_tested, ok, warning
+from microconv.doctor.examination import fault, not_tested, ok, warning
 from microconv.doctor.patient import Patient
 from microconv.errors import LockedError
 from microconv.findings import Finding

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from microconv import wording
-from microconv.doctor.checks import fault, not_tested, ok, to_do, warning
+from microconv.doctor.examination import fault, not_tested, ok, to_do, warning
 from microconv.doctor.patient import Patient
 from microconv.errors import SourceError
 from microconv.exports import passed_over

@@ -1,4 +1,4 @@
-"""What a check of the doctor is, and how it says what it found."""
+"""What an examination by the doctor is, and how it says what it found."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ def to_do(error: MicroconvError, grant: str = "the permission that is missing") 
 
 
 @dataclass(frozen=True)
-class Check:
-    """One check.
+class Examination:
+    """One examination.
 
     Attributes:
         name: Its name.
         subject: What it looks at.
         look: Looks, and says what it found: one finding, or several that each want something else done.
-        needs: Checks that must have passed before: otherwise there is nothing to look at.
+        needs: Examinations that must have passed before: otherwise there is nothing to look at.
     """
 
     name: str
