@@ -160,10 +160,10 @@ class Planted:
             {day: float(events[day, "purchase"]) for day in self.days},
         )
 
-    def events_in(self, zone: str) -> dict[date, int]:
+    def events_in(self, zone: str, hours: int) -> dict[date, int]:
         counted: Counter[date] = Counter()
-        for place, moment in enumerate(self.half_hours):
-            counted[moment.astimezone(ZoneInfo(zone)).date()] += int(self.counts[place].sum())
+        for moment, events in zip(self.half_hours, self.counts.sum(axis=1).tolist(), strict=True):
+            counted[(moment.astimezone(ZoneInfo(zone)) + timedelta(hours=hours)).date()] += events
         return {day: counted[day] for day in self.days}
 
     def thin(self, side: Side, day: date, kept: float, names: list[str] | None = None) -> None:

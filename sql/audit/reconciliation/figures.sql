@@ -5,7 +5,19 @@
 -- params: property STRING, first_date DATE, last_date DATE, currency STRING, assume_currency BOOL
 -- structure: by_day, part
 {% from 'analyses/_sessions.sql' import actor_of, channel with context %}
-WITH marked AS (
+-- Few rows: the places of the repeats are found apart from all other events.
+WITH repeats AS (
+  SELECT r.event_date, r.event_name, COALESCE(r.client_key, -1) AS client_key, r.event_order
+  FROM {{ relation('mc_events') }} AS r
+  WHERE
+    r.property = @property AND r.event_date BETWEEN @first_date AND @last_date
+    AND r.transaction_id IS NOT NULL
+  QUALIFY ROW_NUMBER() OVER (
+    PARTITION BY r.event_date, r.event_name, r.client_key, r.transaction_id ORDER BY r.event_at, r.event_order
+  ) > 1
+),
+
+marked AS (
   SELECT
     {% if by_day %}e.event_date{% else %}CAST(NULL AS DATE){% endif %} AS event_date,
     {% if part == 'country' %}COALESCE(NULLIF(e.country, ''), '(not set)')
@@ -29,11 +41,12 @@ WITH marked AS (
     e.value_in_usd,
     e.currency,
     COALESCE(e.currency = @currency, @assume_currency) AS is_in_currency,
-    e.transaction_id IS NOT NULL AND ROW_NUMBER() OVER (
-      PARTITION BY e.event_date, e.event_name, e.client_key, e.transaction_id ORDER BY e.event_at, e.event_order
-    ) > 1 AS is_repeat
+    r.event_order IS NOT NULL AS is_repeat
   FROM {{ relation('mc_events') }} AS e
   LEFT JOIN {{ relation('mc_sessions') }} AS s ON s.session_key = e.session_key
+  LEFT JOIN repeats AS r
+    ON r.event_date = e.event_date AND r.event_order = e.event_order
+    AND r.event_name = e.event_name AND r.client_key = COALESCE(e.client_key, -1)
   WHERE e.property = @property AND e.event_date BETWEEN @first_date AND @last_date
 ),
 
@@ -58,6 +71,7 @@ SELECT
   COUNTIF(s.event_name IN ('page_view', 'screen_view')) AS page_views,
   COUNTIF(s.money_sign != 0 AND s.has_money AND NOT s.is_repeat) AS transactions,
   COUNTIF(s.money_sign != 0 AND s.has_money) AS transaction_rows,
+  COUNTIF(s.money_sign != 0 AND NOT s.has_money AND NOT s.is_repeat) AS valueless_transactions,
   COALESCE(SUM(IF(s.has_money AND s.is_in_currency AND NOT s.is_repeat, s.amount, NULL)), 0) AS revenue,
   COALESCE(SUM(IF(s.has_money AND s.is_in_currency, s.amount, NULL)), 0) AS revenue_of_rows,
   COALESCE(SUM(IF(s.has_money AND NOT s.is_repeat, s.amount_in_usd, NULL)), 0) AS revenue_in_usd,

@@ -36,6 +36,7 @@ class ExportFigures:
     page_views: int = 0
     transactions: int = 0
     transaction_rows: int = 0
+    valueless_transactions: int = 0
     revenue: float = 0.0
     revenue_of_rows: float = 0.0
     revenue_in_usd: float = 0.0
@@ -87,7 +88,7 @@ class ExportSide:
         period: The whole period.
         countries: By country, over the period.
         channels: By channel group of the session, over the period.
-        events_in: Events by day of another time zone.
+        events_in: Events by day of another time zone, or of one so many hours ahead of it.
     """
 
     timezone: str
@@ -97,7 +98,7 @@ class ExportSide:
     period: ExportFigures
     countries: Mapping[str, ExportFigures] = field(default_factory=dict)
     channels: Mapping[str, ExportFigures] = field(default_factory=dict)
-    events_in: Callable[[str], Mapping[date, int]] = lambda _: {}
+    events_in: Callable[[str, int], Mapping[date, int]] = lambda _zone, _hours: {}
 
     @property
     def first_date(self) -> date:
@@ -184,10 +185,11 @@ def read(compared: Compared, ask: Ask, *, today: date) -> ExportSide | None:
     def quarter_hours() -> list[dict[str, Any]]:
         return ask(compared.quarter_hours(first, last))
 
-    def events_in(other: str) -> dict[date, int]:
+    def events_in(other: str, hours: int) -> dict[date, int]:
         counted: Counter[date] = Counter()
+        ahead = timedelta(hours=hours)
         for row in quarter_hours():
-            counted[_in_utc(row["quarter_at"]).astimezone(ZoneInfo(other)).date()] += row["events"]
+            counted[(_in_utc(row["quarter_at"]).astimezone(ZoneInfo(other)) + ahead).date()] += row["events"]
         return {day: counted[day] for day in shards if first <= day <= last}
 
     return ExportSide(

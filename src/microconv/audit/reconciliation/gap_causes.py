@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from datetime import date, timedelta
 from typing import Literal, get_args
 
+from microconv import wording
 from microconv.audit.reconciliation.export_figures import ExportDay, ExportFigures, ExportSide
 from microconv.audit.reconciliation.ga4_reports import (
     ACTIVE_USERS,
@@ -62,6 +63,8 @@ MATERIAL = 0.005
 """Share of a day's events from which a gap of one event is told."""
 SHIFTED = 0.001
 """Share of all events from which days may have taken them from each other."""
+MOST_HOURS = 14
+"""How far zones are tried that nobody names."""
 MIN_FILTER_DAYS = 4
 MOST_FILTERED = 0.5
 """Share of all events up to which a filter may take them; a larger one is another property."""
@@ -74,6 +77,9 @@ _ESTIMATED = {
     ACTIVE_USERS: cardinality.USER_PRECISION,
 }
 
+_PURCHASES = ("purchase", "ecommerce_purchase", "in_app_purchase", "app_store_subscription_convert")
+_COUNTED = {PAGE_VIEWS: ("page_view", "screen_view"), TRANSACTIONS: _PURCHASES, REVENUE: _PURCHASES}
+"""The events that a figure counts."""
 _COLUMNS = {
     EVENTS: "events",
     SESSIONS: "sessions",
@@ -141,8 +147,12 @@ def allowed(metric: str, ours: float, theirs: float) -> float:
 def figure(figures: ExportFigures, metric: str, theirs: float) -> float:
     """Return the figure of the export that stands beside a metric of GA4.
 
-    Whether GA4 takes all clients of a user id for one user depends on a setting: of both counts, that which is nearer.
+    Whether GA4 takes all clients of a user id for one user depends on a setting, and whether it counts purchases
+    without a value on how they were sent: of both counts, that which is nearer.
     """
+    if metric == TRANSACTIONS:
+        counts = (figures.transactions, figures.transactions + figures.valueless_transactions)
+        return float(min(counts, key=lambda count: abs(theirs - count)))
     if metric == USERS:
         low, high = sorted((figures.users, figures.users_by_id))
         return min(max(theirs, low), high)
@@ -235,14 +245,18 @@ class _Explanation:
         size = sum(map(abs, gaps))
         if len(inner) < RUN or size <= SHIFTED * sum(shown[day] for day in inner):
             return None
-        candidates = [self.ga4.timezone] if self.ga4.timezone not in ("", self.export.timezone) else []
+        ours = self.export.timezone
+        candidates = {self.ga4.timezone: (self.ga4.timezone, 0)} if self.ga4.timezone not in ("", ours) else {}
         if abs(sum(gaps)) < CONSTANT * size:
-            candidates += ["UTC", *(f"Etc/GMT{hours:+d}" for hours in range(-14, 13) if hours)]
+            candidates["UTC"] = ("UTC", 0)
+            for hours in (*range(-MOST_HOURS, 0), *range(1, MOST_HOURS + 1)):
+                side = "ahead of" if hours > 0 else "behind"
+                candidates[f"a zone {wording.plural(abs(hours), 'hour')} {side} {ours}"] = (ours, hours)
         left = {}
-        for zone in dict.fromkeys(candidates):
-            counted = self.export.events_in(zone)
-            left[zone] = sum(abs(shown[day] - counted.get(day, 0)) for day in inner)
-        best = min(left, key=lambda zone: left[zone], default=None)
+        for words, (zone, hours) in candidates.items():
+            counted = self.export.events_in(zone, hours)
+            left[words] = sum(abs(shown[day] - counted.get(day, 0)) for day in inner)
+        best = min(left, key=lambda words: left[words], default=None)
         return best if best is not None and left[best] <= REST * size else None
 
     def _mark(self, day: ExportDay, gap: float) -> Cause | None:
@@ -346,10 +360,19 @@ class _Explanation:
                 users = self.export.events[day, cell.part].users if (day, cell.part) in self.export.events else 0
                 if thresholded and cell.theirs == 0 and users <= MOST_WITHHELD_USERS:
                     self._note("thresholding", cell)
+                elif self._lacks_consent(cell):
+                    self._note("consent", cell)
                 else:
                     left[cell.part].append(cell)
         for name, cells in left.items():
             self._filtered_or_unexplained(name, cells, plain)
+
+    def _lacks_consent(self, cell: Cell) -> bool:
+        """Tell whether GA4 leaves out as many of an event as lack consent."""
+        if cell.gap >= 0 or cell.day is None:
+            return False
+        without = self.export.events[cell.day, cell.part].consentless_events
+        return without > 0 and abs(cell.gap + without) <= max(1.0, REST / 2 * without)
 
     def _filtered_or_unexplained(self, name: str, cells: list[Cell], plain: Collection[date]) -> None:
         seen = [
@@ -409,7 +432,12 @@ class _Explanation:
         self._counts(TRANSACTIONS)
         cells = [self._day_cell(REVENUE, day) for day in self.export.days]
         off = [each for each in cells if _is_off(REVENUE, each.ours, each.theirs)]
-        off = [each for each in off if not self._has(each, ("duplicates", "filter", "late", "cap"), TRANSACTIONS)]
+        off = [
+            each
+            for each in off
+            if not self._has(each, ("duplicates", "filter", "late", "cap"), TRANSACTIONS)
+            and not self._has(each, ("duplicates",), REVENUE)
+        ]
         if not off:
             return
         has_other_currency = bool(self.ga4.currency) and self.ga4.currency != self.export.currency
@@ -440,12 +468,13 @@ class _Explanation:
 
     def _repeated_transactions(self) -> None:
         """Blame copies where GA4 counts each row of a transaction that came again."""
-        offsets = {
-            day: float(each.figures.transaction_rows - each.figures.transactions)
-            for day, each in self.export.days.items()
-        }
-        ours = {day: float(each.figures.transactions) for day, each in self.export.days.items()}
-        shown = {day: self.days.get(day, {}).get(TRANSACTIONS, 0.0) for day in ours}
+        figures = {day: each.figures for day, each in self.export.days.items()}
+        offsets = {day: float(each.transaction_rows - each.transactions) for day, each in figures.items()}
+        shown = {day: self.days.get(day, {}).get(TRANSACTIONS, 0.0) for day in figures}
+        ours = {day: float(each.transactions) for day, each in figures.items()}
+        with_all = {day: ours[day] + each.valueless_transactions for day, each in figures.items()}
+        if sum(abs(shown[day] - with_all[day]) for day in ours) < sum(abs(shown[day] - ours[day]) for day in ours):
+            ours = with_all
         blamed = {
             day
             for day in _explained(offsets, ours, shown)
@@ -453,10 +482,13 @@ class _Explanation:
             and _is_off(TRANSACTIONS, ours[day], shown[day])
         }
         self._note("duplicates", *(self._day_cell(TRANSACTIONS, day) for day in blamed))
-        for day, each in self.export.days.items() if blamed else ():
+        revenue = {day: each.revenue for day, each in figures.items()}
+        of_rows = {day: each.revenue_of_rows - each.revenue for day, each in figures.items()}
+        paid = {day: self.days.get(day, {}).get(REVENUE, 0.0) for day in figures}
+        for day in _explained(of_rows, revenue, paid):
             cell = self._day_cell(REVENUE, day)
-            of_rows = each.figures.revenue_of_rows
-            if _is_off(REVENUE, cell.ours, cell.theirs) and not _is_off(REVENUE, of_rows, cell.theirs):
+            other = self.cause_of_day.get(day, ("", ""))[0] in ("time_zone", "late", "cap")
+            if _is_off(REVENUE, cell.ours, cell.theirs) and not other:
                 self._note("duplicates", cell)
 
     def _counts(self, metric: str) -> None:
@@ -479,16 +511,20 @@ class _Explanation:
             self._note("filter" if "filter" in same_day else "duplicates", cell)
         elif day is not None and (marked := self._mark(self.export.days[day], cell.gap)):
             self._note(marked, cell)
-        elif cell.gap < 0 and day is not None and self._is_consentless_gap(cell):
+        elif cell.gap < 0 and self._is_consentless_gap(cell):
             self._note("consent", cell)
         else:
             self._note("unexplained", cell)
 
     def _is_consentless_gap(self, cell: Cell) -> bool:
-        return any(
-            cause == "consent" and any(each.day == cell.day for each in cells)
-            for (cause, _), cells in self.found.items()
-        )
+        """Tell whether the events that a figure counts lack consent so often that GA4 may leave out its gap."""
+        names = _COUNTED.get(cell.metric, ())
+        counted = [self.export.events[cell.day, name] for name in names if (cell.day, name) in self.export.events]  # type: ignore[index]  # of a day
+        events = sum(each.events for each in counted)
+        without = sum(each.consentless_events for each in counted)
+        if cell.metric == REVENUE and events:  # which events are left out is known, what they are worth is not
+            return without > 0 and -cell.gap <= 2 * without / events * cell.ours
+        return abs(-cell.gap - without) <= max(1.0, REST * without) and without > 0
 
     def _has(self, cell: Cell, causes: Iterable[str], metric: str) -> bool:
         return any(
