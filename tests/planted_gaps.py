@@ -79,6 +79,7 @@ class Planted:
     ga4: Side
     consentless: DayEvents
     copies: dict[date, int]
+    internal: dict[date, int]
     repeats: dict[date, int]
     """Rows of transactions that came again."""
     not_final: set[date]
@@ -118,6 +119,7 @@ class Planted:
             ga4=Side({}, {}, {}, {}, {}),
             consentless={},
             copies={},
+            internal={},
             repeats={},
             not_final=set(),
         )
@@ -133,6 +135,9 @@ class Planted:
             for day in days
         }
         self.repeats = {day: int(random.poisson(0.5)) for day in days}
+        if random.random() < 0.3:
+            share = random.uniform(0.01, 0.1)
+            self.internal = {day: int(random.binomial(self.export.total(day), share)) for day in days}
         if random.random() < 0.3:
             self.not_final = set(days[-int(random.integers(1, 3)) :])
         if random.random() < 0.3:
@@ -189,6 +194,7 @@ class Planted:
             return ExportFigures(
                 events=totals[day],
                 consentless_events=sum(min(self.consentless[day, n], side.events[day, n]) for n in NAMES),
+                internal_events=min(self.internal.get(day, 0), totals[day]),
                 sessions=round(side.sessions[day]),
                 users=round(side.users[day]),
                 users_by_id=round(side.users[day] * 0.97),
@@ -216,7 +222,7 @@ class Planted:
                 for day in self.days
             },
             events={
-                (day, name): EventDay(count, min(self.consentless[day, name], count), round(count * 0.8))
+                (day, name): EventDay(count, min(self.consentless[day, name], count), 0, round(count * 0.8))
                 for (day, name), count in side.events.items()
                 if count
             },
@@ -381,12 +387,16 @@ def data_filter(planted: Planted) -> None:
     # A filter is found where it takes more than the counts' own tolerance.
     big = [name for name in NAMES if planted.export.by_day[planted.days[0]] * EVENTS[name] > 60]
     name = str(random.choice(big[1:] or NAMES[:2]))
-    kind = int(random.integers(3))
+    kind = int(random.integers(4))
     kept = float(random.uniform(0.6, 0.95))
     side = planted.ga4 if random.random() < 0.5 else planted.export
     for day in planted.days[first:]:
         if kind == 0:
             planted.thin(side, day, kept)
+        elif kind == 3:  # internal traffic, which says so, and differs from day to day
+            before = planted.ga4.total(day)
+            planted.thin(planted.ga4, day, float(random.uniform(0.7, 0.98)))
+            planted.internal[day] = before - planted.ga4.total(day)
         elif kind == 1:
             planted.thin(side, day, 0.0, [name])
         else:

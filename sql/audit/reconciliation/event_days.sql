@@ -1,4 +1,4 @@
--- How often each event happened on each day, with or without consent, and by how many users.
+-- How often each event happened on each day, with or without consent, how many copies were removed, and by how many users.
 -- grain: event_date, event_name
 -- params: property STRING, first_date DATE, last_date DATE
 -- structure: none
@@ -7,6 +7,7 @@ SELECT
   e.event_name,
   COUNT(*) AS events,
   COUNTIF(e.client_key IS NULL) AS consentless_events,
+  CAST(SUM(COALESCE(e.copies, 1) - 1) AS INT64) AS copies,
   COUNT(DISTINCT e.client_key) AS users
 FROM {{ relation('mc_events') }} AS e
 WHERE e.property = @property AND e.event_date BETWEEN @first_date AND @last_date

@@ -1,5 +1,6 @@
 -- What GA4's reports show, counted exactly: events with or without consent, and sessions and users that had any of them.
 -- A session past midnight is one on both of its days, as in GA4; a purchase sent again with its transaction id counts once.
+-- Internal events are marked as a data filter of GA4 takes them: with a kind of traffic, or as of debug mode.
 -- `users_by_id` takes all clients of a user id for one user, as GA4 does where it is set so; `users` does not.
 -- grain: event_date, part
 -- params: property STRING, first_date DATE, last_date DATE, currency STRING, assume_currency BOOL
@@ -26,6 +27,7 @@ marked AS (
     e.event_name,
     e.client_key,
     e.session_key,
+    COALESCE(e.is_debug, FALSE) OR e.traffic_type IS NOT NULL AS is_internal,
     {{ actor_of('e', 's') }} AS actor_key,
     COALESCE(e.session_engaged, FALSE) OR e.engagement_msec > 0
       OR e.event_name IN ('first_visit', 'first_open') AS is_active,
@@ -64,6 +66,7 @@ SELECT
   s.part,
   COUNT(*) AS events,
   COUNTIF(s.client_key IS NULL) AS consentless_events,
+  COUNTIF(s.is_internal) AS internal_events,
   COUNT(DISTINCT s.session_key) AS sessions,
   COUNT(DISTINCT s.client_key) AS users,
   COUNT(DISTINCT s.actor_key) AS users_by_id,

@@ -29,6 +29,7 @@ class ExportFigures:
 
     events: int = 0
     consentless_events: int = 0
+    internal_events: int = 0
     sessions: int = 0
     users: int = 0
     users_by_id: int = 0
@@ -73,6 +74,7 @@ class EventDay:
 
     events: int
     consentless_events: int = 0
+    copies: int = 0
     users: int = 0
 
 
@@ -203,7 +205,9 @@ def read(compared: Compared, ask: Ask, *, today: date) -> ExportSide | None:
             if first <= day <= last
         },
         events={
-            (row["event_date"], row["event_name"]): EventDay(row["events"], row["consentless_events"], row["users"])
+            (row["event_date"], row["event_name"]): EventDay(
+                row["events"], row["consentless_events"], row["copies"], row["users"]
+            )
             for row in ask(compared.event_days(first, last))
         },
         period=ExportFigures.of(period) if period is not None else ExportFigures(),

@@ -216,6 +216,7 @@ class _Explanation:
         ways: dict[Cause, Callable[[ExportDay], float]] = {
             "duplicates": lambda day: float(day.copies),
             "consent": lambda day: -float(day.figures.consentless_events),
+            "filter": lambda day: -float(day.figures.internal_events),
         }
         for _ in range(len(ways)):
             explained = {
@@ -360,19 +361,21 @@ class _Explanation:
                 users = self.export.events[day, cell.part].users if (day, cell.part) in self.export.events else 0
                 if thresholded and cell.theirs == 0 and users <= MOST_WITHHELD_USERS:
                     self._note("thresholding", cell)
-                elif self._lacks_consent(cell):
-                    self._note("consent", cell)
+                elif cause := self._counted_otherwise_by_name(cell):
+                    self._note(cause, cell)
                 else:
                     left[cell.part].append(cell)
         for name, cells in left.items():
             self._filtered_or_unexplained(name, cells, plain)
 
-    def _lacks_consent(self, cell: Cell) -> bool:
-        """Tell whether GA4 leaves out as many of an event as lack consent."""
-        if cell.gap >= 0 or cell.day is None:
-            return False
-        without = self.export.events[cell.day, cell.part].consentless_events
-        return without > 0 and abs(cell.gap + without) <= max(1.0, REST / 2 * without)
+    def _counted_otherwise_by_name(self, cell: Cell) -> Cause | None:
+        """Tell whether GA4 leaves out as many of an event as lack consent, or counts its copies."""
+        ours = self.export.events.get((cell.day, cell.part)) if cell.day is not None else None
+        if ours is None:
+            return None
+        cause: Cause = "duplicates" if cell.gap > 0 else "consent"
+        offset = ours.copies if cell.gap > 0 else ours.consentless_events
+        return cause if offset and abs(abs(cell.gap) - offset) <= max(1.0, REST / 2 * offset) else None
 
     def _filtered_or_unexplained(self, name: str, cells: list[Cell], plain: Collection[date]) -> None:
         seen = [
