@@ -445,10 +445,10 @@ PLANTS: dict[str, Callable[[Planted], None]] = {
 }
 
 
-def planted(cause: str | None, seed: int) -> Planted:
-    """Make a property with a cause of gaps, or with none."""
+def planted(seed: int, *causes: str) -> Planted:
+    """Make a property with causes of gaps, or with none."""
     made = Planted.of(seed)
-    if cause is not None:
+    for cause in causes:
         PLANTS[cause](made)
         made.export.__dict__.pop("by_day", None)
         made.ga4.__dict__.pop("by_day", None)

@@ -43,7 +43,7 @@ def test_at_least_95_percent_of_planted_gaps_are_named_rightly(
     for number, cause in enumerate(PLANTS):
         told[cause] = Counter()
         for seed in SEEDS:
-            made = planted(cause, 1000 * number + seed)
+            made = planted(1000 * number + seed, cause)
             found = " + ".join(gap.cause for gap in gaps_of(made, server)) or "nothing"
             told[cause][found] += 1
             if found != cause:
@@ -62,5 +62,38 @@ def test_at_least_95_percent_of_planted_gaps_are_named_rightly(
 
 
 def test_properties_without_gaps_have_none(server: AnalyticsServer):
-    found = {seed: gaps for seed in range(50_000, 50_000 + CLEAN) if (gaps := gaps_of(planted(None, seed), server))}
+    found = {seed: gaps for seed in range(50_000, 50_000 + CLEAN) if (gaps := gaps_of(planted(seed), server))}
     assert len(found) <= 1, found
+
+
+PAIRS = [
+    ("late", "thresholding"),
+    ("late", "currency"),
+    ("late", "duplicates"),
+    ("consent", "late"),
+    ("consent", "currency"),
+    ("consent", "duplicates"),
+    ("cap", "thresholding"),
+    ("filter", "currency"),
+    ("filter", "thresholding"),
+    ("other_row", "late"),
+    ("other_row", "duplicates"),
+    ("time_zone", "currency"),
+]
+
+
+def test_two_causes_at_once_are_told_apart(server: AnalyticsServer, capsys: pytest.CaptureFixture[str]):
+    told: dict[tuple[str, str], Counter[str]] = {}
+    for number, pair in enumerate(PAIRS):
+        told[pair] = Counter()
+        for seed in range(8):
+            found = {gap.cause for gap in gaps_of(planted(20_000 + 100 * number + seed, *pair), server)}
+            told[pair][" + ".join(sorted(found)) or "nothing"] += 1
+    right = sum(counted[" + ".join(sorted(pair))] for pair, counted in told.items())
+    of_all = sum(counted.total() for counted in told.values())
+    table = [f"pairs of causes told apart: {right} of {of_all} ({right / of_all:.1%})"]
+    for pair, counted in told.items():
+        table.append(f"  {' and '.join(pair):<26} {', '.join(f'{name} {n}' for name, n in counted.most_common())}")
+    with capsys.disabled():
+        sys.stdout.write("\n" + "\n".join(table) + "\n")
+    assert right >= 0.8 * of_all, "\n".join(table)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
+from click.testing import CliRunner
 
 from analytics_server import AnalyticsServer, GoogleProperty, Refuse
 from ga4 import event, microseconds, shard_name, write_parquet
 from microconv import Project
 from microconv.audit.reconciliation.export_figures import Ask
 from microconv.audit.reconciliation.reconcile import NOT_CONFIGURED, Reconciliation, reconcile
+from microconv.cli import cli
 from projects import write_config
 
 FIRST = date(2026, 3, 1)
@@ -284,3 +288,51 @@ def test_several_properties_need_a_label(tmp_path: Path):
     settings = Project.load(write_config(tmp_path, extra=f'{keys}property = "p2"\n')).config.audit.reconcile
     assert settings is not None
     assert settings.property == "p2"
+
+
+def audited(folder: Path, keys: str, *options: str) -> Any:
+    path = configured(folder, keys)
+    return CliRunner().invoke(cli, ["--config", str(path), "audit", "--only", "ga4_figures", *options])
+
+
+def keys_of(server: AnalyticsServer, transport: str = "rest") -> str:
+    where = f'endpoint = "{server.url(transport)}"\ntransport = "{transport}"\n'
+    return f'[audit.reconcile]\nga4_property = "123456"\n{where}'
+
+
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
+def test_the_audit_holds_the_export_against_ga4(folder: Path, server: AnalyticsServer, transport: str):
+    done = audited(folder, keys_of(server, transport), "--format", "json")
+    (check,) = json.loads(done.output)["checks"]
+
+    assert (done.exit_code, check["status"], check["findings"]) == (0, "passed", 0)
+
+
+def test_the_audit_tells_a_gap_and_fails_by_it(folder: Path, server: AnalyticsServer):
+    server.model.currency = "USD"
+    done = audited(folder, keys_of(server), "--format", "json")
+    (finding,) = json.loads(done.stdout)["findings"]
+
+    assert done.exit_code == 1
+    assert finding["check"] == "ga4_figures"
+    assert (finding["severity"], finding["first_date"], finding["last_date"]) == ("error", "2026-03-01", "2026-03-10")
+    assert "currency in GA4 is USD" in finding["message"]
+    assert finding["remedy"].startswith("Set project.currency to USD")
+    assert "mc_events" in finding["query"]
+
+
+@pytest.mark.parametrize("what", REASONS)
+def test_an_audit_that_cannot_ask_ga4_is_not_a_pass_and_not_an_error(what: str, folder: Path, server: AnalyticsServer):
+    faults, reason = REASONS[what]
+    server.faults.extend(faults)
+    done = audited(folder, keys_of(server), "--format", "json")
+    (check,) = json.loads(done.output)["checks"]
+
+    assert (done.exit_code, check["status"]) == (0, "not_tested")
+    assert reason in check["reason"]
+
+
+def test_an_audit_without_a_ga4_property_says_which_key_is_missing(folder: Path):
+    done = audited(folder, "")
+    assert done.exit_code == 0
+    assert "set `ga4_property` under" in " ".join(done.output.split())

@@ -26,6 +26,7 @@ class ToldFinding:
         last_date: Its last day.
         count: By how much, or how many rows.
         share: The share that this is; None where there is none.
+        query: The SQL that shows our side of it, if any.
     """
 
     subject: str
@@ -36,6 +37,7 @@ class ToldFinding:
     last_date: date | None = None
     count: int = 0
     share: float | None = None
+    query: str = ""
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ def _against_ga4(engine: Engine, supply: Supply, now: datetime) -> Inspection:
                 last_date=each.last_date,
                 count=each.count,
                 share=each.share,
+                query=found.query,
             )
             for each in found.findings
         ),

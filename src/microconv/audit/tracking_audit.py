@@ -333,7 +333,7 @@ def _findings(made: _Made, stakes: _Stakes) -> Iterator[AuditFinding]:
             value_at_stake=value,
             message=told.message,
             remedy=told.remedy,
-            query="",
+            query=told.query,
             status="new",
         )
 

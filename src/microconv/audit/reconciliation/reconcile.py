@@ -29,6 +29,7 @@ class Reconciliation:
         figures: The figures of the whole period on both sides.
         first_date: The first day compared; None where none was.
         last_date: The last one.
+        query: The SQL of our side, day by day.
     """
 
     findings: tuple[GapFinding, ...] = ()
@@ -36,6 +37,7 @@ class Reconciliation:
     figures: tuple[ComparedFigure, ...] = ()
     first_date: date | None = None
     last_date: date | None = None
+    query: str = ""
 
 
 def compared(config: Config, settings: ReconcileConfig) -> Compared:
@@ -73,7 +75,8 @@ def reconcile(config: Config, ask: Ask, *, now: datetime, analytics: AnalyticsDa
     if settings is None:
         return Reconciliation(not_tested=(NOT_CONFIGURED,))
     today = now.astimezone(ZoneInfo(config.project.timezone)).date()
-    export = export_figures.read(compared(config, settings), ask, today=today)
+    asked = compared(config, settings)
+    export = export_figures.read(asked, ask, today=today)
     if export is None:
         return Reconciliation(
             not_tested=(
@@ -95,6 +98,7 @@ def reconcile(config: Config, ask: Ask, *, now: datetime, analytics: AnalyticsDa
         figures=gap_findings.compared(export, ga4),
         first_date=export.first_date,
         last_date=export.last_date,
+        query=asked.figures(export.first_date, export.last_date, by_day=True, part="").sql,
     )
 
 
