@@ -14,7 +14,9 @@ required AS (
 sent AS (
   SELECT p.event_name, p.event_date, SUM(p.event_rows) AS event_rows
   FROM {{ relation('mc_profile') }} AS p
-  WHERE p.parameter = '' AND {{ in_period('p.event_date' | identifier) }}
+  WHERE
+    p.parameter = ''
+    AND {{ in_period('p.event_date' | identifier) }}
   GROUP BY p.event_name, p.event_date
 ),
 
@@ -28,7 +30,9 @@ filled AS (
     SUM(IF(p.value_type = 'float', p.event_rows, 0)) AS rows_of_reals,
     MAX(IF(p.value_type = 'string', p.example, NULL)) AS example
   FROM {{ relation('mc_profile') }} AS p
-  WHERE p.parameter != '' AND {{ in_period('p.event_date' | identifier) }}
+  WHERE
+    p.parameter != ''
+    AND {{ in_period('p.event_date' | identifier) }}
   GROUP BY p.event_name, p.parameter, p.event_date
 )
 {%- endmacro %}

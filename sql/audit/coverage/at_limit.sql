@@ -1,4 +1,5 @@
--- Values and names that are exactly as long as GA4 allows: what was longer has been cut, and different things look alike.
+-- Values and names that are exactly as long as GA4 allows: what was longer has been cut, and different things look
+-- alike.
 -- severity: warning
 -- finding: {count} of {total} values of {subject} ({share}) are exactly as long as GA4 allows {dates}: they were cut.
 -- remedy: Send shorter values: without tracking parts of addresses, or an id instead of a text.
@@ -16,7 +17,9 @@ WITH days AS (
     CAST(SUM(p.event_rows) AS INT64) AS total,
     ANY_VALUE(p.event_name HAVING MAX p.rows_at_limit) AS detail
   FROM {{ relation('mc_profile') }} AS p
-  WHERE p.parameter != '' AND p.value_type = 'string' AND {{ in_period('p.event_date' | identifier) }}
+  WHERE
+    p.parameter != '' AND p.value_type = 'string'
+    AND {{ in_period('p.event_date' | identifier) }}
   GROUP BY p.parameter, p.event_date
 )
 

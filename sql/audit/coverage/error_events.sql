@@ -1,5 +1,5 @@
--- What GA4 itself says it could not take: events of the name firebase_error (or error, in apps), and parameters that name
--- an error code on other events.
+-- What GA4 itself says it could not take: events of the name firebase_error (or error, in apps), and parameters that
+-- name an error code on other events.
 -- severity: warning
 -- finding: GA4 refused something on {count} of {total} {subject} events ({share}) {dates}: {detail}.
 -- remedy: Look at the parameter firebase_error_value of these events: it names what was refused. Mend it in the app.
@@ -38,7 +38,9 @@ sent AS (
       p.event_name = 'firebase_error' OR p.event_name = 'error' AND p.platform IN ('ANDROID', 'IOS'), p.event_rows, 0
     )) AS error_rows
   FROM {{ relation('mc_profile') }} AS p
-  WHERE p.parameter = '' AND {{ in_period('p.event_date' | identifier) }}
+  WHERE
+    p.parameter = ''
+    AND {{ in_period('p.event_date' | identifier) }}
   GROUP BY p.event_name, p.event_date
 ),
 

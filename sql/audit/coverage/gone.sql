@@ -1,8 +1,10 @@
--- Entries that were seen on most days and then no more, while the site had traffic enough to expect them. `count` is what
--- was to be expected of each day since: the entry's share of all events in the four weeks before, times the day's events.
+-- Entries that were seen on most days and then no more, while the site had traffic enough to expect them. `count` is
+-- what was to be expected of each day since: the entry's share of all events in the four weeks before, times the day's
+-- events.
 -- severity: warning
 -- finding: Last seen on {detail}, and not since: {subject}. About {total} were to be expected {dates}.
--- remedy: Find out what changed on the site or in the tag manager at that time, and send the event again. If it was taken out on purpose, deprecate the entry (deprecated_in).
+-- remedy: Find out what changed on the site or in the tag manager at that time, and send the event again. If it was
+--   taken out on purpose, deprecate the entry (deprecated_in).
 -- threshold: min_days INT64 = 8 days without it from which it is told; shorter gaps are for the checks of volume
 -- threshold: min_expected FLOAT64 = 30 occurrences to be expected since, below which nothing is told
 -- threshold: min_history INT64 = 7 days with it before, below which nothing is told
@@ -39,10 +41,11 @@ histories AS (
     COUNT(s.occurrences) AS days_with,
     COUNT(*) AS days
   FROM spans AS p
-  INNER JOIN staged_days AS d
-    ON d.event_date BETWEEN p.first_seen AND p.last_seen
-    AND d.event_date > DATE_ADD(p.last_seen, INTERVAL -28 DAY)
+  CROSS JOIN staged_days AS d
   LEFT JOIN seen AS s ON s.micro_conversion = p.micro_conversion AND s.event_date = d.event_date
+  WHERE
+    d.event_date BETWEEN p.first_seen AND p.last_seen
+    AND d.event_date > DATE_ADD(p.last_seen, INTERVAL -28 DAY)
   GROUP BY p.micro_conversion, p.last_seen
 ),
 
@@ -55,8 +58,11 @@ days_without AS (
     SUM(h.usual_share * d.events) OVER (PARTITION BY h.micro_conversion) AS expected_since,
     COUNT(*) OVER (PARTITION BY h.micro_conversion) AS days_since
   FROM histories AS h
-  INNER JOIN staged_days AS d ON d.event_date > h.last_seen
-  WHERE h.days_with >= @min_history AND h.days_with * 10 >= h.days * 8
+  CROSS JOIN staged_days AS d
+  WHERE
+    d.event_date > h.last_seen
+    AND h.days_with >= @min_history
+    AND h.days_with * 10 >= h.days * 8
 )
 
 SELECT

@@ -1,10 +1,10 @@
--- Events that one platform, data stream, page host or app version alone does not send, though at least two others of them
--- send each and this one has enough traffic to expect them. One that lacks much of what the others send is another kind of
--- place, such as a blog or the host of a checkout, and not told.
+-- Events that one platform, data stream, page host or app version alone does not send, though at least two others of
+-- them send each and this one has enough traffic to expect them. One that lacks much of what the others send is another
+-- kind of place, such as a blog or the host of a checkout, and not told.
 -- severity: warning
 -- finding: Not seen: {subject}. About {count} were to be expected from what the others send.
 -- remedy: Check the tag, or the release, of that place: the event is sent everywhere else.
--- threshold: min_expected FLOAT64 = 30 events to be expected, by the lowest rate among the others, below which nothing is told
+-- threshold: min_expected FLOAT64 = 30 events to be expected, by the lowest rate among others, to tell anything
 -- grain: subject
 -- params: first_date DATE, last_date DATE, listened_events ARRAY<STRING>
 -- structure: none

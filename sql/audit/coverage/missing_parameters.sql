@@ -1,7 +1,8 @@
 -- Events that came without a parameter that their entry requires: it is not there, NULL or empty.
 -- severity: warning
 -- finding: {count} of {total} values of {subject} ({share}), which the taxonomy requires, are missing {dates}.
--- remedy: Send the parameter with every event of that name. If it is not needed, take it out of the entry's `parameters`.
+-- remedy: Send the parameter with every event of that name. If it is not needed, take it out of the entry's
+--   `parameters`.
 -- threshold: min_share FLOAT64 = 0.05 share of the event's rows of a day from which it is told
 -- threshold: min_count INT64 = 10 rows of a day below which a single day is not told
 -- grain: subject, event_date

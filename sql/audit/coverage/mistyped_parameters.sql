@@ -1,7 +1,8 @@
--- Required parameters that came as another type: text where a number is required, or parts where whole numbers are. Numbers
--- where text is required are GA4's own doing: it turns text that looks like a number into one.
+-- Required parameters that came as another type: text where a number is required, or parts where whole numbers are.
+-- Numbers where text is required are GA4's own doing: it turns text that looks like a number into one.
 -- severity: warning
--- finding: {count} of {total} values of {subject} ({share}) have another type than the taxonomy requires {dates}, such as {detail}.
+-- finding: {count} of {total} values of {subject} ({share}) have another type than the taxonomy requires {dates}, such
+--   as {detail}.
 -- remedy: Send a number without currency sign, blanks or thousands separators, and not as text.
 -- threshold: min_share FLOAT64 = 0.01 share of the parameter's values of a day from which it is told
 -- threshold: min_count INT64 = 5 values of a day below which a single day is not told

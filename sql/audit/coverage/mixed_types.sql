@@ -1,8 +1,10 @@
 -- Parameters that are nearly always text with some events or on some platforms, and nearly always a number with others.
 -- Whole numbers and numbers with parts are one type here, and a few numbers among text are too: GA4 makes both itself.
 -- severity: warning
--- finding: Text in some events and a number in others: {subject} ({detail}). {count} of {total} values ({share}) are of the rarer type.
--- remedy: Send the parameter with one type everywhere, or give the two meanings two names: queries and custom metrics read one of the types only.
+-- finding: Text in some events and a number in others: {subject} ({detail}). {count} of {total} values ({share}) are of
+--   the rarer type.
+-- remedy: Send the parameter with one type everywhere, or give the two meanings two names: queries and custom metrics
+--   read one of the types only.
 -- threshold: min_rows INT64 = 50 values of an event and platform below which these are left out
 -- threshold: min_share FLOAT64 = 0.9 share of one type from which an event's values are taken to be of it
 -- grain: subject

@@ -1,4 +1,5 @@
--- Names of events and parameters that are exactly as long as GA4 allows: apps drop what is longer, and others may cut it.
+-- Names of events and parameters that are exactly as long as GA4 allows: apps drop what is longer, and others may cut
+-- it.
 -- severity: note
 -- finding: As long as GA4 allows, so perhaps cut: {subject} ({count} rows).
 -- remedy: Compare it with the name in the tag; give it a shorter one.
@@ -33,5 +34,5 @@ SELECT
   CAST(NULL AS STRING) AS detail,
   0 AS macro_conversions
 FROM names AS n
-INNER JOIN limits AS l ON l.kind = n.kind AND l.longest = CHAR_LENGTH(n.name)
+INNER JOIN limits AS l ON l.kind = n.kind AND l.longest = LENGTH(n.name)
 ORDER BY subject

@@ -1,8 +1,9 @@
--- Entries of the taxonomy in force of which nothing was ever seen. `count` are the events that they listen to: where there
--- are some, the entry's conditions never held.
+-- Entries of the taxonomy in force of which nothing was ever seen. `count` are the events that they listen to: where
+-- there are some, the entry's conditions never held.
 -- severity: note
 -- finding: Never seen: {subject}.
--- remedy: Check that the site sends the event under this name, and that the entry's conditions can hold. Deprecate entries that do not exist here (deprecated_in), so that nobody waits for them.
+-- remedy: Check that the site sends the event under this name, and that the entry's conditions can hold. Deprecate
+--   entries that do not exist here (deprecated_in), so that nobody waits for them.
 -- grain: subject
 -- params: first_date DATE, last_date DATE, entry_ids ARRAY<STRING>, entry_event_ids ARRAY<STRING>,
 --   entry_event_names ARRAY<STRING>
@@ -28,7 +29,9 @@ pairs AS (
 sent AS (
   SELECT p.event_name, SUM(p.event_rows) AS event_rows
   FROM {{ relation('mc_profile') }} AS p
-  WHERE p.parameter = '' AND {{ in_period('p.event_date' | identifier) }}
+  WHERE
+    p.parameter = ''
+    AND {{ in_period('p.event_date' | identifier) }}
   GROUP BY p.event_name
 ),
 

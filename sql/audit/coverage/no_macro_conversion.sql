@@ -1,7 +1,8 @@
 -- None of the taxonomy's macro-conversions was ever seen: nothing can be told of what leads to one.
 -- severity: error
 -- finding: None of the taxonomy's macro-conversions was seen in {total} events: {subject}.
--- remedy: Send one of these events, or say which event is the conversion here: an entry with kind = "macro" in the taxonomy.
+-- remedy: Send one of these events, or say which event is the conversion here: an entry with kind = "macro" in the
+--   taxonomy.
 -- threshold: min_events INT64 = 1000 events below which nothing is told
 -- grain: subject
 -- params: first_date DATE, last_date DATE, entry_ids ARRAY<STRING>, entry_kinds ARRAY<STRING>

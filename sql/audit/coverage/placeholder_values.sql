@@ -1,6 +1,8 @@
--- Parameters that hold what a tag sends when it knows nothing: (not set), (other), undefined, null, NaN, [object Object].
+-- Parameters that hold what a tag sends when it knows nothing: (not set), (other), undefined, null, NaN, [object
+-- Object].
 -- severity: warning
--- finding: {count} of {total} values of {subject} ({share}) are placeholders such as (not set), undefined or null {dates}, mostly with {detail}.
+-- finding: {count} of {total} values of {subject} ({share}) are placeholders such as (not set), undefined or null
+--   {dates}, mostly with {detail}.
 -- remedy: Send the parameter only when its value is known: look at the variable that fills it in the tag manager.
 -- threshold: min_share FLOAT64 = 0.02 share of the parameter's values of a day from which it is told
 -- threshold: min_count INT64 = 10 values of a day below which a single day is not told

@@ -1,5 +1,5 @@
--- Names of events, parameters or user properties that differ in case, separators or a plural alone: what is meant to be one
--- is counted as two. Pairs of names that are all GA4's own are left out.
+-- Names of events, parameters or user properties that differ in case, separators or a plural alone: what is meant to be
+-- one is counted as two. Pairs of names that are all GA4's own are left out.
 -- severity: warning
 -- finding: Another spelling of {detail}: {subject} ({count} rows).
 -- remedy: Send one of the two everywhere. Until then, let the entry listen to both: event = ["one", "other"].
@@ -15,7 +15,9 @@ WITH names AS (
     SUM(p.event_rows) AS name_rows,
     p.event_name IN UNNEST(@automatic_events) AS is_automatic
   FROM {{ relation('mc_profile') }} AS p
-  WHERE p.parameter = '' AND {{ in_period('p.event_date' | identifier) }}
+  WHERE
+    p.parameter = ''
+    AND {{ in_period('p.event_date' | identifier) }}
   GROUP BY p.event_name
   UNION ALL
   SELECT
@@ -24,7 +26,9 @@ WITH names AS (
     SUM(p.event_rows) AS name_rows,
     p.parameter IN UNNEST(@automatic_parameters) AS is_automatic
   FROM {{ relation('mc_profile') }} AS p
-  WHERE p.parameter != '' AND {{ in_period('p.event_date' | identifier) }}
+  WHERE
+    p.parameter != ''
+    AND {{ in_period('p.event_date' | identifier) }}
   GROUP BY p.parameter
 ),
 

@@ -1,7 +1,8 @@
 -- Events that no entry of the taxonomy listens to, beside those that GA4 sends by itself: they are in no figure here.
 -- severity: note
 -- finding: {count} of {total} events ({share}) have names that no entry of the taxonomy listens to: {detail}.
--- remedy: Add an entry for each that says something about interest or intent; leave the others. `microconv taxonomy suggest` proposes entries.
+-- remedy: Add an entry for each that says something about interest or intent; leave the others. `microconv taxonomy
+--   suggest` proposes entries.
 -- threshold: min_share FLOAT64 = 0.001 share of all events from which an event is told
 -- grain: subject
 -- params: first_date DATE, last_date DATE, listened_events ARRAY<STRING>, listened_patterns ARRAY<STRING>,
@@ -11,7 +12,9 @@
 WITH sent AS (
   SELECT p.event_name, SUM(p.event_rows) AS event_rows, SUM(SUM(p.event_rows)) OVER () AS all_rows
   FROM {{ relation('mc_profile') }} AS p
-  WHERE p.parameter = '' AND {{ in_period('p.event_date' | identifier) }}
+  WHERE
+    p.parameter = ''
+    AND {{ in_period('p.event_date' | identifier) }}
   GROUP BY p.event_name
 ),
 

@@ -1,7 +1,10 @@
--- Parameters of the taxonomy's events that the taxonomy does not name, beside those that GA4 sends by itself or proposes.
+-- Parameters of the taxonomy's events that the taxonomy does not name, beside those that GA4 sends by itself or
+-- proposes.
 -- severity: note
--- finding: The taxonomy does not name {count} of the {total} parameters that its events come with, beside GA4's own: {detail}.
--- remedy: Name those that conditions or readers need under `parameters` of their entries; stop sending what nobody uses.
+-- finding: The taxonomy does not name {count} of the {total} parameters that its events come with, beside GA4's own:
+--   {detail}.
+-- remedy: Name those that conditions or readers need under `parameters` of their entries; stop sending what nobody
+--   uses.
 -- threshold: min_share FLOAT64 = 0.001 share of the taxonomy's events that come with a parameter from which it is told
 -- grain: subject
 -- params: first_date DATE, last_date DATE, listened_events ARRAY<STRING>, planned_parameters ARRAY<STRING>,

@@ -34,8 +34,8 @@ strays AS (
     s.history >= @min_days
     AND ABS(s.share - s.usual_share) >= @min_change
     AND ABS(s.distance - s.usual_distance) >= @min_change
-    -- How far days usually stray; at least what chance does to a day of this size. Visitors decide, not events, and each
-    -- sends several: ten events say as much as one.
+    -- How far days usually stray; at least what chance does to a day of this size. Visitors decide, not events, and
+    -- each sends several: ten events say as much as one.
     AND ABS(s.distance - s.usual_distance) >= 4.5 * GREATEST(
       s.noise, SQRT(10 * GREATEST(s.usual_share * (1 - s.usual_share), 0.01) / s.events)
     )

@@ -1,8 +1,9 @@
--- Events without a client: their visitor did not consent, or the tag lost the client's id. They are in no session, funnel
--- or segment.
+-- Events without a client: their visitor did not consent, or the tag lost the client's id. They are in no session,
+-- funnel or segment.
 -- severity: note
 -- finding: {count} of {total} events ({share}) have no client {dates}: they are in no session, funnel or segment.
--- remedy: With consent mode this is what visitors who decline send, and nothing is wrong. Without it, look at the tag's client id.
+-- remedy: With consent mode this is what visitors who decline send, and nothing is wrong. Without it, look at the tag's
+--   client id.
 -- threshold: min_share FLOAT64 = 0.01 share of a day's events from which it is told
 -- threshold: min_count INT64 = 50 events of a day below which a single day is not told
 -- grain: subject, event_date

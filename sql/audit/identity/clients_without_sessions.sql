@@ -1,7 +1,8 @@
--- Events of clients that have no session at all on the day, as servers send them without ga_session_id: what they do has
--- no source and no channel.
+-- Events of clients that have no session at all on the day, as servers send them without ga_session_id: what they do
+-- has no source and no channel.
 -- severity: warning
--- finding: {count} of {total} events ({share}) come from clients that have no session on their day, {dates}: what they do has no source and no channel.
+-- finding: {count} of {total} events ({share}) come from clients that have no session on their day, {dates}: what they
+--   do has no source and no channel.
 -- remedy: Send ga_session_id with events of servers (Measurement Protocol) and of tags of your own.
 -- threshold: min_share FLOAT64 = 0.01 share of a day's events from which it is told
 -- threshold: min_count INT64 = 20 events of a day below which a single day is not told

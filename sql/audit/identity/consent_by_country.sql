@@ -1,5 +1,6 @@
--- Days on which the share of events without consent in one country is far from its usual one, and from its usual distance
--- to the median of the countries: the banner of that country broke. What happens in all is told by `consent_by_day`.
+-- Days on which the share of events without consent in one country is far from its usual one, and from its usual
+-- distance to the median of the countries: the banner of that country broke. What happens in all is told by
+-- `consent_by_day`.
 -- severity: warning
 -- finding: {count} of {total} events from {subject} ({share}) came without consent {dates}, where {detail} is usual.
 -- remedy: Look at the consent banner as visitors from this country see it, and at the rules that choose it.

@@ -1,7 +1,9 @@
--- Days on which the share of events without consent is far from its usual one: the consent banner broke, or was changed.
+-- Days on which the share of events without consent is far from its usual one: the consent banner broke, or was
+-- changed.
 -- severity: warning
 -- finding: {count} of {total} events ({share}) came without consent {dates}, where {detail} is usual.
--- remedy: Look at what changed in the consent banner or in consent mode on these days. Figures that count visitors cannot be compared with those of other days.
+-- remedy: Look at what changed in the consent banner or in consent mode on these days. Figures that count visitors
+--   cannot be compared with those of other days.
 -- threshold: min_change FLOAT64 = 0.05 how far the share must be from its usual one
 -- threshold: min_days INT64 = 7 days of history below which nothing is told
 -- threshold: min_events INT64 = 200 events of a day below which it is left out

@@ -1,8 +1,9 @@
--- Visits that break on the way from one host of the property to another: a new session begins there within seconds, or the
--- visitor counts as a new one.
+-- Visits that break on the way from one host of the property to another: a new session begins there within seconds, or
+-- the visitor counts as a new one.
 -- severity: warning
 -- finding: {count} of {total} sessions ({share}) began on the way {subject}, {dates}: the visit was cut in two there.
--- remedy: List both hosts under Configure your domains (Admin, Data streams, Configure tag settings), so that links between them carry the client's id, and check that links and forms keep the parameter _gl.
+-- remedy: List both hosts under Configure your domains (Admin, Data streams, Configure tag settings), so that links
+--   between them carry the client's id, and check that links and forms keep the parameter _gl.
 -- threshold: min_share FLOAT64 = 0.005 share of a day's sessions from which it is told
 -- threshold: min_count INT64 = 10 sessions of a day below which a single day is not told
 -- threshold: max_pause FLOAT64 = 60 seconds since the client's last event within which a session is the same visit
@@ -57,7 +58,10 @@ broken AS (
   INNER JOIN landings AS l ON l.session_key = c.session_key
   WHERE
     l.page_host != c.self_referrer
-    AND (c.pause_us IS NOT NULL OR {{ domain('c.self_referrer' | identifier) }} != {{ domain('l.page_host' | identifier) }})
+    AND (
+      c.pause_us IS NOT NULL
+      OR {{ domain('c.self_referrer' | identifier) }} != {{ domain('l.page_host' | identifier) }}
+    )
 ),
 
 ways AS (

@@ -1,8 +1,10 @@
--- Sessions with a pause longer than any that GA4 allows inside one (7 hours 55 minutes): two visits of a client share one
--- ga_session_id, as servers and apps do that keep an id.
+-- Sessions with a pause longer than any that GA4 allows inside one (7 hours 55 minutes): two visits of a client share
+-- one ga_session_id, as servers and apps do that keep an id.
 -- severity: warning
--- finding: {count} of {total} sessions ({share}) have a pause of over 8 hours inside them, {dates}: visits that are far apart share one ga_session_id.
--- remedy: Make a new ga_session_id for each visit, where a server or an app sets it itself; do not keep it beyond 30 minutes without an event.
+-- finding: {count} of {total} sessions ({share}) have a pause of over 8 hours inside them, {dates}: visits that are far
+--   apart share one ga_session_id.
+-- remedy: Make a new ga_session_id for each visit, where a server or an app sets it itself; do not keep it beyond 30
+--   minutes without an event.
 -- threshold: min_share FLOAT64 = 0.001 share of the sessions that begin on a day from which it is told
 -- threshold: min_count INT64 = 5 sessions of a day below which a single day is not told
 -- grain: subject, event_date

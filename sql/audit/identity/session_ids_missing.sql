@@ -1,8 +1,10 @@
 -- Events without ga_session_id of clients that do have a session on the day: one of their tags does not send it. What
 -- clients without any session send is told by `clients_without_sessions`.
 -- severity: warning
--- finding: {count} of {total} {subject} events ({share}) have no ga_session_id {dates}, though their clients have a session that day.
--- remedy: Send ga_session_id with this event: read it with the tag's own function (gtag "get", session_id), or from the cookie on a server.
+-- finding: {count} of {total} {subject} events ({share}) have no ga_session_id {dates}, though their clients have a
+--   session that day.
+-- remedy: Send ga_session_id with this event: read it with the tag's own function (gtag "get", session_id), or from the
+--   cookie on a server.
 -- threshold: min_share FLOAT64 = 0.02 share of the event's rows of a day from which it is told
 -- threshold: min_count INT64 = 10 rows of a day below which a single day is not told
 -- grain: subject, event_date

@@ -1,7 +1,9 @@
--- Sessions in which one user id follows another: people share the device, or the tag sends an id that is not the visitor's.
+-- Sessions in which one user id follows another: people share the device, or the tag sends an id that is not the
+-- visitor's.
 -- severity: warning
 -- finding: {count} of {total} sessions with a user id ({share}) have more than one {dates}.
--- remedy: Send the id of the signed-in account only, the same on every page, and nothing after signing out. Shops at a counter and shared devices have some of these.
+-- remedy: Send the id of the signed-in account only, the same on every page, and nothing after signing out. Shops at a
+--   counter and shared devices have some of these.
 -- threshold: min_share FLOAT64 = 0.02 share of a day's sessions with a user id from which it is told
 -- threshold: min_count INT64 = 10 sessions of a day below which a single day is not told
 -- grain: subject, event_date

@@ -1,7 +1,9 @@
 -- User ids that are e-mail addresses: Google forbids sending what names a person, and may delete the property's data.
 -- severity: error
--- finding: {count} of {total} events with a user id ({share}) have an e-mail address in its place {dates}, such as {detail} (masked).
--- remedy: Send an id of your own that names nobody, such as the account's number, and ask Google to delete what was sent. A hash of the address is not enough.
+-- finding: {count} of {total} events with a user id ({share}) have an e-mail address in its place {dates}, such as
+--   {detail} (masked).
+-- remedy: Send an id of your own that names nobody, such as the account's number, and ask Google to delete what was
+--   sent. A hash of the address is not enough.
 -- grain: subject, event_date
 -- params: first_date DATE, last_date DATE
 -- structure: none

@@ -1,7 +1,8 @@
--- User ids that are what a tag sends when it knows none (undefined, null, 0, guest): they count as no user here, and as one
--- huge user in GA4.
+-- User ids that are what a tag sends when it knows none (undefined, null, 0, guest): they count as no user here, and as
+-- one huge user in GA4.
 -- severity: warning
--- finding: {count} of {total} user ids ({share}) are placeholders such as undefined, null or 0 {dates}. GA4 takes all of them for one user.
+-- finding: {count} of {total} user ids ({share}) are placeholders such as undefined, null or 0 {dates}. GA4 takes all
+--   of them for one user.
 -- remedy: Send user_id only when somebody is signed in.
 -- threshold: min_share FLOAT64 = 0.005 share of a day's events with a user id from which it is told
 -- threshold: min_count INT64 = 10 events of a day below which a single day is not told

@@ -1,7 +1,9 @@
 -- A user id that implausibly many clients have: a placeholder, a test account, or one account of a whole team.
 -- severity: warning
--- finding: Shared by many clients: the user id {subject} (masked), with {count} of {total} clients that signed in ({share}). All of them count as one person.
--- remedy: If it is a placeholder or a test account, send no user_id there. If a team shares the account, leave it out of segments.
+-- finding: Shared by many clients: the user id {subject} (masked), with {count} of {total} clients that signed in
+--   ({share}). All of them count as one person.
+-- remedy: If it is a placeholder or a test account, send no user_id there. If a team shares the account, leave it out
+--   of segments.
 -- threshold: min_clients INT64 = 30 clients from which one id is told
 -- threshold: min_ratio FLOAT64 = 5 how many times as many clients as the median of the ids has
 -- grain: subject

@@ -1,8 +1,10 @@
 -- Occurrences of an entry that follow another one of the same client on the same page within a second: the tag fires
 -- several times for one act, so that "at least 2 times", thresholds and segments count what nobody did twice.
 -- severity: warning
--- finding: Several times for one act: {count} of {total} occurrences of {subject} ({share}) follow another one of the same client on the same page within a second, {dates}.
--- remedy: Add collapse = "1s" to this entry of the taxonomy, so that repeats within a second count once, and find out which tag or trigger fires twice.
+-- finding: Several times for one act: {count} of {total} occurrences of {subject} ({share}) follow another one of the
+--   same client on the same page within a second, {dates}.
+-- remedy: Add collapse = "1s" to this entry of the taxonomy, so that repeats within a second count once, and find out
+--   which tag or trigger fires twice.
 -- threshold: min_share FLOAT64 = 0.05 share of the entry's occurrences of a day from which it is told
 -- threshold: min_count INT64 = 10 repeats of a day below which a single day is not told
 -- grain: subject, event_date

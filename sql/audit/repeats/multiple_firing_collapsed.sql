@@ -1,7 +1,8 @@
--- Events that `collapse` took for repeats of another one. Here they count once; in GA4's own reports, and for whoever else
--- reads the export, each of them counts.
+-- Events that `collapse` took for repeats of another one. Here they count once; in GA4's own reports, and for whoever
+-- else reads the export, each of them counts.
 -- severity: note
--- finding: Several times for one act: {count} of {total} events of {subject} ({share}) repeat another one within its collapse time, {dates}. Here they count once, in GA4's reports each time.
+-- finding: Several times for one act: {count} of {total} events of {subject} ({share}) repeat another one within its
+--   collapse time, {dates}. Here they count once, in GA4's reports each time.
 -- remedy: Find out which tag or trigger fires twice. The figures here need nothing.
 -- threshold: min_share FLOAT64 = 0.05 share of the entry's events of a day from which it is told
 -- threshold: min_count INT64 = 10 repeats of a day below which a single day is not told

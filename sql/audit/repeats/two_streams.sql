@@ -1,8 +1,10 @@
--- Events that the same person sends in two data streams within a second: a page carries two tags, or an app and the page
--- that it shows both report. Each act counts twice, for two clients.
+-- Events that the same person sends in two data streams within a second: a page carries two tags, or an app and the
+-- page that it shows both report. Each act counts twice, for two clients.
 -- severity: warning
--- finding: {count} of {total} {subject} events ({share}) came in two data streams from one person within a second, {dates}: streams {detail}.
--- remedy: Keep one tag on these pages, or exclude one of the streams from the analysis. In apps, report either natively or in the page that the app shows.
+-- finding: {count} of {total} {subject} events ({share}) came in two data streams from one person within a second,
+--   {dates}: streams {detail}.
+-- remedy: Keep one tag on these pages, or exclude one of the streams from the analysis. In apps, report either natively
+--   or in the page that the app shows.
 -- threshold: min_share FLOAT64 = 0.02 share of the event's rows of a day from which it is told
 -- threshold: min_count INT64 = 5 rows of a day below which a single day is not told
 -- grain: subject, event_date
