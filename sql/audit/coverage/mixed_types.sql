@@ -29,7 +29,7 @@ WITH cells AS (
 typed AS (
   SELECT
     c.*,
-    CONCAT(c.event_name, ' on ', COALESCE(c.platform, 'no platform')) AS place,
+    CONCAT(c.event_name, IF(c.platform = '', '', CONCAT(' on ', c.platform))) AS place,
     CASE
       WHEN c.rows_of_text >= @min_share * (c.rows_of_text + c.rows_of_numbers) THEN 'text'
       WHEN c.rows_of_numbers >= @min_share * (c.rows_of_text + c.rows_of_numbers) THEN 'number'
