@@ -6,8 +6,8 @@
 {%- endmacro %}
 
 {# Of the rows of `days` (subject, event_date, count, total, detail) those to tell. Where a subject's usual share (the
-   median of its days) reaches @min_share, all its days that come near; else days on which the share reaches it, at least
-   doubles, and is more than chance makes of the usual one. #}
+   median of its days) reaches @min_share, all its days but those that are clearly better; else days on which the share
+   reaches it, at least doubles, and is more than chance makes of the usual one. #}
 {% macro standing_out(days) %}
   SELECT u.subject, u.event_date, u.count, u.total, u.detail
   FROM (
@@ -21,14 +21,13 @@
     FROM {{ days | identifier }} AS d
     WHERE d.total > 0
   ) AS u
-  WHERE
-    u.count > 0
-    AND IF(
-      u.usual_share >= @min_share,
-      u.count / u.total >= @min_share / 2,
-      u.count / u.total >= @min_share
-      AND u.count >= @min_count
-      AND u.count >= 2 * u.usual_share * u.total
-      AND u.count - u.usual_share * u.total >= 4.5 * SQRT(u.usual_share * u.total)
-    )
+  WHERE IF(
+    u.usual_share >= @min_share,
+    u.count / u.total >= @min_share / 2
+    OR u.usual_share * u.total - u.count <= 3 * SQRT(u.usual_share * (1 - u.usual_share) * u.total),
+    u.count / u.total >= @min_share
+    AND u.count >= @min_count
+    AND u.count >= 2 * u.usual_share * u.total
+    AND u.count - u.usual_share * u.total >= 4.5 * SQRT(u.usual_share * u.total)
+  )
 {% endmacro %}

@@ -13,18 +13,48 @@
 {% from 'audit/coverage/_required.sql' import ctes with context %}
 WITH {{ ctes() }},
 
-days AS (
+cells AS (
   SELECT
     CONCAT(r.event_name, '.', r.parameter) AS subject,
     s.event_date,
-    CAST(s.event_rows - COALESCE(f.rows_with, 0) AS INT64) AS count,
-    CAST(s.event_rows AS INT64) AS total,
-    CAST(NULL AS STRING) AS detail
+    s.event_rows - COALESCE(f.rows_with, 0) AS rows_without,
+    s.event_rows
   FROM required AS r
   INNER JOIN sent AS s ON s.event_name = r.event_name
   LEFT JOIN filled AS f
     ON f.event_name = r.event_name AND f.parameter = r.parameter AND f.event_date = s.event_date
+),
+
+subjects AS (
+  SELECT
+    c.subject,
+    CAST(SUM(c.rows_without) AS INT64) AS count,
+    CAST(SUM(c.event_rows) AS INT64) AS total
+  FROM cells AS c
+  GROUP BY c.subject
+),
+
+days AS (
+  SELECT
+    c.subject,
+    c.event_date,
+    CAST(c.rows_without AS INT64) AS count,
+    CAST(c.event_rows AS INT64) AS total,
+    CAST(NULL AS STRING) AS detail
+  FROM cells AS c
+  INNER JOIN subjects AS s ON s.subject = c.subject
+  WHERE s.count < s.total
+),
+
+told AS (
+  {{ standing_out('days') }}
+  UNION ALL
+  -- What never comes is of no day.
+  SELECT s.subject, CAST(NULL AS DATE) AS event_date, s.count, s.total, CAST(NULL AS STRING) AS detail
+  FROM subjects AS s
+  WHERE s.count = s.total AND s.total >= @min_count
 )
 
-{{ standing_out('days') }}
-ORDER BY subject, event_date
+SELECT t.subject, t.event_date, t.count, t.total, t.detail
+FROM told AS t
+ORDER BY t.subject, t.event_date

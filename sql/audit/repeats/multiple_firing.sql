@@ -6,7 +6,7 @@
 -- remedy: Add collapse = "1s" to this entry of the taxonomy, so that repeats within a second count once, and find out
 --   which tag or trigger fires twice.
 -- threshold: min_share FLOAT64 = 0.05 share of the entry's occurrences of a day from which it is told
--- threshold: min_count INT64 = 10 repeats of a day below which a single day is not told
+-- threshold: min_count INT64 = 5 repeats of a day below which a single day is not told
 -- grain: subject, event_date
 -- params: first_date DATE, last_date DATE, entry_ids ARRAY<STRING>
 -- structure: none

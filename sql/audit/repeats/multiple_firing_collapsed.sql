@@ -5,7 +5,7 @@
 --   collapse time, {dates}. Here they count once, in GA4's reports each time.
 -- remedy: Find out which tag or trigger fires twice. The figures here need nothing.
 -- threshold: min_share FLOAT64 = 0.05 share of the entry's events of a day from which it is told
--- threshold: min_count INT64 = 10 repeats of a day below which a single day is not told
+-- threshold: min_count INT64 = 5 repeats of a day below which a single day is not told
 -- grain: subject, event_date
 -- params: first_date DATE, last_date DATE, entry_ids ARRAY<STRING>
 -- structure: none

@@ -80,6 +80,15 @@ def _limits(supply: Supply) -> list[tuple[str, int]]:  # noqa: ARG001 - as the o
     return [("", longest["value_longest"]), *longest["value_longest_of"].items()]
 
 
+def _name_limits() -> list[tuple[str, int]]:
+    limits = ga4_limits()
+    return [
+        ("event", limits["event_name"]["longest"]),
+        ("parameter", limits["parameter"]["name_longest"]),
+        ("user property", limits["user_property"]["name_longest"]),
+    ]
+
+
 def _purchases(supply: Supply) -> list[str]:
     return [each.id for each in supply.entries if each.kind == "macro" and each.value == "event"]
 
@@ -102,11 +111,14 @@ SUPPLIED: Mapping[str, Callable[[Supply], Value]] = {
     "planned_parameters": lambda supply: sorted(set(supply.planned())),
     "automatic_events": lambda _: list(tag_facts()["automatic"]["events"]),
     "automatic_parameters": lambda _: list(tag_facts()["automatic"]["parameters"]),
+    "recommended_parameters": lambda _: list(ga4_limits()["recommended"]["parameters"]),
     "sessionless_events": lambda _: list(tag_facts()["automatic"]["sessionless_events"]),
     "error_codes": lambda _: list(tag_facts()["error_codes"]),
     "error_meanings": lambda _: list(tag_facts()["error_codes"].values()),
     "limit_names": lambda supply: [name for name, _ in _limits(supply)],
     "limit_values": lambda supply: [longest for _, longest in _limits(supply)],
+    "name_kinds": lambda _: [kind for kind, _ in _name_limits()],
+    "name_lengths": lambda _: [longest for _, longest in _name_limits()],
     "payment_hosts": lambda _: list(tag_facts()["payment"]["hosts"]),
     "own_hosts": lambda supply: sorted({host for source in supply.config.sources for host in source.own_hosts}),
     "currency": lambda supply: supply.config.project.currency,
