@@ -612,7 +612,15 @@ class Project:
             summary=self.summary(),
             answers=answers,
             export_findings=self.export_findings(),
+            audit=self._audit_of_report(),
         )
+
+    def _audit_of_report(self) -> AuditResult:
+        """Audit for the report: what it finds is compared with the last audit, and not kept as one."""
+        from microconv.audit.tracking_audit import Audit
+
+        with self._reading() as engine:
+            return Audit(self.config, self.taxonomy).run(engine, now=datetime.now(tz=UTC), is_kept=False)
 
     def report(self, path: Path) -> Path:
         """Write the report, one self-contained HTML page.

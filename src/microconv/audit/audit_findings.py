@@ -127,6 +127,12 @@ class AuditResult(Result):
         """Whether no finding stops a pipeline."""
         return not self.failing
 
+    @property
+    def by_area(self) -> tuple[tuple[str, tuple[CheckOutcome, ...]], ...]:
+        """The heading of each area with its checks, in the order in which areas are told."""
+        areas = ((heading, tuple(each for each in self.checks if each.area == area)) for area, heading in AREAS.items())
+        return tuple((heading, of_area) for heading, of_area in areas if of_area)
+
     def stop(self) -> FindingsError | None:
         """Return what must stop a pipeline, if anything."""
         if self.passed:
@@ -221,10 +227,3 @@ def sentence(findings: Sequence[AuditFinding], checks: Sequence[CheckOutcome]) -
     more = f" {wording.plural(untested, 'check')} could not be made." if untested else ""
     accepted = sum(each.status == "accepted" for each in findings)
     return said + more + (f" {wording.plural(accepted, 'finding')} accepted." if accepted else "")
-
-
-def by_area(checks: Sequence[CheckOutcome]) -> Iterator[tuple[str, list[CheckOutcome]]]:
-    """Yield each area's heading with its checks, in the order in which areas are told."""
-    for area, heading in AREAS.items():
-        if of_area := [each for each in checks if each.area == area]:
-            yield heading, of_area

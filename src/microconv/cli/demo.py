@@ -67,10 +67,10 @@ def demo(context: CommandContext, *, folder: Path, events: int, seed: int, outpu
             said.append(sync_summary(synced))
             for shard in sorted((folder / "late").glob("events_*")):
                 shutil.copy2(shard, folder / "exports" / shard.name)
-        log.info("Coverage, funnels, attribution …")
+        log.info("Coverage, funnels, attribution, audit …")
         data = project.report_data()
-        told = [answer.result for answer in data.answers if answer.question in ("funnel", "attribution")]
-        said += [each for result in told for each in result.sheets()]
+        answers = [answer.result for answer in data.answers if answer.question in ("funnel", "attribution")]
+        said += [each for result in answers for each in result.sheets()]
         log.info("Segments and audiences …")
         exported = [
             # A demo of another size is another shop: its audiences owe nothing to those of the demo before.
@@ -85,6 +85,9 @@ def demo(context: CommandContext, *, folder: Path, events: int, seed: int, outpu
     found = attention(data)
     findings = (as_typed(f"- {each.message} {each.remedy}".rstrip(), config=written.config) for each in found)
     said.append("\nWhat it found:\n" + "\n".join(findings))
+    if data.audit is not None:
+        told = [f"- {each.severity}: {each.message}" for each in data.audit.findings if each.severity != "note"]
+        said.append("\n".join((f"\nThe audit of the tracking: {data.audit.sentence}", *told)))
     seconds = round(time.monotonic() - started, 1)
     said.append(
         f"\nDone in {elapsed(seconds)}. Report: {report}. Audiences: {Path(audiences[0]).parent}.\n"
@@ -99,6 +102,7 @@ def demo(context: CommandContext, *, folder: Path, events: int, seed: int, outpu
             "report": str(report),
             "audiences": audiences,
             "findings": [finding.message for finding in found],
+            "audit": data.audit.sentence if data.audit is not None else None,
             "seconds": seconds,
         },
         shown=lambda: said,

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal
 from xml.etree import ElementTree as ET
 
 from microconv import wording
-from microconv.audit.audit_findings import AuditFinding, AuditResult, CheckOutcome, by_area
+from microconv.audit.audit_findings import AuditFinding, AuditResult, CheckOutcome
 from microconv.config.places import refuse_to_replace
 from microconv.config.sections import Config
 from microconv.report.documents import markdown, page_of, write_document
@@ -56,7 +57,7 @@ def written(result: AuditResult, form: AuditFormat) -> str:
         case "junit":
             return _junit(result)
         case "html":
-            return page_of("audit.html.j2", "style.css", "audit.css", audit=result, areas=list(by_area(result.checks)))
+            return page_of("audit.html.j2", "style.css", "audit.css", audit=result)
     return _markdown(result)
 
 
@@ -94,7 +95,7 @@ def _junit(result: AuditResult) -> str:
     """Return JUnit XML: one case a check, which fails where it has a finding that stops a pipeline."""
     failing = {each.check for each in result.failing}
     suites = ET.Element("testsuites", name="microconv audit", tests=str(len(result.checks)))
-    for heading, checks in by_area(result.checks):
+    for heading, checks in result.by_area:
         suite = ET.SubElement(
             suites,
             "testsuite",
@@ -110,15 +111,18 @@ def _junit(result: AuditResult) -> str:
     return ET.tostring(suites, encoding="unicode", xml_declaration=True) + "\n"
 
 
+def _xml(text: str) -> str:
+    """Return text with an escape for what XML cannot hold."""
+    return re.sub("[\ufffe\uffff]", lambda found: f"u{ord(found[0]):x}", wording.visible(text))
+
+
 def _case(suite: ET.Element, check: CheckOutcome, findings: list[AuditFinding], failing: set[str]) -> None:
     case = ET.SubElement(suite, "testcase", classname=check.area, name=check.check, time=f"{check.seconds:.3f}")
-    said = "\n".join(wording.visible(f"{each.severity}: {each.message} {each.remedy}".rstrip()) for each in findings)
+    said = "\n".join(_xml(f"{each.severity}: {each.message} {each.remedy}".rstrip()) for each in findings)
     if check.status == "not_tested":
-        ET.SubElement(case, "skipped", message=wording.visible(check.reason))
+        ET.SubElement(case, "skipped", message=_xml(check.reason))
     elif check.check in failing:
-        failure = ET.SubElement(
-            case, "failure", message=wording.visible(findings[0].message), type=findings[0].severity
-        )
+        failure = ET.SubElement(case, "failure", message=_xml(findings[0].message), type=findings[0].severity)
         failure.text = said
     elif said:
         ET.SubElement(case, "system-out").text = said

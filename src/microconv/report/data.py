@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeVar
 
+from microconv.audit.audit_findings import AuditResult
 from microconv.errors import UsageError
 from microconv.findings import Finding
 from microconv.result import Result
@@ -44,6 +45,7 @@ class ReportData:
         summary: What is staged in all.
         answers: The answers to all questions, in the order of the catalogue; each may be empty.
         export_findings: What the staged export shows, as `microconv.staging.export_findings` says it.
+        audit: What the audit of the tracking found; None where none was made.
 
     Raises:
         UsageError: `generated_at` has no time zone.
@@ -57,6 +59,7 @@ class ReportData:
     summary: StagedSummary
     answers: tuple[Answer, ...]
     export_findings: tuple[Finding, ...] = ()
+    audit: AuditResult | None = None
 
     def __post_init__(self) -> None:
         if self.generated_at.utcoffset() is None:

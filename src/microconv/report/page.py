@@ -34,7 +34,7 @@ def page(data: ReportData) -> str:
             parts=parts(data),
             policy=_policy(scripts),
             # Our own files and plotly's: the only text that goes into the page unescaped.
-            style=Markup(documents.asset("style.css")),  # noqa: S704 - a file of this package
+            style=Markup(documents.asset("style.css") + documents.asset("audit.css")),  # noqa: S704 - a file of this package
             scripts=[Markup(script) for script in scripts],  # noqa: S704 - files of this package and of plotly
         )
     )

@@ -14,6 +14,7 @@ from microconv import wording
 from microconv.analyses.attribution.credits import AttributionResult
 from microconv.analyses.channels import ChannelsResult
 from microconv.analyses.funnels.counts import FunnelResult
+from microconv.audit.audit_findings import AuditResult
 from microconv.audit.coverage import CoverageResult
 from microconv.report.data import Answer, ReportData
 from microconv.report.figures import SYMBOLS, Figure, channel_figure, credit_figure, funnel_figure, model_name
@@ -109,7 +110,7 @@ class AnswerView:
     assumptions: tuple[str, ...]
 
 
-View = tuple[FunnelView, ...] | tuple[AnswerView, ...] | AttributionView | CoverageView | ChannelsView
+View = tuple[FunnelView, ...] | tuple[AnswerView, ...] | AttributionView | CoverageView | ChannelsView | AuditResult
 
 
 @dataclass(frozen=True)
@@ -135,6 +136,7 @@ def parts(data: ReportData) -> tuple[Part, ...]:
         Part("attribution", "Attribution", _attribution(data.result(AttributionResult), data.currency)),
         Part("coverage", "Coverage by day", _coverage(data.result(CoverageResult))),
         Part("channels", "Sessions by channel", _channels(data.result(ChannelsResult))),
+        *(() if data.audit is None else (Part("audit", "Audit of the tracking", data.audit),)),
         *_others(data.answers),
     )
 
