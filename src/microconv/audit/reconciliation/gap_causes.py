@@ -223,6 +223,8 @@ class _Explanation:
                 cause: _explained({day: way(each) for day, each in self.export.days.items()}, expected, shown)
                 for cause, way in ways.items()
             }
+            if self._sessions_follow(explained.get("consent", ())):
+                del ways["consent"], explained["consent"]  # who has no consent has no session on either side
             cause = max(explained, key=lambda each: len(explained[each] & off), default=None)
             if cause is None or not explained[cause] & off:
                 break
@@ -231,10 +233,26 @@ class _Explanation:
             self._blame(cause, EVENTS, blamed)
             for day in explained[cause]:
                 expected[day] += way(self.export.days[day])
-            off = {day for day in off if _is_off(EVENTS, expected[day], shown[day])}
+            off = {
+                day
+                for day in off
+                if _is_off(EVENTS, expected[day], shown[day])
+                and (day not in blamed or abs(shown[day] - expected[day]) > REST * abs(way(self.export.days[day])))
+            }
             if not off:
                 break
         return off
+
+    def _sessions_follow(self, days: Collection[date]) -> bool:
+        """Tell whether GA4 lacks sessions of these days as it lacks events."""
+        if not days:
+            return False
+        lost = []
+        for day in days:
+            events, sessions = self._day_cell(EVENTS, day), self._day_cell(SESSIONS, day)
+            if events.gap and sessions.ours:
+                lost.append((sessions.gap / sessions.ours) / (events.gap / max(events.ours, 1.0)))
+        return bool(lost) and statistics.median(lost) > 0.5  # noqa: PLR2004 - nearer to the share of events than to none
 
     def _zone(self, expected: Mapping[date, float], shown: Mapping[date, float]) -> str | None:
         """Return the zone by whose days GA4 counts, where it is another one.

@@ -21,6 +21,8 @@ from microconv.audit.reconciliation.ga4_reports import (
 from microconv.audit.reconciliation.gap_causes import CAUSES, Cause, Cell, Gap, figure
 from microconv.findings import Severity
 
+_NAMED = 3
+"""So many events, countries or channels are named."""
 _NOT_ADDED = (SESSIONS, USERS, ACTIVE_USERS)
 """Metrics that do not add up over days."""
 
@@ -49,13 +51,13 @@ CAUSE_TEXTS: dict[Cause, CauseText] = {
     ),
     "cap": CauseText(
         "warning",
-        "the export of these days was cut off at GA4's limit of events a day",
+        "there the export was cut off at GA4's limit of events a day",
         "Leave out events that nobody needs in GA4's BigQuery link, or use streaming export or GA4 360. Figures of "
         "these days are too low in every answer.",
     ),
     "late": CauseText(
         "warning",
-        "these days were staged before all their events had arrived, which takes GA4 up to 3 days",
+        "{these} staged before all events had arrived, which takes GA4 up to 3 days",
         "Run `microconv sync`: it stages again the days that GA4 has rewritten since.",
     ),
     "filter": CauseText(
@@ -186,18 +188,27 @@ def _of_settings(export: ExportSide, ga4: Ga4Side) -> Iterator[GapFinding]:
 def _finding(gap: Gap, export: ExportSide, ga4: Ga4Side) -> GapFinding:
     text = CAUSE_TEXTS[gap.cause]
     days = gap.days or (export.first_date, export.last_date)
-    metric = EVENTS if EVENTS in gap.metrics else gap.metrics[0]
+    metric = next(each for each in METRICS if each in gap.metrics)
     cells = [each for each in gap.cells if each.metric == metric]
-    ours, theirs, shown = _shown(metric, cells, days, export, ga4)
+    # What is missing by day is missing by country as well: it counts once.
+    cells = [each for each in cells if each.day is not None] or cells
+    if metric in _NOT_ADDED or gap.cause == "time_zone":
+        cells = cells[:1]
+    ours, theirs = sum(each.ours for each in cells), sum(each.theirs for each in cells)
+    others = [WORDS[each] for each in METRICS if each in gap.metrics and each != metric]
+    why = text.why.format(
+        detail=gap.detail or "another one",
+        zone=export.timezone,
+        currency=export.currency,
+        these="this day was" if len(days) == 1 else "these days were",
+    )
+    also = f" Also different: {wording.listed(others)}." if others else ""
     count = abs(theirs - ours)
-    others = [WORDS[each] for each in gap.metrics if each != metric]
-    why = text.why.format(detail=gap.detail or "another one", zone=export.timezone, currency=export.currency)
-    also = f" So do {wording.listed(others)}." if others else ""
     return GapFinding(
         cause=gap.cause,
         severity=text.severity,
-        subject=wording.listed(gap.parts, 3) if gap.parts else WORDS[metric],
-        message=f"{shown}: {why}.{_in_parts(gap)}{also}",
+        subject=wording.listed(gap.parts) if 0 < len(gap.parts) <= _NAMED else WORDS[metric],
+        message=f"{_when(days, cells)} {_shown(metric, gap.parts, (ours, theirs), export, ga4)}: {why}.{also}",
         remedy=_ANOTHER_PROPERTY if _is_another_property(gap, count, export) else text.remedy,
         first_date=days[0],
         last_date=days[-1],
@@ -214,35 +225,30 @@ def _is_another_property(gap: Gap, count: float, export: ExportSide) -> bool:
     )
 
 
-def _in_parts(gap: Gap) -> str:
-    if not gap.parts:
-        return ""
-    return f" It concerns {wording.listed(gap.parts, 3)}."
-
-
 def _shown(
-    metric: str, cells: list[Cell], days: tuple[date, ...], export: ExportSide, ga4: Ga4Side
-) -> tuple[float, float, str]:
-    """Return ours, GA4's, and a sentence; what does not add up is told of the day that differs most."""
-    when = _when(days) if cells[0].day is not None else f"Over {wording.period(export.first_date, export.last_date)}"
-    if metric in _NOT_ADDED:
-        cells = cells[:1]
-        if len(days) > 1 and cells[0].day is not None:
-            when = f"{when}, most on {wording.day(cells[0].day)},"
-    ours, theirs = sum(each.ours for each in cells), sum(each.theirs for each in cells)
+    metric: str, parts: tuple[str, ...], both_sides: tuple[float, float], export: ExportSide, ga4: Ga4Side
+) -> str:
+    """Say both figures: `GA4 shows 1,450 events of scroll, the export 1,203 (17.0% fewer)`."""
+    ours, theirs = both_sides
+    of_parts = f" of {wording.listed(parts, _NAMED)}" if parts else ""
     if metric == REVENUE:
         both = f"{wording.money(theirs, ga4.currency)} of revenue, the export {wording.money(ours, export.currency)}"
     else:
-        both = f"{wording.count(round(theirs))} {WORDS[metric]}, the export {wording.count(round(ours))}"
-    share = abs(theirs - ours) / theirs if theirs else None
-    more = "" if share is None else f" ({wording.share(share)} {'fewer' if ours < theirs else 'more'})"
-    return ours, theirs, f"{when} GA4 shows {both}{more.replace('fewer', 'less') if metric == REVENUE else more}"
+        both = f"{wording.count(round(theirs))} {WORDS[metric]}{of_parts}, the export {wording.count(round(ours))}"
+    if not theirs or (metric == REVENUE and ga4.currency != export.currency):
+        return f"GA4 shows {both}"
+    less = "less" if metric == REVENUE else "fewer"
+    return f"GA4 shows {both} ({wording.share(abs(theirs - ours) / theirs)} {less if ours < theirs else 'more'})"
 
 
-def _when(days: tuple[date, ...]) -> str:
+def _when(days: tuple[date, ...], cells: list[Cell]) -> str:
+    """Say the days, and where figures do not add up, which of them the figures are of."""
     first, last = days[0], days[-1]
     if first == last:
         return f"On {wording.day(first)}"
     if last - first == timedelta(days=len(days) - 1):
-        return f"From {wording.period(first, last)}"
-    return f"On {wording.plural(len(days), 'day')} of {wording.period(first, last)}"
+        when = f"From {wording.period(first, last)}"
+    else:
+        when = f"On {wording.plural(len(days), 'day')} of {wording.period(first, last)}"
+    is_of_one_day = len(cells) == 1 and cells[0].day is not None
+    return f"{when}, most on {wording.day(cells[0].day)}," if is_of_one_day and cells[0].day else when
