@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
 
@@ -34,7 +36,7 @@ def test_small_sets_are_nearly_exact(distinct: int):
     assert found == pytest.approx(standard_error(distinct, SESSION_PRECISION), rel=0.15)
 
 
-@pytest.mark.parametrize("distinct", [1_500, 4_000, 9_000])
+@pytest.mark.parametrize("distinct", [1_000, 1_500, 2_500])
 def test_middling_sets_are_counted_by_empty_registers(distinct: int):
     found = linear_counts(distinct, 2**SESSION_PRECISION, 1_000).std() / distinct
     assert found == pytest.approx(standard_error(distinct, SESSION_PRECISION), rel=0.15)
@@ -56,4 +58,4 @@ def test_nothing_may_be_off_by_one():
 
 def test_the_tolerance_never_shrinks_as_counts_grow():
     allowed = [tolerance(distinct, USER_PRECISION) for distinct in range(0, 200_000, 50)]
-    assert all(more >= less * 0.999 for less, more in zip(allowed, allowed[1:], strict=False))
+    assert all(more >= less * 0.999 for less, more in pairwise(allowed))

@@ -17,7 +17,7 @@ Source: https://cloud.google.com/bigquery/docs/reference/standard-sql/hll_functi
 """
 _SPARSE_UP_TO = 0.18
 """Elements per register up to which the sparse form is smaller than the registers, at 4 bytes an element."""
-_LINEAR_UP_TO = 2.5
+_LINEAR_UP_TO = 0.7
 """Elements per register up to which empty registers are counted, which is more precise than the estimate proper."""
 
 
