@@ -1,6 +1,6 @@
 """The documentation is true: commands, options, links, exit codes, columns, JSON and files in it are the real ones.
 
-Run as a script, it writes the tables of docs/staging.md and docs/analyses.md anew.
+Run as a script, it writes the tables of docs/staging.md, docs/analyses.md and docs/audit.md anew.
 """
 
 from __future__ import annotations
@@ -25,6 +25,9 @@ from asking import answer
 from every_question import CONFIG, EVERY_QUESTION, TAXONOMY
 from microconv.analyses.attribution.credits import AttributionCredit, AttributionResult, Untouched
 from microconv.analyses.funnels.counts import FunnelResult, FunnelStep
+from microconv.audit.audit_tables import TABLES as AUDIT_TABLES
+from microconv.audit.checks import AREAS, Check
+from microconv.audit.tracking_audit import all_checks
 from microconv.catalogue import DESTINATIONS, QUESTIONS
 from microconv.cli import INTERRUPTED, cli
 from microconv.config.load import load_config
@@ -40,6 +43,7 @@ from staged_rows import IN_MEMORY, staged
 ROOT = Path(__file__).parent.parent
 STAGING = ROOT / "docs" / "staging.md"
 ANALYSES = ROOT / "docs" / "analyses.md"
+AUDIT = ROOT / "docs" / "audit.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
 # Every command has the first two, every question the others; the README and docs/analyses.md say it once.
 OPTIONS_OF_QUESTIONS = {"--format csv", "--chart", "--save"}
@@ -149,9 +153,10 @@ def test_shown_command_line_parses(where, line):
             return
         except click.UsageError as error:
             pytest.fail(f"{where}: {line}: {error.format_message()}")
-        if not isinstance(command, click.Group):
+        rest = [*context._protected_args, *context.args]
+        if not isinstance(command, click.Group) or (command.invoke_without_command and not rest):
             return
-        _, found, arguments = command.resolve_command(context, [*context._protected_args, *context.args])
+        _, found, arguments = command.resolve_command(context, rest)
         assert found is not None
         command, parent = found, context
 
@@ -394,6 +399,41 @@ def test_every_kind_of_destination_is_documented(kind):
     assert f"`{kind}`" in page or f'kind = "{kind}"' in page
 
 
+# The checks of the audit
+
+
+def check_row(check: Check) -> str:
+    thresholds = "; ".join(f"`{each.name}` = {each.default:g}: {each.meaning}" for each in check.thresholds)
+    return f"| `{check.name}` | {check.severity} | {check.meaning} | {thresholds or 'none'} |".replace("<", "\\<")
+
+
+def with_checks(page: str) -> str:
+    """Return the page with its tables of checks, by area, and of what audits keep, as they are; they end the page."""
+    areas = [
+        "\n".join(
+            [
+                f"### {heading}",
+                "",
+                "| check | severity | looks for | thresholds |",
+                "| --- | --- | --- | --- |",
+                *rows,
+                "",
+            ]
+        )
+        for area, heading in AREAS.items()
+        if (rows := [check_row(each) for each in all_checks() if each.area == area])
+    ]
+    kept = [table_section(table) for table in AUDIT_TABLES.values()]
+    return "\n\n".join([page.partition("\n### ")[0].rstrip(), *areas, *kept]).replace("\n\n\n", "\n\n")
+
+
+def test_documented_checks_are_the_real_ones():
+    page = AUDIT.read_text(encoding="utf-8")
+
+    assert page == with_checks(page), "run `.venv/bin/python tests/test_docs.py`"
+
+
 if __name__ == "__main__":
+    AUDIT.write_text(with_checks(AUDIT.read_text(encoding="utf-8")), encoding="utf-8")
     STAGING.write_text(with_tables(STAGING.read_text(encoding="utf-8")), encoding="utf-8")
     ANALYSES.write_text(with_questions(ANALYSES.read_text(encoding="utf-8")), encoding="utf-8")
