@@ -196,7 +196,8 @@ def planted_rows(
         # Some preview one film again and again: three previews, and not three films.
         film = np.where(same, first, (first + place) % len(PREVIEWS))
         which = films > place
-        bed.add("video_preview", which, 0.1 + 0.08 * place, detail=film[which])
+        # Over a second apart in the shortest gap: two within a second are two tags, not two films.
+        bed.add("video_preview", which, 0.1 + 0.22 * place, detail=film[which])
 
     compares_prices = shoppers[journeys.sessions.client[sessions]]
     prices = chance(rng, np.where(compares_prices, 0.9, 0.02), count)
