@@ -471,6 +471,7 @@ NOT_THE_DEFAULT = {
     ("funnels", "exclude", "between"),
     ("funnels", "steps", "where"),
     ("funnels", "steps", "optional"),
+    ("audit", "thresholds"),
 }
 COMMENTED_OUT = {
     *(("engine", key) for key in ("dataset", "lease", "maximum_bytes_billed", "project", "location")),

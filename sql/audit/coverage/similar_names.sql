@@ -35,7 +35,7 @@ WITH names AS (
 plain AS (
   SELECT
     n.*,
-    -- `boxes` and `box`, `categories` and `category`, `views` and `view`; `address` stays.
+    -- boxes and box, categories and category, views and view; address stays.
     REGEXP_REPLACE(
       REGEXP_REPLACE(
         REGEXP_REPLACE(REGEXP_REPLACE(LOWER(n.name), r'[^a-z0-9]', ''), r'ies$', 'y'), r'(x|ch|sh)es$', r'\1'
