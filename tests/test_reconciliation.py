@@ -12,12 +12,14 @@ import pytest
 from click.testing import CliRunner
 
 from analytics_server import AnalyticsServer, GoogleProperty, Refuse
+from bigquery_export import Export
+from emulator import Emulator
 from ga4 import event, microseconds, shard_name, write_parquet
 from microconv import Project
 from microconv.audit.reconciliation.export_figures import Ask
 from microconv.audit.reconciliation.reconcile import NOT_CONFIGURED, Reconciliation, reconcile
 from microconv.cli import cli
-from projects import write_config
+from projects import write_bigquery_config, write_config
 
 FIRST = date(2026, 3, 1)
 DAYS = [FIRST + timedelta(days=n) for n in range(10)]
@@ -336,3 +338,27 @@ def test_an_audit_without_a_ga4_property_says_which_key_is_missing(folder: Path)
     done = audited(folder, "")
     assert done.exit_code == 0
     assert "set `ga4_property` under" in " ".join(done.output.split())
+
+
+def test_both_engines_find_the_same(emulator: Emulator, server: AnalyticsServer, tmp_path: Path):
+    server.model.tables["date",]["20260302",]["eventCount"] -= 40
+    server.model.timezone = "Europe/Berlin"
+    export = Export(emulator, emulator.client(), tmp_path)
+    (tmp_path / "exports").mkdir()
+    for day in DAYS[:3]:
+        export.put(shard_name(day), day_of_events(day, 5))
+        write_parquet(tmp_path / "exports" / f"{shard_name(day)}.parquet", day_of_events(day, 5))
+    on_bigquery = write_bigquery_config(
+        tmp_path, emulator, dataset=emulator.dataset(), exports=export.dataset, extra=keys_of(server)
+    )
+    found = []
+    on_bigquery.write_text(on_bigquery.read_text().replace('timezone = "UTC"', 'timezone = "UTC"\ncurrency = "EUR"'))
+    for path in (on_bigquery, configured(tmp_path, keys_of(server))):
+        with Project.load(path) as project:
+            project.sync()
+            found.append(reconcile(project.config, asker(project), now=NOW))
+
+    assert found[0].findings[0].cause == "time_zone"
+    assert found[0].figures[0].ours == 75
+    assert found[0].figures == found[1].figures
+    assert found[0].findings == found[1].findings
