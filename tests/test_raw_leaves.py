@@ -28,11 +28,12 @@ def leaves_read(sql: str) -> set[str]:
     raw = {table.alias for table in tree.find_all(exp.Table) if table.name == "raw_events"}
     if not raw:
         return set()
-    unnested = {
-        (unnest.alias or unnest.alias_column_names[0]): ".".join(part.name for part in unnest.expressions[0].parts[1:])
-        for unnest in tree.find_all(exp.Unnest)
-        if isinstance(unnest.expressions[0], exp.Column) and unnest.expressions[0].parts[0].name in raw
-    }
+    unnested: dict[str, set[str]] = {}
+    for unnest in tree.find_all(exp.Unnest):
+        if isinstance(unnest.expressions[0], exp.Column) and unnest.expressions[0].parts[0].name in raw:
+            alias = unnest.alias or unnest.alias_column_names[0]
+            path = ".".join(part.name for part in unnest.expressions[0].parts[1:])
+            unnested.setdefault(alias, set()).add(path)
     found = set()
     for column in tree.find_all(exp.Column):
         first, *rest = (part.name for part in column.parts)
@@ -40,12 +41,13 @@ def leaves_read(sql: str) -> set[str]:
             continue  # not read by itself
         if first in raw:
             path = ".".join(rest)
-            found.add(path if path in RAW_LEAVES | {"client_key"} else f"{path}.*")
+            found.add(path if path in RAW_LEAVES | {"client_key", "kind"} else f"{path}.*")
         elif first in unnested:
             # Another scope may call something else by the same alias.
-            found |= {".".join([unnested[first], *rest])} & RAW_LEAVES if rest else {f"{unnested[first]}.*"}
+            for path in unnested[first]:
+                found |= {".".join([path, *rest])} & RAW_LEAVES if rest else {f"{path}.*"}
     # Made in the query itself, of leaves that are listed.
-    return found - {"client_key"}
+    return found - {"client_key", "kind"}
 
 
 def leaves_of_events(rules: Rules) -> set[str]:
@@ -69,9 +71,9 @@ def test_templates_read_the_leaves_on_the_list_and_no_others():
     assert raw_leaves() == GOLDEN.read_text(encoding="utf-8")
 
 
-def test_staging_of_events_alone_reads_the_export_and_before_it_the_look_of_init():
+def test_staging_of_events_and_the_profile_alone_read_the_export_and_the_looks_that_somebody_asks_for():
     readers = [line for line in raw_leaves().splitlines() if not line.startswith(" ")]
-    assert readers == ["staging/events", "staging/first_look"]
+    assert readers == ["staging/events", "staging/first_look", "staging/parameters", "staging/profile"]
 
 
 def test_of_items_the_fields_carried_are_read_and_those_that_tell_carts_apart_and_no_others():

@@ -22,6 +22,7 @@ SELECT
   {{ newer('own_hosts', no_text) }},
   {{ newer('events_fingerprint', no_text) }},
   {{ newer('event_columns', no_text) }},
+  {{ newer('profile_fingerprint', no_text) }},
   s.events,
   r.taxonomy_fingerprint
 FROM {{ relation('mc_shards') }} AS s

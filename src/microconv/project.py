@@ -167,13 +167,15 @@ class Project:
         return tuple(self._source(each) for each in self.config.sources)
 
     def _source(self, settings: SourceConfig) -> Source:
-        from microconv.exports import FileSource
+        from microconv.exports import USER_PROPERTY_LEAVES, FileSource
         from microconv.staging.properties import carried, leaves
 
         try:
             wanted = leaves(self.rules.of_events)
         except TaxonomyError:  # the export can be looked at all the same; whoever stages it is told
             wanted = leaves(carried(self.config, None))
+        if self.config.audit.profile:
+            wanted |= USER_PROPERTY_LEAVES
         if settings.kind == "files":
             return FileSource(settings.property, settings.path or "", settings.daily_cap, wanted)
         from microconv.exports.pull import PulledSource

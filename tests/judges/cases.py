@@ -3,8 +3,8 @@
 - `case.json`: `description`; `structure` (Jinja variables) and `params` where the template has them; `"traffic": true`
   adds the product's own channel rules to both, with the property's `own_hosts`; `taxonomy` (a list of entries, as a
   taxonomy file has them) makes the query of staging/events and staging/micro_conversions as a sync does, for the
-  `leaves` that a shard has; `columns` (table -> column -> GoogleSQL type) for input tables that are not known here, or
-  known with fewer columns.
+  `leaves` that a shard has; `"sync": true` does so for staging/profile; `columns` (table -> column -> GoogleSQL type)
+  for input tables that are not known here, or known with fewer columns.
 - `input.<table>.json`: rows; a missing column is NULL. A table that the query reads and that has no file is empty.
 - `expected.json`: rows; a missing column is NULL. They may come in any order, unless the last SELECT has an ORDER BY.
 """
@@ -24,14 +24,14 @@ from judges.types import Columns, Params, Row, Tables
 from microconv.audit.audit_tables import TABLES as AUDIT_TABLES
 from microconv.exports import RAW_COLUMNS, RAW_LEAVES, ShardSchema
 from microconv.queries import templates
-from microconv.staging import batch_queries, own_hosts
+from microconv.staging import batch_queries, own_hosts, profile
 from microconv.staging.mc_tables import TABLES
 from microconv.staging.rules import Rules
 from microconv.staging.traffic import load_channel_rules, session_params, session_structure
 from microconv.taxonomy import MicroConversion, Taxonomy
 
 FOLDER = Path(__file__).parents[1] / "sql"
-_KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts", "taxonomy", "leaves"}
+_KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts", "taxonomy", "leaves", "sync"}
 _STAGED = {
     name: {column.name: column.type for column in table.columns} for name, table in (TABLES | AUDIT_TABLES).items()
 }
@@ -82,6 +82,8 @@ class TemplateCase:
 
     @cached_property
     def query(self) -> templates.Query:
+        if self.document.get("sync"):
+            return profile.query("p1", ShardSchema(frozenset(self.document.get("leaves", RAW_LEAVES)), "", None))
         if self.rules is not None:
             return self._query_of_a_sync(self.rules)
         params, structure = self.document.get("params", {}), self.document.get("structure", {})

@@ -591,11 +591,12 @@ class ReconcileConfig(Section):
 class AuditConfig(Section):
     """`[audit]`: from which severity an audit stops a pipeline, and other thresholds than the checks' own.
 
-    Which checks there are, and their thresholds, only the audit knows: it looks at these.
+    Which checks there are, and their thresholds, only the audit knows: it looks at these. `profile` stages mc_profile.
     """
 
     fail_on: Literal["error", "warning", "never"] = "error"
     thresholds: dict[str, dict[str, float]] = Field(default_factory=dict)
+    profile: bool = Field(default=True, strict=True)
     reconcile: ReconcileConfig | None = None
 
 

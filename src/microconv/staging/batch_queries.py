@@ -11,7 +11,7 @@ from microconv.exports import RAW_LEAVES, ShardSchema
 from microconv.queries import templates
 from microconv.queries.conditions import Operands
 from microconv.queries.templates import Query, Value
-from microconv.staging import derived_occurrences, mc_tables, own_hosts
+from microconv.staging import derived_occurrences, mc_tables, own_hosts, profile
 from microconv.staging.condition_groups import as_structure, condition_groups
 from microconv.staging.mc_tables import SHARDS
 from microconv.staging.own_hosts import OwnHosts
@@ -28,6 +28,7 @@ TOUCHED_SESSIONS = "touched_sessions"
 NEIGHBOUR_EVENTS = "neighbour_events"
 MOVED_SESSIONS = "moved_sessions"
 PAGE_HOSTS = "page_hosts"
+PROFILE = "profile"
 SESSIONS = "sessions"
 MICRO_CONVERSIONS = "micro_conversions"
 SIGNALS = "signals"
@@ -37,6 +38,7 @@ OF_A_BATCH = frozenset(
         RAW_EVENTS,
         CHANGED_EVENTS,
         PAGE_HOSTS,
+        PROFILE,
         TOUCHED_SESSIONS,
         NEIGHBOUR_EVENTS,
         MOVED_SESSIONS,
@@ -257,6 +259,7 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
             (f"property {label}", query)
             for query in (
                 events(label, _EXAMPLE_SCHEMA, rules, is_provisional=False),
+                *([profile.query(label, _EXAMPLE_SCHEMA)] if rules.is_profiled else []),
                 page_hosts(label),
                 hosts_of_property(label, [_EXAMPLE_DAY]),
                 touched_sessions(label, [_EXAMPLE_DAY], _EXAMPLE_HOSTS),

@@ -12,7 +12,7 @@ from microconv.engines.base import Change, DeleteDays, DeleteKeys, Engine, Inser
 from microconv.engines.tables import Table
 from microconv.errors import SourceError
 from microconv.exports import OpenShard
-from microconv.staging import batch_queries, derived_occurrences, mc_tables
+from microconv.staging import batch_queries, derived_occurrences, mc_tables, profile
 from microconv.staging.own_hosts import OwnHosts
 from microconv.staging.rules import Rules
 from microconv.staging.traffic import load_channel_rules
@@ -93,6 +93,8 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
     _refuse_foreign_days(batch, days)
     _refuse_incomplete_events(batch, days)
     _refuse_other_units(batch, days)
+    if rules.is_profiled:
+        engine.materialise(profile.query(first.property_id, batch[0].schema), batch_queries.PROFILE)
     by_date = {day["event_date"]: day for day in days}
     states: list[dict[str, Any]] = []
     for day in batch:
@@ -112,6 +114,7 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
             "carried_columns": rules.carried_columns,
             "events_fingerprint": rules.events_fingerprint,
             "event_columns": rules.event_columns,
+            "profile_fingerprint": rules.profile_fingerprint,
             **{name: counts[name] for name in COUNTED},
             "first_event_at": counts.get("first_event_at"),
             "last_event_at": counts.get("last_event_at"),
@@ -119,7 +122,7 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
             "staged_at": stamp.staged_at,
         }
         states.append(state)
-    _replace(engine, first.property_id, rules, states, are_events_new=True)
+    _replace(engine, first.property_id, rules, states, are_events_new=True, others=_profiled(batch, rules))
     return days
 
 
@@ -152,9 +155,18 @@ def restage(engine: Engine, property_id: str, dates: Sequence[date], rules: Rule
 
 
 def _replace(
-    engine: Engine, property_id: str, rules: Rules, states: Sequence[dict[str, Any]], *, are_events_new: bool
+    engine: Engine,
+    property_id: str,
+    rules: Rules,
+    states: Sequence[dict[str, Any]],
+    *,
+    are_events_new: bool,
+    others: Iterable[Change] = (),
 ) -> None:
-    """Replace days by what `changed_events` holds of them, with all they touch; `states` are rows of mc_shards."""
+    """Replace days by what `changed_events` holds of them, with all they touch; `states` are rows of mc_shards.
+
+    `others` are changes that are made with these.
+    """
     dates = tuple(state["event_date"] for state in states)
     engine.materialise(batch_queries.page_hosts(property_id), batch_queries.PAGE_HOSTS)
     hosts = engine.query(batch_queries.hosts_of_property(property_id, dates)).to_pylist()
@@ -186,8 +198,15 @@ def _replace(
             InsertScratch(mc_tables.EVENTS, batch_queries.CHANGED_EVENTS),
             *changes,
         ]
-    changes += [PutRow(mc_tables.SHARDS, state) for state in states]
+    changes += [*others, *(PutRow(mc_tables.SHARDS, state) for state in states)]
     engine.apply(changes)
+
+
+def _profiled(batch: Batch, rules: Rules) -> Iterator[Change]:
+    """Replace the profile of some days; without one, what there was of an earlier shard goes."""
+    yield DeleteDays(mc_tables.PROFILE, batch[0].shard.property_id, tuple(one.shard.day for one in batch))
+    if rules.is_profiled:
+        yield InsertScratch(mc_tables.PROFILE, batch_queries.PROFILE)
 
 
 def _replaced(table: Table, scratch: str, property_id: str, dates: tuple[date, ...]) -> Iterator[Change]:

@@ -9,7 +9,7 @@ from typing import Literal
 from microconv.engines.base import Engine
 from microconv.exports import OpenShard, Shard, Source
 from microconv.queries import templates
-from microconv.staging import batch_queries
+from microconv.staging import batch_queries, profile
 from microconv.staging.batches import batches, describe
 from microconv.staging.external import own_table
 from microconv.staging.rules import Rules
@@ -79,6 +79,9 @@ def _staging(engine: Engine, opened: Sequence[OpenShard], rules: Rules) -> Itera
             first.shard.property_id, first.schema, rules, is_provisional=first.shard.is_provisional
         )
         yield Step(f"read {describe(batch)}", engine.estimate(query) or 0, "dry run")
+        if rules.is_profiled:
+            query = profile.query(first.shard.property_id, first.schema)
+            yield Step(f"profile {describe(batch)}", engine.estimate(query) or 0, "dry run")
         events = sum(one.rows for one in batch)
         yield Step(f"stage {describe(batch)}", events * BYTES_PER_EVENT + standing, "reckoned")
 

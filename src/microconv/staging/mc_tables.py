@@ -297,6 +297,7 @@ SHARDS = _table(
     carried_columns STRING extra columns of mc_micro_conversions that the day has, with commas between
     events_fingerprint STRING fingerprint of how the shard was read, whatever the taxonomy
     event_columns STRING extra columns of mc_events that the day has, with commas between
+    profile_fingerprint STRING fingerprint of how its rows of mc_profile were made; empty where it has none
     events INT64 rows staged
     duplicates_removed INT64 exact duplicates left out
     consentless_events INT64 rows without a client
@@ -312,7 +313,7 @@ SHARDS = _table(
     run_id STRING the run that staged it
     staged_at TIMESTAMP when (UTC)
     """,
-    version=5,
+    version=6,
 )
 
 RUNS = _table(

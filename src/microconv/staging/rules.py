@@ -12,7 +12,7 @@ from typing import Self
 from microconv.config.sections import Config
 from microconv.engines.tables import Column, Table
 from microconv.queries import templates
-from microconv.staging import mc_tables, properties
+from microconv.staging import mc_tables, profile, properties
 from microconv.staging.properties import Property
 from microconv.staging.traffic import load_channel_rules, session_params, session_structure
 from microconv.taxonomy import Taxonomy
@@ -40,13 +40,14 @@ class Rules:
     """What decides staged rows beside the shards.
 
     That is the taxonomy, the properties that occurrences carry, by property the hosts that the configuration calls its
-    own, and for what did not happen in time the zone that says on which day that was.
+    own, for what did not happen in time the zone that says on which day that was, and whether mc_profile is staged.
     """
 
     taxonomy: Taxonomy
     carried: tuple[Property, ...] = ()
     own_hosts: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     zone: str = "UTC"
+    is_profiled: bool = True
 
     @classmethod
     def of(cls, config: Config, taxonomy: Taxonomy) -> Self:
@@ -59,6 +60,7 @@ class Rules:
             properties.carried(config, taxonomy),
             {name: tuple(sorted(hosts)) for name, hosts in own.items()},
             config.project.timezone,
+            config.audit.profile,
         )
 
     @cached_property
@@ -92,6 +94,11 @@ class Rules:
         for text in templates.sources("staging/events"):
             digest.update(templates.without_comments(text).encode())
         return digest.hexdigest()[:16]
+
+    @property
+    def profile_fingerprint(self) -> str:
+        """Fingerprint of how mc_profile is made; empty where it is not wanted, and then a day may have one or none."""
+        return profile.fingerprint() if self.is_profiled else ""
 
     @property
     def event_columns(self) -> str:

@@ -31,6 +31,7 @@ Reason = Literal[
     "properties",
     "properties from staged events",
     "own hosts",
+    "profile",
     "full refresh",
 ]
 
@@ -45,6 +46,7 @@ REASONS: Mapping[Reason, str] = {
     "properties": "funnels or `carry` name other properties than the day carries",
     "properties from staged events": "funnels or `carry` name other properties, which the staged events have",
     "own hosts": "`own_hosts` names other hosts than when the day was staged",
+    "profile": "the day has no profile of its parameters, or one by other rules",
     "full refresh": "--full-refresh asks for it",
 }
 
@@ -214,6 +216,8 @@ def _reason(
     if reason := _reason_of_rules(before, rules, shard.property_id):
         is_enough = is_read_alike and not scope.full_refresh and _has_all(before, rules)
         return _WITHOUT_SHARD.get(reason, reason) if is_enough else reason
+    if not _is_profiled(before, rules):
+        return "profile"
     is_over = today is not None and shard.day < today
     if not is_read_alike or (is_over and shard.is_provisional and before.get("is_day_over") is False):
         return "over" if is_read_alike else "changed"
@@ -233,7 +237,11 @@ def _has_all(before: Mapping[str, Any], rules: Rules) -> bool:
     if before["events_fingerprint"] != rules.events_fingerprint:
         return False
     there = set((before["event_columns"] or "").split(","))
-    return all(each.column in there for each in rules.of_events)
+    return _is_profiled(before, rules) and all(each.column in there for each in rules.of_events)
+
+
+def _is_profiled(before: Mapping[str, Any], rules: Rules) -> bool:
+    return not rules.is_profiled or before.get("profile_fingerprint") == rules.profile_fingerprint
 
 
 def restaged_batches(days: Iterable[PlannedDay], most_rows: int) -> Iterator[tuple[str, tuple[date, ...]]]:

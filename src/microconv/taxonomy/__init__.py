@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from microconv.taxonomy.contract import ga4_limits
 from microconv.taxonomy.derived import LONGEST_LOOKBACK, Derivation, Derived
 from microconv.taxonomy.difference import Effect, TaxonomyDifference, difference
 from microconv.taxonomy.entry import MicroConversion
@@ -24,5 +25,6 @@ __all__ = [
     "difference",
     "find_problems",
     "find_warnings",
+    "ga4_limits",
     "load_taxonomy",
 ]
