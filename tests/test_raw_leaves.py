@@ -28,12 +28,12 @@ def leaves_read(sql: str) -> set[str]:
     raw = {table.alias for table in tree.find_all(exp.Table) if table.name == "raw_events"}
     if not raw:
         return set()
-    unnested: dict[str, set[str]] = {}
+    unnested: dict[tuple[int, str], str] = {}
     for unnest in tree.find_all(exp.Unnest):
         if isinstance(unnest.expressions[0], exp.Column) and unnest.expressions[0].parts[0].name in raw:
             alias = unnest.alias or unnest.alias_column_names[0]
             path = ".".join(part.name for part in unnest.expressions[0].parts[1:])
-            unnested.setdefault(alias, set()).add(path)
+            unnested[id(unnest.parent_select), alias] = path
     found = set()
     for column in tree.find_all(exp.Column):
         first, *rest = (part.name for part in column.parts)
@@ -42,12 +42,18 @@ def leaves_read(sql: str) -> set[str]:
         if first in raw:
             path = ".".join(rest)
             found.add(path if path in RAW_LEAVES | {"client_key", "kind"} else f"{path}.*")
-        elif first in unnested:
-            # Another scope may call something else by the same alias.
-            for path in unnested[first]:
-                found |= {".".join([path, *rest])} & RAW_LEAVES if rest else {f"{path}.*"}
+        elif (path := _unnested_as(column, first, unnested)) is not None:
+            found |= {".".join([path, *rest])} & RAW_LEAVES if rest else {f"{path}.*"}
     # Made in the query itself, of leaves that are listed.
     return found - {"client_key", "kind"}
+
+
+def _unnested_as(column: exp.Expr, alias: str, unnested: dict[tuple[int, str], str]) -> str | None:
+    """What an alias stands for, in the nearest select around the column that unnests something as it."""
+    select = column.parent_select
+    while select is not None and (id(select), alias) not in unnested:
+        select = select.parent_select
+    return unnested.get((id(select), alias))
 
 
 def leaves_of_events(rules: Rules) -> set[str]:
