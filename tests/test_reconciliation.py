@@ -166,7 +166,7 @@ def test_a_missing_event_is_named(folder: Path, server: AnalyticsServer):
     (finding,) = run(folder, server).findings
 
     assert (finding.cause, finding.subject, finding.count) == ("filter", "consent_banner", 150)
-    assert "GA4 shows 150 events, the export 0" in finding.message
+    assert "GA4 shows 150 events of consent_banner, the export 0" in finding.message
 
 
 def test_another_property_is_suspected_where_all_days_differ(folder: Path, server: AnalyticsServer):
