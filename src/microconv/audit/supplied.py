@@ -11,8 +11,10 @@ from typing import Any
 from microconv.audit.tag_facts import tag_facts
 from microconv.config.sections import Config
 from microconv.queries.templates import Value
+from microconv.staging.traffic import ClickId, load_channel_rules
 from microconv.taxonomy import MicroConversion, Taxonomy
 from microconv.taxonomy.contract import ga4_limits
+from microconv.taxonomy.entry import STAGES
 
 OPTIONAL_PARAMETERS = ("value", "currency", "transaction_id")
 """Parameters of e-commerce that staging reads whatever a taxonomy says: nobody need plan them."""
@@ -89,6 +91,19 @@ def _name_limits() -> list[tuple[str, int]]:
     ]
 
 
+def _paid_clicks() -> list[ClickId]:
+    return [each for each in load_channel_rules().click_ids if each.kind == "paid"]
+
+
+def _used(supply: Supply) -> list[str]:
+    """Return the entries that the configuration or a derived entry names."""
+    named = [*supply.config.named()]
+    for each in supply.taxonomy.entries:
+        if each.derivation is not None:
+            named += each.derivation.named()
+    return sorted({entry for entry, _ in named})
+
+
 def _purchases(supply: Supply) -> list[str]:
     return [each.id for each in supply.entries if each.kind == "macro" and each.value == "event"]
 
@@ -119,6 +134,12 @@ SUPPLIED: Mapping[str, Callable[[Supply], Value]] = {
     "limit_values": lambda supply: [longest for _, longest in _limits(supply)],
     "name_kinds": lambda _: [kind for kind, _ in _name_limits()],
     "name_lengths": lambda _: [longest for _, longest in _name_limits()],
+    "reserved_prefixes": lambda _: list(ga4_limits()["reserved"]["event_and_parameter_prefixes"]),
+    "stages": lambda _: list(STAGES),
+    "used_ids": _used,
+    "item_events": lambda _: list(tag_facts()["items"]["events"]),
+    "paid_click_ids": lambda _: [each.click_id for each in _paid_clicks()],
+    "paid_click_aliases": lambda _: ["|".join((each.source, *each.aliases)) for each in _paid_clicks()],
     "payment_hosts": lambda _: list(tag_facts()["payment"]["hosts"]),
     "own_hosts": lambda supply: sorted({host for source in supply.config.sources for host in source.own_hosts}),
     "currency": lambda supply: supply.config.project.currency,

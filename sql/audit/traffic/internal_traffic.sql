@@ -1,0 +1,52 @@
+-- Events of developers and testers: debug mode, traffic marked as internal, pages on staging hosts and on localhost.
+-- severity: warning
+-- finding: {count} of {total} events ({share}) {dates} come from {subject}.
+-- remedy: Set the data filters for internal and developer traffic in GA4 to Active (Admin, Data collection and
+--   modification), and send no events of staging sites to this property. Where debug mode is most of the traffic, the
+--   tag switches it on for everybody: remove debug_mode from it first, or the filter drops nearly all (debug_mode =
+--   false does not switch it off).
+-- threshold: min_share FLOAT64 = 0.0005 share of events from which it is told
+-- threshold: min_count INT64 = 20 events from which it is told
+-- grain: subject, event_date
+-- params: first_date DATE, last_date DATE
+-- structure: none
+{% from 'audit/_days.sql' import in_period %}
+{% from 'audit/_told.sql' import on_each_day, told %}
+WITH events AS (
+  SELECT
+    e.event_date,
+    CASE
+      WHEN
+        REGEXP_CONTAINS(e.page_host, r'^(?:localhost|127\.|10\.|192\.168\.)|\.(?:local|localhost|test|internal)$')
+        OR REGEXP_CONTAINS(
+          e.page_host, r'^(?:.*[.-])?(?:staging|stage|stg|dev|devel|develop|test|qa|uat|preprod|sandbox)[0-9]*[.-]'
+        )
+        OR REGEXP_CONTAINS(e.page_host, r'\.(?:ngrok\.io|ngrok-free\.app|vercel\.app|netlify\.app)$')
+        THEN CONCAT('the host ', e.page_host)
+      WHEN e.traffic_source IN ('analytics.google.com', 'tagmanager.google.com', 'tagassistant.google.com')
+        THEN CONCAT('a link in ', e.traffic_source)
+      WHEN e.is_debug THEN 'debug mode'
+      WHEN e.traffic_type IS NOT NULL THEN CONCAT('traffic marked as ', e.traffic_type)
+    END AS subject,
+    COUNT(*) AS events
+  FROM {{ relation('mc_events') }} AS e
+  WHERE {{ in_period('e.event_date' | identifier) }}
+  GROUP BY e.event_date, subject
+),
+
+counts AS (
+  SELECT e.subject, e.event_date, e.events AS count, CAST(NULL AS STRING) AS detail
+  FROM events AS e
+  WHERE e.subject IS NOT NULL
+),
+
+totals AS (
+  SELECT e.event_date, SUM(e.events) AS total
+  FROM events AS e
+  GROUP BY e.event_date
+),
+
+days AS ({{ on_each_day('counts', 'totals') }})
+
+{{ told('days') }}
+ORDER BY subject, event_date
