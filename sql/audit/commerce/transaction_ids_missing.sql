@@ -1,8 +1,8 @@
 -- Purchases that have a value and no transaction id, or a placeholder such as '(not set)' in its place.
 -- severity: error
 -- finding: {count} of {total} occurrences of {subject} ({share}) {dates} have a value and no transaction id.
--- remedy: Send the shop's order number as transaction_id. Without it nobody can tell a purchase from its repetition,
---   or join it with the shop's books. (Purchases that lack a value too are told by value_missing.)
+-- remedy: Send the shop's order number as transaction_id. Without it nobody can tell a purchase from its repetition, or
+--   join it with the shop's books. The check value_missing tells purchases that lack their value too.
 -- threshold: min_share FLOAT64 = 0.01 share of purchases from which it is told
 -- threshold: min_count INT64 = 5 purchases from which it is told
 -- grain: subject, event_date

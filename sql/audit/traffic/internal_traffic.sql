@@ -25,7 +25,7 @@ WITH events AS (
         THEN CONCAT('the host ', e.page_host)
       WHEN e.traffic_source IN ('analytics.google.com', 'tagmanager.google.com', 'tagassistant.google.com')
         THEN CONCAT('a link in ', e.traffic_source)
-      WHEN e.is_debug THEN 'debug mode'
+      WHEN e.is_debug THEN 'tags in debug mode'
       WHEN e.traffic_type IS NOT NULL THEN CONCAT('traffic marked as ', e.traffic_type)
     END AS subject,
     COUNT(*) AS events
