@@ -2,7 +2,7 @@
 -- what was to be expected of each day since: the entry's share of all events in the four weeks before, times the day's
 -- events.
 -- severity: warning
--- finding: Last seen on {detail}, and not since: {subject}. About {total} were to be expected {dates}.
+-- finding: Seen before, and not once {dates}: {subject}. About {total} were to be expected.
 -- remedy: Find out what changed on the site or in the tag manager at that time, and send the event again. If it was
 --   taken out on purpose, deprecate the entry (deprecated_in).
 -- threshold: min_days INT64 = 8 days without it from which it is told; shorter gaps are for the checks of volume

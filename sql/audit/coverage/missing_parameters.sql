@@ -4,7 +4,7 @@
 -- remedy: Send the parameter with every event of that name. If it is not needed, take it out of the entry's
 --   `parameters`.
 -- threshold: min_share FLOAT64 = 0.05 share of the event's rows of a day from which it is told
--- threshold: min_count INT64 = 10 rows of a day below which a single day is not told
+-- threshold: min_count INT64 = 5 rows of a day below which a single day is not told
 -- grain: subject, event_date
 -- params: first_date DATE, last_date DATE, required_events ARRAY<STRING>, required_parameters ARRAY<STRING>,
 --   required_types ARRAY<STRING>
