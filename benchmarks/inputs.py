@@ -76,6 +76,15 @@ class Input:
         run_step("with_more_events", source=first, target=target, events=ADDED_EVENTS, clients=clients)
         return config
 
+    def with_taxonomy(self, name: str, text: str) -> Path:
+        """Stage all days with a taxonomy that stands alone; return a configuration."""
+        file = self.folder / f"{name}_taxonomy.toml"
+        file.write_text(text, encoding="utf-8")
+        config = self.folder / f"{name}.toml"
+        named = f'\n[taxonomy]\npreset = "none"\nfile = "{file.name}"\n'
+        config.write_text(_CONFIG.format(timezone=self.timezone, name="days") + named, encoding="utf-8")
+        return config
+
     def _variant(self, name: str, days: Sequence[Path]) -> Path:
         (self.folder / name).mkdir()
         for path in days:

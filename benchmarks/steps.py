@@ -58,9 +58,11 @@ class MeteredEngine(DuckDBEngine):
 
 
 def part_of(template: str) -> str:
-    """Name the stage of a template: the three that make tables, and the bookkeeping around them."""
+    """Name the stage of a template: the three that make tables, derived entries, and the bookkeeping around them."""
     stage = template.removeprefix("staging/")
-    return stage if stage in ("events", "sessions", "micro_conversions") else "bookkeeping"
+    if stage in ("events", "sessions", "micro_conversions"):
+        return stage
+    return "derived" if stage.startswith("derived_") or stage in ("ingredients", "session_starts") else "bookkeeping"
 
 
 def demo(folder: str, events: int) -> Reading:

@@ -11,12 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import cloud as clouds
+from benchmarks import taxonomies
 from benchmarks.inputs import Input
 from benchmarks.measure import Reading, in_turn, run_command, run_step
 
 ANALYSES = ("funnel", "rules", "attribution", "paths", "discover", "coverage", "members", "report_data")
 ADDED = (10_000, 100_000)
 PEOPLE = (100_000, 1_000_000)
+ENTRIES = (200, 1_000)
 
 
 @dataclass(frozen=True)
@@ -137,6 +139,23 @@ def rows(setting: Setting) -> Iterator[Row]:
         yield row("rows", f"add {size:,} rows", found, Figure(size / found.wall / 1000, "k rows/s"))
 
 
+def taxonomy(setting: Setting) -> Iterator[Row]:
+    """Staging everything with taxonomies of all kinds of entries, against the preset of shops as it comes."""
+    configs = {size: setting.input.with_taxonomy(f"entries_{size}", taxonomies.text(size)) for size in ENTRIES}
+    preset = partial(setting.stage, setting.input.config)
+    cases = {"the preset ecommerce": preset} | {
+        f"{size:,} entries": partial(setting.stage, config) for size, config in configs.items()
+    }
+    found = in_turn(cases, setting.rounds)
+    usual = found["the preset ecommerce"]
+    for name, seen in found.items():
+        goal = 2 if name.startswith(f"{ENTRIES[0]} ") else None
+        figure = None if seen is usual else Figure(seen.cpu / usual.cpu, "x preset", goal)
+        yield row("taxonomy", name, seen, figure)
+        for part, cpu in seen.parts.items():
+            yield Row("taxonomy", f"  of it {part}", cpu, figure=Figure(cpu - usual.parts[part], "s CPU more"))
+
+
 def people(setting: Setting) -> Iterator[Row]:
     """An audience of people made up in SQL: consent, identity, normalisation, hashes, files."""
     for number in PEOPLE:
@@ -225,5 +244,5 @@ def cloud(setting: Setting) -> Iterator[Row]:
 
 SUITES = {
     suite.__name__: suite
-    for suite in (startup, reading, incremental, rows, people, analyses, heavy_actor, growth, cloud)
+    for suite in (startup, reading, incremental, taxonomy, rows, people, analyses, heavy_actor, growth, cloud)
 }

@@ -126,10 +126,21 @@ def test_a_configuration_and_a_taxonomy_that_name_no_properties_carry_none(tmp_p
         assert project.rules.extra_columns(MICRO_CONVERSIONS) == []
 
 
-def test_what_derived_entries_look_at_is_carried(config: Config, project: Project):
-    assert any(entry.derivation and entry.derivation.held == "item_id" for entry in project.taxonomy.entries)
-    assert properties.carried(config, project.taxonomy) == (resolve("item_id"),)
-    assert project.sources[0].leaves == {*BASIC_LEAVES, "items.item_id"}
+def test_the_preset_of_shops_carries_nothing(config: Config, project: Project):
+    assert project.taxonomy.derived
+    assert properties.carried(config, project.taxonomy) == ()
+
+
+def test_what_derived_entries_look_at_is_carried(tmp_path: Path):
+    again = (
+        'version = "1.2"\n[[micro_conversions]]\nid = "same_product_again"\nkind = "secondary"\n'
+        'stage = "consideration"\nderived = { of = "view_item", again = "item_id", within = "7d" }\n'
+    )
+    (tmp_path / "over.toml").write_text(again, encoding="utf-8")
+    config = load_config(write_config(tmp_path, extra='[taxonomy]\nfile = "over.toml"\n'), {})
+    with Project(config) as project:
+        assert properties.carried(config, project.taxonomy) == (resolve("item_id"),)
+        assert project.sources[0].leaves == {*BASIC_LEAVES, "items.item_id"}
 
 
 @pytest.mark.parametrize(

@@ -46,12 +46,24 @@ name = "carts"
 rule = { did = "add_to_cart", within = "14d" }
 [consent]
 table = "crm.consents"
+[taxonomy]
+file = "taxonomy.toml"
 """
+AGAIN = """
+version = "1.2"
+[[micro_conversions]]
+id = "same_product_again"
+derived = { of = "view_item", again = "item_id", within = "7d" }
+kind = "secondary"
+stage = "consideration"
+"""
+"""A threshold, of which the preset has none."""
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
     write_config(tmp_path, extra=EXTRA)
+    (tmp_path / "taxonomy.toml").write_text(AGAIN, encoding="utf-8")
     return tmp_path
 
 

@@ -120,7 +120,6 @@ def test_entries_of_the_first_presets_mean_what_they_meant():
         (
             "ecommerce",
             {
-                "same_product_again": "view_item again with the same item_id within 7d",
                 "return_after_cart": "another session after add_to_cart, without purchase between within 7d",
                 "abandoned_cart": "add_to_cart without purchase within 1d",
                 "abandoned_checkout": "begin_checkout without purchase within 1h",

@@ -24,6 +24,7 @@ SELECT
   {{ newer('event_columns', no_text) }},
   {{ newer('profile_fingerprint', no_text) }},
   s.events,
+  r.taxonomy,
   r.taxonomy_fingerprint
 FROM {{ relation('mc_shards') }} AS s
 LEFT JOIN {{ relation('mc_runs') }} AS r ON r.run_id = s.run_id

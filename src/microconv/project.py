@@ -100,8 +100,7 @@ class Project:
         Raises:
             TaxonomyError: it cannot be used, or lacks what the configuration names.
         """
-        configured = self.config.taxonomy
-        taxonomy = load_taxonomy(preset=configured.preset, file=configured.file, lookback=configured.lookback)
+        taxonomy = self.taxonomy_as_it_is
         taxonomy.check_names(self.config.named())
         return taxonomy
 
@@ -112,7 +111,8 @@ class Project:
         Raises:
             TaxonomyError: it cannot be loaded.
         """
-        return load_taxonomy(preset=self.config.taxonomy.preset, file=self.config.taxonomy.file)
+        configured = self.config.taxonomy
+        return load_taxonomy(preset=configured.preset, file=configured.file, lookback=configured.lookback)
 
     @cached_property
     def rules(self) -> Rules:
@@ -244,9 +244,11 @@ class Project:
     def plan(self, scope: Scope | None = None) -> SyncPlan:
         """Say which days a sync would stage, and why; nothing is written, and nothing but metadata is read."""
         from microconv.staging import Scope, find_shards, plan
+        from microconv.staging.sync_plan import refuse_going_back
 
         asked = scope or Scope()
         planned = plan(self._engine_if_there, find_shards(self.sources, asked), self.rules, asked, today=self._today)
+        refuse_going_back(planned, self.config, self.taxonomy)
         return replace(planned, external=self.plan_external(full_refresh=asked.full_refresh))
 
     def plan_external(self, now: datetime | None = None, *, full_refresh: bool = False) -> ExternalPlan:
@@ -258,16 +260,11 @@ class Project:
 
     def estimate(self, scope: Scope | None = None) -> Estimate:
         """Say what a sync would be billed; nothing is written or billed."""
-        from microconv.staging import Scope, estimate, find_shards, plan
+        from microconv.staging import Scope, estimate, find_shards
 
         asked = scope or Scope()
-        shards = find_shards(self.sources, asked)
-        engine = self._engine_if_there
-        planned = replace(
-            plan(engine, shards, self.rules, asked, today=self._today),
-            external=self.plan_external(full_refresh=asked.full_refresh),
-        )
-        return estimate(engine, planned, shards, self.rules)
+        planned = self.plan(asked)
+        return estimate(self._engine_if_there, planned, find_shards(self.sources, asked), self.rules)
 
     def restaging(self, taxonomy: Taxonomy) -> Restaging:
         """Say what this taxonomy would stage again of the days that are staged, were it the configured one.

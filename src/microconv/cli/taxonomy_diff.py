@@ -18,6 +18,7 @@ from microconv.errors import ConfigError, FindingsError
 from microconv.wording import Heading, Sheet
 
 if TYPE_CHECKING:
+    from microconv.config.values import Duration
     from microconv.project import Project
     from microconv.staging.restaging import Restaging
     from microconv.taxonomy import Effect, Taxonomy, TaxonomyDifference
@@ -62,8 +63,9 @@ def diff(
         project = _project(context, stack, is_needed=new is None)
         if preset is None:
             preset = (project.config.taxonomy.preset if project else None) or "none"
-        newer = _load(new, preset) if new is not None or project is None else project.taxonomy_as_it_is
-        found = difference(_load(old, preset), newer)
+        lookback = project.config.taxonomy.lookback if project else None
+        newer = _load(new, preset, lookback) if new is not None or project is None else project.taxonomy_as_it_is
+        found = difference(_load(old, preset, lookback), newer)
         effects = project.effects(found) if project else ()
         cost = None if project is None or found.is_meaning_alike else project.restaging(found.new)
     output.emit(
@@ -92,20 +94,20 @@ def _project(context: CommandContext, stack: ExitStack, *, is_needed: bool) -> P
         return None
 
 
-def _load(named: str | None, preset: str) -> Taxonomy:
-    from microconv.taxonomy import PRESETS, load_taxonomy
+def _load(named: str | None, preset: str, lookback: Duration | None) -> Taxonomy:
+    from microconv.taxonomy import LONGEST_LOOKBACK, PRESETS, load_taxonomy
 
-    return (
-        load_taxonomy(preset=named, file=None)
-        if named in PRESETS and not Path(named).exists()
-        else load_taxonomy(preset=preset, file=Path(named or ""))
-    )
+    if named in PRESETS and not Path(named).exists():
+        return load_taxonomy(preset=named, file=None)
+    return load_taxonomy(preset=preset, file=Path(named or ""), lookback=lookback or LONGEST_LOOKBACK)
 
 
 def _shown(
     found: TaxonomyDifference, effects: Sequence[Effect], cost: Restaging | None, *, has_configuration: bool
 ) -> Iterator[Sheet | str]:
     yield f"{found.old.name} {found.old.version} compared with {found.new.name} {found.new.version}."
+    if found.warning:
+        yield found.warning
     if found.changes:
         headings = (
             *(Heading("Change"), Heading("Micro-conversion", is_whole=True), Heading("Key")),

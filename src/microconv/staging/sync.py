@@ -22,7 +22,7 @@ from microconv.staging.facts import Facts
 from microconv.staging.record import RunRecord
 from microconv.staging.rounds import Progress, Rounds
 from microconv.staging.rules import Rules
-from microconv.staging.sync_plan import Scope, SyncPlan, find_shards, plan
+from microconv.staging.sync_plan import Scope, SyncPlan, find_shards, plan, refuse_going_back
 from microconv.taxonomy import Taxonomy
 from microconv.wording import human_bytes, second
 
@@ -106,6 +106,7 @@ def sync(
             plan(engine, shards, rules, scope, today=now().astimezone(zone).date()),
             external=plan_external(engine, config, taxonomy, now(), full_refresh=scope.full_refresh),
         )
+        refuse_going_back(planned, config, taxonomy)
         days = len(planned.days)
         external = ExternalStaging(
             engine, config, rules, run.run_id, now, lambda step: on_progress(Progress(run.run_id, days, days, step))

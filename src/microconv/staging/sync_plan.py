@@ -12,13 +12,14 @@ from typing import Any, Literal
 from pydantic import Field
 
 from microconv import exports
-from microconv.config.sections import Period
+from microconv.config.sections import Config, Period
 from microconv.config.values import Switch
 from microconv.engines.base import Engine
 from microconv.exports import Shard, Source
 from microconv.staging import batch_queries
 from microconv.staging.external_plan import NOTHING_EXTERNAL, ExternalPlan
 from microconv.staging.rules import Rules
+from microconv.taxonomy import Taxonomy, version_key, went_back
 
 Reason = Literal[
     "new",
@@ -99,13 +100,15 @@ class SyncPlan:
     """What a sync is about to do.
 
     `seen` counts the days that have a shard; those not in `days` are staged already, from it and in the same way.
-    `external` is what it does with tables of other systems.
+    `external` is what it does with tables of other systems. `later_version` is the latest version of the taxonomy that
+    days were staged by, where it is later than the version in use.
     """
 
     seen: int
     days: tuple[PlannedDay, ...]
     kept: tuple[KeptDay, ...] = ()
     external: ExternalPlan = NOTHING_EXTERNAL
+    later_version: str | None = None
 
     @property
     def skipped(self) -> int:
@@ -186,8 +189,11 @@ def compare(
     staged = {(row["property"], row["event_date"]): row for row in rows}
     chosen = [shard for shard in exports.choose(shards) if scope.holds(shard.day)]
     days, kept = [], []
+    later: set[str] = set()
     for shard in chosen:
         before = staged.pop((shard.property_id, shard.day), None)
+        if before and not scope.full_refresh and rules.taxonomy.is_older_than(before.get("taxonomy")):
+            later.add(before["taxonomy"].rpartition(" ")[2])
         if before and exports.PRECEDENCE[before["kind"]] < exports.PRECEDENCE[shard.kind]:
             kept.append(KeptDay(shard.property_id, shard.day, before["shard"]))
         elif reason := _reason(shard, before, scope, rules, today):
@@ -201,7 +207,23 @@ def compare(
     ]
     if scope.newest_first:
         days.sort(key=lambda day: day.shard.day, reverse=True)
-    return SyncPlan(len(chosen), tuple(days), tuple(sorted(kept, key=lambda each: (each.property_id, each.day))))
+    return SyncPlan(
+        len(chosen),
+        tuple(days),
+        tuple(sorted(kept, key=lambda each: (each.property_id, each.day))),
+        later_version=max(later, key=version_key, default=None),
+    )
+
+
+def refuse_going_back(planned: SyncPlan, config: Config, taxonomy: Taxonomy) -> None:
+    """Refuse to stage by an older version of the taxonomy than days are staged by; --full-refresh may.
+
+    Raises:
+        TaxonomyError: the version of the file goes back.
+    """
+    file = config.taxonomy.file
+    if planned.later_version and file:
+        raise went_back(file, taxonomy, planned.later_version)
 
 
 def _reason(

@@ -8,7 +8,8 @@ from microconv.taxonomy.difference import Effect, TaxonomyDifference, difference
 from microconv.taxonomy.entry import MicroConversion
 from microconv.taxonomy.event_conditions import Clause, Condition, Group
 from microconv.taxonomy.model import Taxonomy
-from microconv.taxonomy.taxonomy_file import PRESETS, find_problems, find_warnings, load_taxonomy
+from microconv.taxonomy.names import version_key
+from microconv.taxonomy.taxonomy_file import PRESETS, find_problems, find_warnings, load_taxonomy, went_back
 
 __all__ = [
     "LONGEST_LOOKBACK",
@@ -27,4 +28,6 @@ __all__ = [
     "find_warnings",
     "ga4_limits",
     "load_taxonomy",
+    "version_key",
+    "went_back",
 ]

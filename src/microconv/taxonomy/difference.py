@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 from microconv.taxonomy.entry import MicroConversion
 from microconv.taxonomy.model import Taxonomy
+from microconv.taxonomy.names import version_key
 
 ChangeKind = Literal["added", "removed", "renamed", "changed"]
 
@@ -58,6 +59,21 @@ class TaxonomyDifference:
         """Whether both stage the same occurrences: nothing is staged again."""
         return self.old.fingerprint == self.new.fingerprint
 
+    @property
+    def warning(self) -> str | None:
+        """Say what is wrong with the version of the new taxonomy; None where nothing is, or it is another taxonomy."""
+        old, new = self.old, self.new
+        if old.name != new.name:
+            return None
+        if new.is_older_than(f"{old.name} {old.version}"):
+            return (
+                f"The version goes back from {old.version} to {new.version}: `microconv sync` refuses it where "
+                f"days are staged by {old.version}. Raise `version`."
+            )
+        if version_key(old.version) == version_key(new.version) and not self.is_meaning_alike:
+            return f"What counts differs, and the version is {new.version} as before: raise `version`."
+        return None
+
     def fate(self, entry_id: str) -> str | None:
         """Say what becomes of something that names an entry of the old taxonomy; None where nothing does."""
         if entry_id not in self.new.ids:
@@ -88,6 +104,7 @@ class TaxonomyDifference:
         return {
             "old": {"name": self.old.name, "version": self.old.version, "fingerprint": self.old.fingerprint},
             "new": {"name": self.new.name, "version": self.new.version, "fingerprint": self.new.fingerprint},
+            "warning": self.warning,
             "changes": [asdict(each) for each in self.changes],
         }
 

@@ -14,6 +14,7 @@ from typing import Any
 from microconv.errors import TaxonomyError
 from microconv.taxonomy.derived import Derived, ordered
 from microconv.taxonomy.entry import STAGES, MicroConversion
+from microconv.taxonomy.names import version_key
 
 _VIEWS = frozenset({"page_view", "screen_view"})
 """How one gets to where all else happens: that one of them counts for its page, too, makes it no later."""
@@ -61,11 +62,14 @@ class Taxonomy:
             near = f" (did you mean {' or '.join(found)}?)" if found else ""
             if gone := next((entry for entry in self.removed if entry.id == entry_id), None):
                 near = f" any more: it was removed in {gone.removed_in}{near}"
+            hint = f"It has: {', '.join(self.ids)}."
             if any(signal.id == entry_id for signal in self.signals):
                 near = ": it is a signal (counts = false), of which other entries are derived"
+                made = [each.id for each in self.derived if entry_id in each.needs]
+                instead = f"Name what is derived from it ({', '.join(made)})" if made else "Name another entry"
+                hint = f"{instead}, or take out `counts = false`. {hint}"
             raise TaxonomyError(
-                f'The taxonomy "{self.name}" {self.version} has no micro-conversion "{entry_id}"{near}.',
-                hint=f"It has: {', '.join(self.ids)}.",
+                f'The taxonomy "{self.name}" {self.version} has no micro-conversion "{entry_id}"{near}.', hint=hint
             )
         return self._by_id[entry_id]
 
@@ -101,6 +105,11 @@ class Taxonomy:
         if unknown:
             more = f" And {others} more are unknown." if others else ""
             raise TaxonomyError(" ".join(unknown) + more, hint=next(iter(unknown.values())).hint)
+
+    def is_older_than(self, staged_by: str | None) -> bool:
+        """Whether this is an earlier version of the taxonomy that `staged_by` says: its name and version."""
+        name, _, version = (staged_by or "").rpartition(" ")
+        return name == self.name and version_key(self.version) < version_key(version)
 
     def rank(self, entry_id: str) -> int:
         """Return the place of an entry in the journey, 1 to n: by stage, then by position in the file.

@@ -106,6 +106,17 @@ def find_warnings(*, file: Path | None) -> tuple[str, ...]:
     )
 
 
+def went_back(file: Path, taxonomy: Taxonomy, later: str) -> TaxonomyError:
+    """Return the error for a file whose version is earlier than one that days are staged by."""
+    text, raw = _read(file)
+    sentence = f"key version: goes back to {taxonomy.version}, and days are staged by {later}"
+    return TaxonomyError(
+        f"The taxonomy file {file} cannot be used: {_placed(('version',), sentence, Positions(text, raw))}.",
+        hint=f"Raise `version` beyond {later}, also to count as before again; or stage all anew: "
+        "`microconv sync --full-refresh`.",
+    )
+
+
 def _placed(path: KeyPath, sentence: str, positions: Positions) -> str:
     line = positions.nearest_line(path) if path else None
     return f"line {line}: {sentence}" if line else sentence
@@ -280,8 +291,15 @@ def _problems_of_derived(taxonomy: Taxonomy, top: TaxonomyFile | None, lookback:
     places = _places(top) if top else {}
 
     def path(entry_id: str, key: str) -> KeyPath:
-        origin = "derived" if by_id[entry_id].derived else "hesitation"
-        return (_ENTRIES, places[entry_id], origin, key) if entry_id in places else ()
+        return (_ENTRIES, places[entry_id], origin(entry_id), key) if entry_id in places else ()
+
+    def origin(entry_id: str) -> str:
+        return "derived" if by_id[entry_id].derived else "hesitation"
+
+    def missing(named: str) -> str:
+        if gone := next((each for each in taxonomy.removed if each.id == named), None):
+            return f'there is no "{named}" any more: it was removed in {gone.removed_in}'
+        return f'there is no "{named}"{nearest(named, by_id)}'
 
     is_complete = True
     for entry in taxonomy.staged:
@@ -293,7 +311,7 @@ def _problems_of_derived(taxonomy: Taxonomy, top: TaxonomyFile | None, lookback:
         for key, named in entry.derivation.named() if entry.derivation else ():
             if named not in by_id:
                 is_complete = False
-                text = f'micro-conversion "{entry.id}", key {key}: there is no "{named}"{nearest(named, by_id)}'
+                text = f'micro-conversion "{entry.id}", key {origin(entry.id)}.{key}: {missing(named)}'
                 yield path(entry.id, key), text
         is_complete = is_complete and (entry.replaced_by is None or target is not None)
     if not is_complete:
@@ -302,13 +320,15 @@ def _problems_of_derived(taxonomy: Taxonomy, top: TaxonomyFile | None, lookback:
         derived = taxonomy.derived
     except CircleError as circle:
         way = " needs ".join(f'"{each}"' for each in circle.chain)
-        yield path(circle.chain[0], circle.chain[0]), f"derived entries go round in a circle: {way}"
+        first = circle.chain[0]
+        text = f'micro-conversion "{first}", key {origin(first)}: goes round in a circle: {way}; take one of them out'
+        yield path(first, first), text
         return
     for each in derived:
         if each.reach > lookback.seconds:
             chain = "" if len(each.chain) == 1 else f" through {' → '.join(each.chain)}"
             text = (
-                f'micro-conversion "{each.id}" looks back {_length(each.reach)}{chain}; '
+                f'micro-conversion "{each.id}", key {origin(each.id)}: looks back {_length(each.reach)}{chain}; '
                 f"taxonomy.lookback allows {lookback}: shorten its time, or raise lookback"
             )
             yield path(each.id, "within"), text
@@ -331,6 +351,10 @@ _FAULTS = {
     "bool_type": "must be true or false",
     "float_type": "must be a number, without quotes",
     "finite_number": "must be a finite number",
+    "int_type": "must be a whole number, without quotes",
+    "greater_than": "must be more than {gt:g}",
+    "greater_than_equal": "must be {ge:g} or more",
+    "less_than_equal": "must be {le:,.0f} or less",
 }
 
 
@@ -355,7 +379,7 @@ def _sentence(details: ErrorDetails, raw: dict[str, Any], positions: Positions) 
             fault = str(context["error"])
         case kind:
             # A kind of error that no key can raise today still gets pydantic's own words.
-            fault = _FAULTS.get(kind, details["msg"])
+            fault = _FAULTS[kind].format(**context) if kind in _FAULTS else details["msg"]
     return f"{line}{subject}: {fault}"
 
 
