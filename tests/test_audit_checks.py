@@ -87,3 +87,15 @@ def test_rows_have_the_columns_of_the_contract(check: Check):
 
 def test_inspectors_have_no_template():
     assert not any(each.check.has_template for each in INSPECTORS)
+
+
+def test_what_a_purchase_must_have_is_told_by_the_checks_of_commerce_alone(tmp_path):
+    supply = Audit(load_config(write_config(tmp_path), {}), load_taxonomy(preset="ecommerce", file=None)).supply
+    asked = set(zip(supply.value("required_events"), supply.value("required_parameters"), strict=True))
+
+    assert ("add_to_cart", "value") in asked
+    assert not {parameter for event, parameter in asked if event == "purchase"} & {
+        "value",
+        "currency",
+        "transaction_id",
+    }

@@ -50,18 +50,24 @@ class Supply:
 
     @cached_property
     def required(self) -> tuple[tuple[str, str, str], ...]:
-        """Each event, parameter and type that an entry in force requires, of those that have no conditions."""
-        return tuple(
-            sorted(
-                {
-                    (event, parameter.name, parameter.type)
-                    for each in self.entries
-                    if not each.where
-                    for event in each.events
-                    for parameter in each.parameters
-                }
-            )
-        )
+        """Each event, parameter and type that an entry in force requires, of those that have no conditions.
+
+        What makes a purchase one (value, currency, transaction id) is not among them: checks of commerce look at it.
+        """
+        found = {
+            (event, parameter.name, parameter.type)
+            for each in self.entries
+            if not each.where
+            for event in each.events
+            for parameter in each.parameters
+            if each.id not in self.purchases or parameter.name not in OPTIONAL_PARAMETERS
+        }
+        return tuple(sorted(found))
+
+    @cached_property
+    def purchases(self) -> tuple[str, ...]:
+        """The macro-conversions that bring money: their value is that of their events."""
+        return tuple(each.id for each in self.entries if each.kind == "macro" and each.value == "event")
 
     def planned(self) -> Iterator[str]:
         """Yield the parameters that somebody counts on: in conditions, contracts and what occurrences carry."""
@@ -104,10 +110,6 @@ def _used(supply: Supply) -> list[str]:
     return sorted({entry for entry, _ in named})
 
 
-def _purchases(supply: Supply) -> list[str]:
-    return [each.id for each in supply.entries if each.kind == "macro" and each.value == "event"]
-
-
 SUPPLIED: Mapping[str, Callable[[Supply], Value]] = {
     "first_date": lambda supply: supply.first_date,
     "last_date": lambda supply: supply.last_date,
@@ -115,7 +117,7 @@ SUPPLIED: Mapping[str, Callable[[Supply], Value]] = {
     "entry_kinds": lambda supply: [each.kind for each in supply.entries],
     "entry_stages": lambda supply: [each.stage for each in supply.entries],
     "macro_ids": lambda supply: list(supply.taxonomy.macros),
-    "purchase_ids": _purchases,
+    "purchase_ids": lambda supply: list(supply.purchases),
     "listened_events": lambda supply: list(supply.listened),
     "listened_patterns": lambda supply: sorted(supply.taxonomy.pattern_ranks()),
     "entry_event_ids": _column(0, lambda supply: supply.pairs),
