@@ -18,12 +18,12 @@ WITH kinds AS (
     e.event_date,
     e.page_host,
     IF(ENDS_WITH(e.traffic_source, '.google.com'), e.traffic_source, NULL) AS google_source,
-    COALESCE(e.is_debug, FALSE) AS is_debug,
+    COALESCE(e.is_debug, FALSE) AS in_debug_mode,
     e.traffic_type,
     COUNT(*) AS events
   FROM {{ relation('mc_events') }} AS e
   WHERE {{ in_period('e.event_date' | identifier) }}
-  GROUP BY e.event_date, e.page_host, google_source, is_debug, e.traffic_type
+  GROUP BY e.event_date, e.page_host, google_source, in_debug_mode, e.traffic_type
 ),
 
 events AS (
@@ -39,7 +39,7 @@ events AS (
         THEN CONCAT('the host ', k.page_host)
       WHEN k.google_source IN ('analytics.google.com', 'tagmanager.google.com', 'tagassistant.google.com')
         THEN CONCAT('a link in ', k.google_source)
-      WHEN k.is_debug THEN 'tags in debug mode'
+      WHEN k.in_debug_mode THEN 'tags in debug mode'
       WHEN k.traffic_type IS NOT NULL THEN CONCAT('traffic marked as ', k.traffic_type)
     END AS subject,
     SUM(k.events) AS events
