@@ -12,26 +12,39 @@
 -- structure: none
 {% from 'audit/_days.sql' import in_period %}
 {% from 'audit/_told.sql' import on_each_day, told %}
-WITH events AS (
+-- Few combinations stand for all events: patterns are looked for in these.
+WITH kinds AS (
   SELECT
     e.event_date,
-    CASE
-      WHEN
-        REGEXP_CONTAINS(e.page_host, r'^(?:localhost|127\.|10\.|192\.168\.)|\.(?:local|localhost|test|internal)$')
-        OR REGEXP_CONTAINS(
-          e.page_host, r'^(?:.*[.-])?(?:staging|stage|stg|dev|devel|develop|test|qa|uat|preprod|sandbox)[0-9]*[.-]'
-        )
-        OR REGEXP_CONTAINS(e.page_host, r'\.(?:ngrok\.io|ngrok-free\.app|vercel\.app|netlify\.app)$')
-        THEN CONCAT('the host ', e.page_host)
-      WHEN e.traffic_source IN ('analytics.google.com', 'tagmanager.google.com', 'tagassistant.google.com')
-        THEN CONCAT('a link in ', e.traffic_source)
-      WHEN e.is_debug THEN 'tags in debug mode'
-      WHEN e.traffic_type IS NOT NULL THEN CONCAT('traffic marked as ', e.traffic_type)
-    END AS subject,
+    e.page_host,
+    IF(ENDS_WITH(e.traffic_source, '.google.com'), e.traffic_source, NULL) AS google_source,
+    COALESCE(e.is_debug, FALSE) AS in_debug_mode,
+    e.traffic_type,
     COUNT(*) AS events
   FROM {{ relation('mc_events') }} AS e
   WHERE {{ in_period('e.event_date' | identifier) }}
-  GROUP BY e.event_date, subject
+  GROUP BY e.event_date, e.page_host, google_source, in_debug_mode, e.traffic_type
+),
+
+events AS (
+  SELECT
+    k.event_date,
+    CASE
+      WHEN
+        REGEXP_CONTAINS(k.page_host, r'^(?:localhost|127\.|10\.|192\.168\.)|\.(?:local|localhost|test|internal)$')
+        OR REGEXP_CONTAINS(
+          k.page_host, r'^(?:.*[.-])?(?:staging|stage|stg|dev|devel|develop|test|qa|uat|preprod|sandbox)[0-9]*[.-]'
+        )
+        OR REGEXP_CONTAINS(k.page_host, r'\.(?:ngrok\.io|ngrok-free\.app|vercel\.app|netlify\.app)$')
+        THEN CONCAT('the host ', k.page_host)
+      WHEN k.google_source IN ('analytics.google.com', 'tagmanager.google.com', 'tagassistant.google.com')
+        THEN CONCAT('a link in ', k.google_source)
+      WHEN k.in_debug_mode THEN 'tags in debug mode'
+      WHEN k.traffic_type IS NOT NULL THEN CONCAT('traffic marked as ', k.traffic_type)
+    END AS subject,
+    SUM(k.events) AS events
+  FROM kinds AS k
+  GROUP BY k.event_date, subject
 ),
 
 counts AS (
