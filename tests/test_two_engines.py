@@ -9,8 +9,8 @@ import shutil
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from datetime import date, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime, timedelta
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -179,3 +179,38 @@ def test_history_of_arrivals_is_staged_alike(history: Both):
 @pytest.mark.parametrize("key", EVERY_QUESTION)
 def test_history_of_arrivals_is_answered_alike(key: str, history: Both):
     history.assert_same_answer(EVERY_QUESTION[key])
+
+
+AUDITED_AT = datetime(2024, 4, 1, tzinfo=UTC)
+
+
+def test_an_audit_finds_and_remembers_the_same(history: Both):
+    both_projects = (history.duckdb, history.bigquery)
+    # Each engine has a query of its own for the same check; how long they take is nobody's finding.
+    first, second = (
+        [
+            [replace(each, query="") for each in project.audit(now=AUDITED_AT + timedelta(days=day)).findings]
+            for project in both_projects
+        ]
+        for day in (0, 1)
+    )
+
+    assert first[0] == first[1] != []
+    assert second[0] == second[1]
+    assert [each.id for each in second[0]] == [each.id for each in first[0]]
+    assert {each.status for each in first[0]} == {"new"}
+    assert {each.status for each in second[0]} == {"still"}
+    for project in both_projects:
+        until = date.today() + timedelta(days=1)
+        kept = project.accept_finding(first[0][0].id[:6], reason="known", until=until)
+        assert [(each.id, each.reason, each.until) for each in project.accepted_findings()] == [
+            (kept.id, "known", until)
+        ]
+        project.take_back_finding(kept.id)
+        assert project.accepted_findings() == ()
+
+
+def test_every_check_can_be_made_on_both(history: Both):
+    for project in (history.duckdb, history.bigquery):
+        outcomes = project.audit(now=AUDITED_AT).checks
+        assert not [each for each in outcomes if each.reason.startswith("It could not be asked")]
