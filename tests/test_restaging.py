@@ -28,7 +28,7 @@ from taxonomy_files import write_file
 
 FIRST_DAY = date(2024, 3, 1)
 DAYS = [FIRST_DAY + timedelta(days=offset) for offset in range(3)]
-TABLES = ("mc_events", "mc_sessions", "mc_micro_conversions", "mc_hosts", "mc_shards")
+TABLES = ("mc_events", "mc_sessions", "mc_micro_conversions", "mc_hosts", "mc_profile", "mc_shards")
 OF_A_RUN = {"run_id", "staged_at", "event_columns"}
 """Columns of mc_shards that tell which run staged a day, and what its events have beyond what is asked."""
 NAMES = ("page_view", "view_item", "add_to_cart", "begin_checkout", "purchase")
