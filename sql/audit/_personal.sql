@@ -1,5 +1,6 @@
 {% from 'audit/_days.sql' import in_period %}
-{# Where values of a kind are found: by parameter, with the events that carry most of them. `column` counts them in
+{# Where values of a kind are found: by parameter, with the events that carry most of them, and no example: what the profile
+   keeps is the most frequent value, which need not be one of them. `column` counts them in
    mc_profile. #}
 {% macro values(column) %}
 WITH rows_by_event AS (
@@ -8,8 +9,7 @@ WITH rows_by_event AS (
     p.event_name,
     p.event_date,
     SUM(p.{{ column | identifier }}) AS count,
-    SUM(p.event_rows) AS total,
-    ANY_VALUE(p.example HAVING MAX p.{{ column | identifier }}) AS example
+    SUM(p.event_rows) AS total
   FROM {{ relation('mc_profile') }} AS p
   WHERE p.parameter != '' AND {{ in_period('p.event_date' | identifier) }}
   GROUP BY p.parameter, p.event_name, p.event_date
@@ -20,8 +20,7 @@ events AS (
     r.parameter,
     r.event_name,
     SUM(r.count) AS count,
-    SUM(r.total) AS total,
-    ANY_VALUE(r.example HAVING MAX r.count) AS example
+    SUM(r.total) AS total
   FROM rows_by_event AS r
   GROUP BY r.parameter, r.event_name
   HAVING SUM(r.count) > 0
@@ -37,7 +36,6 @@ ranked AS (
 parameters AS (
   SELECT
     r.parameter,
-    MAX(IF(r.place = 1, r.example, NULL)) AS detail,
     CONCAT(
       r.parameter, ' (', STRING_AGG(IF(r.place <= 3, r.event_name, NULL), ', ' ORDER BY r.place),
       IF(COUNT(*) > 3, CONCAT(' and ', CAST(COUNT(*) - 3 AS STRING), ' more'), ''), ')'
@@ -52,11 +50,11 @@ SELECT
   r.event_date,
   CAST(SUM(r.count) AS INT64) AS count,
   CAST(SUM(r.total) AS INT64) AS total,
-  p.detail
+  CAST(NULL AS STRING) AS detail
 FROM rows_by_event AS r
 INNER JOIN parameters AS p ON p.parameter = r.parameter
 INNER JOIN events AS e ON e.parameter = r.parameter AND e.event_name = r.event_name
-GROUP BY p.subject, p.detail, r.event_date
+GROUP BY p.subject, r.event_date
 HAVING SUM(r.count) > 0
 ORDER BY subject, event_date
 {%- endmacro %}

@@ -10,33 +10,33 @@
 -- structure: none
 {% from 'audit/_days.sql' import in_period %}
 {% from 'audit/_told.sql' import told %}
-WITH counted AS (
+WITH days AS (
   SELECT
     e.event_name AS subject,
     e.event_date,
     COUNTIF(COALESCE(e.item_count, 0) = 0) AS count,
-    COUNT(*) AS total
+    COUNT(*) AS total,
+    CAST(NULL AS STRING) AS detail
   FROM {{ relation('mc_events') }} AS e
   WHERE e.event_name IN UNNEST(@item_events) AND {{ in_period('e.event_date' | identifier) }}
   GROUP BY e.event_name, e.event_date
 ),
 
-days AS (
-  SELECT
-    c.*,
-    CONCAT(
-      CAST(
-        CAST(
-          ROUND(
-            100 * SUM(c.count) OVER (PARTITION BY c.subject) / SUM(c.total) OVER (PARTITION BY c.subject)
-          ) AS INT64
-        ) AS STRING
-      ),
-      '% of ',
-      c.subject
-    ) AS detail
-  FROM counted AS c
-)
+faults AS ({{ told('days') }})
 
-{{ told('days') }}
+SELECT
+  f.subject,
+  f.event_date,
+  f.count,
+  f.total,
+  CONCAT(
+    CAST(
+      CAST(
+        ROUND(100 * SUM(f.count) OVER (PARTITION BY f.subject) / SUM(f.total) OVER (PARTITION BY f.subject)) AS INT64
+      ) AS STRING
+    ),
+    '% of ',
+    f.subject
+  ) AS detail
+FROM faults AS f
 ORDER BY subject, event_date

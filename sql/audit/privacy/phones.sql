@@ -1,7 +1,6 @@
 -- Phone numbers in addresses of pages, parameters and user properties: counted and located, never printed.
 -- severity: error
--- finding: {count} of {total} values of {subject} ({share}) {dates} hold what looks like a phone number, shaped like
---   {detail}.
+-- finding: {count} of {total} values of {subject} ({share}) {dates} hold what looks like a phone number.
 -- remedy: Remove it where the event is made, before it is sent (GA4's data redaction, or the tag manager), and have
 --   what GA4 already has deleted (Admin, Data deletion requests). Google's terms forbid it, and the export carries it
 --   on into every copy.

@@ -2,7 +2,7 @@
 -- printed.
 -- severity: error
 -- finding: {count} of {total} values of {subject} ({share}) {dates} hold what looks like a password or an access
---   token, shaped like {detail}.
+--   token.
 -- remedy: Keep it out of addresses: whoever reads the export could sign in as somebody else. Have it changed or
 --   declared void, removed where the event is made, and deleted in GA4 (Admin, Data deletion requests).
 -- threshold: min_share FLOAT64 = 0.0 share of the values from which it is told

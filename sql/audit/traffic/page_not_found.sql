@@ -1,7 +1,6 @@
 -- Page views of pages that do not exist: their title or address says so.
 -- severity: note
--- finding: {count} of {total} page views ({share}) {dates} are of a page that was not found, by its {subject}, such
---   as {detail}.
+-- finding: {count} of {total} page views ({share}) {dates} are of a page that was not found, as their {subject} says.
 -- remedy: Find the links that lead there by their referrers, and mend or redirect them; advertisements that lead
 --   there cost money for nothing.
 -- threshold: min_share FLOAT64 = 0.005 share of page views from which it is told
@@ -17,7 +16,7 @@ WITH days AS (
     p.event_date,
     CAST(SUM(p.rows_not_found) AS INT64) AS count,
     CAST(SUM(p.event_rows) AS INT64) AS total,
-    ANY_VALUE(p.example HAVING MAX p.rows_not_found) AS detail
+    CAST(NULL AS STRING) AS detail
   FROM {{ relation('mc_profile') }} AS p
   WHERE
     p.event_name IN ('page_view', 'screen_view')

@@ -40,7 +40,7 @@ sources AS (
   GROUP BY n.traffic_source
 ),
 
--- What GA4 says itself goes before the referrer, which names a source only where nothing else does.
+-- Of a referrer that is to be ignored GA4 says so.
 named AS (
   SELECT
     COALESCE(f.provider, p.provider) AS subject,
@@ -48,7 +48,7 @@ named AS (
     MIN(e.event_date) AS event_date
   FROM {{ relation('mc_events') }} AS e
   LEFT JOIN sources AS f ON f.traffic_source = e.traffic_source
-  LEFT JOIN providers AS p ON p.page_referrer = e.page_referrer AND e.traffic_source IS NULL
+  LEFT JOIN providers AS p ON p.page_referrer = e.page_referrer
   WHERE
     e.session_key IS NOT NULL
     AND COALESCE(f.provider, p.provider) IS NOT NULL

@@ -12,12 +12,12 @@
 {% from 'audit/_days.sql' import in_period %}
 {% from 'audit/_told.sql' import on_each_day, told %}
 {% from '_urls.sql' import host %}
-{% set tag %}r'[?&]utm_(?:source|medium|campaign)=[^&#]'{% endset %}
+{% set tag %}r'\?(?:[^#]*&)?utm_(?:source|medium|campaign)=[^&#]'{% endset %}
 WITH tagged AS (
   SELECT
     n.page_location,
     n.page_referrer,
-    REGEXP_EXTRACT(n.page_location, r'[?&](utm_(?:source|medium|campaign)=[^&#]{0,40})') AS subject
+    REGEXP_EXTRACT(n.page_location, r'\?[^#]*?(utm_(?:source|medium|campaign)=[^&#]{0,40})') AS subject
   FROM (
     SELECT DISTINCT e.page_location, e.page_referrer
     FROM {{ relation('mc_events') }} AS e
