@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-from datetime import date, timedelta
+from datetime import date, datetime, time, timedelta
 from pathlib import Path
 from xml.etree import ElementTree as ET
+from zoneinfo import ZoneInfo
 
 import pytest
 
@@ -225,6 +226,31 @@ def test_a_folder_of_somebody_else_is_not_kept_in(tmp_path):
 
     assert [each.name for each in (tmp_path / "mine").iterdir()] == ["microconv.toml"]
     assert (tmp_path / "mine" / "microconv.toml").read_text() == "# mine"
+
+
+def test_a_dataset_is_audited_in_the_zone_and_currency_that_its_days_tell(tmp_path, emulator, export):
+    berlin = "Europe/Berlin"
+    for number in DAYS:
+        day = FIRST + timedelta(days=number)
+        midnight = int(datetime.combine(day, time(), ZoneInfo(berlin)).timestamp())
+        events = [
+            {**ga4.event((midnight + hour * 3_600) * 1_000_000, name, client=f"{number}.{hour}", params=params)}
+            | {"event_date": f"{day:%Y%m%d}"}
+            for hour in range(24)
+            for name, params in (("page_view", {}), ("purchase", {"value": 5.0, "currency": "SEK"}))
+        ]
+        export.put(ga4.shard_name(day), events)
+    env = {"BIGQUERY_EMULATOR_HOST": emulator.rest_url}
+
+    source = f"{export.project}.{export.dataset}"
+    done = microconv(tmp_path, "audit", "--source", source, "--keep", "kept", "--format", "json", env=env, timeout=500)
+
+    assert done.code == 1, done
+    assert missing_day(done)["first_date"] == "2024-03-05"
+    assert f"The time zone is taken as {berlin}" in done.stderr
+    kept = (tmp_path / "kept" / "microconv.toml").read_text()
+    assert f'timezone = "{berlin}"' in kept
+    assert 'currency = "SEK"' in kept
 
 
 @pytest.mark.parametrize("sent", [signal.SIGINT, signal.SIGTERM])

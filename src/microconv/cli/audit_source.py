@@ -6,6 +6,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +16,9 @@ from microconv.errors import UsageError
 if TYPE_CHECKING:
     from microconv.audit.audit_findings import AuditResult
     from microconv.config.sections import Config
+    from microconv.config.starter import Answers
     from microconv.project import Project
+    from microconv.staging.day_zones import Fit
 
 _DATASET = re.compile(r"([a-z][a-z0-9.:-]{4,62}[a-z0-9])\.([A-Za-z0-9_]{1,1024})")
 _CONFIG = "microconv.toml"
@@ -55,16 +58,21 @@ def audit_source(
     from microconv.project import Project
 
     with _folder(keep) as folder:
-        config = _config(source, folder, timezone, preset or "ecommerce", log)
+        answers = _seen(source, timezone, preset or "ecommerce", log)
+        config = _config(source, folder, answers)
         with Project(config) as project:
             _stage(project, log)
-            found = fits(event_names(project.engine)) if preset is None else ()
-        if found:
-            log.info(sentence(found))
-            if found[0].preset != "ecommerce":
-                config = _config(source, folder, config.project.timezone, found[0].preset, None)
+            staged = answers
+            if preset is None:
+                found = fits(event_names(project.engine))
+                log.info(sentence(found))
+                answers = replace(answers, preset=found[0].preset)
+            if _dataset(source) is not None:
+                answers = _told_by_days(project, answers, timezone, log)
+        if answers != staged:
+            config = _config(source, folder, answers)
         with Project(config) as project:
-            if found and found[0].preset != "ecommerce":
+            if answers != staged:
                 _stage(project, log)
             for finding in project.export_findings():
                 if finding.check == "time_zone":
@@ -90,11 +98,34 @@ def _folder(keep: Path | None) -> Iterator[Path]:
     yield keep
 
 
-def _config(source: str, folder: Path, timezone: str | None, preset: str, log: output.Log | None) -> Config:
+def _dataset(source: str) -> re.Match[str] | None:
+    """Return project and dataset where `source` names these, and is no folder."""
+    return None if Path(source).expanduser().exists() else _DATASET.fullmatch(source)
+
+
+def _config(source: str, folder: Path, answers: Answers) -> Config:
     """Write the configuration of an export that nothing describes, and read it."""
     from microconv.config.load import load_config
-    from microconv.config.starter import Answers, render_config, write_config
+    from microconv.config.starter import render_config, write_config
+    from microconv.exports.survey import look_into
+
+    if (dataset := _dataset(source)) is not None:
+        text = _of_dataset(render_config(answers, folder, "events_*", folder), *dataset.groups())
+    else:
+        exports = Path(source).expanduser()
+        text = render_config(answers, exports, Path(look_into(exports, _PROPERTY).pattern).name, folder)
+    path = folder / _CONFIG
+    write_config(text, path, force=True)
+    return load_config(path, {})
+
+
+def _seen(source: str, timezone: str | None, preset: str, log: output.Log) -> Answers:
+    """Return what a configuration asks for, as a first look at a folder tells it; of a dataset, days tell it later."""
+    from microconv.config.starter import Answers
     from microconv.config.values import check_timezone
+    from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
+    from microconv.exports.survey import look_into
+    from microconv.staging.first_look import first_look
     from microconv.taxonomy import PRESETS
 
     if preset not in PRESETS:
@@ -103,39 +134,42 @@ def _config(source: str, folder: Path, timezone: str | None, preset: str, log: o
         zone = None if timezone is None else check_timezone(timezone)
     except ValueError as error:
         raise UsageError(f'--timezone "{timezone}" {error}.', hint="Name one such as Europe/Berlin.") from None
+    if _dataset(source) is not None:
+        return Answers(_PROPERTY, zone or "UTC", source, "USD", preset)
     exports = Path(source).expanduser()
-    dataset = _DATASET.fullmatch(source)
-    if dataset is not None and not exports.exists():
-        answers = Answers(_PROPERTY, zone or "UTC", source, "USD", preset)
-        text = _of_dataset(render_config(answers, folder, "events_*", folder), *dataset.groups())
-    else:
-        answers, shards = _answers(exports, zone, preset, log)
-        text = render_config(answers, exports, shards, folder)
-    path = folder / _CONFIG
-    write_config(text, path, force=True)
-    return load_config(path, {})
-
-
-def _answers(exports: Path, zone: str | None, preset: str, log: output.Log | None) -> tuple[Any, str]:
-    from microconv.config.starter import Answers
-    from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
-    from microconv.exports.survey import look_into
-    from microconv.staging.first_look import first_look
-
     export = look_into(exports, _PROPERTY)
     with DuckDBEngine(IN_MEMORY) as engine:
         seen = first_look(engine, export.pattern, _PROPERTY)
-    zones = seen.days.zones if seen.days else ()
-    proposed = zones[0] if zones and "UTC" not in zones else "UTC"
-    chosen, currency = zone or proposed, seen.currency or "USD"
-    if log is not None:
-        for said in (*export.sentences(), *seen.sentences()):
-            log.info(said)
-        if zone is None:
-            log.info(f"The time zone is taken as {chosen}; --timezone names another one.")
-        for objection in seen.objections(chosen, currency):
-            log.warning(objection)
-    return Answers(_PROPERTY, chosen, seen.host or exports.name, currency, preset), Path(export.pattern).name
+    chosen, currency = zone or _likeliest(seen.days) or "UTC", seen.currency or "USD"
+    for said in (*export.sentences(), *seen.sentences()):
+        log.info(said)
+    if zone is None:
+        log.info(f"The time zone is taken as {chosen}; --timezone names another one.")
+    for objection in seen.objections(chosen, currency):
+        log.warning(objection)
+    return Answers(_PROPERTY, chosen, seen.host or exports.name, currency, preset)
+
+
+def _told_by_days(project: Project, answers: Answers, timezone: str | None, log: output.Log) -> Answers:
+    """Return the answers with the time zone and the currency that the staged days tell."""
+    from microconv.staging import export_findings
+    from microconv.staging.day_zones import fit, read_week
+
+    facts = export_findings.ask(project.engine, project.taxonomy)
+    weeks = [read_week(each.subject, each.occurrences) for each in facts.of("day_offsets")]
+    zone = timezone or _likeliest(fit(weeks) if weeks else None) or answers.timezone
+    named = [each for each in facts.of("currency") if each.subject]
+    currency = max(named, key=lambda each: each.occurrences).subject if named else answers.currency
+    if timezone is None:
+        log.info(f"The time zone is taken as {zone}; --timezone names another one.")
+    return replace(answers, timezone=zone, currency=currency)
+
+
+def _likeliest(found: Fit | None) -> str | None:
+    """Return the zone to take of those in which the days begin; None where they do not tell."""
+    if found is None or not found.is_telling:
+        return None
+    return "UTC" if "UTC" in found.zones else found.zones[0]
 
 
 def _of_dataset(text: str, project: str, dataset: str) -> str:
