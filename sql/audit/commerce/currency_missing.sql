@@ -6,7 +6,7 @@
 -- threshold: min_share FLOAT64 = 0.01 share of values from which it is told
 -- threshold: min_count INT64 = 5 values from which it is told
 -- grain: subject, event_date
--- params: first_date DATE, last_date DATE
+-- params: first_date DATE, last_date DATE, currency STRING
 -- structure: none
 {% from 'audit/_days.sql' import in_period %}
 {% from 'audit/_told.sql' import told %}
@@ -14,7 +14,7 @@ WITH days AS (
   SELECT
     e.event_name AS subject,
     e.event_date,
-    COUNTIF(e.currency IS NULL AND e.value_in_usd IS NULL) AS count,
+    COUNTIF(e.currency IS NULL AND NOT (@currency = 'USD' AND e.value_in_usd IS NOT NULL)) AS count,
     COUNT(*) AS total,
     CAST(NULL AS STRING) AS detail
   FROM {{ relation('mc_events') }} AS e

@@ -1,8 +1,8 @@
 -- Purchases whose value is not the sum of price times quantity of their items, beyond what tax, shipping and
 -- discounts explain.
 -- severity: warning
--- finding: {count} of {total} purchases with priced items ({share}) {dates} have a value that is not the sum of their
---   items: {subject}, {detail}.
+-- finding: {count} of {total} purchases with priced items ({share}) {dates} have a value that is not the sum of price times
+--   quantity of their items: {detail}.
 -- remedy: Send as value the sum of price times quantity over the items, without tax and shipping, as GA4 defines it,
 --   and each price for one piece in the same currency. Revenue by product does not add up to revenue otherwise.
 -- threshold: tolerance FLOAT64 = 0.5 part of the sum by which a value may differ (tax, shipping, discounts)
@@ -44,7 +44,11 @@ days AS (
     j.event_date,
     COUNTIF(j.is_off) AS count,
     COUNT(*) AS total,
-    CONCAT('usually ', CAST(ROUND(MAX(j.usual_ratio), 2) AS STRING), ' times the sum') AS detail
+    IF(
+      MAX(j.usual_ratio) > 1 + @tolerance OR MAX(j.usual_ratio) < 1 / (1 + @tolerance),
+      CONCAT('it is usually ', CAST(ROUND(MAX(j.usual_ratio), 2) AS STRING), ' times the sum'),
+      'most other purchases fit'
+    ) AS detail
   FROM judged AS j
   GROUP BY j.event_date
 )

@@ -5,7 +5,7 @@
 --   display); who sends this source and medium is told by their landing pages. Channels and attribution cannot credit
 --   such sessions.
 -- threshold: min_share FLOAT64 = 0.01 share of sessions from which it is told
--- threshold: min_count INT64 = 20 sessions from which it is told
+-- threshold: min_count INT64 = 10 sessions from which it is told
 -- grain: subject, event_date
 -- params: first_date DATE, last_date DATE
 -- structure: none
