@@ -6,13 +6,14 @@ BIN := $(VENV)/bin
 DEMO := demo
 EVENTS := 200000
 
-.PHONY: help demo test check format bench clean
+.PHONY: help demo test test-long check format bench clean
 # Two targets that make the environment at the same time would break it.
 .NOTPARALLEL:
 
 help:
 	@echo "make demo    write a demo export and run the whole pipeline on it; leaves $(DEMO)/report.html"
 	@echo "make test    run the tests"
+	@echo "make test-long  run the tests that take minutes: many made-up properties"
 	@echo "make check   lint, formatting, types, docs"
 	@echo "make format  mend formatting and what lint can mend"
 	@echo "make bench   measure; prints a table and writes benchmarks/results/"
@@ -24,6 +25,9 @@ demo: $(VENV)/.runtime
 # Two at a time: half of them wait for the emulator. A file stays together, for what its tests share.
 test: $(VENV)/.develop $(EMULATOR)/.made
 	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile
+
+test-long: $(VENV)/.develop
+	$(BIN)/python -m pytest -m long
 
 check: $(VENV)/.develop
 	$(BIN)/ruff check .

@@ -17,11 +17,12 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks import suites
+from benchmarks.audit import audit
 from benchmarks.beside import beside
 from benchmarks.inputs import Input, prepare
 from benchmarks.suites import Figure, Row, Setting
 
-SUITES = {**suites.SUITES, "beside": beside}
+SUITES = {**suites.SUITES, "beside": beside, "audit": audit}
 
 RESULTS = Path(__file__).parent / "results"
 SIZES = (200_000, 1_000_000)

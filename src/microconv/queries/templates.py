@@ -220,7 +220,7 @@ def load(name: str) -> Template:
         name=name,
         description=sections["description"],
         grain=_words(sections["grain"]),
-        params=MappingProxyType(_declared(name, sections["params"]) | _thresholds(name, notes.get("threshold", ()))),
+        params=MappingProxyType(_declared(name, sections["params"]) | _parameters(name, notes, text)),
         structure=_words(sections.get("structure", "none")),
         text=text,
         notes=MappingProxyType({key: tuple(said) for key, said in notes.items()}),
@@ -239,6 +239,12 @@ def _declared(name: str, section: str) -> dict[str, str]:
             raise TemplateError(f"Template {name} declares the parameter {item!r}.", hint="Write `name TYPE`.")
         declared[match.group(1)] = match.group(2)
     return declared
+
+
+def _parameters(name: str, notes: Mapping[str, Sequence[str]], text: str) -> dict[str, str]:
+    """Return the thresholds that are parameters of the query: all, but for those that the judge alone reads."""
+    declared = _thresholds(name, notes.get("threshold", ()))
+    return {each: kind for each, kind in declared.items() if "judge" not in notes or re.search(rf"@{each}\b", text)}
 
 
 def _thresholds(name: str, notes: Iterable[str]) -> dict[str, str]:
