@@ -33,7 +33,7 @@ class Power:
         noise = "noise of real events" if self.noise is None else f"{self.noise:.0%} noise"
         lines = [f"{noise}, {self.properties} properties: {self._share(self.alarmed)} clean ones alarmed"]
         lines += [
-            f"  {fault}: {self._share(self.found[fault])} found; another event alarmed: {self._share(self.wrong[fault])}"
+            f"  {fault}: {self._share(self.found[fault])} found; another event told: {self._share(self.wrong[fault])}"
             for fault in self.found
         ]
         return "\n".join(lines)

@@ -586,20 +586,34 @@ def _cuts(series: Sequence[Floats], sizes: Sequence[float], least: float, least_
         held = [
             cut
             for left, cut, right in zip(bounds, bounds[1:], bounds[2:], strict=False)
-            if _holds(series, sizes, (left, cut, right), least=least, least_z=least_z)
+            if _holds(series, sizes, (left, cut, right), least=least, least_z=least_z, is_mixed=True)
         ]
         cuts += held
         bounds = [begin, *held, end]
         if held:
             open_parts += pairwise(bounds)
-    # A cut from above may not hold between the ones that came later.
+    # Found with the levels beside mixed: each must hold between its neighbours, or the weakest goes.
     kept = sorted(cuts)
-    for cut in sorted(cuts):
-        place = kept.index(cut)
+    while kept:
         bounds = [0, *kept, length]
-        if not _holds(series, sizes, (bounds[place], cut, bounds[place + 2]), least=least, least_z=least_z):
-            kept.remove(cut)
-    return kept
+        parts = list(zip(bounds, bounds[1:], bounds[2:], strict=False))
+        failing = [part for part in parts if not _holds(series, sizes, part, least=least, least_z=least_z)]
+        if not failing:
+            break
+        weakest = min(failing, key=lambda part: abs(_change(series[0], part[0], part[1], part[2], sizes[0])[1]))
+        kept.remove(weakest[1])
+    bounds = [0, *kept, length]
+    return [_nearest(series[0], part) for part in zip(bounds, bounds[1:], bounds[2:], strict=False)]
+
+
+def _nearest(values: Floats, bounds: tuple[int, int, int]) -> int:
+    """Return the day, at most three away from a cut, that parts the days nearest to either of the levels beside it."""
+    left, cut, right = bounds
+    before, after = float(np.median(values[left:cut])), float(np.median(values[cut:right]))
+    # What a day costs more where it belongs to the level after than to the one before.
+    costs = np.abs(values[left:right] - after) - np.abs(values[left:right] - before)
+    near = range(max(cut - 3, left + SHORTEST_LEVEL), min(cut + 3, right - SHORTEST_LEVEL) + 1)
+    return min(near, key=lambda day: (float(costs[day - left :].sum()), abs(day - cut)), default=cut)
 
 
 def _standing_out(part: Floats) -> tuple[int, int]:
@@ -625,10 +639,18 @@ def _standing_out(part: Floats) -> tuple[int, int]:
 
 
 def _holds(
-    series: Sequence[Floats], sizes: Sequence[float], bounds: tuple[int, int, int], *, least: float, least_z: float
+    series: Sequence[Floats],
+    sizes: Sequence[float],
+    bounds: tuple[int, int, int],
+    *,
+    least: float,
+    least_z: float,
+    is_mixed: bool = False,
 ) -> bool:
     left, cut, right = bounds
-    changes = [_change(each, left, cut, right, size) for each, size in zip(series, sizes, strict=True)]
+    changes = [
+        _change(each, left, cut, right, size, is_mixed=is_mixed) for each, size in zip(series, sizes, strict=True)
+    ]
     beside = [
         float(
             np.median(each[cut : min(cut + LONGEST_RUN, right)]) - np.median(each[max(cut - LONGEST_RUN, left) : cut])
@@ -642,16 +664,23 @@ def _holds(
     )
 
 
-def _change(values: Floats, left: int, cut: int, right: int, size: float) -> tuple[float, float]:
-    """Return the difference of the medians beside a cut, and that in standard errors."""
+def _change(
+    values: Floats, left: int, cut: int, right: int, size: float, *, is_mixed: bool = False
+) -> tuple[float, float]:
+    """Return the difference of the medians beside a cut, and that in standard errors.
+
+    Where levels may still be mixed beside it, the noise is that of neighbouring days.
+    """
     before, after = values[left:cut], values[cut:right]
     change = float(np.median(after) - np.median(before))
     residuals = np.concatenate([before - np.median(before), after - np.median(after)])
     n = len(residuals)
-    scale = max(
-        _MAD * float(np.median(np.abs(residuals))) * (1 + 0.83 / math.sqrt(n)), math.sqrt(_NOISE_FLOOR**2 + 1 / size)
-    )
-    correlation = float(_correlation(residuals[None, :])[0])
+    if is_mixed:
+        scale, correlation = _MAD * float(np.median(np.abs(np.diff(values[left:right])))) / math.sqrt(2), 0.0
+    else:
+        scale = _MAD * float(np.median(np.abs(residuals))) * (1 + 0.83 / math.sqrt(n))
+        correlation = float(_correlation(residuals[None, :])[0])
+    scale = max(scale, math.sqrt(_NOISE_FLOOR**2 + 1 / size))
     inflation = (1 + correlation) / (1 - correlation)
     error = scale * math.sqrt(_MEDIAN_VARIANCE * inflation * (1 / len(before) + 1 / len(after)))
     return change, change / error
