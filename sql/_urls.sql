@@ -7,9 +7,15 @@
   ), '/'))
 {%- endmacro %}
 
-{# Host in lower case, without port, `www.` and a dot at its end; NULL where the address has none. #}
+{# Host in lower case, without port, `www.` and dots at its end; NULL where the address has none. A pattern that takes all
+   it can is matched in half the time of one that takes the least. #}
 {% macro host(url) -%}
-  REGEXP_EXTRACT(LOWER({{ url }}), r'^[a-z][a-z0-9+.-]*://(?:www\.)?([^/?#:]+?)\.?(?:[/?#:]|$)')
+  REGEXP_EXTRACT(LOWER({{ url }}), r'^[a-z][a-z0-9+.-]*://(?:www\.)?([^/?#:]*[^/?#:.])')
+{%- endmacro %}
+
+{# The same of pages of the web: apps and extensions have none. #}
+{% macro web_host(url) -%}
+  REGEXP_EXTRACT(LOWER({{ url }}), r'^https?://(?:www\.)?([^/?#:]*[^/?#:.])')
 {%- endmacro %}
 
 {# A value of the query as it was before it was escaped: '+' and the signs that campaign names hold; rarer escapes stay

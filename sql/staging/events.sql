@@ -1,13 +1,14 @@
 -- Flat, narrow events of the shards read: the nested records of the export are read here, once, and nowhere else. (The few
 -- plain columns that put events in order are read before them.)
--- `copies` counts the row and its exact duplicates (same client, name, timestamp, parameters, batch fields and items); `placeholder_…` says that something stood where an id should that is not one.
+-- `copies` counts the row and its exact duplicates (same client, name, timestamp, parameters, batch fields and items);
+-- `placeholder_…` says that something stood where an id should that is not one.
 -- grain: property, event_date, client_key, event_order
 -- params: property STRING, is_provisional BOOL, ranked_events ARRAY<STRING>, event_ranks ARRAY<INT64>,
 --   patterns ARRAY<STRING>, pattern_ranks ARRAY<INT64>, carried_<n> STRING
 -- structure: leaves, carried, has_patterns
 {% import 'staging/_raw.sql' as raw with context %}
 {% from '_keys.sql' import key %}
-{% from '_urls.sql' import host %}
+{% from '_urls.sql' import web_host %}
 {% from 'staging/_traffic.sql' import leads_here, said %}
 {% from 'staging/_money.sql' import currency_code %}
 {% from 'staging/_order.sql' import instant_order, ranks with context %}
@@ -244,7 +245,7 @@ resolved AS (
     f.country,
     f.platform,
     f.app_version,
-    {{ host('f.page_location' | identifier) }} AS page_host,
+    {{ web_host('f.page_location' | identifier) }} AS page_host,
     f.item_count,
     -- What is no number but calls itself one is not a value.
     IF(f.items_value BETWEEN -1e10 AND 1e10, f.items_value, NULL) AS items_value,
