@@ -36,6 +36,8 @@ from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Option, Question
 from microconv.result import Result
+from microconv.staging import batch_queries
+from microconv.taxonomy import load_taxonomy
 from microconv.wording import Heading
 from projects import write_config
 from staged_rows import DAY, SECOND, Row, at, occurrence, session, shard, staged
@@ -287,6 +289,9 @@ table = "crm"
 def test_every_template_is_asked_by_something(tmp_path: Path):
     with Project(load_config(write_config(tmp_path, extra=ASKED + OF_TABLES), {})) as project:
         known = {query.name for _, query in queries_of(project.config, project.taxonomy)}
+        # Thresholds are in other presets than that of shops.
+        saas = load_taxonomy(preset="saas", file=None)
+        known |= {query.name for _, query in batch_queries.examples(project.config, saas)}
 
     assert set(templates.names()) == known
 
