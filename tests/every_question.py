@@ -80,6 +80,7 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ),
     ("attribution", {"touchpoint": "source_medium", "since": SECOND_DAY, "models": ["linear"], "windows": ["1d"]}),
     ("channels", {"since": SECOND_DAY, "until": SECOND_DAY}),
+    ("hesitation", {"since": SECOND_DAY}),
     ("segment", {"name": "cart_abandoners", "as_of": datetime(2024, 3, 2, 12, tzinfo=UTC)}),
 )
 """Further forms: what people give on the command line or from Python."""

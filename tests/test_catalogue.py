@@ -36,6 +36,8 @@ from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Option, Question
 from microconv.result import Result
+from microconv.staging import batch_queries
+from microconv.taxonomy import load_taxonomy
 from microconv.wording import Heading
 from projects import write_config
 from staged_rows import DAY, SECOND, Row, at, occurrence, session, shard, staged
@@ -54,7 +56,7 @@ each_question = pytest.mark.parametrize("key", EVERY_QUESTION)
 def rows_of_three_days(
     channels: Sequence[str] = CHANNELS, pages: Sequence[str] = ("0", "1"), **of_sessions: str
 ) -> dict[str, list[Row]]:
-    """Nine actors who come on three days and take from none to all of the steps, two to a page."""
+    """Nine actors who come on three days and take from none to all of the steps, two to a page; most then waver."""
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
     rows["mc_shards"] = [shard(number, events=30) for number in (1, 2, 3)]
     for actor in range(1, 10):
@@ -85,6 +87,11 @@ def rows_of_three_days(
                 address = f"https://shop.example/{pages[place // 2]}"
                 viewed = {"event_name": "page_view", "client_key": actor, "session_key": key, "page_location": address}
                 rows["mc_events"].append(same | viewed)
+            if (actor + visit) % 5 > 1:
+                late = start + 9 * 60 * SECOND
+                rows["mc_micro_conversions"].append(
+                    occurrence(late, "remove_from_cart", client=actor, session_key=key, page="/0")
+                )
     return rows
 
 
@@ -282,6 +289,9 @@ table = "crm"
 def test_every_template_is_asked_by_something(tmp_path: Path):
     with Project(load_config(write_config(tmp_path, extra=ASKED + OF_TABLES), {})) as project:
         known = {query.name for _, query in queries_of(project.config, project.taxonomy)}
+        # Thresholds are in other presets than that of shops.
+        saas = load_taxonomy(preset="saas", file=None)
+        known |= {query.name for _, query in batch_queries.examples(project.config, saas)}
 
     assert set(templates.names()) == known
 

@@ -24,7 +24,7 @@ SECOND = 1_000_000
 MINUTE, HOUR, DAY = 60 * SECOND, 3_600 * SECOND, 86_400 * SECOND
 
 OBSERVED = {
-    "view": 'event = "view_item"\nkind = "secondary"',
+    "view": 'event = "view_item"\nkind = "secondary"\nmindset = "consideration"',
     "time_on_page": 'event = ["user_engagement", "scroll"]\ncounts = false\nkind = "secondary"',
     "cart": 'event = "add_to_cart"\nkind = "milestone"',
     "checkout": 'event = "begin_checkout"\nkind = "milestone"\ncollapse = "1s"',
@@ -319,3 +319,25 @@ def test_what_another_system_tells_of_a_client_is_the_actor_of_its_events(projec
         WHERE c.micro_conversion = 'called'""",
     )
     assert actors == len(raw.of["called"]) > 100
+
+
+def test_hesitation_lies_after_the_mindset_of_what_was_done_before(project: Project) -> None:
+    mindsets = {each.id: each.mindset for each in project.taxonomy.entries if not each.is_hesitation}
+    courses: dict[int, list[tuple[int, str, str]]] = defaultdict(list)
+    for actor, order, entry in ask(
+        project, "SELECT actor_key, event_order, micro_conversion FROM mc_micro_conversions ORDER BY ALL"
+    ):
+        # Of one event hesitation comes last, and the highest mindset before it.
+        place = {"consideration": "1", "commitment": "2"}.get(mindsets.get(entry, ""), "3")
+        courses[actor].append((order, place, entry))
+    expected: dict[tuple[str, str], int] = defaultdict(int)
+    for course in courses.values():
+        before = "(nothing before)"
+        for _, _, entry in sorted(course):
+            if entry in mindsets:
+                before = mindsets[entry]
+            else:
+                expected[entry, before] += 1
+    result = project.ask("hesitation")
+    assert {(row.micro_conversion, row.from_mindset): row.occurrences for row in result.rows} == expected
+    assert {before for _, before in expected} >= {"consideration", "commitment"}

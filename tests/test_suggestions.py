@@ -19,8 +19,9 @@ from microconv.config.load import load_config
 from microconv.config.sections import Config
 from microconv.engines.base import Engine
 from microconv.errors import TaxonomyError, UsageError
+from microconv.project import Project
 from microconv.staging.parameter_profile import ParameterProfile, ParameterUse
-from microconv.taxonomy import Taxonomy, load_taxonomy
+from microconv.taxonomy import PRESETS, Taxonomy, load_taxonomy
 from microconv.taxonomy.signals import guess_event, guess_page
 from microconv.taxonomy.taxonomy_text import comment, entry_text, keys_of
 from projects import write_config
@@ -291,6 +292,56 @@ def test_every_entry_of_a_preset_can_be_written_and_read_back(preset, tmp_path):
     file.write_text(f'version = "{taxonomy.version}"\n{text}', encoding="utf-8")
     copied = load_taxonomy(preset=None, file=file)
     assert [each.document() for each in copied.staged] == [each.document() for each in taxonomy.staged]
+
+
+def test_proposed_ids_are_unused_also_by_signals_and_by_what_was_removed(engine, tmp_path):
+    of_shop(tmp_path)
+    path = tmp_path / "shop.toml"
+    taken = {"faq_page": "counts = false", "quote_request": 'removed_in = "1.5"', "configure_kitchen": ""}
+    more = "".join(
+        f'[[micro_conversions]]\nid = "{name}"\nevent = "old_{name}"\nkind = "secondary"\nstage = "decision"\n{line}\n'
+        for name, line in taken.items()
+    )
+    path.write_text(path.read_text() + more)
+    config = load_config(write_config(tmp_path, extra='[taxonomy]\npreset = "none"\nfile = "shop.toml"\n'), {})
+    taxonomy = load_taxonomy(preset="none", file=path)
+    result = suggest(engine, config, taxonomy, PROFILE)
+    ids = [each.id for each in result.of("add")]
+    assert {"faq_page_2", "quote_request_2", "configure_kitchen_2"} <= set(ids)
+    assert len(set(ids)) == len(ids)
+    assert not set(ids) & {entry.id for entry in (*taxonomy.staged, *taxonomy.removed)}
+    append(result, path, config, taxonomy)
+    assert load_taxonomy(preset="none", file=path).ids
+
+
+@pytest.mark.parametrize("preset", PRESETS)
+def test_proposals_over_any_preset_take_no_id_of_it_and_load(engine, tmp_path, preset):
+    config = load_config(write_config(tmp_path, extra=f'[taxonomy]\npreset = "{preset}"\n'), {})
+    taxonomy = load_taxonomy(preset=preset, file=None)
+    result = suggest(engine, config, taxonomy, PROFILE)
+    ids = {each.id for each in result.of("add")}
+    assert ids
+    assert not ids & {entry.id for entry in taxonomy.staged}
+    path = tmp_path / "proposed.toml"
+    append(result, path, config, taxonomy)
+    loaded = load_taxonomy(preset=preset, file=path)
+    # What is written whole, to collapse it, means what it meant.
+    for each in taxonomy.entries:
+        was, now = ({**one.document(), "collapse": None} for one in (each, loaded.entry(each.id)))
+        assert was == now
+
+
+def test_file_is_held_to_the_lookback_of_the_configuration(engine, tmp_path):
+    of_shop(tmp_path)
+    path = tmp_path / "shop.toml"
+    path.write_text(
+        path.read_text() + '[[micro_conversions]]\nid = "regular"\nkind = "secondary"\nstage = "post_sale"\n'
+        'derived = { of = "purchase", times = 2, within = "180d" }\n'
+    )
+    section = '[taxonomy]\npreset = "none"\nfile = "shop.toml"\nlookback = "180d"\n'
+    with Project(load_config(write_config(tmp_path, extra=section), {})) as project:
+        result = suggest(engine, project.config, project.taxonomy, PROFILE)
+        assert append(result, path, project.config, project.taxonomy)
 
 
 @pytest.mark.parametrize("place", ["microconv.toml", "orders.csv", "exports"])

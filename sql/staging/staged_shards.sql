@@ -20,6 +20,7 @@ SELECT
   {{ newer('carried_columns', no_text) }},
   {{ newer('is_day_over', no_answer) }},
   {{ newer('own_hosts', no_text) }},
+  {{ newer('absence_zone', no_text) }},
   {{ newer('events_fingerprint', no_text) }},
   {{ newer('event_columns', no_text) }},
   {{ newer('profile_fingerprint', no_text) }},

@@ -80,6 +80,7 @@ QUESTIONS: dict[str, Line] = {
         "attribution --compare",
     ),
     "channels": Line("analyses.channels:Channels", "Count sessions by default channel group.", "channels"),
+    "hesitation": Line("analyses.hesitation:Hesitation", "Show between which mindsets people hesitate.", "hesitation"),
     "segment": Line("segments.size:Segment", "Count the members of a segment.", "segment"),
 }
 """All questions; of those that share a command, the first is asked unless an option picks another."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from datetime import UTC, date, datetime
@@ -46,7 +46,7 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.engines.base import Engine
     from microconv.engines.bigquery import BigQueryEngine
     from microconv.engines.looking import Looked
-    from microconv.exports import Source
+    from microconv.exports import Shard, Source
     from microconv.findings import Finding
     from microconv.queries.templates import Query
     from microconv.question import Context, Question
@@ -243,11 +243,16 @@ class Project:
 
     def plan(self, scope: Scope | None = None) -> SyncPlan:
         """Say which days a sync would stage, and why; nothing is written, and nothing but metadata is read."""
-        from microconv.staging import Scope, find_shards, plan
-        from microconv.staging.sync_plan import refuse_going_back
+        from microconv.staging import Scope, find_shards
 
         asked = scope or Scope()
-        planned = plan(self._engine_if_there, find_shards(self.sources, asked), self.rules, asked, today=self._today)
+        return self._plan(asked, find_shards(self.sources, asked))
+
+    def _plan(self, asked: Scope, shards: Mapping[Shard, Source]) -> SyncPlan:
+        from microconv.staging import plan
+        from microconv.staging.sync_plan import refuse_going_back
+
+        planned = plan(self._engine_if_there, shards, self.rules, asked, today=self._today)
         refuse_going_back(planned, self.config, self.taxonomy)
         return replace(planned, external=self.plan_external(full_refresh=asked.full_refresh))
 
@@ -263,8 +268,8 @@ class Project:
         from microconv.staging import Scope, estimate, find_shards
 
         asked = scope or Scope()
-        planned = self.plan(asked)
-        return estimate(self._engine_if_there, planned, find_shards(self.sources, asked), self.rules)
+        shards = find_shards(self.sources, asked)
+        return estimate(self._engine_if_there, self._plan(asked, shards), shards, self.rules)
 
     def restaging(self, taxonomy: Taxonomy) -> Restaging:
         """Say what this taxonomy would stage again of the days that are staged, were it the configured one.

@@ -34,7 +34,7 @@ def check_path(path: Path, config: Config) -> Taxonomy | None:
         return None
     if path.is_dir():
         raise UsageError(f"{path} is a folder.", hint=_HINT)
-    return load_taxonomy(preset=config.taxonomy.preset, file=path)
+    return load_taxonomy(preset=config.taxonomy.preset, file=path, lookback=config.taxonomy.lookback)
 
 
 def append(result: SuggestionsResult, path: Path, config: Config, taxonomy: Taxonomy) -> int:
@@ -61,7 +61,7 @@ def append(result: SuggestionsResult, path: Path, config: Config, taxonomy: Taxo
         with replacing(target, is_private=False) as hidden:
             hidden.write_text(text, encoding="utf-8", newline="\n")
             try:
-                load_taxonomy(preset=config.taxonomy.preset, file=hidden)
+                load_taxonomy(preset=config.taxonomy.preset, file=hidden, lookback=config.taxonomy.lookback)
             except TaxonomyError as error:
                 raise TaxonomyError(
                     f"With the proposals, {path} would not load, so it is as it was: "

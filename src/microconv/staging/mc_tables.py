@@ -294,6 +294,7 @@ SHARDS = _table(
     schema_fingerprint STRING fingerprint of the shard's schema
     staging_fingerprint STRING fingerprint of the taxonomy and of all else that decides the staged rows
     own_hosts STRING hosts that `own_hosts` of the source named when the day was staged, with commas between
+    absence_zone STRING time zone that dates what did not happen in time; empty where no entry is of that kind
     carried_columns STRING extra columns of mc_micro_conversions that the day has, with commas between
     events_fingerprint STRING fingerprint of how the shard was read, whatever the taxonomy
     event_columns STRING extra columns of mc_events that the day has, with commas between

@@ -77,12 +77,15 @@ class Rules:
         traffic = json.dumps([session_params(rules), session_structure(rules)], default=asdict)
         digest = hashlib.sha256(f"{versions} {self.taxonomy.fingerprint} {traffic}".encode())
         derived = self.taxonomy.derived
-        if any(each.rule.family == "absences" for each in derived):
-            digest.update(self.zone.encode())
         for name in (*_DECIDING, *(_DECIDING_DERIVED if derived else ())):
             for text in templates.sources(name):
                 digest.update(templates.without_comments(text).encode())
         return digest.hexdigest()[:16]
+
+    @property
+    def absence_zone(self) -> str:
+        """The zone by which what did not happen in time is dated; empty where the taxonomy has nothing of that kind."""
+        return self.zone if any(each.rule.family == "absences" for each in self.taxonomy.derived) else ""
 
     @cached_property
     def events_fingerprint(self) -> str:

@@ -222,6 +222,8 @@ def _notices(planned: SyncPlan, shards: Mapping[Shard, Source]) -> Iterator[str]
         yield f"Funnels or `carry` name other properties, which the staged events have: {count} days are staged again."
     if count := reasons.get("own hosts"):
         yield f"`own_hosts` names other hosts than before: {count} days are staged again."
+    if count := reasons.get("time zone", 0) + reasons.get("time zone from staged events", 0):
+        yield f"Another `project.timezone` dates what did not happen: {count} days are staged again."
     if dropped := planned.external.dropped:
         names = ", ".join(sorted({row["source"] for row in dropped}))
         yield f"The configuration has no external table {names} any more: what was read of it is removed."

@@ -33,6 +33,8 @@ Reason = Literal[
     "properties from staged events",
     "own hosts",
     "profile",
+    "time zone",
+    "time zone from staged events",
     "full refresh",
 ]
 
@@ -48,6 +50,8 @@ REASONS: Mapping[Reason, str] = {
     "properties from staged events": "funnels or `carry` name other properties, which the staged events have",
     "own hosts": "`own_hosts` names other hosts than when the day was staged",
     "profile": "the day has no profile of its parameters, or one by other rules",
+    "time zone": "another `project.timezone` dates what did not happen",
+    "time zone from staged events": "another `project.timezone` dates what did not happen; no shard is read",
     "full refresh": "--full-refresh asks for it",
 }
 
@@ -57,6 +61,7 @@ _MOST_DAYS = 100
 _WITHOUT_SHARD: Mapping[Reason, Reason] = {
     "taxonomy": "taxonomy from staged events",
     "properties": "properties from staged events",
+    "time zone": "time zone from staged events",
 }
 """The reasons for which no shard need be read: sessions and occurrences are made again from the staged events."""
 
@@ -251,7 +256,9 @@ def _reason_of_rules(before: Mapping[str, Any], rules: Rules, property_id: str) 
         return "upgrade" if before["taxonomy_fingerprint"] == rules.taxonomy.fingerprint else "taxonomy"
     if (before["carried_columns"] or "") != rules.carried_columns:
         return "properties"
-    return "own hosts" if (before["own_hosts"] or "") != ",".join(rules.own_hosts.get(property_id, ())) else None
+    if (before["own_hosts"] or "") != ",".join(rules.own_hosts.get(property_id, ())):
+        return "own hosts"
+    return "time zone" if (before.get("absence_zone") or "") != rules.absence_zone else None
 
 
 def _has_all(before: Mapping[str, Any], rules: Rules) -> bool:
