@@ -17,8 +17,10 @@
     SELECT
       e.*,
       CONCAT(
-        {{ raw.text('event_date') }}, '|', COALESCE({{ raw.text('stream_id') }}, ''), '|',
-        COALESCE({{ raw.text('platform') }}, ''), '|', {{ raw.text('event_name') }}
+        {{ raw.text('event_date') }}, '|',
+        COALESCE({{ raw.text('stream_id') }}, ''), '|',
+        COALESCE({{ raw.text('platform') }}, ''), '|',
+        {{ raw.text('event_name') }}
       ) AS kind
     FROM {{ relation('raw_events') }} AS e
   )

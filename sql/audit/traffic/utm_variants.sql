@@ -68,7 +68,7 @@ spelt AS (
   LEFT JOIN slips AS s ON s.form = w.form
 ),
 
--- `google / cpc` beside `cpc / google`.
+-- "google / cpc" beside "cpc / google".
 turned AS (
   SELECT DISTINCT
     s.form,

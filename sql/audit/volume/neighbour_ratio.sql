@@ -33,7 +33,7 @@ steps AS (
   WHERE k.kind IN ('milestone', 'macro')
 ),
 
--- Rows, not occurrences: what `collapse` takes for one act was recorded several times all the same.
+-- Rows, not occurrences: what "collapse" takes for one act was recorded several times all the same.
 seen AS (
   SELECT
     m.property,
