@@ -110,6 +110,26 @@ def test_a_level_that_lasts_is_a_shift_and_no_run():
     assert not found.runs
 
 
+def test_an_event_that_comes_for_a_while_and_goes_is_not_missing():
+    data = clean(SEED, 0.07)
+    counts = data.counts.copy()
+    counts[3, :40] = 0
+    counts[3, 56:] = 0
+
+    assert not judge(replace(data, counts=counts)).runs
+
+
+def test_days_after_a_level_that_ended_are_back_and_not_too_high():
+    data = clean(SEED, 0.07)
+    counts = data.counts.copy()
+    counts[3, 40:57] = np.round(counts[3, 40:57] / 2)
+
+    found = judge(replace(data, counts=counts))
+
+    assert [(each.subject, each.first) for each in found.shifts] == [("begin_checkout", 40)]
+    assert not found.runs
+
+
 def test_a_slow_drift_is_no_shift():
     data = clean(SEED, 0.07)
     counts = data.counts.copy()
@@ -170,7 +190,7 @@ def faulty_of(event: str, fault):
 
 def test_power_and_false_alarms_reach_their_goals(capsys):
     """Forty properties, as the goal says, on seeds that nobody tuned on; `make test-long` has many more."""
-    found = power(range(50_000, 50_040), noise=0.07)
+    found = power(range(50_000, 50_040), noise=0.07, faults=("blackout", "halved", "doubled"))
 
     with capsys.disabled():
         sys.stdout.write(f"\n{found.text}\n")

@@ -14,8 +14,9 @@
   GROUP BY s.property, s.event_date
 {% endmacro %}
 
-{# Entries of the taxonomy by their occurrences, and the events that no entry listens to by their rows: every day of each that
-   has 20 at least, days without included. #}
+{# Entries of the taxonomy by their occurrences, and the events that no entry counts whole by their rows: every day of each
+   that has 20 at least, days without included. How many visitors are new is not a matter of a tag, and all are on the first days
+   of a property: first visits are left out. #}
 {% macro series() %}
 {% import '_standing.sql' as standing with context %}
 WITH standing AS ({{ standing.days() }}),
@@ -32,7 +33,8 @@ seen AS (
   FROM {{ relation('mc_events') }} AS e
   WHERE
     e.client_key IS NOT NULL
-    AND e.event_name NOT IN UNNEST(@listened_events)
+    AND e.event_name NOT IN ('first_visit', 'first_open')
+    AND e.event_name NOT IN UNNEST(@counted_events)
     AND e.event_name NOT IN UNNEST(@entry_ids)
   GROUP BY e.property, e.event_date, e.event_name
 ),

@@ -5,7 +5,7 @@
 -- threshold: false_alarms FLOAT64 = 0.01 alarms by chance to expect of all subjects, days and lengths together
 -- threshold: fewest_expected FLOAT64 = 10 occurrences that must be expected of the days
 -- grain: property, subject, event_date
--- params: first_date DATE, last_date DATE, entry_ids ARRAY<STRING>, listened_events ARRAY<STRING>
+-- params: first_date DATE, last_date DATE, entry_ids ARRAY<STRING>, counted_events ARRAY<STRING>
 -- structure: none
 -- judge: blackout
 {% import 'audit/volume/_series.sql' as volume with context %}

@@ -6,7 +6,7 @@
 -- threshold: high FLOAT64 = 1.4 multiple of what was expected from which days are high
 -- threshold: fewest_expected FLOAT64 = 10 occurrences that must be expected of the days
 -- grain: property, subject, event_date
--- params: first_date DATE, last_date DATE, entry_ids ARRAY<STRING>, listened_events ARRAY<STRING>
+-- params: first_date DATE, last_date DATE, entry_ids ARRAY<STRING>, counted_events ARRAY<STRING>
 -- structure: none
 -- judge: high_volume
 {% import 'audit/volume/_series.sql' as volume with context %}

@@ -6,7 +6,7 @@
 -- threshold: shift FLOAT64 = 1.4 factor between two levels, up or down, from which a change is told
 -- threshold: fewest_expected FLOAT64 = 10 occurrences of an ordinary day
 -- grain: property, subject, event_date
--- params: first_date DATE, last_date DATE, entry_ids ARRAY<STRING>, listened_events ARRAY<STRING>
+-- params: first_date DATE, last_date DATE, entry_ids ARRAY<STRING>, counted_events ARRAY<STRING>
 -- structure: none
 -- judge: level_shift
 {% import 'audit/volume/_series.sql' as volume with context %}

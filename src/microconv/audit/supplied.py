@@ -119,6 +119,9 @@ SUPPLIED: Mapping[str, Callable[[Supply], Value]] = {
     "macro_ids": lambda supply: list(supply.taxonomy.macros),
     "purchase_ids": lambda supply: list(supply.purchases),
     "listened_events": lambda supply: list(supply.listened),
+    "counted_events": lambda supply: sorted(
+        {event for each in supply.entries if not each.where for event in each.events}
+    ),
     "listened_patterns": lambda supply: sorted(supply.taxonomy.pattern_ranks()),
     "entry_event_ids": _column(0, lambda supply: supply.pairs),
     "entry_event_names": _column(1, lambda supply: supply.pairs),

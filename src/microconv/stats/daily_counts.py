@@ -40,6 +40,8 @@ _NOISE_FLOOR = 0.03
 _MAD = 1.4826  # makes the median absolute deviation of a normal distribution its standard deviation
 _MEDIAN_VARIANCE = math.pi / 2  # of a median, in variances of a mean
 _PEERS = 3
+_SAME_LEVEL = 1.25
+_BRIDGED_DAYS = 3
 _PASSES = 6
 
 
@@ -151,12 +153,18 @@ def _segments(data: DailyCounts, subject: str, shifts: Sequence[LevelShift]) -> 
 
 
 def _active(counts: Floats) -> Flags:
-    """Return the days on which a subject was there: what lies a week before its first day or after its last is not."""
+    """Return the days on which a subject was to be expected: from its first one to its last.
+
+    Up to a week before or after belongs to it as well, if it was there for at least half of all days: others come for a
+    while and go.
+    """
     active = np.zeros(len(counts), dtype=bool)
     seen = np.flatnonzero(counts > 0)
     if len(seen):
-        first, last = int(seen[0]), int(seen[-1]) + 1
-        active[0 if first <= LONGEST_RUN else first : len(counts) if len(counts) - last <= LONGEST_RUN else last] = True
+        first, last, days = int(seen[0]), int(seen[-1]) + 1, len(counts)
+        lasts = 2 * (last - first) >= days
+        begin = 0 if lasts and first <= LONGEST_RUN else first
+        active[begin : days if lasts and days - last <= LONGEST_RUN else last] = True
     return active
 
 
@@ -494,10 +502,11 @@ def _short_incidents(data: DailyCounts, incidents: Sequence[OutlyingRun]) -> Fla
     for each in incidents:
         marked[data.subjects.index(each.subject), each.first : each.last + 1] = True
     for row in marked:
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], row.astype(np.int8), [0]])))
-        for first, end in zip(edges[::2], edges[1::2], strict=True):
-            if end - first > LONGEST_RUN:
-                row[first:end] = False
+        days = np.flatnonzero(row)
+        # A day or two between that escaped notice part nothing.
+        for stretch in np.split(days, np.flatnonzero(np.diff(days) > _BRIDGED_DAYS) + 1):
+            if len(stretch) and stretch[-1] - stretch[0] >= LONGEST_RUN:
+                row[stretch] = False
     return marked
 
 
@@ -513,9 +522,22 @@ def judge(data: DailyCounts, limits: Limits = Limits()) -> Judgement:
     """Return the runs that stand out and the changes of level, neither taken for the other.
 
     Runs are looked for once without levels, so that they move none, and again with each day held against its own level.
+    Days at either end that have the level beyond the nearest change are too few for a level of their own: no runs.
     """
     shifts = level_shifts(data, limits, outlying_runs(data, limits))
-    return Judgement(outlying_runs(data, limits, shifts), shifts)
+    runs = outlying_runs(data, limits, shifts)
+    return Judgement(tuple(run for run in runs if not _is_back(run, shifts, len(data.days))), shifts)
+
+
+def _is_back(run: OutlyingRun, shifts: Sequence[LevelShift], days: int) -> bool:
+    own = [each for each in shifts if each.subject == run.subject]
+    if not own or run.seen == 0:
+        return False
+    other = [
+        *([run.expected / own[-1].factor] if run.last == days - 1 and run.first >= own[-1].first else []),
+        *([run.expected * own[0].factor] if run.first == 0 and run.last < own[0].first else []),
+    ]
+    return any(1 / _SAME_LEVEL < run.seen / each < _SAME_LEVEL for each in other)
 
 
 def ratio_shifts(
