@@ -589,6 +589,8 @@ def test_metrics_are_kept_by_day_name_and_dimension(tmp_path: Path):
 
 def test_derived_entries_are_made_of_what_other_systems_tell_and_follow_its_changes(tmp_path: Path):
     write_day(tmp_path, DAYS[0], [visit(DAYS[0], user="u1")])
+    # Somebody else's day: across one that the export lacks, nothing would be known not to have happened.
+    write_day(tmp_path, DAYS[1], [visit(DAYS[1], client="9.9")])
     write_day(tmp_path, DAYS[2], [visit(DAYS[2], user="u1")])
     path = write_rows(tmp_path / "crm/a.csv", [row(f"{day}T13:00:00Z", user="u1") for day in DAYS[:2]])
     derived = "SELECT micro_conversion, event_at FROM mc_micro_conversions WHERE is_derived ORDER BY event_at, 1"
