@@ -30,8 +30,8 @@
   SELECT
     e.kind,
     {% if of == raw.user %}TRUE{% else %}FALSE{% endif %} AS is_of_user,
-    p.key,
-    p.key IN UNNEST(@numbered) AS is_numbered,
+    CAST(p.key AS STRING) AS key,
+    CAST(p.key AS STRING) IN UNNEST(@numbered) AS is_numbered,
     {{ raw.string_value(of) }} AS string_value,
     CAST({{ raw.slot('int_value', of) }} AS INT64) AS int_value,
     {{ raw.real(of) }} AS real_value
