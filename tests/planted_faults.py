@@ -80,6 +80,7 @@ def clean(random: np.random.Generator, sessions: int = 110) -> Days:
                         "purchase_revenue": given["value"],
                         "transaction_id": given["transaction_id"],
                     }
+                # Called inside of the session alone.
                 events.append(ga4.event(at, name, client=client, session=session, params=given, **columns))  # noqa: B023
                 at += int(random.integers(15, 60)) * SECOND
 

@@ -1,6 +1,6 @@
 -- Steps of the journey that the same sessions do, but that are recorded far more often than the step beside them: one act yields several events. It also tells days from which that ratio changed.
 -- severity: warning
--- finding: {subject} {dates}: {detail}.
+-- finding: {subject} was recorded {detail} {dates}.
 -- remedy: Look for a tag that fires more than once for one act, with different parameters each time, so that no rule of duplicates sees it. Until it is mended, collapse = "1s" in the entry of the taxonomy makes them count once here; in GA4 they count each time.
 -- threshold: repeats FLOAT64 = 2 recorded for each of the step beside it, per session of both, from which it is told
 -- threshold: shift FLOAT64 = 1.4 factor between two levels of the ratio from which a change is told

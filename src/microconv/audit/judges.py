@@ -200,9 +200,10 @@ def _repeated(name: str, days: Sequence[Row]) -> Iterator[Row]:
         return
     rows, others = sum(row["count"] for row in days), sum(row["total"] for row in days)
     mine, theirs = sum(row["count_sessions"] for row in days), sum(row["total_sessions"] for row in days)
+    neighbour = days[0]["neighbour"]
     detail = (
-        f"{wording.decimal(rows / others, 2)} were recorded for each {days[0]['neighbour']},"
-        f" though {wording.decimal(mine / theirs, 2)} sessions did it for each that did {days[0]['neighbour']}"
+        f"{_times(rows / others)} for each {neighbour}"
+        f" (by {wording.plural(mine, 'session')}, {neighbour} by {wording.count(theirs)})"
     )
     for row in days:
         if row["is_asked"]:
