@@ -189,9 +189,13 @@ def synced(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.mark.parametrize("line", NAMED)
 def test_command_that_a_message_names_works(line, synced):
-    done = called(synced, ".venv/bin/microconv", *shlex.split(line)[1:])
+    done = called(synced, ".venv/bin/microconv", *shlex.split(line.replace("CHECK", "missing_days"))[1:])
 
     if line == "microconv init":  # it asks, which it can on a terminal alone
         assert "there is no terminal to ask on" in done.stderr
+    elif line == "microconv audit":  # what it finds in what was made up stops a pipeline
+        assert (done.code, "Findings" in done.stdout) == (1, True), done
+    elif line == "microconv audit accept FINDING":  # it says what else it takes
+        assert "with --reason and --until" in done.stderr
     else:
         assert done.code == 0, done

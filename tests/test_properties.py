@@ -16,7 +16,7 @@ from emulator import Emulator
 from microconv.config.load import load_config
 from microconv.config.sections import Config, PropertyCondition
 from microconv.errors import ConfigError, SourceError
-from microconv.exports import BASIC_LEAVES, ITEM_FIELDS
+from microconv.exports import BASIC_LEAVES, ITEM_FIELDS, USER_PROPERTY_LEAVES
 from microconv.project import Project
 from microconv.queries.conditions import Operands
 from microconv.queries.templates import Query
@@ -122,7 +122,7 @@ def test_a_configuration_and_a_taxonomy_that_name_no_properties_carry_none(tmp_p
     with Project(config_of(tmp_path, "")) as project:
         assert properties.carried(project.config, project.taxonomy) == ()
         assert project.rules.carried_columns == ""
-        assert project.sources[0].leaves == BASIC_LEAVES
+        assert project.sources[0].leaves == BASIC_LEAVES | USER_PROPERTY_LEAVES  # the profile reads them
         assert project.rules.extra_columns(MICRO_CONVERSIONS) == []
 
 
@@ -140,7 +140,7 @@ def test_what_derived_entries_look_at_is_carried(tmp_path: Path):
     config = load_config(write_config(tmp_path, extra='[taxonomy]\nfile = "over.toml"\n'), {})
     with Project(config) as project:
         assert properties.carried(config, project.taxonomy) == (resolve("item_id"),)
-        assert project.sources[0].leaves == {*BASIC_LEAVES, "items.item_id"}
+        assert project.sources[0].leaves == {*BASIC_LEAVES, *USER_PROPERTY_LEAVES, "items.item_id"}
 
 
 @pytest.mark.parametrize(
