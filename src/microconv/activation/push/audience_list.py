@@ -1,0 +1,99 @@
+"""What a push needs of somebody else's list: identifiers go on it or off it, and later it says what came of that."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Literal, NamedTuple, Protocol, TypeAlias
+
+Operation: TypeAlias = Literal["add", "remove"]
+BatchState: TypeAlias = Literal["planned", "sent", "accepted", "success", "partial", "failed", "unknown"]
+"""`planned`: written down, and still here. `sent`: it left, and nobody answered. `accepted`: it is being worked on. The
+others are final: all of it, some of it, none of it, or nobody can tell any more."""
+
+FINAL: tuple[BatchState, ...] = ("success", "partial", "failed", "unknown")
+
+
+class Identifier(NamedTuple):
+    """What a person is known by, in the form in which it is sent."""
+
+    kind: str
+    value: str
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What a destination says of a batch.
+
+    Attributes:
+        state: What became of it: accepted, or final.
+        request_id: What the destination calls it.
+        rejected: How many identifiers it refused, where it says so.
+        reason: Why, in its words; never an identifier.
+    """
+
+    state: BatchState
+    request_id: str | None = None
+    rejected: int | None = None
+    reason: str | None = None
+
+
+@dataclass(frozen=True)
+class ListLimits:
+    """What holds for a list.
+
+    Attributes:
+        most_identifiers: The most that one request may hold.
+        settles_after: After that time nothing that was sent takes effect any more.
+        answers_for: So long the destination can say what became of a request.
+        lifespan: How long an identifier stays on the list; None: until it is removed.
+    """
+
+    most_identifiers: int
+    settles_after: timedelta
+    answers_for: timedelta
+    lifespan: timedelta | None = None
+
+    @property
+    def refresh_after(self) -> timedelta | None:
+        """When an addition is said again: at four fifths of the lifespan."""
+        return None if self.lifespan is None else self.lifespan * 4 // 5
+
+
+class UnsureError(Exception):
+    """A request left, and no answer came: nobody knows whether it took effect."""
+
+
+class RefusedError(Exception):
+    """The destination refused a request: nothing of it took effect. The text says why, without any identifier."""
+
+
+class AudienceList(Protocol):
+    """One list at a destination."""
+
+    @property
+    def limits(self) -> ListLimits:
+        """What holds for it."""
+        ...
+
+    def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        """Ask for an operation on identifiers.
+
+        Raises:
+            UnsureError: No answer came.
+            RefusedError: It was refused whole.
+        """
+        ...
+
+    def ask(self, request_id: str) -> Answer:
+        """Ask what became of a request: `accepted` while nobody knows yet, `unknown` where it is forgotten.
+
+        Raises:
+            UnsureError: No answer came.
+        """
+        ...
+
+    def now(self) -> datetime | None:
+        """Return the destination's own clock, where it tells it: a clock that jumps here then changes nothing."""
+        ...

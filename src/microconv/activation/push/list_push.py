@@ -1,0 +1,110 @@
+"""A push of one list: ask what came of what was sent, plan, write ahead, send, record. Killed anywhere, run it again.
+
+The rules, each of which was broken in a model, and each break left wrong lists behind:
+
+- Never two operations in flight on one identifier: while a batch is accepted, its identifiers wait.
+- Written ahead: before a request leaves, the ledger says that it may have left.
+- What may or may not have taken effect is said again at once, and once more when nothing older can arrive.
+- Only what we added is removed; an identifier leaves with the last member that has it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from microconv.activation.push.audience_list import FINAL, Answer, AudienceList, RefusedError, UnsureError
+from microconv.activation.push.push_ledger import LedgerBatch, PlannedCounts, PushLedger
+
+
+@dataclass(frozen=True)
+class ListOutcome:
+    """What a push did: what it planned, and its batches by state."""
+
+    planned: PlannedCounts
+    batches: tuple[LedgerBatch, ...]
+    polled: tuple[LedgerBatch, ...]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether nothing is left to be done or to be waited for."""
+        waiting = self.planned.of("hold") + self.planned.of("send")
+        return not waiting and all(each.state in FINAL for each in self.polled)
+
+
+@dataclass
+class ListPush:
+    """A push of one list.
+
+    Attributes:
+        ledger: What is known of it.
+        audience: The list.
+        clock: This machine's clock, used where the destination tells none.
+        check: Looks at what is planned before anything is written or sent, and raises what stops it.
+        before_send: Called before each request leaves; raises what stops the rest, such as changed consent.
+    """
+
+    ledger: PushLedger
+    audience: AudienceList
+    clock: Callable[[], datetime]
+    check: Callable[[PlannedCounts], None] = lambda _: None
+    before_send: Callable[[LedgerBatch], None] = lambda _: None
+    _latest: datetime | None = field(default=None, init=False)
+
+    def now(self) -> datetime:
+        """Return the time by which waits are measured: the destination's own, and never one that goes back."""
+        told = self.audience.now() or self.clock()
+        self._latest = told if self._latest is None else max(told, self._latest)
+        return self._latest
+
+    def poll(self) -> tuple[LedgerBatch, ...]:
+        """Ask what became of each request that is not final; return these batches as they are now."""
+        return tuple(self._asked(each) for each in self.ledger.open_batches())
+
+    def push(self, push_id: str, *, normalisation: str) -> ListOutcome:
+        """Make the list what is wanted (the scratch table `wanted_identifiers`), as far as that can be done now."""
+        limits = self.audience.limits
+        polled = self.poll()
+        counts = self.ledger.plan(self.now(), settles_after=limits.settles_after, refresh_after=limits.refresh_after)
+        self.check(counts)
+        if not counts.of("send") and not counts.of("forget"):
+            return ListOutcome(counts, (), polled)
+        planned = self.ledger.write_ahead(
+            push_id, self.now(), normalisation=normalisation, most_identifiers=limits.most_identifiers
+        )
+        return ListOutcome(counts, tuple(map(self._send, planned)), polled)
+
+    def _send(self, batch: LedgerBatch) -> LedgerBatch:
+        self.before_send(batch)
+        identifiers = self.ledger.identifiers(batch)
+        # From here on it may have left, whatever happens.
+        sent = self.ledger.put(batch, state="sent", sent_at=self.now(), attempts=batch.attempts + 1)
+        try:
+            answer = self.audience.send(batch.operation, identifiers)
+        except UnsureError:
+            return sent
+        except RefusedError as error:
+            answer = Answer("failed", reason=str(error))
+        return self._recorded(sent, answer)
+
+    def _asked(self, batch: LedgerBatch) -> LedgerBatch:
+        if batch.state != "accepted" or batch.request_id is None or batch.sent_at is None:
+            return batch
+        try:
+            answer = self.audience.ask(batch.request_id)
+        except UnsureError:
+            answer = Answer("accepted", batch.request_id)
+        if answer.state == "accepted" and self.now() - batch.sent_at > self.audience.limits.answers_for:
+            answer = Answer("unknown", batch.request_id, reason="the destination did not say in time")
+        return batch if answer.state == "accepted" else self._recorded(batch, answer)
+
+    def _recorded(self, batch: LedgerBatch, answer: Answer) -> LedgerBatch:
+        return self.ledger.put(
+            batch,
+            state=answer.state,
+            request_id=answer.request_id or batch.request_id,
+            rejected=answer.rejected or (1 if answer.state == "partial" else None),
+            reason=answer.reason,
+            settled_at=self.now() if answer.state in FINAL else None,
+        )

@@ -1,0 +1,139 @@
+"""What was asked of a destination and what came of it, in the engine: written ahead, one transaction for each step."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from microconv.activation.push.audience_list import BatchState, Identifier, Operation
+from microconv.activation.push.ledger_tables import LEDGER, SENT
+from microconv.engines.base import DeleteKeys, Engine, InsertScratch, PutRow
+from microconv.queries import templates
+from microconv.queries.templates import Query, Value
+
+CHANGES = "push_changes"
+PLANNED = "push_planned"
+BATCHES = "push_batches"
+REPLACED = "push_replaced"
+WANTED = "wanted_identifiers"
+
+
+@dataclass(frozen=True)
+class LedgerBatch:
+    """A row of `mc_ledger`; see `ledger_tables`."""
+
+    batch_id: str
+    push_id: str
+    destination: str
+    segment: str
+    operation: Operation
+    state: BatchState
+    identifiers: int
+    rejected: int | None
+    request_id: str | None
+    attempts: int
+    planned_at: datetime
+    sent_at: datetime | None
+    settled_at: datetime | None
+    reason: str | None
+
+
+@dataclass(frozen=True)
+class PlannedCounts:
+    """Identifiers that a push would send, hold or forget: by operation and reason."""
+
+    rows: tuple[tuple[str, str, str, int], ...]
+
+    def of(self, verdict: str, operation: str | None = None) -> int:
+        """Return how many there are."""
+        return sum(count for said, doing, _, count in self.rows if said == verdict and operation in (None, doing))
+
+
+@dataclass(frozen=True)
+class PushLedger:
+    """The ledger of one list: a segment at a destination."""
+
+    engine: Engine
+    destination: str
+    segment: str
+
+    def prepare(self) -> None:
+        """Make the tables where they are missing."""
+        self.engine.ensure(LEDGER)
+        self.engine.ensure(SENT)
+
+    def open_batches(self) -> list[LedgerBatch]:
+        """Return the batches that are not final, the oldest first."""
+        rows = self.engine.query(open_batches_query(self.destination, self.segment)).to_pylist()
+        return [LedgerBatch(**row) for row in rows]
+
+    def plan(self, now: datetime, *, settles_after: timedelta, refresh_after: timedelta | None) -> PlannedCounts:
+        """Compare what is wanted (the scratch table `wanted_identifiers`) with what was sent; nothing is written."""
+        self.engine.materialise(
+            changes_query(self.destination, self.segment, now, settles_after, refresh_after), CHANGES
+        )
+        rows = self.engine.query(templates.query("activation/push_counts")).to_pylist()
+        return PlannedCounts(tuple((r["verdict"], r["operation"], r["reason"], r["identifiers"]) for r in rows))
+
+    def write_ahead(
+        self, push_id: str, now: datetime, *, normalisation: str, most_identifiers: int
+    ) -> list[LedgerBatch]:
+        """Write down all that is planned, before any of it is sent; return its batches in their order."""
+        at: dict[str, Value] = {"destination": self.destination, "segment": self.segment}
+        planned: dict[str, Value] = {
+            **at,
+            "push_id": push_id,
+            "normalisation": normalisation,
+            "most_identifiers": most_identifiers,
+        }
+        self.engine.materialise(templates.query("activation/push_planned", params=planned), PLANNED)
+        self.engine.materialise(
+            templates.query("activation/push_batches", params={"push_id": push_id, "now": now}), BATCHES
+        )
+        self.engine.materialise(templates.query("activation/push_replaced", params=at), REPLACED)
+        self.engine.apply(
+            [
+                DeleteKeys(SENT, "sent_key", REPLACED),
+                InsertScratch(SENT, PLANNED),
+                InsertScratch(LEDGER, BATCHES),
+            ]
+        )
+        return [each for each in self.open_batches() if each.push_id == push_id and each.state == "planned"]
+
+    def identifiers(self, batch: LedgerBatch) -> list[Identifier]:
+        """Return the identifiers of a batch, in their order."""
+        query = templates.query("activation/batch_identifiers", params={"batch_id": batch.batch_id})
+        table = self.engine.query(query)
+        return list(map(Identifier, table.column("kind").to_pylist(), table.column("identifier").to_pylist()))
+
+    def put(self, batch: LedgerBatch, **changes: Any) -> LedgerBatch:  # noqa: ANN401 - fields of the batch
+        """Write the state of a batch."""
+        changed = replace(batch, **changes)
+        self.engine.apply([PutRow(LEDGER, asdict(changed))])
+        return changed
+
+
+def changes_query(
+    destination: str, segment: str, now: datetime, settles_after: timedelta, refresh_after: timedelta | None
+) -> Query:
+    """Return the query of what a destination must be told."""
+    return templates.query(
+        "activation/push_changes",
+        params={
+            "destination": destination,
+            "segment": segment,
+            "now": now,
+            "settle_us": _micros(settles_after),
+            "refresh_us": None if refresh_after is None else _micros(refresh_after),
+        },
+    )
+
+
+def open_batches_query(destination: str, segment: str | None) -> Query:
+    """Return the query of the batches of a destination that are not final."""
+    return templates.query("activation/open_batches", params={"destination": destination, "segment": segment})
+
+
+def _micros(length: timedelta) -> int:
+    return length // timedelta(microseconds=1)
