@@ -66,7 +66,22 @@ class UnsureError(Exception):
 
 
 class RefusedError(Exception):
-    """The destination refused a request: nothing of it took effect. The text says why, without any identifier."""
+    """The destination refused a request: nothing of it took effect. The text says why, without any identifier.
+
+    `rows` are the places of the identifiers at fault, counted from 0, where the destination names them.
+    """
+
+    def __init__(self, reason: str, *, rows: Sequence[int] = ()) -> None:
+        super().__init__(reason)
+        self.rows = tuple(rows)
+
+
+class TryLaterError(Exception):
+    """A request was not taken, and nothing of it took effect; it may be sent again, after `retry_after` if that is said."""
+
+    def __init__(self, reason: str, *, retry_after: timedelta | None = None) -> None:
+        super().__init__(reason)
+        self.retry_after = retry_after
 
 
 class AudienceList(Protocol):
@@ -83,7 +98,12 @@ class AudienceList(Protocol):
         Raises:
             UnsureError: No answer came.
             RefusedError: It was refused whole.
+            TryLaterError: It was not looked at, for its rate or since the destination is down.
         """
+        ...
+
+    def finish(self) -> None:
+        """Take note that all batches of this push were sent: what waits for that is published."""
         ...
 
     def ask(self, request_id: str) -> Answer:

@@ -73,7 +73,9 @@ class ListPush:
         planned = self.ledger.write_ahead(
             push_id, self.now(), normalisation=normalisation, most_identifiers=limits.most_identifiers
         )
-        return ListOutcome(counts, tuple(map(self._send, planned)), polled)
+        sent = tuple(map(self._send, planned))
+        self.audience.finish()
+        return ListOutcome(counts, sent, polled)
 
     def _send(self, batch: LedgerBatch) -> LedgerBatch:
         self.before_send(batch)
