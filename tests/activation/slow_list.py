@@ -1,4 +1,4 @@
-"""A list at a destination that behaves badly: slow, out of order, silent, forgetful; in this process, with its own clock.
+"""A list at a destination that behaves badly: slow, out of order, silent; in this process, with a clock of its own.
 
 A mock, since no vendor can be reached: what it does wrong is what vendors document or were seen to do.
 """

@@ -6,6 +6,7 @@ import os
 import random
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -85,10 +86,8 @@ def run(seed: int, lifespan: timedelta | None, push_type: Any = ListPush) -> tup
         else:
             audience.is_faulty, engine.kill = False, 0.0
         want(engine, shop.identifiers())
-        try:
+        with suppress(KilledError):
             push_type(ledger, audience, lambda: START).push(f"p{step}", normalisation="n1")
-        except KilledError:
-            pass
         audience.tick()
     wanted = set(shop.identifiers())
     engine.close()

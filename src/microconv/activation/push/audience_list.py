@@ -77,7 +77,7 @@ class RefusedError(Exception):
 
 
 class TryLaterError(Exception):
-    """A request was not taken, and nothing of it took effect; it may be sent again, after `retry_after` if that is said."""
+    """A request was not taken, and nothing of it took effect; `retry_after` is the wait that was asked for."""
 
     def __init__(self, reason: str, *, retry_after: timedelta | None = None) -> None:
         super().__init__(reason)
