@@ -173,6 +173,10 @@ class Engine(Protocol):
         """Write a template's rows into a scratch table, which vanishes by itself; one of that name is replaced."""
         ...
 
+    def load(self, rows: pa.RecordBatchReader, scratch: str) -> None:
+        """Write rows (texts and whole numbers) into a scratch table, as they come; one of that name is replaced."""
+        ...
+
     def read_shards(self, shards: Sequence[Shard], schema: ShardSchema) -> None:
         """Make the relation `raw_events` stand for the rows of these shards, which share a schema.
 

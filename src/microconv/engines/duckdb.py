@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 
 _VERSION_COMMENT = "microconv schema "
 _ADDED_ROWS = "added_rows"
+_LOADED_ROWS = "loaded_rows"
 IN_MEMORY = Path(":memory:")
 """A database without a file, for tests."""
 _MAGIC = slice(8, 12), b"DUCK"
@@ -172,6 +173,15 @@ class DuckDBEngine:
             self._connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE {quote(scratch)} AS {_translated(query)}", _values(query)
             )
+
+    def load(self, rows: pa.RecordBatchReader, scratch: str) -> None:
+        """Write rows into a temporary table, batch by batch."""
+        with self._errors(scratch):
+            self._connection.register(_LOADED_ROWS, rows)
+            try:
+                self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote(scratch)} AS FROM {_LOADED_ROWS}")
+            finally:
+                self._connection.unregister(_LOADED_ROWS)
 
     def read_shards(self, shards: Sequence[Shard], schema: ShardSchema) -> None:
         """Make `raw_events` a view over the files of these shards, with the columns that staging knows."""

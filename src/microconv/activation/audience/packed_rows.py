@@ -63,14 +63,23 @@ class AudienceRows(Sequence[AudienceRow]):
         return next(iter(self[place : place + 1]))
 
     def __iter__(self) -> Iterator[AudienceRow]:
+        for columns in self.columns():
+            yield from map(AudienceRow, *columns.values())
+
+    def columns(self) -> Iterator[dict[str, list[str]]]:
+        """Yield the rows in blocks: for each field of `AudienceRow`, in its order, the values of some rows."""
         width = 2 * DIGEST_BYTES
         nothing = "0" * width
         for packed, countries, postal_codes in self._blocks():
             text = packed.hex()
             cells = ["" if (cell := text[at : at + width]) == nothing else cell for at in range(0, len(text), width)]
-            columns = {field: cells[slot :: len(self._fields)] for slot, field in enumerate(self._fields)}
+            found = {field: cells[slot :: len(self._fields)] for slot, field in enumerate(self._fields)}
             empty = [""] * len(countries)
-            yield from map(AudienceRow, *(columns.get(field, empty) for field in HASHED), countries, postal_codes)
+            yield {
+                **{field: found.get(field, empty) for field in HASHED},
+                "country": countries,
+                "postal_code": postal_codes,
+            }
 
     def _blocks(self) -> Iterator[tuple[bytes, list[str], list[str]]]:
         for start in range(0, len(self), _CHUNK_ROWS):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -14,7 +15,7 @@ from microconv.clients.failures import is_about_the_query
 from microconv.engines.base import RAW_EVENTS, Change, OwnTable
 from microconv.engines.bigquery.changes import Script, transaction
 from microconv.engines.bigquery.dataset import WorkingDataset, version_of
-from microconv.engines.bigquery.jobs import Jobs, MissingTableError, Statement
+from microconv.engines.bigquery.jobs import Jobs, MissingTableError, Statement, write_parquet
 from microconv.engines.bigquery.lock import Holder, Lock
 from microconv.engines.looking import READS_ONLY, Looked
 from microconv.engines.tables import Column, Table
@@ -163,6 +164,16 @@ class BigQueryEngine:
         """Write a template's rows into a scratch table, which a day from now vanishes by itself."""
         table = self._scratch_table(scratch)
         self._run(self._statement(query, destination=table))
+        self._dataset.let_expire(table)
+        self._places[scratch] = table
+
+    def load(self, rows: pa.RecordBatchReader, scratch: str) -> None:
+        """Write rows into a scratch table by a load job, which is free; till then they are in a file nobody else sees."""
+        table = self._scratch_table(scratch)
+        with tempfile.TemporaryFile() as file:
+            write_parquet(rows, file)
+            self._lock.renew_when_due()
+            self._jobs.load(scratch, file, table, rows.schema)
         self._dataset.let_expire(table)
         self._places[scratch] = table
 

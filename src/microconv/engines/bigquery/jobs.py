@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from itertools import count
-from typing import Any
+from typing import IO, Any
 
 import pyarrow as pa
 from google.api_core import exceptions as api
@@ -26,6 +26,7 @@ from microconv.wording import human_bytes
 PAGE_ROWS = 10_000
 """Rows that come with the answer that a job is done; more of them are read through the Storage Read API."""
 _CANCEL_SECONDS = 10.0
+_LOADED_TYPES = {"string": "STRING", "int64": "INTEGER"}
 
 
 @dataclass(frozen=True)
@@ -139,6 +140,39 @@ class Jobs:
         """Return the rows of a job that is done, or the first `most` of them."""
         return self._connection.call(f"reading the rows of {step}", lambda: self._rows(job, most))
 
+    def load(self, step: str, file: IO[bytes], destination: str, schema: pa.Schema) -> None:
+        """Load a Parquet file into a table of the working dataset, which is replaced; `schema` says its columns.
+
+        Raises:
+            EngineError: it failed, or BigQuery did not answer until the deadline.
+        """
+        name = f"microconv-{self.run_id}-{self._own}-{next(self._sequence)}-load-{step}"
+        config = bigquery.LoadJobConfig(
+            source_format=bigquery.SourceFormat.PARQUET,
+            schema=[bigquery.SchemaField(each.name, _LOADED_TYPES[str(each.type)]) for each in schema],
+            write_disposition=bigquery.WriteDisposition.WRITE_TRUNCATE,
+            labels={"app": "microconv", "run": _label(self.run_id), "step": _label(step)},
+        )
+        attempts = count(1)
+
+        def attempt() -> None:
+            # Another id each time: the same rows replace what an attempt whose answer was lost has written.
+            job = self._connection.client.load_table_from_file(
+                file,
+                self._dataset.table(destination),
+                rewind=True,
+                job_id=_plain(f"{name}-{next(attempts)}", "-"),
+                location=self._dataset.location,
+                job_config=config,
+                timeout=ONE_TRY["timeout"],
+            )
+            try:
+                job.result(**ONE_TRY)
+            except TimeoutError as slow:
+                raise api.ServiceUnavailable("the load job has not ended yet") from slow  # type: ignore[no-untyped-call]  # ships no types
+
+        self._connection.call(step, attempt)
+
     def _run_once(self, statement: Statement, job_id: str) -> bigquery.QueryJob:
         try:
             job = self._submit(statement, job_id)
@@ -240,6 +274,15 @@ def _missing_tables(statement: Statement) -> Iterator[None]:
             f"{statement.step} needs a table that is not there ({summary(missing)}).",
             hint="Run `microconv sync`: it makes the tables.",
         ) from missing
+
+
+def write_parquet(rows: pa.RecordBatchReader, file: IO[bytes]) -> None:
+    """Write rows as Parquet, as they come."""
+    from pyarrow import parquet  # takes a while to load, and only a push needs it
+
+    with parquet.ParquetWriter(file, rows.schema) as writer:
+        for batch in rows:
+            writer.write_batch(batch)
 
 
 def _read(storage: Any, job: bigquery.QueryJob) -> pa.Table:  # noqa: ANN401 - its client is loaded when it is used

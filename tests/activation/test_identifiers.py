@@ -1,0 +1,77 @@
+"""From an audience to the identifiers of a list, on both engines."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterator
+
+import pytest
+from segment_builder import Segment
+
+import emulator as emulators
+from microconv.activation.destinations.file import FileDestination, FileSettings
+from microconv.activation.push.identifiers import Address, want
+from microconv.clients import retries
+from microconv.clients.bigquery_connection import Connection, Endpoints
+from microconv.engines.base import Engine
+from microconv.engines.bigquery import BigQueryEngine
+from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
+from microconv.queries import templates
+
+ADDRESS = {"first_name": "Alex", "last_name": "Lee", "country": "us", "postal_code": "94016"}
+
+
+@pytest.fixture(params=["duckdb", "bigquery"])
+def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
+    if request.param == "duckdb":
+        with DuckDBEngine(IN_MEMORY, threads=1) as opened:
+            yield opened
+        return
+    emulator: emulators.Emulator = request.getfixturevalue("emulator")
+    endpoints = Endpoints(emulator.rest_url, f"http://{emulator.grpc_address}", is_anonymous=True)
+    connection = Connection(emulator.project, endpoints=endpoints, retrying=retries.policy(3, slowest_wait=0.02))
+    with BigQueryEngine(connection, dataset=emulator.dataset()) as there:
+        there.begin("run-1", "tests")
+        yield there
+
+
+def sha(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def wanted(engine: Engine) -> dict[tuple[str, str], int]:
+    rows = engine.query(templates.query("activation/wanted_identifiers"))
+    return {(row["kind"], row["identifier"]): row["people"] for row in rows.to_pylist()}
+
+
+@pytest.fixture
+def plan_rows(segment: Segment) -> Callable[..., object]:
+    def rows(segment: Segment = segment):
+        destination = FileDestination(FileSettings(name="files", format="google_ads"))
+        return segment.plan(destination, identity=("email", "phone")).audience.rows
+
+    return rows
+
+
+def test_each_identifier_is_wanted_once_with_the_people_who_have_it(engine, segment, plan_rows):
+    people = (
+        segment.with_user("u1", "granted", email="AlexZ@example.com", phone="+18005550100", **ADDRESS)
+        .with_user("u2", "granted", email="b@example.com", **ADDRESS)
+        .with_user("u3", "denied", email="c@example.com")
+    )
+    want(engine, plan_rows(people))
+    address = Address(sha("alex"), sha("lee"), "US", "94016")
+    assert wanted(engine) == {
+        ("email", sha("alexz@example.com")): 1,
+        ("email", sha("b@example.com")): 1,
+        ("phone", sha("+18005550100")): 1,
+        ("address", address.identifier): 2,
+    }
+    assert Address.of(address.identifier) == address
+
+
+def test_what_was_wanted_before_is_replaced_also_by_nobody(engine, segment, plan_rows):
+    want(engine, plan_rows(segment.with_user("u1", "granted", email="a@example.com")))
+    assert len(wanted(engine)) == 1
+    want(engine, plan_rows(segment.with_user("u1", "denied", email="a@example.com")))
+    assert wanted(engine) == {}
