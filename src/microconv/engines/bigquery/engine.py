@@ -168,7 +168,7 @@ class BigQueryEngine:
         self._places[scratch] = table
 
     def load(self, rows: pa.RecordBatchReader, scratch: str) -> None:
-        """Write rows into a scratch table by a load job, which is free; till then they are in a file nobody else sees."""
+        """Write rows into a scratch table by a load job, which is free; till then they are in a private file."""
         table = self._scratch_table(scratch)
         with tempfile.TemporaryFile() as file:
             write_parquet(rows, file)
