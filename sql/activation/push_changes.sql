@@ -1,11 +1,13 @@
 -- What a destination must be told, so that its list of a segment becomes the wanted one: an operation for each identifier
--- that is not as it should be, and identifiers to be forgotten or left waiting. `verdict` is send, hold or forget.
+-- that is not as it should be. `verdict` says what to do: send it; hold it until an answer is there; forget the identifier;
+-- wait, since it is as it should be, but something older may still undo that; leave it, since it was refused (tried daily).
 -- An identifier is in flight while its batch is accepted: then it waits. Whether an operation took effect is unsure while
 -- nobody answered (sent) or nobody can tell any more (unknown): it is said again at once, and once more when nothing
 -- older can arrive (`unsure_until`). An addition is refreshed before the destination forgets it. Of a batch that was refused
 -- in part nobody knows which were: all are said again, in smaller batches (`refusals`), until one that is refused is alone.
+-- With `is_full` each wanted identifier is said again.
 -- grain: kind, identifier
--- params: destination STRING, segment STRING, now TIMESTAMP, settle_us INT64, refresh_us INT64
+-- params: destination STRING, segment STRING, now TIMESTAMP, settle_us INT64, refresh_us INT64, is_full BOOL
 -- structure: none
 WITH standing AS (
   SELECT
@@ -17,8 +19,8 @@ WITH standing AS (
     IF(s.operation = 'add' AND b.sent_at IS NOT NULL, b.sent_at, s.added_at) AS added_at,
     s.unsure_until,
     COALESCE(s.refusals, 0) + IF(b.rejected > 0, 1, 0) AS refusals,
-    -- Alone, and refused time and again: it is tried once a day.
-    b.rejected > 0 AND b.identifiers = 1 AND COALESCE(s.refusals, 0) >= 5
+    -- Refused by name, or alone time and again: it is tried once a day.
+    b.rejected >= b.identifiers AND COALESCE(s.refusals, 0) >= 5
       AND UNIX_MICROS(@now) - UNIX_MICROS(b.sent_at) < 86400000000 AS is_refused,
     -- Until when this operation may take effect unseen.
     IF(b.state IN ('sent', 'unknown'), UNIX_MICROS(b.sent_at) + @settle_us, NULL) AS arrives_until_us
@@ -57,20 +59,23 @@ judged AS (
     b.*,
     CASE
       -- Never two operations in flight on one identifier.
-      WHEN b.state = 'accepted' THEN IF(b.operation = b.said, 'keep', 'hold')
+      WHEN b.state = 'accepted' THEN 'hold'
       WHEN b.operation = 'remove' AND NOT b.was_sent THEN 'forget'
       WHEN b.said IS NULL OR b.said != b.operation THEN 'send'
-      WHEN b.is_refused AND NOT b.has_settled THEN 'keep'
+      WHEN b.is_refused AND NOT b.has_settled THEN 'refused'
       WHEN b.state != 'success' OR b.has_settled THEN 'send'
-      WHEN b.operation = 'add' THEN IF(b.is_due, 'send', 'keep')
-      ELSE IF(b.was_unsure, 'keep', 'forget')
+      WHEN b.operation = 'add' AND (b.is_due OR @is_full) THEN 'send'
+      WHEN b.was_unsure THEN 'wait'
+      ELSE IF(b.operation = 'add', 'keep', 'forget')
     END AS verdict,
     CASE
       WHEN b.said IS NULL THEN 'new'
       WHEN b.said != b.operation THEN 'changed'
+      WHEN b.state = 'accepted' THEN 'pending'
       WHEN b.state != 'success' THEN 'again'
       WHEN b.has_settled THEN 'settled'
-      ELSE 'refresh'
+      WHEN b.is_due THEN 'refresh'
+      ELSE 'full'
     END AS reason
   FROM both AS b
 )

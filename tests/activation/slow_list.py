@@ -16,12 +16,15 @@ from microconv.activation.push.audience_list import (
     ListLimits,
     Operation,
     RefusedError,
+    TryLaterError,
     UnsureError,
 )
 
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 SLOWEST = 4
+FOREIGN = Identifier("email", "somebody-elses@other.example")
+"""On the list before us: it stays there."""
 
 
 class KilledError(BaseException):
@@ -37,10 +40,12 @@ class SlowList:
     kill: float = 0.0
     is_faulty: bool = True
     minute: int = 0
-    listed: dict[Identifier, int] = field(default_factory=dict)
+    listed: dict[Identifier, int] = field(default_factory=lambda: {FOREIGN: 1_000_000})
     waiting: list[tuple[int, str, Operation, tuple[Identifier, ...]]] = field(default_factory=list)
     became: dict[str, Answer] = field(default_factory=dict)
     asked: int = 0
+    finished: int = 0
+    closed_until: int = 0
 
     @property
     def limits(self) -> ListLimits:
@@ -55,17 +60,26 @@ class SlowList:
         return START + self.minute * MINUTE
 
     def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        assert 0 < len(identifiers) <= self.limits.most_identifiers
         fault = self.chance.random() if self.is_faulty else 1.0
+        if fault < 0.02:
+            self.closed_until = self.minute + self.chance.randrange(1, 5)
+        if self.is_faulty and self.minute < self.closed_until:
+            raise RefusedError("the list is closed")
         if fault < 0.10:
             raise UnsureError("reset before the request was read")
-        if fault < 0.15:
-            raise RefusedError("quota exceeded")
+        if fault < 0.13:
+            raise TryLaterError("too many requests", retry_after=MINUTE)
+        if fault < 0.16:
+            raise RefusedError("a row is wrong", rows=[self.chance.randrange(len(identifiers))])
+        if fault < 0.19:
+            raise RefusedError("some row is wrong", rows=None)
         self.asked += 1
         request_id = f"r{self.asked}"
         due = self.minute + self.chance.randrange(SLOWEST)
         self.waiting.append((due, request_id, operation, tuple(identifiers)))
         self.became[request_id] = Answer("accepted", request_id)
-        if fault < 0.25:
+        if fault < 0.29:
             raise UnsureError("the answer was lost")
         self._maybe_kill()
         return Answer("accepted", request_id)
@@ -78,11 +92,12 @@ class SlowList:
         return self.became[request_id]
 
     def finish(self) -> None:
-        """Do nothing: each request stands for itself."""
+        """Count: each request stands for itself."""
+        self.finished += 1
 
-    def tick(self) -> None:
-        """Let a minute pass."""
-        self.minute += 1
+    def tick(self, minutes: int = 1) -> None:
+        """Let time pass."""
+        self.minute += minutes
         due = [each for each in self.waiting if each[0] < self.minute]
         self.waiting = [each for each in self.waiting if each[0] >= self.minute]
         self.chance.shuffle(due)
@@ -95,12 +110,17 @@ class SlowList:
                     self.listed[each] = self.minute
                 else:
                     self.listed.pop(each, None)
-            lost = len(identifiers) - len(taken)
-            state = "success" if not lost else "partial" if taken else "failed"
-            self.became[request_id] = Answer(state, request_id, rejected=lost or None)
+            self.became[request_id] = self._said(request_id, len(identifiers) - len(taken), is_none=not taken)
         if self.lifespan is not None:
             alive = self.lifespan // MINUTE
             self.listed = {each: at for each, at in self.listed.items() if self.minute - at < alive}
+
+    def _said(self, request_id: str, lost: int, *, is_none: bool) -> Answer:
+        """What is said of a request of which some identifiers were not taken: mostly how many, sometimes not."""
+        if not lost:
+            return Answer("success", request_id)
+        is_counted = self.chance.random() < 0.7
+        return Answer("failed" if is_none else "partial", request_id, rejected=lost if is_counted else None)
 
     def _maybe_kill(self) -> None:
         if self.is_faulty and self.chance.random() < self.kill:

@@ -68,12 +68,13 @@ class UnsureError(Exception):
 class RefusedError(Exception):
     """The destination refused a request: nothing of it took effect. The text says why, without any identifier.
 
-    `rows` are the places of the identifiers at fault, counted from 0, where the destination names them.
+    `rows` are the places of the identifiers at fault, counted from 0; none when it is about something else, such as a
+    list that is closed; None when some of them are at fault, and nobody says which.
     """
 
-    def __init__(self, reason: str, *, rows: Sequence[int] = ()) -> None:
+    def __init__(self, reason: str, *, rows: Sequence[int] | None = ()) -> None:
         super().__init__(reason)
-        self.rows = tuple(rows)
+        self.rows = None if rows is None else tuple(rows)
 
 
 class TryLaterError(Exception):

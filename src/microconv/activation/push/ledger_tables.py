@@ -40,7 +40,7 @@ SENT = Table(
         Column("kind", "STRING", "what it is: email, phone, user_id"),
         Column("identifier", "STRING", "in the form in which it is sent"),
         Column("normalisation", "STRING", "version of the rules by which it was made"),
-        Column("people", "INT64", "how many members have it: it leaves the list with the last of them"),
+        Column("people", "INT64", "how many members had it when it was said last"),
         Column("operation", "STRING", "the last operation on it: add or remove"),
         Column("batch_id", "STRING", "the batch of that operation, whose state is that of the identifier"),
         Column("was_sent", "BOOL", "an operation before that one left this machine"),

@@ -11,11 +11,21 @@ The rules, each of which was broken in a model, and each break left wrong lists 
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from microconv.activation.push.audience_list import FINAL, Answer, AudienceList, RefusedError, UnsureError
+from microconv.activation.push.audience_list import (
+    FINAL,
+    Answer,
+    AudienceList,
+    RefusedError,
+    TryLaterError,
+    UnsureError,
+)
 from microconv.activation.push.push_ledger import LedgerBatch, PlannedCounts, PushLedger
+
+_MOST_NAMINGS = 20
 
 
 @dataclass(frozen=True)
@@ -28,9 +38,8 @@ class ListOutcome:
 
     @property
     def is_settled(self) -> bool:
-        """Whether nothing is left to be done or to be waited for."""
-        waiting = self.planned.of("hold") + self.planned.of("send")
-        return not waiting and all(each.state in FINAL for each in self.polled)
+        """Whether the list is what is wanted, and nothing is left to be done or to be waited for."""
+        return self.planned.is_settled
 
 
 @dataclass
@@ -62,11 +71,13 @@ class ListPush:
         """Ask what became of each request that is not final; return these batches as they are now."""
         return tuple(self._asked(each) for each in self.ledger.open_batches())
 
-    def push(self, push_id: str, *, normalisation: str) -> ListOutcome:
+    def push(self, push_id: str, *, normalisation: str, is_full: bool = False) -> ListOutcome:
         """Make the list what is wanted (the scratch table `wanted_identifiers`), as far as that can be done now."""
         limits = self.audience.limits
         polled = self.poll()
-        counts = self.ledger.plan(self.now(), settles_after=limits.settles_after, refresh_after=limits.refresh_after)
+        counts = self.ledger.plan(
+            self.now(), settles_after=limits.settles_after, refresh_after=limits.refresh_after, is_full=is_full
+        )
         self.check(counts)
         if not counts.of("send") and not counts.of("forget"):
             return ListOutcome(counts, (), polled)
@@ -78,27 +89,38 @@ class ListPush:
         return ListOutcome(counts, sent, polled)
 
     def _send(self, batch: LedgerBatch) -> LedgerBatch:
-        self.before_send(batch)
-        identifiers = self.ledger.identifiers(batch)
-        # From here on it may have left, whatever happens.
-        sent = self.ledger.put(batch, state="sent", sent_at=self.now(), attempts=batch.attempts + 1)
-        try:
-            answer = self.audience.send(batch.operation, identifiers)
-        except UnsureError:
-            return sent
-        except RefusedError as error:
-            answer = Answer("failed", reason=str(error))
-        return self._recorded(sent, answer)
+        """Send a batch; without the identifiers that are refused by name, until none is or too many times."""
+        for _ in range(_MOST_NAMINGS):
+            self.before_send(batch)
+            identifiers = self.ledger.identifiers(batch)
+            # From here on it may have left, whatever happens.
+            batch = self.ledger.put(batch, state="sent", sent_at=self.now(), attempts=batch.attempts + 1)
+            try:
+                answer = self.audience.send(batch.operation, identifiers)
+            except UnsureError:
+                return self.ledger.put(batch, sent_at=self.now())
+            except TryLaterError as error:
+                answer = Answer("failed", reason=str(error))
+            except RefusedError as error:
+                named = sorted({place for place in error.rows or () if 0 <= place < len(identifiers)})
+                if named:
+                    batch = self.ledger.set_apart(batch, named, reason=str(error), now=self.now())
+                    if batch.identifiers:
+                        continue
+                    return batch
+                answer = Answer("failed", rejected=1 if error.rows is None else None, reason=str(error))
+            return self._recorded(batch, answer)
+        return self._recorded(batch, Answer("failed", rejected=1, reason="refused by name too many times"))
 
     def _asked(self, batch: LedgerBatch) -> LedgerBatch:
-        if batch.state != "accepted" or batch.request_id is None or batch.sent_at is None:
+        if batch.state != "accepted" or batch.sent_at is None:
             return batch
-        try:
-            answer = self.audience.ask(batch.request_id)
-        except UnsureError:
-            answer = Answer("accepted", batch.request_id)
+        answer = Answer("accepted")
+        if batch.request_id is not None:
+            with suppress(UnsureError, TryLaterError):
+                answer = self.audience.ask(batch.request_id)
         if answer.state == "accepted" and self.now() - batch.sent_at > self.audience.limits.answers_for:
-            answer = Answer("unknown", batch.request_id, reason="the destination did not say in time")
+            answer = Answer("unknown", reason="the destination did not say in time")
         return batch if answer.state == "accepted" else self._recorded(batch, answer)
 
     def _recorded(self, batch: LedgerBatch, answer: Answer) -> LedgerBatch:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -16,6 +17,7 @@ CHANGES = "push_changes"
 PLANNED = "push_planned"
 BATCHES = "push_batches"
 REPLACED = "push_replaced"
+NAMED = "push_named"
 WANTED = "wanted_identifiers"
 
 
@@ -41,9 +43,14 @@ class LedgerBatch:
 
 @dataclass(frozen=True)
 class PlannedCounts:
-    """Identifiers that a push would send, hold or forget: by operation and reason."""
+    """Identifiers by what a push does with them (send, hold, forget, wait, refused), by operation and reason."""
 
     rows: tuple[tuple[str, str, str, int], ...]
+
+    @property
+    def is_settled(self) -> bool:
+        """Whether the list is what is wanted, and nothing is left to be done or to be waited for."""
+        return not any(verdict in ("send", "hold", "wait") for verdict, *_ in self.rows)
 
     def of(self, verdict: str, operation: str | None = None) -> int:
         """Return how many there are."""
@@ -68,13 +75,33 @@ class PushLedger:
         rows = self.engine.query(open_batches_query(self.destination, self.segment)).to_pylist()
         return [LedgerBatch(**row) for row in rows]
 
-    def plan(self, now: datetime, *, settles_after: timedelta, refresh_after: timedelta | None) -> PlannedCounts:
-        """Compare what is wanted (the scratch table `wanted_identifiers`) with what was sent; nothing is written."""
-        self.engine.materialise(
-            changes_query(self.destination, self.segment, now, settles_after, refresh_after), CHANGES
-        )
+    def plan(
+        self, now: datetime, *, settles_after: timedelta, refresh_after: timedelta | None, is_full: bool = False
+    ) -> PlannedCounts:
+        """Compare what is wanted (the scratch table `wanted_identifiers`) with what was sent; nothing is written.
+
+        With `is_full` each wanted identifier is said again, whatever is known of it.
+        """
+        query = self.changes_query(now, settles_after=settles_after, refresh_after=refresh_after, is_full=is_full)
+        self.engine.materialise(query, CHANGES)
         rows = self.engine.query(templates.query("activation/push_counts")).to_pylist()
         return PlannedCounts(tuple((r["verdict"], r["operation"], r["reason"], r["identifiers"]) for r in rows))
+
+    def changes_query(
+        self, now: datetime, *, settles_after: timedelta, refresh_after: timedelta | None, is_full: bool = False
+    ) -> Query:
+        """Return the query of what the destination must be told."""
+        return templates.query(
+            "activation/push_changes",
+            params={
+                "destination": self.destination,
+                "segment": self.segment,
+                "now": now,
+                "settle_us": _micros(settles_after),
+                "refresh_us": None if refresh_after is None else _micros(refresh_after),
+                "is_full": is_full,
+            },
+        )
 
     def write_ahead(
         self, push_id: str, now: datetime, *, normalisation: str, most_identifiers: int
@@ -113,21 +140,36 @@ class PushLedger:
         self.engine.apply([PutRow(LEDGER, asdict(changed))])
         return changed
 
-
-def changes_query(
-    destination: str, segment: str, now: datetime, settles_after: timedelta, refresh_after: timedelta | None
-) -> Query:
-    """Return the query of what a destination must be told."""
-    return templates.query(
-        "activation/push_changes",
-        params={
-            "destination": destination,
-            "segment": segment,
-            "now": now,
-            "settle_us": _micros(settles_after),
-            "refresh_us": None if refresh_after is None else _micros(refresh_after),
-        },
-    )
+    def set_apart(self, batch: LedgerBatch, places: Sequence[int], *, reason: str, now: datetime) -> LedgerBatch:
+        """Move identifiers that were refused by name into a batch of their own, which failed; return the rest."""
+        refused = replace(
+            batch,
+            batch_id=f"{batch.batch_id}-x{batch.attempts}",
+            state="failed",
+            identifiers=len(places),
+            rejected=len(places),
+            settled_at=now,
+            reason=reason,
+        )
+        left = batch.identifiers - len(places)
+        rest = replace(batch, identifiers=left)
+        if not left:
+            rest = replace(rest, state="failed", settled_at=now, reason=reason)
+        params: dict[str, Value] = {
+            "batch_id": batch.batch_id,
+            "refused_id": refused.batch_id,
+            "places": list(places),
+        }
+        self.engine.materialise(templates.query("activation/push_named", params=params), NAMED)
+        self.engine.apply(
+            [
+                DeleteKeys(SENT, "sent_key", NAMED),
+                InsertScratch(SENT, NAMED),
+                PutRow(LEDGER, asdict(refused)),
+                PutRow(LEDGER, asdict(rest)),
+            ]
+        )
+        return rest
 
 
 def open_batches_query(destination: str, segment: str | None) -> Query:
