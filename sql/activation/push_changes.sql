@@ -14,8 +14,8 @@ WITH standing AS (
     s.kind,
     s.identifier,
     s.operation,
-    COALESCE(b.state, 'planned') AS state,
-    COALESCE(s.was_sent, FALSE) OR COALESCE(b.state, 'planned') != 'planned' AS was_sent,
+    COALESCE(b.state, 'unknown') AS state,
+    COALESCE(s.was_sent, FALSE) OR COALESCE(b.state, 'unknown') != 'planned' AS was_sent,
     IF(s.operation = 'add' AND b.sent_at IS NOT NULL, b.sent_at, s.added_at) AS added_at,
     s.unsure_until,
     COALESCE(s.refusals, 0) + IF(b.rejected > 0, 1, 0) AS refusals,
@@ -51,7 +51,7 @@ both AS (
     COALESCE(s.is_refused, FALSE) AS is_refused,
     COALESCE(UNIX_MICROS(@now) - UNIX_MICROS(s.added_at) >= @refresh_us, FALSE) AS is_due
   FROM {{ relation('wanted_identifiers') }} AS w
-  FULL OUTER JOIN standing AS s ON s.kind = w.kind AND s.identifier = w.identifier
+  FULL JOIN standing AS s ON s.kind = w.kind AND s.identifier = w.identifier
 ),
 
 judged AS (

@@ -600,10 +600,10 @@ class Project:
 
     def report_data(self) -> ReportData:
         """Answer everything that the report shows: each question that the configuration asks by itself."""
-        from microconv.report.data import Answer, ReportData
+        from microconv.report.data import Answered, ReportData
 
         answers = tuple(
-            Answer(name, QUESTIONS[name].answers, question.about, self.answer(question))
+            Answered(name, QUESTIONS[name].answers, question.about, self.answer(question))
             for name, question in questions_of(self.config, self.taxonomy)
             if question.in_report
         )

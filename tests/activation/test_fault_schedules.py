@@ -220,7 +220,7 @@ BROKEN: dict[str, Make] = {
     "members are marked after sending": lambda shop, audience, _ledger, _clock: MembersDiffed(shop, audience, False),
     "members are marked before sending": lambda shop, audience, _ledger, _clock: MembersDiffed(shop, audience, True),
     "identifiers without states": edited(
-        ("COALESCE(b.state, 'planned') AS state", "'success' AS state"),
+        ("COALESCE(b.state, 'unknown') AS state", "'success' AS state"),
     ),
     "an answer is not waited for": edited(
         ("WHEN b.state = 'accepted' THEN 'hold'", "WHEN b.state = 'accepted' AND b.operation = b.said THEN 'hold'"),

@@ -21,6 +21,7 @@ import sqlglot
 from sqlglot import exp
 
 from judges.types import Columns, Params, Row, Tables
+from microconv.activation.push.ledger_tables import TABLES as PUSH_TABLES
 from microconv.audit.audit_tables import TABLES as AUDIT_TABLES
 from microconv.exports import RAW_COLUMNS, RAW_LEAVES, ShardSchema
 from microconv.queries import templates
@@ -33,7 +34,8 @@ from microconv.taxonomy import MicroConversion, Taxonomy
 FOLDER = Path(__file__).parents[1] / "sql"
 _KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts", "taxonomy", "leaves", "sync"}
 _STAGED = {
-    name: {column.name: column.type for column in table.columns} for name, table in (TABLES | AUDIT_TABLES).items()
+    name: {column.name: column.type for column in table.columns}
+    for name, table in (TABLES | AUDIT_TABLES | PUSH_TABLES).items()
 }
 COUNTED_IN_STAGING = dict.fromkeys(
     ("placeholder_client_id", "placeholder_user_id", "placeholder_transaction_id"), "BOOL"

@@ -11,7 +11,7 @@ from microconv.analyses.funnels.counts import FunnelResult, FunnelStep
 from microconv.audit.coverage import CoverageDay, CoverageResult, Outage
 from microconv.catalogue import QUESTIONS
 from microconv.config.sections import Count
-from microconv.report import Answer, ReportData
+from microconv.report import Answered, ReportData
 from microconv.result import Result
 
 FIRST_DATE = date(2026, 10, 20)
@@ -124,11 +124,11 @@ NAMES = {
 }
 
 
-def answers(*results: Result) -> tuple[Answer, ...]:
+def answers(*results: Result) -> tuple[Answered, ...]:
     """Return results as answers to the questions of the catalogue."""
     names = [NAMES[type(result)] for result in results]
     return tuple(
-        Answer(name, QUESTIONS[name].answers, None, result) for name, result in zip(names, results, strict=True)
+        Answered(name, QUESTIONS[name].answers, None, result) for name, result in zip(names, results, strict=True)
     )
 
 

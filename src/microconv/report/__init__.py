@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from microconv.report.attention import attention
-from microconv.report.data import Answer, ReportData
+from microconv.report.data import Answered, ReportData
 from microconv.report.render import check_report_path, render_report, write_report
 
-__all__ = ["Answer", "ReportData", "attention", "check_report_path", "render_report", "write_report"]
+__all__ = ["Answered", "ReportData", "attention", "check_report_path", "render_report", "write_report"]

@@ -16,7 +16,7 @@ ResultT = TypeVar("ResultT", bound=Result)
 
 
 @dataclass(frozen=True)
-class Answer:
+class Answered:
     """The answer to one question.
 
     Attributes:
@@ -57,7 +57,7 @@ class ReportData:
     generated_at: datetime
     version: str
     summary: StagedSummary
-    answers: tuple[Answer, ...]
+    answers: tuple[Answered, ...]
     export_findings: tuple[Finding, ...] = ()
     audit: AuditResult | None = None
 

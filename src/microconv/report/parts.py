@@ -16,7 +16,7 @@ from microconv.analyses.channels import ChannelsResult
 from microconv.analyses.funnels.counts import FunnelResult
 from microconv.audit.audit_findings import AuditResult
 from microconv.audit.coverage import CoverageResult
-from microconv.report.data import Answer, ReportData
+from microconv.report.data import Answered, ReportData
 from microconv.report.figures import SYMBOLS, Figure, channel_figure, credit_figure, funnel_figure, model_name
 from microconv.report.heat import HeatMap, heat_map
 from microconv.wording import Heading, Sheet
@@ -141,9 +141,9 @@ def parts(data: ReportData) -> tuple[Part, ...]:
     )
 
 
-def _others(answers: tuple[Answer, ...]) -> Iterator[Part]:
+def _others(answers: tuple[Answered, ...]) -> Iterator[Part]:
     """Show each question that has no part of its own, with all its answers."""
-    others: dict[str, list[Answer]] = {}
+    others: dict[str, list[Answered]] = {}
     for answer in answers:
         if not isinstance(answer.result, WITH_PARTS):
             others.setdefault(answer.question, []).append(answer)

@@ -50,3 +50,4 @@ SENT = Table(
     ),
     cluster=("destination", "segment"),
 )
+TABLES = {table.name: table for table in (LEDGER, SENT)}
