@@ -7,7 +7,7 @@ the tables of the report and of the documentation, and the tests that every ques
 from __future__ import annotations
 
 import importlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +17,7 @@ from microconv.errors import UsageError
 if TYPE_CHECKING:
     from microconv.activation.destinations.base import Destination, DestinationSettings
     from microconv.config.sections import Config, DestinationConfig
+    from microconv.engines.base import Engine
     from microconv.queries.templates import Query
     from microconv.question import Question
     from microconv.taxonomy import Taxonomy
@@ -224,8 +225,8 @@ def destination_settings(kind: str) -> type[DestinationSettings]:
     return destination_class(kind).settings_type
 
 
-def destination(entry: DestinationConfig, file: Path) -> Destination:
-    """Make the destination of an entry of the configuration in `file`.
+def destination(entry: DestinationConfig, file: Path, open_engine: Callable[[], Engine] | None = None) -> Destination:
+    """Make the destination of an entry of the configuration in `file`; `open_engine` gives the engine of the project.
 
     Raises:
         UsageError: There is no such kind.
@@ -234,7 +235,9 @@ def destination(entry: DestinationConfig, file: Path) -> Destination:
     from microconv.config.load import read_destination
 
     kind = destination_class(entry.kind)
-    return kind(read_destination(entry, kind.settings_type, file))
+    made = kind(read_destination(entry, kind.settings_type, file))
+    made.open_engine = open_engine
+    return made
 
 
 def _load(place: str) -> Any:  # noqa: ANN401 - whatever is there

@@ -17,7 +17,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from types import TracebackType
@@ -268,6 +268,36 @@ class WrittenFile:
         return asdict(self)
 
 
+class GrowingFile:
+    """A new file that only its owner may read, written bit by bit; `close` syncs it and says what is in it.
+
+    Raises:
+        OSError: There is something of that name, or it cannot be written.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.rows = 0
+        self._digest = hashlib.sha256()
+        self._bytes = 0
+        self._open = contextlib.ExitStack()
+        self._file = self._open.enter_context(_create_private(path))
+
+    def write(self, text: str | bytes, rows: int = 0) -> None:
+        """Add text (as UTF-8) or bytes, which hold so many rows."""
+        data = text.encode() if isinstance(text, str) else text
+        self._digest.update(data)
+        self._bytes += self._file.write(data)
+        self.rows += rows
+
+    def close(self) -> WrittenFile:
+        """Sync it to disk, close it, and return the facts."""
+        with self._open:
+            self._file.flush()
+            os.fsync(self._file.fileno())
+        return WrittenFile(self.path.name, self._digest.hexdigest(), self._bytes, self.rows)
+
+
 class FileSet:
     """The files of one folder that belong together: they replace their predecessors together, or not at all.
 
@@ -306,7 +336,7 @@ class FileSet:
             for hidden in self._staged.values():
                 hidden.unlink(missing_ok=True)
 
-    def write(self, name: str, lines: Iterable[str], *, rows: int = 1) -> WrittenFile:
+    def write(self, name: str, lines: Iterable[str | bytes], *, rows: int = 1) -> WrittenFile:
         """Stage one file from its lines (each with its line end), as UTF-8; `rows` is for the facts returned.
 
         Raises:
@@ -317,15 +347,13 @@ class FileSet:
             raise ValueError(f"{name} is not a name of this set of files")
         target = self._folder / name
         self._staged[target] = hidden = self._hidden(name, "partial")
-        digest, size = hashlib.sha256(), 0
-        with _create_private(hidden) as file:
+        file = GrowingFile(hidden)
+        try:
             for line in lines:
-                data = line.encode()
-                digest.update(data)
-                size += file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        return WrittenFile(name, digest.hexdigest(), size, rows)
+                file.write(line)
+        finally:
+            written = file.close()
+        return replace(written, name=name, rows=rows)
 
     def commit(self) -> None:
         """Remove what has no successor and put every staged file in place; on any failure put back what was there.

@@ -512,7 +512,8 @@ class Project:
             UsageError: the configuration has none of that name, or there is no such kind.
             ConfigError: its keys cannot be used.
         """
-        return catalogue.destination(find_named(self.config.destinations, name, "destination"), self.config.file)
+        entry = find_named(self.config.destinations, name, "destination")
+        return catalogue.destination(entry, self.config.file, lambda: self.engine)
 
     def export(
         self,

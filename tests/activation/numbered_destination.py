@@ -5,15 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 
 from microconv.activation.audience.normalise import PLAIN
-from microconv.activation.destinations.base import Accepts
-from microconv.activation.destinations.file import (
+from microconv.activation.destinations.audience_formats import (
     EVERY_IDENTITY,
     HASHES,
     AudienceFormat,
-    FolderDestination,
-    FolderSettings,
     jsonl_audience,
 )
+from microconv.activation.destinations.base import Accepts
+from microconv.activation.destinations.file import FolderDestination, FolderSettings
 
 
 class NumberedDestination(FolderDestination):

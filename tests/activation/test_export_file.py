@@ -15,7 +15,7 @@ from pytest_mock import MockerFixture
 from segment_builder import NOW, Segment, file_of, manifest_of, read_rows, snapshot, unprivileged
 
 from microconv.activation.audience.people import Person
-from microconv.activation.destinations.file import FORMATS
+from microconv.activation.destinations.audience_formats import FORMATS
 from microconv.errors import DestinationError, UsageError
 from microconv.files import FileSet
 from microconv.segments.members import Member

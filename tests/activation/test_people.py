@@ -14,7 +14,7 @@ from segment_builder import Segment, file_of, manifest_of, read_rows
 
 from microconv.activation.audience.people import Person
 from microconv.activation.audience.people_tables import read_consents, read_people
-from microconv.activation.destinations.file import FORMATS
+from microconv.activation.destinations.audience_formats import FORMATS
 from microconv.segments.members import Member
 
 

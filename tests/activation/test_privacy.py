@@ -21,7 +21,7 @@ from microconv.activation.audience.normalise import google_email
 from microconv.activation.audience.people import ConsentRecord, Person
 from microconv.activation.audience.people_tables import read_people
 from microconv.activation.audience.reasons import Reason
-from microconv.activation.destinations.file import FORMATS
+from microconv.activation.destinations.audience_formats import FORMATS
 from microconv.errors import FindingsError, MicroconvError
 from microconv.segments.members import Member
 

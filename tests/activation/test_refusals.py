@@ -13,7 +13,7 @@ from segment_builder import Segment, file_of, read_rows
 from microconv.activation.audience.normalise import google_email, meta_email, plain_email
 from microconv.activation.audience.people import Person
 from microconv.activation.audience.refusals import Refusals, is_address, is_number, mailbox_key, strict_mailboxes
-from microconv.activation.destinations.file import FORMATS
+from microconv.activation.destinations.audience_formats import FORMATS
 
 IDENTITIES = {"email": ("Email", "email", "email_sha256"), "phone": ("Phone", "phone", "phone_sha256")}
 

@@ -1,7 +1,8 @@
-"""The contract of a destination: it takes an audience in batches and gives a receipt for each.
+"""The contract of a destination. It knows nothing of segments' rules, consent or guards: what reaches it is decided.
 
-It knows nothing of segments' rules, consent or guards: what reaches it is decided. A delivery is one context: what is
-sent inside appears when it ends, and none of it when it ends in an error.
+A push gives it changes: identifiers go on the list of a segment, or off it (`audience_list`). One that takes a whole
+audience at once, as files are, takes exports as well. Such a delivery is one context: what is sent inside appears when
+it ends, and none of it when it ends in an error.
 
     with destination.begin(delivery) as send:
         receipts = [send(batch) for batch in batches]
@@ -14,13 +15,18 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any, ClassVar, Literal, TypeAlias
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NoReturn, TypeAlias
 
 from pydantic import ConfigDict
 
 from microconv.activation.audience.audience_rows import AudienceRow, IdentityKind
 from microconv.activation.audience.normalise import Normalisation
+from microconv.activation.push.audience_list import AudienceList
 from microconv.config.sections import DestinationConfig
+from microconv.errors import UsageError
+
+if TYPE_CHECKING:
+    from microconv.engines.base import Engine
 
 State: TypeAlias = Literal["accepted", "success", "partial", "failed", "unknown"]
 """What became of a batch. Only `accepted` may still change; after `unknown` nobody can tell any more."""
@@ -42,7 +48,8 @@ class Accepts:
         normalisation: Its rules for what is hashed.
         with_address: Whether it carries names, country and postal code beside an identifier.
         minimum: The number of people below which the platform does not serve a list; 0: not known.
-        members_per_batch: The most that one batch may hold; None: any number.
+        members_per_batch: The most that one batch of an export may hold; None: any number.
+        in_clear: The identifiers that it wants as they are, normalised; all others are hashed.
     """
 
     name: str
@@ -51,6 +58,7 @@ class Accepts:
     with_address: bool = False
     minimum: int = 0
     members_per_batch: int | None = None
+    in_clear: frozenset[IdentityKind] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -122,10 +130,13 @@ Send: TypeAlias = Callable[[Batch], Receipt]
 
 
 class Destination(ABC):
-    """Somewhere an audience can go."""
+    """Somewhere an audience can go. A kind takes pushes, exports or both; the other is a `UsageError`."""
 
     settings_type: ClassVar[type[DestinationSettings]]
     """The class of its settings, by which its keys in the configuration are checked."""
+
+    open_engine: Callable[[], Engine] | None = None
+    """Gives the engine of the project, for kinds that keep audiences there; whoever makes the destination sets it."""
 
     def __init__(self, settings: DestinationSettings) -> None:
         """Take the settings; nothing is opened before it is needed."""
@@ -136,26 +147,44 @@ class Destination(ABC):
     def accepts(self) -> Accepts:
         """What it accepts."""
 
-    @abstractmethod
+    def audience_list(self, segment: str, push_id: str, facts: Mapping[str, Any] | None = None) -> AudienceList:
+        """Give the list of a segment to a push; one that keeps records keeps `facts`, the origin of the push, as JSON.
+
+        Raises:
+            UsageError: It takes no pushes, or the segment cannot go there.
+        """
+        del segment, push_id, facts
+        self._refuse("pushes", "microconv export")
+
     def target(self, segment: str) -> Target:
-        """Say where a segment goes.
+        """Say where an export of a segment goes.
 
         Raises:
             UsageError: It cannot go there.
         """
+        del segment
+        self._refuse("exports", "microconv push")
 
-    @abstractmethod
     def previous(self, segment: str) -> Previous | None:
-        """Return what was delivered of a segment last; None at the first time."""
+        """Return what was exported of a segment last; None at the first time."""
+        del segment
+        self._refuse("exports", "microconv push")
 
-    @abstractmethod
     def begin(self, delivery: Delivery) -> AbstractContextManager[Send]:
-        """Begin a delivery; its context gives the function that sends a batch.
+        """Begin an export; its context gives the function that sends a batch.
 
         Raises:
             DestinationError: It could not be delivered. What was delivered before is as it was.
         """
+        del delivery
+        self._refuse("exports", "microconv push")
 
     def poll(self, receipt: Receipt) -> Receipt:
         """Ask again what became of a batch; a later run may ask, too. By default every receipt is final at once."""
         return receipt
+
+    def _refuse(self, what: str, instead: str) -> NoReturn:
+        raise UsageError(
+            f"The destination {self.settings.name} ({self.settings.kind}) takes no {what}.",
+            hint=f"Use `{instead}` for it.",
+        )

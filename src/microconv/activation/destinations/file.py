@@ -2,22 +2,19 @@
 
 from __future__ import annotations
 
-import csv
-import errno
 import hashlib
 import json
 import re
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal, cast, get_args
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from microconv.activation.audience.audience_rows import AudienceRow, IdentityKind
-from microconv.activation.audience.normalise import GOOGLE, META, PLAIN
+from microconv.activation.destinations.audience_formats import FORMATS, AudienceFormat, csv_rows
 from microconv.activation.destinations.base import (
     Accepts,
     Batch,
@@ -29,110 +26,15 @@ from microconv.activation.destinations.base import (
     Send,
     Target,
 )
+from microconv.activation.destinations.file_failures import folder_error
+from microconv.activation.destinations.folder_list import FolderList
 from microconv.config.sections import DestinationConfig
 from microconv.config.values import InFolder
-from microconv.errors import DestinationError, UsageError
+from microconv.errors import UsageError
 from microconv.files import FileSet, WrittenFile
 
 MANIFEST_VERSION = 1
 _SEGMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*")
-_NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
-_NO_PERMISSION = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-
-
-# Formats
-
-
-@dataclass(frozen=True)
-class AudienceFormat:
-    """How one kind of audience file looks.
-
-    `columns` pairs each header or key with a field of `AudienceRow`; `encode` writes rows as the lines of a file.
-    """
-
-    suffix: str
-    columns: tuple[tuple[str, str], ...]
-    encode: Callable[[AudienceFormat, Iterable[AudienceRow]], Iterator[str]]
-    accepts: Accepts
-
-    def cells(self, row: AudienceRow) -> list[str]:
-        """Return the row's values in the order of `columns`, "" where there is nothing."""
-        return [getattr(row, field) for _, field in self.columns]
-
-
-class _Line:
-    """What `csv.writer` writes to: gives the line back, since `writerow` returns what `write` returns."""
-
-    def write(self, line: str) -> str:
-        return line
-
-
-def _csv_lines(rows: Iterable[Sequence[object]]) -> Iterator[str]:
-    writer = csv.writer(_Line(), lineterminator="\n")
-    # The type stubs know writerow's result as Any; `_Line` makes it the line.
-    return (cast("str", writer.writerow(row)) for row in rows)
-
-
-def csv_audience(audience_format: AudienceFormat, rows: Iterable[AudienceRow]) -> Iterator[str]:
-    """Write rows as CSV, below a line of headers."""
-    yield from _csv_lines([[header for header, _ in audience_format.columns]])
-    yield from _csv_lines(map(audience_format.cells, rows))
-
-
-def jsonl_audience(audience_format: AudienceFormat, rows: Iterable[AudienceRow]) -> Iterator[str]:
-    """Write rows as one JSON object a line, with null where there is nothing."""
-    keys = [key for key, _ in audience_format.columns]
-    for row in rows:
-        values = [cell or None for cell in audience_format.cells(row)]
-        yield json.dumps(dict(zip(keys, values, strict=True)), separators=(",", ":")) + "\n"
-
-
-HASHES = (("email_sha256", "email"), ("phone_sha256", "phone"), ("external_id_sha256", "external_id"))
-EVERY_IDENTITY: frozenset[IdentityKind] = frozenset(get_args(IdentityKind))
-
-GOOGLE_ADS = AudienceFormat(
-    suffix="csv",
-    # Exact, English and in this order: support.google.com/google-ads/answer/7659867
-    columns=(
-        ("Email", "email"),
-        ("Phone", "phone"),
-        ("First Name", "first_name"),
-        ("Last Name", "last_name"),
-        ("Country", "country"),
-        ("Zip", "postal_code"),
-    ),
-    encode=csv_audience,
-    accepts=Accepts(
-        "google_ads",
-        identity=frozenset({"email", "phone"}),
-        normalisation=GOOGLE,
-        with_address=True,
-        # Active users that Google matched, on any network, as the trade press reports since December 2024. Unverified:
-        # Google's own page was not read. Fewer rows than this can certainly not match as many people.
-        minimum=100,
-    ),
-)
-META_ADS = AudienceFormat(
-    suffix="csv",
-    # facebook.com/business/help/2082575038703844: the names of columns by which Meta knows what they hold.
-    columns=(
-        ("email", "email"),
-        ("phone", "phone"),
-        ("fn", "first_name"),
-        ("ln", "last_name"),
-        ("zip", "postal_code"),
-        ("country", "country"),
-    ),
-    encode=csv_audience,
-    # Meta advises against lists of fewer than 100 people, on the same page.
-    accepts=Accepts("meta", frozenset({"email", "phone"}), META, with_address=True, minimum=100),
-)
-CSV = AudienceFormat("csv", HASHES, csv_audience, Accepts("csv", EVERY_IDENTITY, PLAIN))
-JSONL = AudienceFormat("jsonl", HASHES, jsonl_audience, Accepts("jsonl", EVERY_IDENTITY, PLAIN))
-FORMATS = {each.accepts.name: each for each in (GOOGLE_ADS, META_ADS, CSV, JSONL)}
-
-
-# Destinations
 
 
 class FolderSettings(DestinationSettings):
@@ -175,6 +77,12 @@ class FolderDestination(Destination):
         """What the format accepts."""
         return self.audience_format.accepts
 
+    def audience_list(self, segment: str, push_id: str, facts: Mapping[str, Any] | None = None) -> FolderList:
+        """Give the list of a segment to a push: a folder for each push, below `<segment>.<format>.pushes`."""
+        names = self._names(segment)
+        said = {"segment": segment, "destination": self.settings.name, **(facts or {})}
+        return FolderList(self.settings.path / names.pushes, push_id, self.audience_format, said)
+
     def target(self, segment: str) -> Target:
         """Name the audience file (a pattern where there may be several) and the manifest."""
         names = self._names(segment)
@@ -195,7 +103,7 @@ class FolderDestination(Destination):
             if not any(map(names.is_audience, present)):
                 return None
         except OSError as error:
-            raise _destination_error(error, self.settings.path) from error
+            raise folder_error(error, self.settings.path) from error
         try:
             document: Any = json.loads(manifest.read_text(encoding="utf-8"))
         except (OSError, ValueError):
@@ -215,12 +123,12 @@ class FolderDestination(Destination):
                 written: list[WrittenFile] = []
 
                 def send(batch: Batch) -> Receipt:
-                    lines = self.audience_format.encode(self.audience_format, batch.rows)
+                    lines = self.audience_format.lines(batch.rows)
                     written.append(files.write(names.audience(f"{batch.number:04d}"), lines, rows=len(batch.rows)))
                     return Receipt(batch.number, len(batch.rows), "success", written[-1].name)
 
                 yield send
-                rejects = _csv_lines([("actor_key", "reason"), *delivery.rejects])
+                rejects = csv_rows([("actor_key", "reason"), *delivery.rejects])
                 written.append(files.write(names.rejects, rejects, rows=len(delivery.rejects)))
                 manifest = {
                     "manifest_version": MANIFEST_VERSION,
@@ -233,7 +141,7 @@ class FolderDestination(Destination):
                 files.write(names.manifest, [json.dumps(manifest, indent=2) + "\n"])
                 files.commit()
         except OSError as error:
-            raise _destination_error(error, self.settings.path) from error
+            raise folder_error(error, self.settings.path) from error
 
     def _names(self, segment: str) -> _Names:
         if not _SEGMENT_NAME.fullmatch(segment):
@@ -278,6 +186,10 @@ class _Names:
         return f"{self._stem}.{number}.{self.suffix}" if self.is_numbered else f"{self._stem}.{self.suffix}"
 
     @property
+    def pushes(self) -> str:
+        return f"{self.segment}.{self.format}.pushes"
+
+    @property
     def rejects(self) -> str:
         return f"{self.segment}.{self.format}.rejects.csv"
 
@@ -295,17 +207,3 @@ class _Names:
 
     def is_audience(self, name: str) -> bool:
         return re.fullmatch(self._audience_pattern, name) is not None
-
-
-def _destination_error(error: OSError, folder: Path) -> DestinationError:
-    if error.errno in _NO_SPACE:
-        hint = "Free disk space, or point the destination's path elsewhere, and run again."
-    elif error.errno in _NO_PERMISSION:
-        hint = "Give this user the right to write there, or point the destination's path elsewhere."
-    else:
-        hint = "Check that the destination's path is a folder, and run again."
-    return DestinationError(
-        f"The audience files in {folder} cannot be written: {error.strerror or type(error).__name__}. "
-        "Files of the last export were left as they are.",
-        hint=hint,
-    )
