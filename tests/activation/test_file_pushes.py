@@ -15,15 +15,15 @@ from typing import Any
 import pytest
 from numbered_destination import numbered
 
-from microconv.activation.audience.audience_rows import AudienceRow
 from microconv.activation.audience.normalise import sha256_hex
 from microconv.activation.destinations.file import FileDestination, FileSettings
 from microconv.activation.destinations.folder_list import FolderList
 from microconv.activation.push.audience_list import Identifier, RefusedError
+from microconv.activation.push.identifiers import Address
 from microconv.errors import DestinationError, UsageError
 
 ANNA, BEN, CARL = (Identifier("email", sha256_hex(f"{name}@shop.example")) for name in ("anna", "ben", "carl"))
-HOME = Identifier("address", f"{sha256_hex('anna')}|{sha256_hex('berg')}|DE|04103")
+HOME = Identifier("address", Address(sha256_hex("anna"), sha256_hex("berg"), "DE", "04103").identifier)
 
 
 @pytest.fixture
@@ -186,16 +186,3 @@ def test_killed_push_leaves_nothing_to_see_and_the_next_one_tidies_up(exports: P
     later.send("add", [ANNA])
     later.finish()
     assert [path.name for path in folder.iterdir()] == ["p2"]
-
-
-def test_row_of_a_person_is_its_identifiers_and_back() -> None:
-    row = AudienceRow("e", "p", "x", "f", "l", "DE", "04103")
-    identifiers = list(row.identifiers())
-    assert [each.kind for each in identifiers] == ["email", "phone", "user_id", "address"]
-    assert [AudienceRow.of(each) for each in identifiers] == [
-        AudienceRow(email="e"),
-        AudienceRow(phone="p"),
-        AudienceRow(external_id="x"),
-        AudienceRow(first_name="f", last_name="l", country="DE", postal_code="04103"),
-    ]
-    assert not list(AudienceRow().identifiers())

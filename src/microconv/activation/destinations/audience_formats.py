@@ -8,9 +8,22 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import cast, get_args
 
-from microconv.activation.audience.audience_rows import ADDRESS, FIELD_OF, AudienceRow, IdentityKind
+from microconv.activation.audience.audience_rows import AudienceRow, IdentityKind
 from microconv.activation.audience.normalise import GOOGLE, META, PLAIN
 from microconv.activation.destinations.base import Accepts
+from microconv.activation.push.audience_list import Identifier
+from microconv.activation.push.identifiers import Address
+
+ADDRESS = "address"
+FIELDS = {"email": "email", "phone": "phone", "user_id": "external_id"}
+"""The field of a row that has the identifiers of a kind; an address has four."""
+
+
+def row_of(identifier: Identifier) -> AudienceRow:
+    """Return the row of one identifier alone."""
+    if identifier.kind == ADDRESS:
+        return AudienceRow(**Address.of(identifier.value)._asdict())
+    return AudienceRow(**{FIELDS[identifier.kind]: identifier.value})
 
 
 @dataclass(frozen=True)
@@ -64,7 +77,7 @@ class AudienceFormat:
             yield self, "", rows
             return
         for column in self.columns:
-            kind = next(kind for kind, field in FIELD_OF.items() if field == column[1])
+            kind = next(kind for kind, field in FIELDS.items() if field == column[1])
             some = [row for row in rows if getattr(row, column[1])]
             if some:
                 yield replace(self, columns=(column,)), kind, some

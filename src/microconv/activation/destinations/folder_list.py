@@ -12,8 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from microconv.activation.audience.audience_rows import AudienceRow
-from microconv.activation.destinations.audience_formats import AudienceFormat
+from microconv.activation.destinations.audience_formats import AudienceFormat, row_of
 from microconv.activation.destinations.file_failures import folder_error
 from microconv.activation.push.audience_list import (
     Answer,
@@ -137,7 +136,7 @@ class FolderList:
             for folder in (self._root.parent, self._root):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._hidden = self._open.enter_context(private_folder(self._root / "push", "partial"))
-        for audience_format, label, rows in self._format.parted(tuple(map(AudienceRow.of, identifiers))):
+        for audience_format, label, rows in self._format.parted(tuple(map(row_of, identifiers))):
             stem = f"{operation}.{label}" if label else operation
             start = 0
             while start < len(rows):
