@@ -1,6 +1,6 @@
 """The documentation is true: commands, options, links, exit codes, columns, JSON and files in it are the real ones.
 
-Run as a script, it writes the tables of docs/staging.md, docs/analyses.md and docs/audit.md anew.
+Run as a script, it writes the tables of docs/staging.md, docs/memberships.md, docs/analyses.md and docs/audit.md anew.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ from microconv.doctor import CHECKS
 from microconv.engines.tables import Table
 from microconv.errors import MicroconvError
 from microconv.queries import templates
+from microconv.segments.membership_tables import TABLES as MEMBERSHIP_TABLES
 from microconv.staging import SyncResult
 from microconv.staging.mc_tables import TABLES
 from microconv.taxonomy import load_taxonomy
@@ -42,6 +43,7 @@ from staged_rows import IN_MEMORY, staged
 
 ROOT = Path(__file__).parent.parent
 STAGING = ROOT / "docs" / "staging.md"
+MEMBERSHIPS = ROOT / "docs" / "memberships.md"
 ANALYSES = ROOT / "docs" / "analyses.md"
 AUDIT = ROOT / "docs" / "audit.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -343,16 +345,19 @@ def table_section(table: Table) -> str:
     )
 
 
-def with_tables(page: str) -> str:
-    """Return the page with its sections on tables as `microconv.staging.mc_tables` has them; they are its last part."""
+def with_tables(page: str, tables: Iterable[Table] = TABLES.values()) -> str:
+    """Return the page with its sections on tables as the product has them; they are its last part."""
     introduction = page.partition("\n## mc_")[0].rstrip()
-    return "\n\n".join([introduction, *(table_section(table) for table in TABLES.values())]).replace("\n\n\n", "\n\n")
+    return "\n\n".join([introduction, *map(table_section, tables)]).replace("\n\n\n", "\n\n")
 
 
-def test_documented_tables_are_the_real_ones():
-    page = STAGING.read_text(encoding="utf-8")
+@pytest.mark.parametrize(
+    ("path", "tables"), [(STAGING, TABLES), (MEMBERSHIPS, MEMBERSHIP_TABLES)], ids=["staged", "memberships"]
+)
+def test_documented_tables_are_the_real_ones(path, tables):
+    page = path.read_text(encoding="utf-8")
 
-    assert page == with_tables(page), "run `.venv/bin/python tests/test_docs.py`"
+    assert page == with_tables(page, tables.values()), "run `.venv/bin/python tests/test_docs.py`"
 
 
 # The catalogue
@@ -436,4 +441,7 @@ def test_documented_checks_are_the_real_ones():
 if __name__ == "__main__":
     AUDIT.write_text(with_checks(AUDIT.read_text(encoding="utf-8")), encoding="utf-8")
     STAGING.write_text(with_tables(STAGING.read_text(encoding="utf-8")), encoding="utf-8")
+    MEMBERSHIPS.write_text(
+        with_tables(MEMBERSHIPS.read_text(encoding="utf-8"), MEMBERSHIP_TABLES.values()), encoding="utf-8"
+    )
     ANALYSES.write_text(with_questions(ANALYSES.read_text(encoding="utf-8")), encoding="utf-8")

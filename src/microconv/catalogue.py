@@ -118,6 +118,7 @@ QUERIES: tuple[str, ...] = (
     "analyses.saving:examples",
     "staging.volumes:examples",
     "segments.members:examples",
+    "segments.memberships:examples",
     "activation.audience.first_party:examples",
 )
 """Who else makes queries: functions from a configuration and its taxonomy to pairs of what a query is for, and it."""

@@ -25,6 +25,7 @@ from microconv.activation.push.ledger_tables import TABLES as PUSH_TABLES
 from microconv.audit.audit_tables import TABLES as AUDIT_TABLES
 from microconv.exports import RAW_COLUMNS, RAW_LEAVES, ShardSchema
 from microconv.queries import templates
+from microconv.segments.membership_tables import TABLES as MEMBERSHIP_TABLES
 from microconv.staging import batch_queries, own_hosts, profile
 from microconv.staging.mc_tables import TABLES
 from microconv.staging.rules import Rules
@@ -35,7 +36,7 @@ FOLDER = Path(__file__).parents[1] / "sql"
 _KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts", "taxonomy", "leaves", "sync"}
 _STAGED = {
     name: {column.name: column.type for column in table.columns}
-    for name, table in (TABLES | AUDIT_TABLES | PUSH_TABLES).items()
+    for name, table in (TABLES | AUDIT_TABLES | PUSH_TABLES | MEMBERSHIP_TABLES).items()
 }
 COUNTED_IN_STAGING = dict.fromkeys(
     ("placeholder_client_id", "placeholder_user_id", "placeholder_transaction_id"), "BOOL"
@@ -58,6 +59,12 @@ KNOWN: dict[str, Columns] = {
     "external_changes": _STAGED["mc_micro_conversions"],
     "derived_1_thresholds": _STAGED["mc_micro_conversions"],
     "session_starts": _STAGED["mc_sessions"],
+    "moved_members": {"actor_key": "INT64", "new_actor_key": "INT64", "new_user_id": "STRING"},
+    "member_changes": {
+        **{name: _STAGED["mc_segment_members"][name] for name in ("segment", "actor_key", "user_id", "since")},
+        **dict.fromkeys(("rule_version", "change", "reason"), "STRING"),
+    },
+    **{f"segment_matches_{place}": {"actor_key": "INT64", "user_id": "STRING"} for place in range(4)},
 }
 
 

@@ -497,10 +497,54 @@ class SegmentConfig(Section):
     identity: Annotated[
         tuple[Identifier, ...], BeforeValidator(as_list), Field(min_length=1), AfterValidator(unique)
     ] = ("email",)
+    held_for: Length | None = Field(
+        default=None, description="how long a member stays at least, also when the rule no longer holds, such as 3d"
+    )
+    expires_after: Length | None = Field(
+        default=None, description="how long a member stays at most, also when the rule still holds, such as 30d"
+    )
+    away_for: Length | None = Field(
+        default=None, description="how long somebody who left cannot enter again, such as 14d"
+    )
+    route: Label | None = Field(
+        default=None, description="segments of one route share nobody: each actor is in the first of them that fits"
+    )
+    priority: int | None = Field(
+        default=None,
+        ge=1,
+        strict=True,
+        description="its place when segments are looked at in order, 1 first; without one: after those that have one",
+    )
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the ids of the rule."""
         yield from ((entry, f'segment "{self.name}"') for entry, _ in self.rule.named())
+
+    @model_validator(mode="after")
+    def _can_be_held(self) -> Self:
+        if self.held_for is not None and self.expires_after is not None and self.expires_after < self.held_for:
+            raise ItemError("is shorter than held_for: make it longer, or held_for shorter", ("expires_after",))
+        return self
+
+
+class PushConfig(Section):
+    """`[push]`: what holds for everything that is sent.
+
+    `at_most` and `per` limit how often one person enters segments, counted over all of them.
+    """
+
+    at_most: int | None = Field(
+        default=None, ge=1, strict=True, description="how many segments a person may enter in the time of `per`"
+    )
+    per: Length | None = Field(default=None, description="the time in which `at_most` is counted, such as 7d")
+
+    @model_validator(mode="after")
+    def _has_both(self) -> Self:
+        if self.per is not None and self.at_most is None:
+            raise ItemError("is the time of at_most, which is not there: add at_most, or leave it out", ("per",))
+        if self.at_most is not None and self.per is None:
+            raise ItemError('needs the time in which it is counted: add per, such as "7d"', ("at_most",))
+        return self
 
 
 class DestinationConfig(Section):
@@ -653,6 +697,7 @@ class Sections(Section):
     attribution: AttributionConfig = Field(default_factory=AttributionConfig)
     segments: Annotated[tuple[SegmentConfig, ...], AfterValidator(unique_names)] = ()
     destinations: Annotated[tuple[DestinationConfig, ...], AfterValidator(unique_names), AfterValidator(_apart)] = ()
+    push: PushConfig = Field(default_factory=PushConfig)
     identity: IdentityConfig = Field(default_factory=IdentityConfig)
     consent: ConsentConfig = Field(default_factory=ConsentConfig)
     audit: AuditConfig = Field(default_factory=AuditConfig)

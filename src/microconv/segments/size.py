@@ -76,8 +76,7 @@ class Segment(SegmentConfig, Question):
 
     options: ClassVar[Mapping[str, Option]] = {
         "name": Option(metavar="NAME", is_argument=True),
-        "rule": HIDDEN,
-        "identity": HIDDEN,
+        **{key: HIDDEN for key in SegmentConfig.model_fields if key != "name"},
     }
     examples: ClassVar[tuple[str, ...]] = (
         "segment cart_abandoners",
