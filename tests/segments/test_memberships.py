@@ -11,7 +11,7 @@ import pytest
 
 from config_files import MINIMAL, problem
 from microconv.config.sections import PushConfig, SegmentConfig
-from microconv.engines.base import AddRows
+from microconv.engines.base import InsertScratch
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import EngineError, TaxonomyError, UsageError
 from microconv.queries.templates import Query
@@ -143,8 +143,7 @@ def test_a_failure_while_writing_changes_nothing(engine, monkeypatch):
     applied = engine.apply
 
     def fails(changes: Any) -> None:
-        broken = AddRows(SEGMENT_BUILDS, ({"run_id": "r", "as_of": "no moment"},))  # the last of the transaction
-        applied([*changes[:-1], broken])
+        applied([*changes[:-1], InsertScratch(SEGMENT_BUILDS, "not_there")])  # the last of the transaction
 
     monkeypatch.setattr(engine, "apply", fails)
     with pytest.raises(EngineError):
