@@ -77,7 +77,7 @@ def test_consent_is_read_again_at_the_moment_of_sending(tmp_path: Path, mocker: 
             consent(tmp_path, "denied")
         return made
 
-    mocker.patch("microconv.activation.audience_plan.plan_audience", deny_while_planning)
+    mocker.patch("microconv.activation.segment_audience.plan_audience", deny_while_planning)
     with Project.load(config) as opened:
         result = opened.export("carts", "portal")
     assert asked == 2
@@ -95,7 +95,7 @@ def test_a_consent_table_that_never_rests_stops_the_export(tmp_path: Path, mocke
         consent(tmp_path, next(answers))
         return made
 
-    mocker.patch("microconv.activation.audience_plan.plan_audience", change_while_planning)
+    mocker.patch("microconv.activation.segment_audience.plan_audience", change_while_planning)
     with Project.load(config) as opened, pytest.raises(FindingsError, match="the consent table changed each of the 3"):
         opened.export("carts", "portal")
     assert not (tmp_path / "out").exists()
@@ -117,7 +117,7 @@ def test_consent_in_a_table_of_the_engine_is_read_again_too(tmp_path: Path, mock
             run("UPDATE answers SET ad_user_data = 'denied' WHERE user_id = 'u1'")
             return made
 
-        mocker.patch("microconv.activation.audience_plan.plan_audience", deny_while_planning)
+        mocker.patch("microconv.activation.segment_audience.plan_audience", deny_while_planning)
         result = opened.export("carts", "portal")
     assert asked == 2
     assert result.excluded == {"consent_denied": 1}

@@ -16,15 +16,16 @@ from zoneinfo import ZoneInfo
 from microconv import catalogue, wording
 from microconv.catalogue import QUESTIONS, name_of, queries_of, question_class, questions_of
 from microconv.config.load import find_named, load_config
-from microconv.config.sections import Config, SegmentConfig, SourceConfig
+from microconv.config.sections import Config, SourceConfig
 from microconv.errors import EngineError, FindingsError, SourceError, TaxonomyError, UsageError
 from microconv.taxonomy import Effect, Taxonomy, TaxonomyDifference, load_taxonomy
 from microconv.version import __version__
 
 if TYPE_CHECKING:  # each is loaded by who asks for it
-    from microconv.activation.audience_plan import AudiencePlan
     from microconv.activation.destinations.base import Destination
     from microconv.activation.export import ExportResult
+    from microconv.activation.push.pushes import Pushes
+    from microconv.activation.segment_audience import SegmentAudiences
     from microconv.analyses.attribution.credits import AttributionResult
     from microconv.analyses.attribution.stability import StabilityResult
     from microconv.analyses.channels import ChannelsResult
@@ -542,7 +543,7 @@ class Project:
         destination = self.destination(destination_name)
         for _ in range(_CONSENT_TRIES):
             agreed = consent_stamp(self.config.consent, self._staged, self.config.file)
-            plan = self._plan_audience(segment, destination, as_of)
+            plan = self._audiences.plan(segment, destination, as_of)
             if agreed == consent_stamp(self.config.consent, self._staged, self.config.file):
                 break
         else:
@@ -560,44 +561,21 @@ class Project:
             allow_shrink=allow_shrink,
             allow_stale=allow_stale,
             dry_run=dry_run,
-            has_user_ids=self._has_user_ids,
+            has_user_ids=self._audiences.has_user_ids,
         )
 
-    def _plan_audience(self, segment: SegmentConfig, destination: Destination, as_of: datetime | None) -> AudiencePlan:
-        from microconv.activation.audience.first_party import read_consent, read_identity
-        from microconv.activation.audience_plan import plan_audience
-        from microconv.segments.members import members
+    @property
+    def _audiences(self) -> SegmentAudiences:
+        from microconv.activation.segment_audience import SegmentAudiences
 
-        people = read_identity(self.config.identity, self._staged, self.config.file)
-        consents = read_consent(self.config.consent, self._staged, self.config.file)
-        latest = self.default_as_of()
-        moment = as_of or latest
-        summary = self.summary()
-        return plan_audience(
-            members(self._staged, segment, self.taxonomy, moment),
-            people,
-            consents,
-            segment=segment.name,
-            identity=segment.identity,
-            destination=destination.settings.name,
-            accepts=destination.accepts,
-            lineage={
-                "rule": segment.rule.model_dump(mode="json"),
-                "as_of": moment,
-                "taxonomy": f"{self.taxonomy.name} {self.taxonomy.version}",
-                "taxonomy_fingerprint": self.taxonomy.fingerprint,
-                "first_date": summary.first_date,
-                "last_date": summary.last_date,
-                "version": __version__,
-            },
-            now=datetime.now(tz=UTC),
-            known_until=min(moment, latest),
-        )
+        return SegmentAudiences(self._staged, self.config, self.taxonomy, self.default_as_of())
 
-    def _has_user_ids(self) -> bool:
-        from microconv.segments.members import has_user_ids
+    @property
+    def pushes(self) -> Pushes:
+        """What can be done with lists at destinations: push, look, ask; see `microconv.activation.push.pushes`."""
+        from microconv.activation.push.pushes import Pushes
 
-        return has_user_ids(self._staged)
+        return Pushes(self.config, self._staged, lambda: self._audiences, self.destination)
 
     def report_data(self) -> ReportData:
         """Answer everything that the report shows: each question that the configuration asks by itself."""

@@ -116,7 +116,7 @@ def export(
     # Also when nothing of it is looked at: whether it can be entered shows here, before anything is written.
     previous = destination.previous(plan.segment)
     if not allow_stale:
-        check_age(plan, now, destination.settings.max_age)
+        check_age(plan.segment, plan.known_until, now, destination.settings.max_age)
     if not allow_shrink:
         check_shrink(plan, previous, max_delete_pct=max_delete_pct, has_user_ids=has_user_ids)
     receipts = () if dry_run else _deliver(plan, destination, run_id, now)

@@ -1,8 +1,12 @@
-"""Stop an export that would empty or decimate an audience, or send what is long past, also when nobody can tell."""
+"""Stop an export that would empty or decimate an audience, or send what is long past, also when nobody can tell.
+
+What holds for a push as well says so in words of its own (`Told`).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import datetime
 
 from microconv import wording
@@ -16,25 +20,41 @@ _IF_INTENDED = "If this is intended, run again with --allow-shrink."
 _UNTOUCHED = "Nothing was written; the last export is as it was."
 
 
-def check_age(plan: AudiencePlan, now: datetime, max_age: Duration) -> None:
-    """Return when what the plan knows is recent enough to be sent.
+@dataclass(frozen=True)
+class Told:
+    """How a guard calls what it stops, what would become of people, and what has become of nothing."""
+
+    what: str
+    done: str
+    untouched: str
+
+
+OF_AN_EXPORT = Told("export", "written", _UNTOUCHED)
+
+
+def check_age(
+    segment: str, known_until: datetime | None, now: datetime, max_age: Duration, told: Told = OF_AN_EXPORT
+) -> None:
+    """Return when what is known of a segment is recent enough to be sent.
 
     Args:
-        plan: What would be sent.
+        segment: The name of the segment.
+        known_until: The moment of the latest event that its membership knows of; None: that is not asked.
         now: The current time, aware of its zone.
-        max_age: How long ago the latest event that it knows of may be.
+        max_age: How long ago that may be.
+        told: What is stopped.
 
     Raises:
         FindingsError: It is longer ago.
     """
-    if plan.known_until is None:
+    if known_until is None:
         return
-    age = now - plan.known_until
+    age = now - known_until
     if age.total_seconds() > max_age.seconds:
         raise FindingsError(
-            f"Segment {plan.segment}: the latest event that it knows of is {wording.plural(age.days, 'day')} old "
-            f"({plan.known_until:%Y-%m-%d %H:%M %Z}); older than {wording.span(max_age.seconds)} (max_age) stops the "
-            f"export. {_UNTOUCHED}",
+            f"Segment {segment}: the latest event that it knows of is {wording.plural(age.days, 'day')} old "
+            f"({known_until:%Y-%m-%d %H:%M %Z}); older than {wording.span(max_age.seconds)} (max_age) stops the "
+            f"{told.what}. {told.untouched}",
             hint="Run `microconv sync`, and look at `microconv doctor` if newer days do not arrive. To send it as it "
             "is, run again with --allow-stale, or set max_age of the destination.",
         )
@@ -62,15 +82,7 @@ def check_shrink(
     if not 0 <= max_delete_pct <= 100:  # noqa: PLR2004 - percent
         raise UsageError(f"max_delete_pct is {max_delete_pct:g}.", hint="Give a percentage from 0 to 100.")
     because = f" (excluded: {reasons(plan.excluded)})" if plan.excluded else ""
-    if not plan.written and (found := _cause(plan, has_user_ids)) is not None:
-        cause, remedy = found
-        raise FindingsError(f"Segment {plan.segment}: {cause} {_UNTOUCHED}", hint=remedy)
-    if not plan.written:
-        raise FindingsError(
-            f"Segment {plan.segment}: none of {wording.count(plan.members)} members can be written{because}. "
-            f"{_UNTOUCHED}",
-            hint=f"Check the rule, the identity table and the consent table. {_IF_INTENDED}",
-        )
+    check_somebody(plan, has_user_ids)
     if previous is None:
         return
     if previous.written is None:
@@ -87,6 +99,27 @@ def check_shrink(
             f"{max_delete_pct:g}% (max_delete_pct) stops the export{because}. {_UNTOUCHED}",
             hint=f"Check the rule, the identity table, the consent table and the freshness of the data. {_IF_INTENDED}",
         )
+
+
+def check_somebody(
+    plan: AudiencePlan, has_user_ids: Callable[[], bool] = lambda: True, told: Told = OF_AN_EXPORT
+) -> None:
+    """Return when anybody would be sent.
+
+    Raises:
+        FindingsError: Nobody would; where one cause keeps everybody out, the message names it.
+    """
+    if plan.written:
+        return
+    if (found := _cause(plan, has_user_ids)) is not None:
+        cause, remedy = found
+        raise FindingsError(f"Segment {plan.segment}: {cause} {told.untouched}", hint=remedy)
+    because = f" (excluded: {reasons(plan.excluded)})" if plan.excluded else ""
+    raise FindingsError(
+        f"Segment {plan.segment}: none of {wording.count(plan.members)} members can be {told.done}{because}. "
+        f"{told.untouched}",
+        hint=f"Check the rule, the identity table and the consent table. {_IF_INTENDED}",
+    )
 
 
 def _cause(plan: AudiencePlan, has_user_ids: Callable[[], bool]) -> tuple[str, str] | None:

@@ -33,6 +33,7 @@ COMMANDS: dict[str, tuple[str | None, str]] = {
     **{name: (None, next(iter(lines.values())).answers) for name, lines in catalogue.by_command().items()},
     "audit": ("audit:audit", "Find what is wrong with the tracking."),
     "export": ("export:export", "Write a segment's audience to a destination."),
+    "push": ("push:push", "Make lists at destinations what their segments are."),
     "report": ("report:report", "Write the report, one self-contained HTML page."),
     "runs": ("runs:runs", "Look at what each sync did."),
     "query": ("query:query", "Look into the tables with a SELECT of your own."),

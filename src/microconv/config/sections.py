@@ -489,8 +489,29 @@ class SegmentRule(Section):
         return self
 
 
+_Percent = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+
+
+class PushGuards(Section):
+    """`push` of a segment or destination: limits beyond which nothing is sent; what is left out is as in `[push]`."""
+
+    min_size: int | None = Field(default=None, ge=1, strict=True, description="the fewest people that are sent")
+    max_size: int | None = Field(default=None, ge=1, strict=True, description="the most people that are sent")
+    max_delete_pct: _Percent | None = Field(default=None, le=100, description="the most of a list that is removed")
+    max_deletes: int | None = Field(default=None, ge=0, strict=True, description="the most that is removed, as a count")
+    max_churn_pct: _Percent | None = Field(
+        default=None, description="the most that is added and removed, against what is listed"
+    )
+
+    def over(self, other: PushGuards) -> PushGuards:
+        """Return these limits, and those of `other` for what these leave out."""
+        own = {name: value for name in PushGuards.model_fields if (value := getattr(self, name)) is not None}
+        rest = {name: getattr(other, name) for name in PushGuards.model_fields}
+        return PushGuards(**rest | own)
+
+
 class SegmentConfig(Section):
-    """`[[segments]]`: a named rule, and the identifiers its members may be exported with."""
+    """`[[segments]]`: a named rule, the identifiers its members may be sent with, and where to."""
 
     name: FileStem = Field(description="the name used on the command line and in file names")
     rule: SegmentRule = Field(description='such as { did = "add_to_cart", within = "14d", not_did = "purchase" }')
@@ -515,6 +536,10 @@ class SegmentConfig(Section):
         strict=True,
         description="its place when segments are looked at in order, 1 first; without one: after those that have one",
     )
+    destinations: Annotated[tuple[FileStem, ...], BeforeValidator(as_list), AfterValidator(unique)] = Field(
+        default=(), description="the destinations that `microconv push` sends it to"
+    )
+    push: PushGuards = Field(default_factory=PushGuards)
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the ids of the rule."""
@@ -527,12 +552,15 @@ class SegmentConfig(Section):
         return self
 
 
-class PushConfig(Section):
-    """`[push]`: what holds for everything that is sent.
+class PushConfig(PushGuards):
+    """`[push]`: what holds for everything that is sent: limits, and how long a push may take.
 
     `at_most` and `per` limit how often one person enters segments, counted over all of them.
     """
 
+    max_delete_pct: _Percent | None = Field(default=50.0, le=100)
+    max_churn_pct: _Percent | None = 100.0
+    deadline: Length = Duration.parse("30m")
     at_most: int | None = Field(
         default=None, ge=1, strict=True, description="how many segments a person may enter in the time of `per`"
     )
@@ -557,6 +585,7 @@ class DestinationConfig(Section):
     max_age: Length = Field(
         default=Duration.parse("30d"), description="how long ago the latest event may be when an audience is sent"
     )
+    push: PushGuards = Field(default_factory=PushGuards, description="limits of a push, other than those of [push]")
 
     def clash(self, other: DestinationConfig) -> str | None:  # noqa: ARG002 - others look at it
         """Return why it cannot stand beside an earlier destination, if so."""
@@ -733,6 +762,18 @@ class Sections(Section):
             if each.property is not None and each.property not in known:
                 raise ItemError(f"is not a property of [[sources]]{nearest(each.property, known)}", (index, "property"))
         return tuple(each.model_copy(update={"property": each.property or known[0]}) for each in tables)
+
+    @model_validator(mode="after")
+    def _sends_to_what_there_is(self) -> Self:
+        known = [each.name for each in self.destinations]
+        for index, segment in enumerate(self.segments):
+            for place, name in enumerate(segment.destinations):
+                if name not in known:
+                    raise ItemError(
+                        f"names no destination of [[destinations]]{nearest(name, known)}",
+                        ("segments", index, "destinations", place),
+                    )
+        return self
 
     @field_validator("audit", mode="after")
     @classmethod

@@ -62,6 +62,22 @@ def consent_stamp(config: ConsentConfig, engine: Engine, config_file: Path) -> s
     return str(sum(map(hash, rows)))
 
 
+def consent_signature(config: ConsentConfig, engine: Engine, config_file: Path) -> str:
+    """Return what `consent_stamp` does, from metadata where these tell of every change, and so at once.
+
+    Raises:
+        ConfigError: no consent table is configured, or it cannot be read.
+    """
+    if config.file is not None:
+        with readable(f"The consent file {config.file}"):
+            found = config.file.stat()
+        return f"{found.st_ino} {found.st_size} {found.st_mtime_ns} {found.st_ctime_ns}"
+    table = engine.find_table(config.table) if config.table is not None else None
+    if table is not None and table.modified_at is not None:
+        return table.modified_at.isoformat()
+    return consent_stamp(config, engine, config_file)
+
+
 def _read(
     config: PeopleTable, engine: Engine, config_file: Path, template: str, purpose: str
 ) -> tuple[Sequence[str], Iterable[Sequence[object]]]:

@@ -48,12 +48,14 @@ class ListLimits:
         settles_after: After that time nothing that was sent takes effect any more.
         answers_for: So long the destination can say what became of a request.
         lifespan: How long an identifier stays on the list; None: until it is removed.
+        requests_per_minute: The most that the destination takes; None: any number.
     """
 
     most_identifiers: int
     settles_after: timedelta
     answers_for: timedelta
     lifespan: timedelta | None = None
+    requests_per_minute: int | None = None
 
     @property
     def refresh_after(self) -> timedelta | None:

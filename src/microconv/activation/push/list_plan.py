@@ -1,0 +1,96 @@
+"""The plan of a push of one list: what would be added, removed and said again. A dry run and a push make the same."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import pyarrow.compute as pc
+
+from microconv.activation.audience_plan import AudiencePlan
+from microconv.activation.push.push_ledger import PlannedCounts
+from microconv.engines.base import Engine
+from microconv.queries import templates
+from microconv.queries.templates import Query
+
+_HASHED_ROWS = 50_000
+
+
+@dataclass(frozen=True)
+class ListPlan:
+    """What a push would do to a list; all counts but the first two are of identifiers.
+
+    Attributes:
+        members: How many are in the segment.
+        written: How many of them are to be on the list, as people.
+        listed: What the list holds, as far as we know.
+        added: New on the list, or back on it.
+        removed: Off the list: whoever has them left the segment, or may not be sent any more.
+        refreshed: Said again since the list would else forget them.
+        repeated: Said again since nobody knows whether it took effect, or it was refused.
+        waiting: Not to be touched yet: the destination is still working on them.
+        fingerprint: SHA-256 of all that would be sent, and where: equal plans send the same.
+    """
+
+    members: int
+    written: int
+    listed: int
+    added: int
+    removed: int
+    refreshed: int
+    repeated: int
+    waiting: int
+    fingerprint: str
+
+    @property
+    def to_send(self) -> int:
+        """How many identifiers would be sent."""
+        return self.added + self.removed + self.refreshed + self.repeated
+
+
+def plan_list(engine: Engine, audience: AudiencePlan, counts: PlannedCounts) -> ListPlan:
+    """Count what the scratch table `push_changes` holds, and take its fingerprint."""
+    sent = [(operation, reason, count) for verdict, operation, reason, count in counts.rows if verdict == "send"]
+
+    def total(operation: str | None, *reasons: str) -> int:
+        return sum(count for doing, why, count in sent if operation in (None, doing) and why in reasons)
+
+    return ListPlan(
+        members=audience.members,
+        written=audience.written,
+        listed=listed(engine, audience.destination, audience.segment),
+        added=total("add", "new", "changed"),
+        removed=total("remove", "changed"),
+        refreshed=total(None, "refresh"),
+        repeated=total(None, "again", "settled"),
+        waiting=counts.of("hold"),
+        fingerprint=_fingerprint(engine, audience),
+    )
+
+
+def listed(engine: Engine, destination: str, segment: str) -> int:
+    """Return how many identifiers are on a list, as far as we know."""
+    return sum(row["listed"] for row in lists(engine, destination, segment))
+
+
+def lists(engine: Engine, destination: str | None = None, segment: str | None = None) -> list[Mapping[str, Any]]:
+    """Return what is known of the lists that were pushed to (`sql/activation/lists.sql`)."""
+    found: list[Mapping[str, Any]] = engine.query(lists_query(destination, segment)).to_pylist()
+    return found
+
+
+def lists_query(destination: str | None, segment: str | None) -> Query:
+    """Return the query of the lists that were pushed to."""
+    return templates.query("activation/lists", params={"destination": destination, "segment": segment})
+
+
+def _fingerprint(engine: Engine, audience: AudiencePlan) -> str:
+    digest = hashlib.sha256()
+    digest.update("\n".join((audience.segment, audience.destination, audience.normalisation, "")).encode())
+    changes = engine.query(templates.query("activation/planned_changes"))
+    for batch in changes.to_batches(max_chunksize=_HASHED_ROWS):
+        lines = pc.binary_join_element_wise(*(batch.column(name).cast("string") for name in batch.schema.names), " ")
+        digest.update("\n".join((*lines.to_pylist(), "")).encode())
+    return digest.hexdigest()

@@ -1,0 +1,180 @@
+"""How requests leave: at the rate that a destination allows, again where it asked for that, and no longer than agreed.
+
+What may have taken effect is never sent again here: that is for the ledger to say, in the next push.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+
+from microconv import wording
+from microconv.activation.push.audience_list import (
+    Answer,
+    AudienceList,
+    Identifier,
+    ListLimits,
+    Operation,
+    RefusedError,
+    TryLaterError,
+    UnsureError,
+)
+from microconv.errors import DestinationError
+
+_MOST_FAILURES = 5
+"""After so many requests in a row without an answer, no more are sent: the destination is down."""
+_SHORTEST_WAIT, _LONGEST_WAIT = 1.0, 60.0
+_BURSTS_PER_MINUTE = 10
+
+
+@dataclass
+class Deadline:
+    """The time by which a push has to have sent all it sends."""
+
+    seconds: float
+    monotonic: Callable[[], float] = time.monotonic
+    _end: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._end = self.monotonic() + self.seconds
+
+    def is_before(self, seconds: float = 0.0) -> bool:
+        """Tell whether it is over in so many seconds."""
+        return self.monotonic() + seconds > self._end
+
+
+@dataclass
+class TokenBucket:
+    """Lets so many requests through in a minute, and a tenth of them at once."""
+
+    per_minute: int
+    monotonic: Callable[[], float]
+    sleep: Callable[[float], None]
+    _tokens: float = field(init=False)
+    _at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._tokens = self._most
+        self._at = self.monotonic()
+
+    @property
+    def _most(self) -> float:
+        return max(1.0, self.per_minute / _BURSTS_PER_MINUTE)
+
+    def take(self) -> None:
+        """Take a token, and wait for it if there is none."""
+        now = self.monotonic()
+        self._tokens = min(self._most, self._tokens + (now - self._at) * self.per_minute / 60)
+        self._at = now
+        if self._tokens < 1:
+            wait = (1 - self._tokens) * 60 / self.per_minute
+            self.sleep(wait)
+            self._at, self._tokens = now + wait, 1.0
+        self._tokens -= 1
+
+
+@dataclass
+class Sending:
+    """A list that is sent to with patience; for all else it is the list itself.
+
+    Attributes:
+        audience: The list.
+        deadline: When all must have been sent.
+        full: Whether all that is on the list counts as due for a refresh.
+        monotonic: Seconds that only grow.
+        sleep: Waits for seconds.
+        chance: Spreads waits, so that several senders do not knock at one time.
+    """
+
+    audience: AudienceList
+    deadline: Deadline
+    full: bool = False
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
+    chance: random.Random = field(default_factory=random.Random)
+    _bucket: TokenBucket | None = field(init=False)
+    _failures: int = field(default=0, init=False)
+
+    def __post_init__(self) -> None:
+        rate = self.audience.limits.requests_per_minute
+        self._bucket = None if rate is None else TokenBucket(rate, self.monotonic, self.sleep)
+
+    @property
+    def limits(self) -> ListLimits:
+        """The limits of the list; in a full push everything is due at once."""
+        limits = self.audience.limits
+        return replace(limits, lifespan=timedelta(0)) if self.full else limits
+
+    def check(self, name: str) -> None:
+        """Return while another request may be sent; `name` is how messages call the list.
+
+        Raises:
+            DestinationError: The destination is down, or time is up. What was not sent stays planned.
+        """
+        if self._failures >= _MOST_FAILURES:
+            raise DestinationError(
+                f"{name}: {_MOST_FAILURES} requests in a row were not answered, so no more were sent.",
+                hint="Look whether the destination is up, then run `microconv push` again: it goes on from here.",
+            )
+        if self.deadline.is_before():
+            span = wording.span(round(self.deadline.seconds))
+            raise DestinationError(
+                f"{name}: the push was not done within {span} (push.deadline), so the rest was not sent.",
+                hint="Run `microconv push` again: it goes on from here. Or give push.deadline more time.",
+            )
+
+    def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        """Send a request; one that was not looked at is sent again, as long as there is time."""
+        retrying = Retrying(
+            retry=retry_if_exception_type(TryLaterError),
+            wait=self._wait,
+            stop=self._is_late,
+            sleep=self.sleep,
+            reraise=True,
+        )
+        try:
+            answer: Answer = retrying(self._send_once, operation, identifiers)
+        except TryLaterError as error:
+            self._failures += 1
+            raise RefusedError(f"not taken in time: {error}") from error
+        except UnsureError:
+            self._failures += 1
+            raise
+        self._failures = 0
+        return answer
+
+    def _send_once(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        if self._bucket is not None:
+            self._bucket.take()
+        return self.audience.send(operation, identifiers)
+
+    def _wait(self, state: RetryCallState) -> float:
+        """Wait as long as was asked for, else longer each time."""
+        error = state.outcome.exception() if state.outcome else None
+        if isinstance(error, TryLaterError) and error.retry_after is not None:
+            return max(0.0, error.retry_after.total_seconds())
+        longest = min(_LONGEST_WAIT, _SHORTEST_WAIT * 2.0**state.attempt_number)
+        return self.chance.uniform(_SHORTEST_WAIT, longest)
+
+    def _is_late(self, state: RetryCallState) -> bool:
+        return self.deadline.is_before(state.upcoming_sleep)
+
+    def finish(self) -> None:
+        """Publish what waits for that."""
+        self.audience.finish()
+
+    def ask(self, request_id: str) -> Answer:
+        """Ask what became of a request; who is too busy to say has not said."""
+        try:
+            return self.audience.ask(request_id)
+        except TryLaterError as error:
+            raise UnsureError(str(error)) from error
+
+    def now(self) -> datetime | None:
+        """Return the destination's own clock."""
+        return self.audience.now()

@@ -1,0 +1,72 @@
+"""The audience of a segment as it is now: its members, who they are, and what they agreed to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from microconv.activation.audience.first_party import read_consent, read_identity
+from microconv.activation.audience_plan import AudiencePlan, plan_audience
+from microconv.activation.destinations.base import Destination
+from microconv.config.sections import Config, SegmentConfig
+from microconv.engines.base import Engine
+from microconv.segments.members import has_user_ids, members
+from microconv.staging.summary import summary
+from microconv.taxonomy import Taxonomy
+from microconv.version import __version__
+
+
+@dataclass(frozen=True)
+class SegmentAudiences:
+    """Plans audiences of one project.
+
+    Attributes:
+        engine: Where the staged tables are.
+        config: The configuration.
+        taxonomy: The taxonomy that the tables were staged with.
+        latest: The moment of the latest staged event.
+        clock: Gives the current time.
+    """
+
+    engine: Engine
+    config: Config
+    taxonomy: Taxonomy
+    latest: datetime
+    clock: Callable[[], datetime] = lambda: datetime.now(tz=UTC)
+
+    def plan(self, segment: SegmentConfig, destination: Destination, as_of: datetime | None = None) -> AudiencePlan:
+        """Decide who would be sent to a destination.
+
+        Raises:
+            ConfigError: there is no identity or consent table, or it cannot be read: nobody is sent without consent.
+            UsageError: the destination carries none of the segment's identity.
+        """
+        people = read_identity(self.config.identity, self.engine, self.config.file)
+        consents = read_consent(self.config.consent, self.engine, self.config.file)
+        moment = as_of or self.latest
+        staged = summary(self.engine)
+        return plan_audience(
+            members(self.engine, segment, self.taxonomy, moment),
+            people,
+            consents,
+            segment=segment.name,
+            identity=segment.identity,
+            destination=destination.settings.name,
+            accepts=destination.accepts,
+            lineage={
+                "rule": segment.rule.model_dump(mode="json"),
+                "as_of": moment,
+                "taxonomy": f"{self.taxonomy.name} {self.taxonomy.version}",
+                "taxonomy_fingerprint": self.taxonomy.fingerprint,
+                "first_date": staged.first_date,
+                "last_date": staged.last_date,
+                "version": __version__,
+            },
+            now=self.clock(),
+            known_until=min(moment, self.latest),
+        )
+
+    def has_user_ids(self) -> bool:
+        """Tell whether any row of the export has a user id."""
+        return has_user_ids(self.engine)

@@ -1,0 +1,146 @@
+"""A destination that keeps its lists in a database beside the configuration, so that another process can look.
+
+A mock, since no vendor can be reached. Orders from the environment: `LIST_FAULT` names what goes wrong, `LIST_AT` at
+which request of the process (from 1).
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sqlite3
+import time
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any, Literal
+
+from microconv.activation.audience.normalise import GOOGLE
+from microconv.activation.destinations.base import (
+    Accepts,
+    Destination,
+    DestinationSettings,
+    Previous,
+    Target,
+)
+from microconv.activation.push.audience_list import (
+    Answer,
+    Identifier,
+    ListLimits,
+    Operation,
+    RefusedError,
+    TryLaterError,
+    UnsureError,
+)
+from microconv.errors import UsageError
+
+TABLES = """
+CREATE TABLE IF NOT EXISTS listed (segment TEXT, kind TEXT, value TEXT, PRIMARY KEY (segment, kind, value));
+CREATE TABLE IF NOT EXISTS requests (id INTEGER PRIMARY KEY, push_id TEXT, operation TEXT, identifiers INTEGER);
+"""
+
+
+class LedgerSettings(DestinationSettings):
+    kind: Literal["ledger"] = "ledger"
+    path: Path
+    batch: int = 2
+    lifespan_days: int | None = None
+
+
+class LedgerDestination(Destination):
+    settings_type = LedgerSettings
+    settings: LedgerSettings
+    accepts = Accepts("ledger", frozenset({"email", "phone"}), GOOGLE, with_address=True)
+
+    def audience_list(self, segment: str, push_id: str, facts: Mapping[str, Any] | None = None) -> KeptList:
+        if segment == "forbidden":
+            raise UsageError("That segment cannot go there.", hint="Rename it.")
+        assert facts is None or facts["plan"]
+        return KeptList(self.settings, segment, push_id)
+
+    def target(self, segment: str) -> Target:
+        raise NotImplementedError
+
+    def previous(self, segment: str) -> Previous | None:
+        raise NotImplementedError
+
+    def begin(self, delivery: object) -> Any:
+        raise NotImplementedError
+
+
+class KeptList:
+    asked = 0
+
+    def __init__(self, settings: LedgerSettings, segment: str, push_id: str) -> None:
+        self.settings, self.segment, self.push_id = settings, segment, push_id
+
+    @property
+    def limits(self) -> ListLimits:
+        days = self.settings.lifespan_days
+        return ListLimits(
+            most_identifiers=self.settings.batch,
+            settles_after=timedelta(0),
+            answers_for=timedelta(days=1),
+            lifespan=None if days is None else timedelta(days=days),
+        )
+
+    def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        KeptList.asked += 1
+        fault = os.environ.get("LIST_FAULT", "") if KeptList.asked == int(os.environ.get("LIST_AT", "1")) else ""
+        self._before(fault)
+        with open_list(self.settings.path) as database:
+            rows = [(self.segment, each.kind, each.value) for each in identifiers]
+            if operation == "add":
+                database.executemany("INSERT OR IGNORE INTO listed VALUES (?, ?, ?)", rows)
+            else:
+                database.executemany("DELETE FROM listed WHERE segment = ? AND kind = ? AND value = ?", rows)
+            done = database.execute(
+                "INSERT INTO requests (push_id, operation, identifiers) VALUES (?, ?, ?)",
+                [self.push_id, operation, len(rows)],
+            )
+        if fault == "kill_after":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if fault == "lost":
+            raise UnsureError("the answer was lost")
+        return Answer("accepted", str(done.lastrowid))
+
+    def _before(self, fault: str) -> None:
+        if fault == "kill_before":
+            os.kill(os.getpid(), signal.SIGKILL)
+        if fault == "refuse":
+            raise RefusedError("quota exceeded")
+        if fault == "later":
+            raise TryLaterError("too many requests", retry_after=timedelta(milliseconds=1))
+        if fault == "deny":
+            consent = self.settings.path.with_name("consent.csv")
+            consent.write_text(consent.read_text().replace("u1,granted", "u1,denied"))
+        if fault == "wait":
+            self.settings.path.with_name("waiting").touch()
+            time.sleep(60)
+
+    def finish(self) -> None:
+        """Do nothing."""
+
+    def ask(self, request_id: str) -> Answer:
+        return Answer("success", request_id)
+
+    def now(self) -> datetime | None:
+        return None
+
+
+def open_list(path: Path) -> sqlite3.Connection:
+    database = sqlite3.connect(path)
+    database.executescript(TABLES)
+    return database
+
+
+def listed(path: Path, segment: str) -> set[str]:
+    """What is on a list now."""
+    with open_list(path) as database:
+        return {row[0] for row in database.execute("SELECT value FROM listed WHERE segment = ?", [segment])}
+
+
+def requests(path: Path) -> list[tuple[str, int]]:
+    """The requests that were done, in their order: operation and how many identifiers."""
+    with open_list(path) as database:
+        return list(database.execute("SELECT operation, identifiers FROM requests ORDER BY id"))
