@@ -17,7 +17,7 @@ from config_files import BIGQUERY, MINIMAL, PULLED, problem, write
 from microconv.activation.destinations.file import FileSettings
 from microconv.catalogue import destination_settings
 from microconv.config.load import load_config
-from microconv.config.sections import RULE_MODELS, Config
+from microconv.config.sections import RULE_MODELS, Config, PushGuards
 from microconv.config.values import Duration
 from microconv.errors import ConfigError, UsageError
 from microconv.project import Project
@@ -84,6 +84,7 @@ def test_keys_of_a_destination_wait_for_who_knows_its_kind(tmp_path):
         "name": "d",
         "kind": "file",
         "max_age": "30d",
+        "push": dict.fromkeys(("min_size", "max_size", "max_delete_pct", "max_deletes", "max_churn_pct")),
         "format": "csv",
         "path": "out",
     }
@@ -485,6 +486,8 @@ COMMENTED_OUT = {
     ("identity", "table"),
     ("consent", "table"),
     *(("audit", "reconcile", key) for key in ("property", "credentials_file", "endpoint")),
+    *(("push", key) for key in ("min_size", "max_size", "max_deletes")),
+    *((section, "push", key) for section in ("segments", "destinations") for key in PushGuards.model_fields),
 }
 
 

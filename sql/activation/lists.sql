@@ -9,8 +9,8 @@ WITH standing AS (
     s.segment,
     s.operation,
     COALESCE(s.was_sent, FALSE) AS was_sent,
-    COALESCE(b.state, 'planned') AS state,
-    COALESCE(b.rejected > 0 AND b.identifiers = 1, FALSE) AS is_refused,
+    COALESCE(b.state, 'unknown') AS state,
+    COALESCE(b.rejected >= b.identifiers, FALSE) AS is_refused,
     b.sent_at,
     IF(s.operation = 'add' AND b.sent_at IS NOT NULL, b.sent_at, s.added_at) AS added_at
   FROM {{ relation('mc_sent') }} AS s

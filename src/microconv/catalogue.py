@@ -120,6 +120,7 @@ QUERIES: tuple[str, ...] = (
     "segments.members:examples",
     "segments.memberships:examples",
     "activation.audience.first_party:examples",
+    "activation.push.list_plan:examples",
 )
 """Who else makes queries: functions from a configuration and its taxonomy to pairs of what a query is for, and it."""
 

@@ -84,7 +84,9 @@ def test_package_adds_a_kind_that_can_be_configured_and_used(site: Path, config_
 def test_keys_of_an_added_kind_are_checked_with_the_file(site: Path, config_file: Path) -> None:
     install(site, "theirs", "memory = memory_destination:MemoryDestination")
     config_file.write_text(CONFIG + "path = 'x'\n")
-    assert "line 11: destinations[0].path is not a known key (known are name, kind, max_age)" in problem(config_file)
+    assert "line 11: destinations[0].path is not a known key (known are name, kind, max_age, push)" in problem(
+        config_file
+    )
 
 
 def test_added_kinds_are_among_the_known_ones(site: Path, config_file: Path) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from datetime import timedelta
+from typing import Any, cast
 
 import pyarrow.compute as pc
 
 from microconv.activation.audience_plan import AudiencePlan
-from microconv.activation.push.push_ledger import PlannedCounts
+from microconv.activation.push.push_ledger import PlannedCounts, PushLedger, open_batches_query
+from microconv.config.sections import Config
 from microconv.engines.base import Engine
 from microconv.queries import templates
-from microconv.queries.templates import Query
+from microconv.queries.templates import Query, Value
+from microconv.taxonomy import Taxonomy
 
 _HASHED_ROWS = 50_000
 
@@ -63,7 +66,7 @@ def plan_list(engine: Engine, audience: AudiencePlan, counts: PlannedCounts) -> 
         listed=listed(engine, audience.destination, audience.segment),
         added=total("add", "new", "changed"),
         removed=total("remove", "changed"),
-        refreshed=total(None, "refresh"),
+        refreshed=total(None, "refresh", "full"),
         repeated=total(None, "again", "settled"),
         waiting=counts.of("hold"),
         fingerprint=_fingerprint(engine, audience),
@@ -79,6 +82,27 @@ def lists(engine: Engine, destination: str | None = None, segment: str | None = 
     """Return what is known of the lists that were pushed to (`sql/activation/lists.sql`)."""
     found: list[Mapping[str, Any]] = engine.query(lists_query(destination, segment)).to_pylist()
     return found
+
+
+def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
+    """Yield the queries of a push of a list that has no name yet."""
+    at: dict[str, Value] = {"destination": "destination", "segment": "segment"}
+    ledger = PushLedger(cast("Engine", None), "destination", "segment")
+    yield None, lists_query("destination", "segment")
+    yield None, open_batches_query("destination", "segment")
+    yield None, templates.query("activation/wanted_identifiers")
+    day = timedelta(days=1)
+    yield None, ledger.changes_query(templates.EXAMPLE_MOMENT, settles_after=day, refresh_after=None)
+    yield None, templates.query("activation/push_counts")
+    yield None, templates.query("activation/planned_changes")
+    planned: dict[str, Value] = {**at, "push_id": "push", "normalisation": "version", "most_identifiers": 10_000}
+    yield None, templates.query("activation/push_planned", params=planned)
+    batches: dict[str, Value] = {"push_id": "push", "now": templates.EXAMPLE_MOMENT}
+    yield None, templates.query("activation/push_batches", params=batches)
+    yield None, templates.query("activation/push_replaced", params=at)
+    named: dict[str, Value] = {"batch_id": "batch", "refused_id": "batch-x1", "places": [0]}
+    yield None, templates.query("activation/push_named", params=named)
+    yield None, templates.query("activation/batch_identifiers", params={"batch_id": "batch"})
 
 
 def lists_query(destination: str | None, segment: str | None) -> Query:

@@ -199,9 +199,7 @@ class _OneList:
         ledger.prepare()
         want(pushes.engine, audience.audience.rows)
         facts = audience.facts(push_id, pushes.clock())
-        sending = Sending(
-            self.destination.audience_list(self.segment.name, push_id, facts), self.deadline, full=self.full
-        )
+        sending = Sending(self.destination.audience_list(self.segment.name, push_id, facts), self.deadline)
         return ListPush(ledger, sending, pushes.clock, check=lambda counts: self._check(audience, counts)), sending
 
     def _check(self, audience: AudiencePlan, counts: PlannedCounts) -> None:
@@ -211,7 +209,10 @@ class _OneList:
     def _planned(self) -> PushedList:
         push, sending = self._list_push(self.push_id)
         limits = sending.limits
-        push.check(push.ledger.plan(push.now(), settles_after=limits.settles_after, refresh_after=limits.refresh_after))
+        counts = push.ledger.plan(
+            push.now(), settles_after=limits.settles_after, refresh_after=limits.refresh_after, is_full=self.full
+        )
+        push.check(counts)
         return self._so_far("would be sent" if self.plan and self.plan.to_send else "nothing to send")
 
     def _pushed(self) -> PushedList:
@@ -222,7 +223,7 @@ class _OneList:
             push.before_send = self._before_send(agreed, sending)
             assert self.audience is not None  # noqa: S101 - the line before made it
             try:
-                outcome = push.push(push_id, normalisation=self.audience.normalisation)
+                outcome = push.push(push_id, normalisation=self.audience.normalisation, is_full=self.full)
             except ConsentChangedError:
                 continue
             now = {each.batch_id: each for each in push.poll()}

@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
@@ -20,7 +20,6 @@ from microconv.activation.push.audience_list import (
     Identifier,
     ListLimits,
     Operation,
-    RefusedError,
     TryLaterError,
     UnsureError,
 )
@@ -85,7 +84,6 @@ class Sending:
     Attributes:
         audience: The list.
         deadline: When all must have been sent.
-        full: Whether all that is on the list counts as due for a refresh.
         monotonic: Seconds that only grow.
         sleep: Waits for seconds.
         chance: Spreads waits, so that several senders do not knock at one time.
@@ -93,7 +91,6 @@ class Sending:
 
     audience: AudienceList
     deadline: Deadline
-    full: bool = False
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     chance: random.Random = field(default_factory=random.Random)
@@ -106,9 +103,8 @@ class Sending:
 
     @property
     def limits(self) -> ListLimits:
-        """The limits of the list; in a full push everything is due at once."""
-        limits = self.audience.limits
-        return replace(limits, lifespan=timedelta(0)) if self.full else limits
+        """The limits of the list."""
+        return self.audience.limits
 
     def check(self, name: str) -> None:
         """Return while another request may be sent; `name` is how messages call the list.
@@ -139,10 +135,7 @@ class Sending:
         )
         try:
             answer: Answer = retrying(self._send_once, operation, identifiers)
-        except TryLaterError as error:
-            self._failures += 1
-            raise RefusedError(f"not taken in time: {error}") from error
-        except UnsureError:
+        except (TryLaterError, UnsureError):
             self._failures += 1
             raise
         self._failures = 0
