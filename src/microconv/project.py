@@ -17,7 +17,7 @@ from microconv import catalogue, wording
 from microconv.catalogue import QUESTIONS, name_of, queries_of, question_class, questions_of
 from microconv.config.load import find_named, load_config
 from microconv.config.sections import Config, SourceConfig
-from microconv.errors import EngineError, FindingsError, SourceError, TaxonomyError, UsageError
+from microconv.errors import EngineError, SourceError, TaxonomyError, UsageError
 from microconv.taxonomy import Effect, Taxonomy, TaxonomyDifference, load_taxonomy
 from microconv.version import __version__
 
@@ -61,8 +61,6 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.staging.rules import Rules
     from microconv.staging.runs import RunDetails, RunsResult
     from microconv.staging.summary import StagedSummary
-
-_CONSENT_TRIES = 3
 
 
 class Project:
@@ -526,9 +524,9 @@ class Project:
         allow_stale: bool = False,
         dry_run: bool = False,
     ) -> ExportResult:
-        """Send a segment's audience to a destination; see `microconv.activation.export.export`.
+        """Send a segment's audience to a destination; see `microconv.activation.export.export_segment`.
 
-        Consent is read again at the moment of sending; when it has changed since, the plan is made again.
+        Its members are those of the latest event, or with `as_of` those whom the rule holds for at that moment.
 
         Raises:
             UsageError: the configuration has no such segment or destination.
@@ -536,33 +534,27 @@ class Project:
             FindingsError: a guard stopped the export.
             DestinationError: the destination did not take it.
         """
-        from microconv.activation.audience.first_party import consent_stamp
-        from microconv.activation.export import export
+        from microconv.activation.export import export_segment
+        from microconv.activation.sending_run import sending_run
 
         segment = find_named(self.config.segments, segment_name, "segment")
         destination = self.destination(destination_name)
-        for _ in range(_CONSENT_TRIES):
-            agreed = consent_stamp(self.config.consent, self._staged, self.config.file)
-            plan = self._audiences.plan(segment, destination, as_of)
-            if agreed == consent_stamp(self.config.consent, self._staged, self.config.file):
-                break
-        else:
-            raise FindingsError(
-                f"Segment {segment.name}: the consent table changed each of the {_CONSENT_TRIES} times that the "
-                "audience was put together. Nothing was written; the last export is as it was.",
-                hint="Export when nobody writes to it.",
-            )
         now = datetime.now(tz=UTC)
-        return export(
-            plan,
-            destination,
-            run_id=f"{now:%Y%m%dT%H%M%SZ}-export",
-            now=now,
-            allow_shrink=allow_shrink,
-            allow_stale=allow_stale,
-            dry_run=dry_run,
-            has_user_ids=self._audiences.has_user_ids,
-        )
+        with sending_run(self._staged, "export", now) as run_id:
+            audiences = self._audiences
+            if as_of is None:
+                audiences.build(run_id)
+            return export_segment(
+                audiences,
+                segment,
+                destination,
+                as_of,
+                run_id=run_id,
+                now=now,
+                allow_shrink=allow_shrink,
+                allow_stale=allow_stale,
+                dry_run=dry_run,
+            )
 
     @property
     def _audiences(self) -> SegmentAudiences:

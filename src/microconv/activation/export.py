@@ -9,14 +9,18 @@ from typing import Any, ClassVar
 
 from microconv import wording
 from microconv.activation.audience.audience_rows import AudienceRow
+from microconv.activation.audience.first_party import consent_stamp
 from microconv.activation.audience_plan import AudiencePlan, reasons
 from microconv.activation.destinations.base import Batch, Delivery, Destination, Receipt, Target
 from microconv.activation.guards import check_age, check_shrink
-from microconv.errors import DestinationError
+from microconv.activation.segment_audience import SegmentAudiences
+from microconv.config.sections import SegmentConfig
+from microconv.errors import DestinationError, FindingsError
 from microconv.result import Result, column
 
 _LOST = ("partial", "failed", "unknown")
 _SHOWN_DIGITS = 12
+_CONSENT_TRIES = 3
 
 
 @dataclass(frozen=True)
@@ -136,6 +140,33 @@ def export(
             f"{plan.segment}: {wording.count(plan.written)} of {wording.count(plan.members)} members "
             f"{'would be ' if dry_run else ''}{target.words}{left_out}. Plan {plan.fingerprint[:_SHOWN_DIGITS]}."
         ),
+    )
+
+
+def export_segment(
+    audiences: SegmentAudiences,
+    segment: SegmentConfig,
+    destination: Destination,
+    as_of: datetime | None,
+    **options: Any,  # noqa: ANN401 - those of `export`
+) -> ExportResult:
+    """Plan and export. Consent is read again at the moment of sending; where it has changed, the plan is made again.
+
+    Raises:
+        FindingsError: A guard stopped the export, or the consent table never rests.
+        ConfigError: there is no identity or consent table: nobody may be sent without consent.
+        DestinationError: The destination did not take it.
+    """
+    consent, engine, file = audiences.config.consent, audiences.engine, audiences.config.file
+    for _ in range(_CONSENT_TRIES):
+        agreed = consent_stamp(consent, engine, file)
+        plan = audiences.plan(segment, destination, as_of)
+        if agreed == consent_stamp(consent, engine, file):
+            return export(plan, destination, has_user_ids=audiences.has_user_ids, **options)
+    raise FindingsError(
+        f"Segment {segment.name}: the consent table changed each of the {_CONSENT_TRIES} times that the "
+        "audience was put together. Nothing was written; the last export is as it was.",
+        hint="Export when nobody writes to it.",
     )
 
 

@@ -12,6 +12,7 @@ from microconv.activation.destinations.base import Destination
 from microconv.config.sections import Config, SegmentConfig
 from microconv.engines.base import Engine
 from microconv.segments.members import has_user_ids, members
+from microconv.segments.memberships import Build, build, current, last_builds, rule_version
 from microconv.staging.summary import summary
 from microconv.taxonomy import Taxonomy
 from microconv.version import __version__
@@ -35,8 +36,16 @@ class SegmentAudiences:
     latest: datetime
     clock: Callable[[], datetime] = lambda: datetime.now(tz=UTC)
 
+    def build(self, run_id: str) -> Build:
+        """Bring the memberships of all segments up to the latest event; whoever calls holds the run lock."""
+        # The clock of a device may run ahead of ours; and memberships never go back, although days may be staged again.
+        built = max((row["as_of"] for row in last_builds(self.engine).values()), default=self.latest)
+        now = self.clock()
+        moment = max(min(self.latest, now), min(built, now))
+        return build(self.engine, self.config, self.taxonomy, moment, run_id, now=now)
+
     def plan(self, segment: SegmentConfig, destination: Destination, as_of: datetime | None = None) -> AudiencePlan:
-        """Decide who would be sent to a destination.
+        """Decide who would be sent to a destination: who is a member by the last build, or by the rule at a moment.
 
         Raises:
             ConfigError: there is no identity or consent table, or it cannot be read: nobody is sent without consent.
@@ -46,8 +55,9 @@ class SegmentAudiences:
         consents = read_consent(self.config.consent, self.engine, self.config.file)
         moment = as_of or self.latest
         staged = summary(self.engine)
+        asked = None if as_of is None else members(self.engine, segment, self.taxonomy, as_of)
         return plan_audience(
-            members(self.engine, segment, self.taxonomy, moment),
+            asked or current(self.engine, segment.name),
             people,
             consents,
             segment=segment.name,
@@ -56,6 +66,7 @@ class SegmentAudiences:
             accepts=destination.accepts,
             lineage={
                 "rule": segment.rule.model_dump(mode="json"),
+                "rule_version": rule_version(segment, self.taxonomy),
                 "as_of": moment,
                 "taxonomy": f"{self.taxonomy.name} {self.taxonomy.version}",
                 "taxonomy_fingerprint": self.taxonomy.fingerprint,

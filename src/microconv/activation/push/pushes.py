@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-import os
-import secrets
-import socket
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -21,6 +17,7 @@ from microconv.activation.push.push_ledger import LedgerBatch, PlannedCounts, Pu
 from microconv.activation.push.push_result import PushedList, PushResult
 from microconv.activation.push.sending import Deadline, Sending
 from microconv.activation.segment_audience import SegmentAudiences
+from microconv.activation.sending_run import sending_run
 from microconv.config.load import find_named
 from microconv.config.sections import Config, PushGuards, SegmentConfig
 from microconv.engines.base import Engine
@@ -82,12 +79,13 @@ class Pushes:
         """
         wanted = [(segment, self.destination(name)) for segment, name in self._named(segments, destinations)]
         deadline = Deadline(self.config.push.deadline.seconds)
-        with self._run("push") as push_id:
+        with sending_run(self.engine, "push", self.clock()) as push_id:
             for segment, destination in wanted:
                 destination.audience_list(
                     segment.name, push_id
                 )  # whether it can go there shows before anything is sent
             audiences = self.audiences()
+            audiences.build(push_id)
             lists = tuple(
                 _OneList(
                     self, audiences, segment, destination, f"{push_id}.{number}", deadline, full, allowed, on_progress
@@ -124,16 +122,6 @@ class Pushes:
                 hint='Add `destinations = ["NAME"]` under [[segments]], or name a segment and --to NAME.',
             )
         return found
-
-    @contextmanager
-    def _run(self, what: str) -> Iterator[str]:
-        """Hold the lock, so that no other run sends at the same time; give the id of the run."""
-        run_id = f"{self.clock():%Y%m%dT%H%M%SZ}-{what}-{secrets.token_hex(3)}"
-        self.engine.begin(run_id, f"{socket.gethostname()} process {os.getpid()}")
-        try:
-            yield run_id
-        finally:
-            self.engine.end()
 
 
 @dataclass
