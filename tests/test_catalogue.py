@@ -418,7 +418,7 @@ def test_narrow_terminal_shows_every_word_and_number_whole(
     line: tuple[str, ...], columns: int, project: Project, monkeypatch: pytest.MonkeyPatch
 ):
     wide = invoke(project, *line, "--chart").stdout
-    monkeypatch.setattr(output, "_is_terminal", lambda: True)
+    monkeypatch.setattr(output, "is_terminal", lambda: True)
     monkeypatch.setenv("COLUMNS", str(columns))
     narrow = invoke(project, *line, "--chart").stdout
 

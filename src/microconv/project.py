@@ -54,6 +54,7 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.report.data import ReportData
     from microconv.report.dictionary import Dictionary
     from microconv.result import Result
+    from microconv.segments.builds import Build, Change, SegmentDaysResult
     from microconv.segments.members import Member
     from microconv.staging import Estimate, Progress, Scope, SyncPlan, SyncResult
     from microconv.staging.external_plan import ExternalPlan
@@ -496,6 +497,82 @@ class Project:
 
         segment = find_named(self.config.segments, segment_name, "segment")
         return tuple(members(self._staged, segment, self.taxonomy, as_of or self.default_as_of()))
+
+    @contextmanager
+    def _running(self) -> Iterator[tuple[Engine, str]]:
+        """Hold the run lock over the staged tables; give the engine and the id of the run.
+
+        Raises:
+            LockedError: Another run holds it.
+        """
+        from microconv.staging.record import new_run_id, process_owner
+
+        run_id = new_run_id(datetime.now(tz=UTC))
+        with self._reading() as engine:
+            engine.begin(run_id, process_owner())
+            try:
+                yield engine, run_id
+            finally:
+                engine.end()
+
+    def build_segments(
+        self,
+        *,
+        as_of: datetime | None = None,
+        on_progress: Callable[[int, int, str], None] = lambda _done, _total, _step: None,
+    ) -> Build:
+        """Bring the memberships of all segments up to a moment, by default that of the latest staged event.
+
+        See `microconv.segments.memberships.build`.
+
+        Raises:
+            UsageError: The moment is before that of the last build.
+            LockedError: Another run holds the lock.
+            SourceError: Nothing is staged yet.
+        """
+        from microconv.segments.memberships import build
+
+        taxonomy, moment = self.taxonomy, as_of or self.default_as_of()
+        with self._running() as (engine, run_id):
+            return build(engine, self.config, taxonomy, moment, run_id, on_progress=on_progress)
+
+    def preview_segment(
+        self,
+        name: str,
+        *,
+        as_of: datetime | None = None,
+        with_people: int = 0,
+        on_progress: Callable[[int, int, str], None] = lambda _done, _total, _step: None,
+    ) -> tuple[Build, tuple[Change, ...]]:
+        """Say who would enter and leave a segment with a build, which needs the others as well; nothing is changed.
+
+        `with_people` is how many single actors are told, who are personal data.
+
+        Raises:
+            UsageError: The configuration has no such segment, or the moment is before that of the last build.
+            LockedError: Another run holds the lock.
+        """
+        from microconv.segments.builds import changes_of
+        from microconv.segments.memberships import preview
+
+        segment = find_named(self.config.segments, name, "segment")
+        taxonomy, moment = self.taxonomy, as_of or self.default_as_of()
+        with self._running() as (engine, run_id):
+            found = preview(engine, self.config, taxonomy, moment, run_id, on_progress=on_progress)
+            people = tuple(changes_of(engine, segment.name, with_people)) if with_people else ()
+        return found.only(segment.name), people
+
+    def segment_days(self, name: str) -> SegmentDaysResult:
+        """Say how many were in a segment on each day on which it was built.
+
+        Raises:
+            UsageError: The configuration has no such segment.
+        """
+        from microconv.segments.builds import segment_days
+
+        segment = find_named(self.config.segments, name, "segment")
+        with self._reading() as engine:
+            return segment_days(engine, segment.name, self.config.project.timezone)
 
     def default_as_of(self) -> datetime:
         """Return the moment of the latest staged event (UTC)."""

@@ -105,7 +105,7 @@ def write_csv(text: str) -> None:
     Raises:
         EngineError: stdout takes no more, usually because its disk is full.
     """
-    write("\n".join(map(visible, text.split("\n"))) if _is_terminal() else text)
+    write("\n".join(map(visible, text.split("\n"))) if is_terminal() else text)
 
 
 def write_text(text: str) -> None:
@@ -141,7 +141,8 @@ def _writing() -> Iterator[None]:
         ) from error
 
 
-def _is_terminal() -> bool:
+def is_terminal() -> bool:
+    """Whether a person reads stdout on a screen."""
     return sys.stdout.isatty()
 
 
@@ -149,15 +150,13 @@ def _render(items: Iterable[Shown]) -> str:
     from rich.console import Console  # takes a tenth of a second
 
     # Piped output keeps its full width: a table cut at 80 columns would lose numbers.
-    is_terminal = _is_terminal()
-    console = Console(
-        highlight=False, emoji=False, soft_wrap=not is_terminal, width=None if is_terminal else _PIPED_WIDTH
-    )
+    on_screen = is_terminal()
+    console = Console(highlight=False, emoji=False, soft_wrap=not on_screen, width=None if on_screen else _PIPED_WIDTH)
     width = console.width
     with console.capture() as captured:
         for item in items:
             if isinstance(item, Sheet):
-                for part in tables.tables(item, width, is_cut=is_terminal):
+                for part in tables.tables(item, width, is_cut=on_screen):
                     console.print(part)
                     if not part.show_edge:
                         console.print()

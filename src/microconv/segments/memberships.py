@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
@@ -23,49 +22,17 @@ from microconv.engines.base import AddRows, DeleteKeys, Engine, InsertScratch
 from microconv.errors import UsageError
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
+from microconv.segments.builds import REASONS, Build, SegmentBuild, changes_of_query, days_query
 from microconv.segments.members import Member, members_query
 from microconv.segments.membership_tables import SEGMENT_BUILDS, SEGMENT_MEMBERS, TABLES
 from microconv.taxonomy import Taxonomy
 
 _BATCH_ROWS = 20_000
+_MOST_SHOWN = 100
 _MATCHES = "segment_matches_"
 _MOVED = "moved_members"
 _CHANGES = "member_changes"
 _CHANGED = "changed_members"
-
-
-@dataclass(frozen=True)
-class SegmentBuild:
-    """What a build found of a segment, or would change.
-
-    Attributes:
-        segment: Its name.
-        matching: Actors the rule holds for.
-        members: Actors in the segment afterwards.
-        with_user_id: Of these, actors with a `user_id`.
-        entered: Actors who enter.
-        left: Actors who leave, by reason.
-        rule_version: Fingerprint of the rule; None: the configuration no longer has the segment.
-    """
-
-    segment: str
-    matching: int
-    members: int
-    with_user_id: int
-    entered: int
-    left: dict[str, int]
-    rule_version: str | None
-
-
-@dataclass(frozen=True)
-class Build:
-    """A build of all segments: those of the configuration in its order, then those that it no longer has."""
-
-    run_id: str
-    as_of: datetime
-    segments: tuple[SegmentBuild, ...]
-    last_as_of: datetime | None = None
-    """The moment of the build before; None: there was none."""
 
 
 def build(
@@ -98,7 +65,7 @@ def build(
         LockedError: The lock was lost meanwhile; nothing was changed.
     """
     built_at = now or datetime.now(tz=UTC)
-    found = _decide(engine, config, taxonomy, as_of, run_id, built_at, on_progress)
+    found = _decide(engine, config, taxonomy, as_of, run_id, built_at, on_progress, is_preview=False)
     steps = len(config.segments) + 2
     on_progress(steps - 1, steps, "writing")
     engine.materialise(changed_query(as_of, run_id), _CHANGED)
@@ -125,7 +92,8 @@ def preview(
     on_progress: Callable[[int, int, str], None] = lambda _done, _total, _step: None,
 ) -> Build:
     """Say what a build would change, and change nothing; see `build`. Whoever calls holds the run lock."""
-    return _decide(engine, config, taxonomy, as_of, run_id, now or datetime.now(tz=UTC), on_progress)
+    moment = now or datetime.now(tz=UTC)
+    return _decide(engine, config, taxonomy, as_of, run_id, moment, on_progress, is_preview=True)
 
 
 def current(engine: Engine, segment: str) -> Iterator[Member]:
@@ -214,6 +182,8 @@ def _decide(  # noqa: PLR0917 - what a build is given
     run_id: str,
     now: datetime,
     on_progress: Callable[[int, int, str], None],
+    *,
+    is_preview: bool,
 ) -> Build:
     """Work out what a build changes, into the scratch tables `member_changes` and `moved_members`."""
     before = last_builds(engine)
@@ -231,30 +201,31 @@ def _decide(  # noqa: PLR0917 - what a build is given
     engine.materialise(changes_query(segments, config.push, taxonomy, as_of), _CHANGES)
     counted = _counted(engine, segments, taxonomy)
     order = {each.name: place for place, each in enumerate(config.segments)}
-    return Build(run_id, as_of, tuple(sorted(counted, key=lambda each: order.get(each.segment, len(order)))), last)
+    listed = tuple(sorted(counted, key=lambda each: order.get(each.segment, len(order))))
+    return Build.of(run_id, as_of, last, listed, is_preview=is_preview)
 
 
 def _counted(engine: Engine, segments: Sequence[SegmentConfig], taxonomy: Taxonomy) -> list[SegmentBuild]:
     """Count what changes, by segment; segments that the configuration no longer has are there when somebody leaves."""
-    changes = engine.query(templates.query("segments/change_counts")).to_pylist()
+    changes: dict[str, dict[str, int]] = {}
+    for row in engine.query(templates.query("segments/change_counts")).to_pylist():
+        changes.setdefault(row["segment"], {})[row["reason"] or row["change"]] = row["actors"]
     matching = _matching(engine, len(segments))
     after = {row["segment"]: row for row in engine.query(templates.query("segments/counts_after")).to_pylist()}
     versions = {each.name: rule_version(each, taxonomy) for each in segments}
     places = {each.name: place for place, each in enumerate(segments)}
-    removed = sorted({row["segment"] for row in changes} - set(versions))
     return [
         SegmentBuild(
             segment=name,
             matching=matching.get(places.get(name, -1), 0),
             members=after[name]["members"] if name in after else 0,
             with_user_id=after[name]["with_user_id"] if name in after else 0,
-            entered=sum(row["actors"] for row in changes if row["segment"] == name and row["change"] == "entered"),
-            left={
-                row["reason"]: row["actors"] for row in changes if row["segment"] == name and row["change"] == "left"
-            },
+            entered=changes.get(name, {}).get("entered", 0),
+            left=sum(changes.get(name, {}).get(reason, 0) for reason in REASONS),
+            **{reason.replace(" ", "_"): changes.get(name, {}).get(reason, 0) for reason in REASONS},
             rule_version=versions.get(name),
         )
-        for name in (*versions, *removed)
+        for name in (*versions, *sorted(changes.keys() - versions.keys()))
     ]
 
 
@@ -293,7 +264,7 @@ def _row(each: SegmentBuild, found: Build, now: datetime) -> dict[str, Value]:
         "members": each.members,
         "with_user_id": each.with_user_id,
         "entered_members": each.entered,
-        "left_members": sum(each.left.values()),
+        "left_members": each.left,
     }
 
 
@@ -309,4 +280,7 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
     if segments:
         yield None, matching_query(len(segments))
     for segment in config.segments:
-        yield f"segment {segment.name}", current_query(segment.name)
+        about = f"segment {segment.name}"
+        yield about, current_query(segment.name)
+        yield about, days_query(segment.name, config.project.timezone)
+        yield about, changes_of_query(segment.name, _MOST_SHOWN)

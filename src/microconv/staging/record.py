@@ -32,6 +32,16 @@ def fingerprint(config: Config) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
+def new_run_id(now: datetime) -> str:
+    """Return an id for a run: its UTC start and six random digits."""
+    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+
+
+def process_owner() -> str:
+    """Say who runs something here: host and process."""
+    return f"{socket.gethostname()} process {os.getpid()}"
+
+
 class RunRecord:
     """What is known of a run so far; `row` holds the columns of mc_runs."""
 
@@ -42,10 +52,10 @@ class RunRecord:
         self._started = time.monotonic()
         started_at = now()
         self.row: dict[str, Any] = {
-            "run_id": f"{started_at:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}",
+            "run_id": new_run_id(started_at),
             "started_at": started_at,
             "ended_at": None,
-            "owner": f"{socket.gethostname()} process {os.getpid()}",
+            "owner": process_owner(),
             "version": __version__,
             "config_fingerprint": fingerprint(config),
             "taxonomy": f"{taxonomy.name} {taxonomy.version}",

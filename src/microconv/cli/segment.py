@@ -1,0 +1,164 @@
+"""`microconv segment`: who a rule holds for, and who is in a segment since when."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from microconv.cli import output
+from microconv.cli.context import CommandContext
+from microconv.cli.moment import moment
+from microconv.cli.output import is_terminal
+from microconv.cli.questions import command
+from microconv.errors import UsageError
+from microconv.wording import Heading, Sheet
+
+if TYPE_CHECKING:
+    from microconv.segments.builds import Change
+
+_MOST_PEOPLE = 100
+_AS_OF = "Moment to build for, ISO 8601, UTC unless it says otherwise; default: the latest event."
+
+
+class _Segment(click.Group):
+    """A group that is a question as well: `segment NAME` asks about a segment, unless NAME is one of its commands."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        if args and args[0] in self.commands:
+            ctx._protected_args, ctx.args = args[:1], args[1:]
+            return ctx.args
+        # Options may stand behind NAME, and nothing else may, as with any command that is no group.
+        ctx.allow_interspersed_args, ctx.allow_extra_args = True, False
+        return click.Command.parse_args(self, ctx, args)
+
+    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - Click's signature
+        if not ctx._protected_args:
+            return click.Command.invoke(self, ctx)
+        (name,) = ctx._protected_args
+        with self.commands[name].make_context(name, [*ctx.args], parent=ctx) as inner:
+            return self.commands[name].invoke(inner)
+
+    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
+        """Return the parameters of the question; its commands have none of them before their name."""
+        return super().get_params(ctx) if ctx.command is self else []
+
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        return [*click.Command.collect_usage_pieces(self, ctx), "|", self.subcommand_metavar]
+
+
+_asked = command("segment")
+segment = _Segment(
+    "segment",
+    params=_asked.params,
+    callback=_asked.callback,
+    invoke_without_command=True,
+    subcommand_metavar="COMMAND [ARGS]...",
+    help=f"{_asked.help}\n  microconv segment build\n  microconv segment preview cart_abandoners",
+    short_help=_asked.short_help,
+)
+as_of_option = click.option("--as-of", "as_of", metavar="MOMENT", help=_AS_OF)
+
+
+@segment.command("build", short_help="Bring who is in each segment up to a moment.")
+@as_of_option
+@output.answer_option
+@click.pass_obj
+def build(context: CommandContext, *, as_of: str | None, output_format: str) -> None:
+    """Bring who is in each segment up to a moment, all segments in one transaction.
+
+    An actor enters when the rule holds, and leaves when it no longer does; held_for, expires_after, away_for, route and
+    priority of each segment, and at_most of [push], decide the rest. The same build again changes nothing. A moment
+    before that of the last build is refused.
+
+    \b
+    Examples:
+      microconv segment build
+      microconv segment build --as-of 2024-03-01T00:00:00+01:00 --format json
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    asked = moment(as_of) if as_of else None
+    log = output.Log(context.log_format)
+    with context.project() as project, log.progress("Building segments") as show:
+        result = project.build_segments(as_of=asked, on_progress=show)
+    for name in result.removed:
+        log.warning(
+            f"The configuration has no segment {name} any more: everybody who was in it has left it.",
+            run_id=result.run_id,
+        )
+    output.answer(result, output_format)
+
+
+@segment.command("preview", short_help="Say who would enter and leave with a build; change nothing.")
+@click.argument("name")
+@as_of_option
+@click.option(
+    "--reveal",
+    is_flag=True,
+    help="Name single people too, at most 100; only on a terminal, since it shows personal data.",
+)
+@output.answer_option
+@click.pass_obj
+def preview(context: CommandContext, *, name: str, as_of: str | None, reveal: bool, output_format: str) -> None:
+    """Count who would enter the segment NAME and leave it with a build, against the last one. Nothing is changed.
+
+    \b
+    Examples:
+      microconv segment preview cart_abandoners
+      microconv segment preview cart_abandoners --reveal
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    asked = moment(as_of) if as_of else None
+    if reveal and not (is_terminal() and output_format == "table"):
+        raise UsageError(
+            "--reveal shows single people, so it goes with a table on a terminal only.",
+            hint="Leave it out: counts are shown everywhere.",
+        )
+    log = output.Log(context.log_format)
+    with context.project() as project, log.progress("Previewing segments") as show:
+        result, people = project.preview_segment(
+            name, as_of=asked, with_people=_MOST_PEOPLE if reveal else 0, on_progress=show
+        )
+    if reveal:
+        output.emit("table", document={}, shown=lambda: [*output.shown(result), _people(people)])
+    else:
+        output.answer(result, output_format)
+
+
+@segment.command("size", short_help="Count who is in a segment, now or by day.")
+@click.argument("name")
+@click.option("--by-day", is_flag=True, help="Show each day on which it was built: members, entries and exits.")
+@as_of_option
+@output.answer_option
+@click.option("--chart", "with_chart", is_flag=True, help="Draw a bar chart below the tables.")
+@click.pass_obj
+def size(
+    context: CommandContext, *, name: str, by_day: bool, as_of: str | None, output_format: str, with_chart: bool
+) -> None:
+    """Count the actors the rule of the segment NAME holds for at a moment; or --by-day, who was in it as it was built.
+
+    \b
+    Examples:
+      microconv segment size cart_abandoners
+      microconv segment size cart_abandoners --by-day --chart
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    asked = {"as_of": moment(as_of)} if as_of else {}
+    if by_day and asked:
+        raise UsageError("--by-day shows all builds, so --as-of does not go with it.", hint="Leave one of the two out.")
+    if with_chart and output_format != "table":
+        raise UsageError("--chart goes with tables.", hint=f"Leave out --chart or --format {output_format}.")
+    with context.project() as project:
+        result = project.segment_days(name) if by_day else project.ask("segment", name=name, **asked)
+    output.answer(result, output_format, with_chart=with_chart)
+
+
+def _people(people: tuple[Change, ...]) -> Sheet:
+    headings = (
+        Heading("change"),
+        Heading("why"),
+        Heading("actor", is_whole=True),
+        Heading("user_id"),
+    )
+    return Sheet(
+        f"Single people (at most {_MOST_PEOPLE})",
+        headings,
+        tuple((each.change, each.reason or "", each.actor_key, each.user_id) for each in people),
+    )
