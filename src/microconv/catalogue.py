@@ -98,6 +98,10 @@ DESTINATIONS: dict[str, DestinationLine] = {
     "file": DestinationLine(
         "activation.destinations.file:FileDestination", "Files to upload: Google Ads Customer Match, CSV, JSON lines."
     ),
+    "webhook": DestinationLine(
+        "activation.destinations.webhook:WebhookDestination",
+        "Signed requests to a service of your own, or to Klaviyo, HubSpot, Mailchimp or Braze.",
+    ),
 }
 """Our kinds of destinations. Installed packages add theirs as entry points of the group `DESTINATION_GROUP`."""
 

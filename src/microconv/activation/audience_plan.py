@@ -120,6 +120,7 @@ def plan_audience(
         normalisation=accepts.normalisation,
         with_address=accepts.with_address,
         now=now,
+        in_clear=accepts.in_clear,
     )
     dropped = sorted(set(identity) - set(kinds))
     return AudiencePlan(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 import json
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args
@@ -30,6 +30,10 @@ class ItemError(ValueError):
     def __init__(self, message: str, within: KeyPath) -> None:
         super().__init__(message)
         self.within = within
+
+
+class HiddenError(ValueError):
+    """A rule broken by a value that no message may show."""
 
 
 @dataclass(frozen=True)
@@ -190,7 +194,8 @@ def _sentence(
     if error["type"] == "missing":
         meaning = f": {field.description}" if field and field.description else ""
         return f"{key} is required{meaning}{_elsewhere(model, path, field)}"
-    value = _shown(at(document, path))
+    is_hidden = isinstance(error.get("ctx", {}).get("error"), HiddenError)
+    value = "" if is_hidden else _shown(at(document, path))
     return f"{key}{value} {_fault(error, path, model)}{'' if is_set else _elsewhere(model, path, field)}"
 
 
@@ -253,13 +258,16 @@ def _model_of(model: type[BaseModel], path: KeyPath, parts: Mapping[KeyPath, typ
         if path[:length] in parts:
             model = parts[path[:length]]
         elif isinstance(part, str):
-            annotation = model.model_fields[part].annotation
-            model = next(
-                kind
-                for kind in (annotation, *get_args(annotation))
-                if isinstance(kind, type) and issubclass(kind, BaseModel)
-            )
+            model = next(_models_in(model.model_fields[part].annotation))
     return model
+
+
+def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
+    """Yield the models that an annotation holds, at any depth: `Annotated[Model, …] | None`."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _models_in(part)
 
 
 def _field(model: type[BaseModel], path: KeyPath, parts: Mapping[KeyPath, type[BaseModel]]) -> FieldInfo | None:

@@ -6,9 +6,10 @@ be sent of them, and the strict form of each value, which is held against the re
 
 from __future__ import annotations
 
+import re
 from array import array
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import lru_cache
@@ -65,6 +66,7 @@ def build_audience(
     normalisation: Normalisation,
     with_address: bool,
     now: datetime,
+    in_clear: Collection[IdentityKind] = (),
 ) -> Audience:
     """Gate members by consent, look them up, normalise and hash what `identity` allows, and drop duplicates.
 
@@ -76,6 +78,7 @@ def build_audience(
         normalisation: The destination's rules.
         with_address: Whether the format carries names, country and postal code beside an identifier.
         now: The current time: consent given later is not consent.
+        in_clear: Which identifiers go out as they are, normalised; all others are hashed.
     """
     answers: Answers = dict(consent_by_user(consents, now))
     refusals = Refusals()
@@ -83,7 +86,8 @@ def build_audience(
         if answer is not Consent.GRANTED:
             refusals.add_user(user_id)
     roster = Roster(members, answers)
-    desk = _Desk(roster, tuple(dict.fromkeys(identity)), normalisation, with_address=with_address)
+    kinds = tuple(dict.fromkeys(identity))
+    desk = _Desk(roster, kinds, normalisation, with_address=with_address, in_clear=in_clear)
     for person in people:
         answer = answers.get(person.user_id, Consent.GRANTED)
         if isinstance(answer, int):
@@ -144,6 +148,10 @@ def _out(reason: Reason) -> int:
     return -1 - code_of(reason)
 
 
+# In clear it may become a cell of a spreadsheet, which must not start a formula.
+_PLAIN_USER_ID = re.compile(r"[^=+\-@\s\x00-\x1f\x7f][^\x00-\x1f\x7f\ud800-\udfff]{0,999}")
+
+
 class _Found(NamedTuple):
     """What one identity row gives: digests by field, the place, strict forms, and why values are missing."""
 
@@ -163,7 +171,13 @@ class _Desk:
     """Where what may be sent of each user is put together; users are known by their place in the roster."""
 
     def __init__(
-        self, roster: Roster, identity: tuple[IdentityKind, ...], rules: Normalisation, *, with_address: bool
+        self,
+        roster: Roster,
+        identity: tuple[IdentityKind, ...],
+        rules: Normalisation,
+        *,
+        with_address: bool,
+        in_clear: Collection[IdentityKind],
     ) -> None:
         self._roster = roster
         self._identity = identity
@@ -188,6 +202,8 @@ class _Desk:
         self._missing: dict[int, dict[str, Reason]] = {}
         self._address_missing: dict[int, tuple[Reason, ...]] = {}
         self._phones_as_ids: set[int] = set()
+        of_kind = {"email": _EMAIL, "phone": _PHONE, "user_id": _EXTERNAL}
+        self._clear: dict[str, dict[str, str]] = {of_kind[kind]: {} for kind in in_clear if kind in identity}
 
     @property
     def _looks_up(self) -> bool:
@@ -242,13 +258,13 @@ class _Desk:
             if isinstance(email, Reason):
                 missing.append((_EMAIL, email))
             else:
-                digests[_EMAIL], mailbox = sha256(email.encode()).digest(), mailbox_key(email)
+                digests[_EMAIL], mailbox = self._digest(_EMAIL, email), mailbox_key(email)
         if person.phone and _PHONE in digests:
             phone = self._rules.phone(person.phone, person.country)
             if isinstance(phone, Reason):
                 missing.append((_PHONE, phone))
             else:
-                digests[_PHONE], number = sha256(phone.encode()).digest(), int(phone.removeprefix("+"))
+                digests[_PHONE], number = self._digest(_PHONE, phone), int(phone.removeprefix("+"))
         country = postal_code = ""
         wrong: tuple[Reason, ...] = ()
         if self._with_address:
@@ -256,6 +272,13 @@ class _Desk:
             if parts is not None:
                 digests[_FIRST], digests[_LAST], country, postal_code = parts
         return _Found(b"".join(digests.values()), country, postal_code, mailbox, number, tuple(missing), wrong)
+
+    def _digest(self, field: str, text: str) -> bytes:
+        """Return the digest of an identifier; where it goes out as it is, keep the text, too."""
+        digest = sha256(text.encode("utf-8", "surrogatepass")).digest()
+        if field in self._clear:
+            self._clear[field][digest.hex()] = text
+        return digest
 
     def _address(self, person: Person) -> tuple[tuple[bytes, bytes, str, str] | None, tuple[Reason, ...]]:
         """Return the four parts, or none of them, and what was wrong with those that are there."""
@@ -277,8 +300,10 @@ class _Desk:
                 continue
             if place in self._phones_as_ids or is_address(user_id) or is_number(user_id, None):
                 self._missing.setdefault(place, {})[_EXTERNAL] = Reason.PERSONAL_USER_ID
+            elif _EXTERNAL in self._clear and not _PLAIN_USER_ID.fullmatch(user_id):
+                self._missing.setdefault(place, {})[_EXTERNAL] = Reason.UNSAFE_USER_ID
             else:
-                digest = sha256(user_id.encode("utf-8", "surrogatepass")).digest()
+                digest = self._digest(_EXTERNAL, user_id)
                 self._column(_EXTERNAL)[place] = np.frombuffer(digest, np.uint8)
 
     def withhold(self, refusals: Refusals) -> None:
@@ -381,7 +406,7 @@ class _Desk:
         used = [field for field in (_EXTERNAL, _PHONE, _EMAIL) if field in self._slots]
         keys = [self._word(field, word)[written] for field in used for word in (1, 0)]
         order = written[np.lexsort(keys)]
-        return AudienceRows(self._fields, self._digests, self._countries, self._postal_codes, order)
+        return AudienceRows(self._fields, self._digests, self._countries, self._postal_codes, order, clear=self._clear)
 
     def _left_out(self) -> dict[str, int]:
         counts: Counter[str] = Counter()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, overload
 
 import numpy as np
@@ -32,6 +32,7 @@ class AudienceRows(Sequence[AudienceRow]):
         countries: One text a person.
         postal_codes: One text a person.
         order: Which of the persons are rows, in their order.
+        clear: For identifiers that go out as they are: the text of each digest (in hex), by field.
     """
 
     def __init__(
@@ -41,12 +42,15 @@ class AudienceRows(Sequence[AudienceRow]):
         countries: Sequence[str],
         postal_codes: Sequence[str],
         order: npt.NDArray[np.int64],
+        *,
+        clear: Mapping[str, Mapping[str, str]] | None = None,
     ) -> None:
         self._fields = fields
         self._digests = digests
         self._countries = countries
         self._postal_codes = postal_codes
         self._order = order
+        self._clear = clear or {}
 
     def __len__(self) -> int:
         return len(self._order)
@@ -58,7 +62,9 @@ class AudienceRows(Sequence[AudienceRow]):
     def __getitem__(self, place: int | slice) -> AudienceRow | AudienceRows:
         if isinstance(place, slice):
             order = self._order[place]
-            return AudienceRows(self._fields, self._digests, self._countries, self._postal_codes, order)
+            return AudienceRows(
+                self._fields, self._digests, self._countries, self._postal_codes, order, clear=self._clear
+            )
         place = range(len(self))[place]
         return next(iter(self[place : place + 1]))
 
@@ -74,6 +80,8 @@ class AudienceRows(Sequence[AudienceRow]):
             text = packed.hex()
             cells = ["" if (cell := text[at : at + width]) == nothing else cell for at in range(0, len(text), width)]
             found = {field: cells[slot :: len(self._fields)] for slot, field in enumerate(self._fields)}
+            for field, texts in self._clear.items():
+                found[field] = [texts[cell] if cell else "" for cell in found[field]]
             empty = [""] * len(countries)
             yield {
                 **{field: found.get(field, empty) for field in HASHED},

@@ -36,6 +36,8 @@ class Reason(Enum):
     """The phone number without + may be a national one or one that lost its +: two people's."""
     PERSONAL_USER_ID = "personal_user_id"
     """The user id is an e-mail address or a phone number, so that its hash would tell what the segment may not send."""
+    UNSAFE_USER_ID = "unsafe_user_id"
+    """The user id goes out as it is, and begins as a formula of a spreadsheet does, or holds control characters."""
     INVALID_NAME = "invalid_name"
     """The name is a placeholder, holds no letter, or holds characters that no name has."""
     INVALID_COUNTRY = "invalid_country"
