@@ -399,7 +399,7 @@ def test_options_that_every_question_has_are_documented(page):
 
 @pytest.mark.parametrize("kind", DESTINATIONS)
 def test_every_kind_of_destination_is_documented(kind):
-    page = (ROOT / "docs" / "audiences.md").read_text(encoding="utf-8")
+    page = (ROOT / "docs" / "destinations.md").read_text(encoding="utf-8")
 
     assert f"`{kind}`" in page or f'kind = "{kind}"' in page
 

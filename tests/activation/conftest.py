@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from segment_builder import Segment
 
-pytest.register_assert_rewrite("destination_contract")
+pytest.register_assert_rewrite("export_contract", "microconv.testing")
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import pytest
-from destination_contract import DestinationContract
+from export_contract import ExportContract
 from memory_destination import MemoryDestination, MemorySettings
 from numbered_destination import numbered
 from segment_builder import Segment
@@ -18,19 +18,19 @@ from microconv.activation.destinations.base import Destination
 from microconv.errors import DestinationError
 
 
-class TestGoogleAdsFile(DestinationContract):
+class TestGoogleAdsFile(ExportContract):
     keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "google_ads"}
 
 
-class TestCsvFile(DestinationContract):
+class TestCsvFile(ExportContract):
     keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "csv"}
 
 
-class TestJsonLinesFile(DestinationContract):
+class TestJsonLinesFile(ExportContract):
     keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "jsonl"}
 
 
-class TestNumberedFiles(DestinationContract):
+class TestNumberedFiles(ExportContract):
     """A format with a limit of members a file, of which none is shipped."""
 
     @pytest.fixture
@@ -38,7 +38,7 @@ class TestNumberedFiles(DestinationContract):
         return numbered(tmp_path / "exports")
 
 
-class TestMemory(DestinationContract):
+class TestMemory(ExportContract):
     @pytest.fixture
     def destination(self) -> Destination:
         return MemoryDestination(MemorySettings(name="there"))
@@ -62,12 +62,12 @@ HERE = Path(__file__).parent
 @pytest.mark.parametrize("kind", catalogue.DESTINATIONS)
 def test_every_kind_is_held_to_the_contract(kind: str) -> None:
     texts = [path.read_text(encoding="utf-8") for path in HERE.glob("test_*.py")]
-    assert any("(DestinationContract)" in text and f'"kind": "{kind}"' in text for text in texts)
+    assert any("DestinationContract)" in text and f'"kind": "{kind}"' in text for text in texts)
 
 
 @pytest.mark.parametrize("kind", catalogue.DESTINATIONS)
 def test_every_kind_and_its_keys_are_documented(kind: str) -> None:
-    text = (HERE.parents[1] / "docs" / "audiences.md").read_text(encoding="utf-8")
+    text = (HERE.parents[1] / "docs" / "destinations.md").read_text(encoding="utf-8")
     for word in (kind, *catalogue.destination_settings(kind).model_fields):
         assert f"`{word}`" in text
 

@@ -161,6 +161,7 @@ class WebhookDestination(Destination):
                 settings.most_identifiers or shape.most_identifiers,
                 settles_after=timedelta(seconds=settings.settles_after.seconds),
                 answers_for=timedelta(seconds=settings.answers_for.seconds),
+                requests_per_minute=settings.requests_per_minute or shape.requests_per_minute,
                 lifespan=None if lifespan is None else timedelta(seconds=lifespan.seconds),
             ),
             outgoing=Outgoing(float(settings.timeout.seconds)),

@@ -1,4 +1,4 @@
-"""What every destination must hold to: a test class inherits `DestinationContract` and says how one is configured."""
+"""What every destination that takes exports must hold to, beside the contract of a push."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
 
-class DestinationContract:
+class ExportContract:
     """The tests. A destination that keeps its members not in files says how to look at them, and how it fails."""
 
     keys: ClassVar[dict[str, Any]]

@@ -1,0 +1,111 @@
+"""The contract of a push, for every kind of destination of ours; it is shipped, so it is tried on broken ones, too."""
+
+from __future__ import annotations
+
+import csv
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+import pytest
+from webhook_server import SECRET, SLOWEST, AudienceService, Told, serving
+
+from microconv import catalogue
+from microconv.activation.audience.normalise import sha256_hex
+from microconv.activation.destinations.audience_formats import FIELDS
+from microconv.activation.destinations.base import Destination
+from microconv.activation.destinations.file import FileDestination
+from microconv.activation.push.audience_list import Identifier
+from microconv.config.sections import DestinationConfig
+from microconv.testing import DestinationContract
+
+HERE = Path(__file__).parent
+
+
+class FilesOfAPush(DestinationContract):
+    """Whoever uploads the files of one push after another has the list."""
+
+    def listed(self, destination: Destination, segment: str) -> set[Identifier]:
+        assert isinstance(destination, FileDestination)
+        columns = dict(destination.audience_format.columns)
+        kinds = {field: kind for kind, field in FIELDS.items()}
+        found: set[Identifier] = set()
+        root = destination.settings.path / f"{segment}.{destination.accepts.name}.pushes"
+        folders = sorted(path for path in root.iterdir() if path.name[0] != ".") if root.is_dir() else []
+        for folder in folders:
+            # Removals are sent first, so that who moves from one list to another is never on none.
+            files = json.loads((folder / "manifest.json").read_text())["files"]
+            assert {path.name for path in folder.iterdir()} == {"manifest.json", *(each["name"] for each in files)}
+            changes = {"remove": set[Identifier](), "add": set[Identifier]()}
+            for file in files:
+                for row in rows_of(folder / file["name"]):
+                    for header, value in row.items():
+                        if value and columns[header] in kinds:
+                            changes[file["operation"]].add(Identifier(kinds[columns[header]], value))
+            found = (found - changes["remove"]) | changes["add"]
+        return found
+
+
+def rows_of(path: Path) -> list[dict[str, str]]:
+    lines = path.read_text(encoding="utf-8").splitlines()
+    return [json.loads(line) for line in lines] if path.suffix == ".jsonl" else list(csv.DictReader(lines))
+
+
+class TestGoogleAdsFiles(FilesOfAPush):
+    keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "google_ads"}
+    vectors = (
+        ("email", "alexz@example.com", "509e933019bb285a134a9334b8bb679dff79d0ce023d529af4bd744d47b4fd8a"),
+        ("phone", "+1 800 555 0100", "fb4f73a6ec5fdb7077d564cdd22c3554b43ce49168550c3b12c547b78c517b30"),
+    )
+
+
+class TestJsonLinesFiles(FilesOfAPush):
+    keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "jsonl"}
+
+
+@dataclass
+class Services:
+    """A service for each segment, behind one address."""
+
+    became: dict[str, dict[str, Any]] = field(default_factory=dict)
+    of: dict[str, AudienceService] = field(default_factory=dict)
+
+    def post(self, headers: dict[str, str], body: bytes) -> Told:
+        segment = json.loads(body)["segment"]
+        return self.of.setdefault(segment, AudienceService(became=self.became)).post(headers, body)
+
+    def get(self, path: str) -> Told:
+        return AudienceService(became=self.became).get(path)
+
+    def _is_signed(self, headers: dict[str, str], body: bytes) -> bool:
+        return AudienceService()._is_signed(headers, body)
+
+
+class TestWebhook(DestinationContract):
+    keys: ClassVar[dict[str, Any]] = {"kind": "webhook", "secret": {"env": "HOOK_SECRET"}, "most_identifiers": 3}
+    schedules = (3, 0)
+    vectors = (("email", " Anna@Shop.example ", sha256_hex("anna@shop.example")),)
+
+    @pytest.fixture
+    def destination(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Destination]:  # type: ignore[override]  # a fixture
+        monkeypatch.setenv("HOOK_SECRET", SECRET)
+        self.services = Services()
+        with serving(self.services) as address:  # type: ignore[arg-type]  # it stands for the service
+            entry = DestinationConfig(**self.keys, name="there", url=address)
+            yield catalogue.destination(entry, tmp_path / "microconv.toml")
+
+    def listed(self, destination: Destination, segment: str) -> set[Identifier]:  # noqa: ARG002 - the services know
+        return set(self.services.of[segment].listed) if segment in self.services.of else set()
+
+    def settle(self, destination: Destination) -> None:  # noqa: ARG002 - see above
+        for service in self.services.of.values():
+            for _ in range(SLOWEST + 1):
+                service.tick()
+
+
+class TestWebhookInClear(TestWebhook):
+    keys: ClassVar[dict[str, Any]] = {**TestWebhook.keys, "in_clear": ["email", "user_id"]}
+    schedules = (1, 7)
+    vectors = (("email", " Anna@Shop.example ", "anna@shop.example"), ("user_id", "u 7", "u 7"))
