@@ -125,6 +125,7 @@ QUERIES: tuple[str, ...] = (
     "segments.memberships:examples",
     "activation.audience.first_party:examples",
     "activation.push.list_plan:examples",
+    "activation.push.ledger_views:examples",
 )
 """Who else makes queries: functions from a configuration and its taxonomy to pairs of what a query is for, and it."""
 

@@ -122,7 +122,7 @@ class KeptList:
         """Do nothing."""
 
     def ask(self, request_id: str) -> Answer:
-        return Answer("success", request_id)
+        return Answer("accepted" if os.environ.get("LIST_FAULT") == "slow" else "success", request_id)
 
     def now(self) -> datetime | None:
         return None

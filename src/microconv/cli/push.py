@@ -2,15 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from microconv.cli import output
 from microconv.cli.context import CommandContext
+from microconv.errors import DestinationError, FindingsError
+from microconv.wording import plural
 
 if TYPE_CHECKING:
+    from microconv.activation.push.one_list import Wishes
     from microconv.activation.push.push_result import PushResult
+
+
+_ALLOWED = {
+    "shrink": "Send even if a list is emptied, or loses more than it may.",
+    "growth": "Send even if more people would be on a list than max_size.",
+    "churn": "Send even if more of a list would change than it may.",
+    "stale": "Send even if the latest event is older than max_age.",
+}
 
 
 class PushGroup(click.Group):
@@ -29,15 +41,26 @@ class PushGroup(click.Group):
         return [each for each in params if not (is_command and isinstance(each, click.Argument))]
 
 
+def _allowing(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that let a push through guards, `--allow-shrink` and so on."""
+    for name, text in reversed(_ALLOWED.items()):
+        command = click.option(f"--allow-{name}", is_flag=True, help=text)(command)
+    return command
+
+
+def _wishes(show: output.Show, *, full: bool = False, **options: bool) -> Wishes:
+    from microconv.activation.push.one_list import Wishes
+    from microconv.activation.push.push_guards import Allowed
+
+    return Wishes(full, Allowed(**{name: options[f"allow_{name}"] for name in _ALLOWED}), show)
+
+
 @click.group("push", cls=PushGroup, invoke_without_command=True, short_help="Make lists at destinations current.")
 @click.argument("segments", nargs=-1, metavar="[SEGMENT]...")
 @click.option("--to", "destinations", multiple=True, metavar="NAME", help="Only this destination; may be repeated.")
 @click.option("--dry-run", is_flag=True, help="Say what would be sent and check the guards, but send nothing.")
 @click.option("--full", is_flag=True, help="Say again whatever is on the lists already.")
-@click.option("--allow-shrink", is_flag=True, help="Send even if a list is emptied, or loses more than it may.")
-@click.option("--allow-growth", is_flag=True, help="Send even if more people would be on a list than max_size.")
-@click.option("--allow-churn", is_flag=True, help="Send even if more of a list would change than it may.")
-@click.option("--allow-stale", is_flag=True, help="Send even if the latest event is older than max_age.")
+@_allowing
 @output.format_option
 @click.pass_context
 def push(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - those above
@@ -64,26 +87,134 @@ def _push(
     segments: tuple[str, ...],
     destinations: tuple[str, ...],
     dry_run: bool,
-    full: bool,
-    allow_shrink: bool,
-    allow_growth: bool,
-    allow_churn: bool,
-    allow_stale: bool,
     output_format: str,
+    **wishes: bool,
 ) -> None:
-    from microconv.activation.push.push_guards import Allowed
-
-    allowed = Allowed(shrink=allow_shrink, growth=allow_growth, churn=allow_churn, stale=allow_stale)
     log = output.Log(context.log_format)
     with context.project() as project, log.progress("Pushing") as show:
-        result = project.pushes.push(
-            segments,
-            destinations,
-            dry_run=dry_run,
-            full=full,
-            allowed=allowed,
-            on_progress=show,
+        result = project.pushes.push(segments, destinations, dry_run=dry_run, wishes=_wishes(show, **wishes))
+    say(log, result, output_format)
+
+
+@push.command("status", short_help="Say what is known of each list.")
+@click.option("--format", "output_format", **output.ANSWER_FORMAT)
+@click.pass_obj
+def status(context: CommandContext, *, output_format: str) -> None:
+    """Say of each list what is on it, what is waited for or refused, and when it was sent to last.
+
+    Lists that were pushed to once, and are no longer in the configuration, are shown as well.
+
+    \b
+    Examples:
+      microconv push status
+      microconv push status --format json
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    with context.project() as project:
+        found = project.pushes.status()
+    output.answer(found, output_format)
+
+
+@push.command("poll", short_help="Ask what became of requests.")
+@click.option("--wait", is_flag=True, help="Ask again until all have an answer, or push.deadline is over.")
+@click.option("--format", "output_format", **output.ANSWER_FORMAT)
+@click.pass_obj
+def poll(context: CommandContext, *, wait: bool, output_format: str) -> None:
+    """Ask destinations what became of the requests that they are still working on, and write it down.
+
+    The exit code is 4 when one failed; `microconv push` then says it again.
+
+    \b
+    Examples:
+      microconv push poll
+      microconv push poll --wait
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    log = output.Log(context.log_format)
+    with context.project() as project:
+        found = project.pushes.poll(
+            wait=wait, on_wait=lambda number: log.info(f"{number} requests are still being worked on.")
         )
+    output.answer(found, output_format)
+    if found.undone:
+        raise DestinationError(
+            f"{plural(found.undone, 'request')} failed, or nobody knows what became of it.",
+            hint="Run `microconv push`: it says these again.",
+        )
+
+
+@push.group("ledger", short_help="Look at the ledger, check it, go on with what it left.")
+def ledger() -> None:
+    """Look at what was sent, check that the ledger is whole, and go on with what a push left unfinished."""
+
+
+@ledger.command("show", short_help="List batches, the latest first.")
+@click.option("--segment", metavar="NAME", help="Only batches of this segment.")
+@click.option("--to", "destination", metavar="NAME", help="Only batches for this destination.")
+@click.option("--open", "is_open", is_flag=True, help="Only batches that are not final.")
+@click.option("--limit", type=click.IntRange(1, 10_000), default=20, show_default=True, help="List at most this many.")
+@click.option("--format", "output_format", **output.ANSWER_FORMAT)
+@click.pass_obj
+def show_batches(
+    context: CommandContext,
+    *,
+    segment: str | None,
+    destination: str | None,
+    is_open: bool,
+    limit: int,
+    output_format: str,
+) -> None:
+    """List batches, the latest first: what each asked, its state, counts and times (UTC). It holds no identifier.
+
+    \b
+    Examples:
+      microconv push ledger show
+      microconv push ledger show --open --segment cart_abandoners
+      microconv push ledger show --limit 1000 --format csv
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    with context.project() as project:
+        found = project.pushes.batches(destination, segment, is_open=is_open, most=limit)
+    output.answer(found, output_format)
+
+
+@ledger.command("verify", short_help="Check that the ledger is whole.")
+@click.option("--format", "output_format", **output.ANSWER_FORMAT)
+@click.pass_obj
+def verify(context: CommandContext, *, output_format: str) -> None:
+    """Check that the ledger is whole: each identifier has one batch, counts agree, states and times are possible.
+
+    The exit code is 1 when it is not.
+
+    \b
+    Examples:
+      microconv push ledger verify
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    with context.project() as project:
+        found = project.pushes.verify()
+    output.answer(found, output_format)
+    if found.faults:
+        raise FindingsError(
+            found.sentence,
+            hint="Somebody else changed these tables, or this is a bug: restore a copy of the database; "
+            "`microconv push --full` says everything again, and removes only what it still knows of.",
+        )
+
+
+@ledger.command("resume", short_help="Go on with what a push left unfinished.")
+@_allowing
+@output.format_option
+@click.pass_obj
+def resume(context: CommandContext, /, *, output_format: str, **allowed: bool) -> None:
+    """Go on with the lists that a push left unfinished, because it was killed or not answered.
+
+    The members are those of that push; consent is read anew, and guards look again. Lists that are finished are left
+    alone. `microconv push` does the same with the members of now.
+
+    \b
+    Examples:
+      microconv push ledger resume
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    log = output.Log(context.log_format)
+    with context.project() as project, log.progress("Resuming") as show:
+        result = project.pushes.resume(wishes=_wishes(show, **allowed))
     say(log, result, output_format)
 
 

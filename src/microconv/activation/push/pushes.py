@@ -2,36 +2,45 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
 
-from microconv.activation.audience.first_party import consent_signature
-from microconv.activation.audience_plan import AudiencePlan
+from microconv import wording
 from microconv.activation.destinations.base import Destination
-from microconv.activation.push.identifiers import want
-from microconv.activation.push.list_plan import ListPlan, plan_list
+from microconv.activation.push.audience_list import FINAL, AudienceList
+from microconv.activation.push.ledger_views import (
+    BatchesResult,
+    BatchRow,
+    ListStatus,
+    StatusResult,
+    VerifyResult,
+    has_ledger,
+    list_batches,
+    verify,
+)
+from microconv.activation.push.list_plan import lists
 from microconv.activation.push.list_push import ListPush
-from microconv.activation.push.push_guards import Allowed, check_audience, check_changes
-from microconv.activation.push.push_ledger import LedgerBatch, PlannedCounts, PushLedger
-from microconv.activation.push.push_result import PushedList, PushResult
+from microconv.activation.push.one_list import OneList, Wishes
+from microconv.activation.push.push_ledger import LedgerBatch, PushLedger
+from microconv.activation.push.push_result import PushResult
 from microconv.activation.push.sending import Deadline, Sending
 from microconv.activation.segment_audience import SegmentAudiences
 from microconv.activation.sending_run import sending_run
 from microconv.config.load import find_named
-from microconv.config.sections import Config, PushGuards, SegmentConfig
+from microconv.config.sections import Config, SegmentConfig
 from microconv.engines.base import Engine
-from microconv.errors import DestinationError, FindingsError, UsageError
+from microconv.errors import UsageError
 
-_CONSENT_TRIES = 3
-_NOTHING_ALLOWED = Allowed()
-
-OnProgress = Callable[[int, int, str], None]
-"""Is told how many identifiers of a list were sent, of how many, and which list it is."""
-
-
-class ConsentChangedError(Exception):
-    """The consent table is not the one that the plan was made from."""
+_NOTHING_SPECIAL = Wishes()
+_SHORTEST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0
+_NEVER: Mapping[str, Any] = {
+    **dict.fromkeys(("listed", "waiting", "unsettled", "refused"), 0),
+    **dict.fromkeys(("last_sent_at", "oldest_added_at")),
+}
+"""What is known of a list that was never pushed to."""
 
 
 @dataclass(frozen=True)
@@ -44,6 +53,8 @@ class Pushes:
         audiences: Gives what plans audiences.
         destination: Gives a destination of the configuration by its name.
         clock: Gives the current time.
+        monotonic: Seconds that only grow.
+        sleep: Waits for seconds.
     """
 
     config: Config
@@ -51,6 +62,8 @@ class Pushes:
     audiences: Callable[[], SegmentAudiences]
     destination: Callable[[str], Destination]
     clock: Callable[[], datetime] = lambda: datetime.now(tz=UTC)
+    monotonic: Callable[[], float] = time.monotonic
+    sleep: Callable[[float], None] = time.sleep
 
     def push(
         self,
@@ -58,19 +71,15 @@ class Pushes:
         destinations: Sequence[str] = (),
         *,
         dry_run: bool = False,
-        full: bool = False,
-        allowed: Allowed = _NOTHING_ALLOWED,
-        on_progress: OnProgress = lambda _done, _all, _list: None,
+        wishes: Wishes = _NOTHING_SPECIAL,
     ) -> PushResult:
         """Make lists what their segments are now. What stops or fails one list does not keep the others from it.
 
         Args:
             segments: Names of segments; none: all that name destinations.
             destinations: Names of destinations; none: those that each segment names.
-            dry_run: Plan and check, but send nothing, and write nothing down.
-            full: Say again whatever is on a list already.
-            allowed: Guards that let it through.
-            on_progress: Is told how far a list is.
+            dry_run: Plan and check, but send nothing.
+            wishes: What else is asked of the push.
 
         Raises:
             UsageError: There is no such segment or destination, or a segment cannot go there.
@@ -78,21 +87,140 @@ class Pushes:
             LockedError: Another run holds the lock.
         """
         wanted = [(segment, self.destination(name)) for segment, name in self._named(segments, destinations)]
-        deadline = Deadline(self.config.push.deadline.seconds)
         with sending_run(self.engine, "push", self.clock()) as push_id:
-            for segment, destination in wanted:
-                destination.audience_list(
-                    segment.name, push_id
-                )  # whether it can go there shows before anything is sent
             audiences = self.audiences()
+            _check_lists(wanted, push_id)
             audiences.build(push_id)
-            lists = tuple(
-                _OneList(
-                    self, audiences, segment, destination, f"{push_id}.{number}", deadline, full, allowed, on_progress
-                ).result(dry_run=dry_run)
-                for number, (segment, destination) in enumerate(wanted, start=1)
+            return self._pushed(push_id, audiences, wanted, wishes, dry_run=dry_run)
+
+    def resume(self, *, wishes: Wishes = _NOTHING_SPECIAL) -> PushResult:
+        """Go on with lists that a push left unfinished: with the members of that push, and with consent as it is now.
+
+        Raises:
+            LockedError: Another run holds the lock.
+            ConfigError: There is no identity or consent table, or it cannot be read.
+        """
+        with sending_run(self.engine, "resume", self.clock()) as push_id:
+            unfinished = {(row["segment"], row["destination"]) for row in self._known() if row["unsettled"]}
+            wanted = [
+                (segment, self.destination(at))
+                for segment, at in self._configured()
+                if (segment.name, at) in unfinished
+            ]
+            _check_lists(wanted, push_id)
+            return self._pushed(push_id, self.audiences(), wanted, wishes)
+
+    def _pushed(
+        self,
+        push_id: str,
+        audiences: SegmentAudiences,
+        wanted: Sequence[tuple[SegmentConfig, Destination]],
+        wishes: Wishes,
+        *,
+        dry_run: bool = False,
+    ) -> PushResult:
+        deadline = Deadline(self.config.push.deadline.seconds, self.monotonic)
+
+        def patience(audience: AudienceList) -> Sending:
+            return Sending(audience, deadline, self.monotonic, self.sleep)
+
+        # Batches are named after their push, so that of each list has a name of its own.
+        done = (
+            OneList(audiences, segment, destination, f"{push_id}.{number}", patience, wishes).result(dry_run=dry_run)
+            for number, (segment, destination) in enumerate(wanted, start=1)
+        )
+        return PushResult(push_id, dry_run, tuple(done))
+
+    def poll(self, *, wait: bool = False, on_wait: Callable[[int], None] = lambda _: None) -> BatchesResult:
+        """Ask what became of requests that are being worked on.
+
+        Args:
+            wait: Ask again until there is an answer to all, or `push.deadline` is over.
+            on_wait: Is told how many requests are without an answer, before each wait.
+
+        Raises:
+            LockedError: Another run holds the lock.
+        """
+        deadline = Deadline(self.config.push.deadline.seconds, self.monotonic)
+        asked: dict[str, LedgerBatch] = {}
+        pause = _SHORTEST_PAUSE
+        with sending_run(self.engine, "poll", self.clock()) as push_id:
+            known = {each.name for each in self.config.destinations}
+            waited_for = [row for row in self._known() if row["waiting"] and row["destination"] in known]
+            while True:
+                for row in waited_for:
+                    push = self._list_push(row["segment"], row["destination"], push_id)
+                    asked |= {each.batch_id: each for each in push.poll() if each.state in ("accepted", *FINAL)}
+                waiting = sum(each.state == "accepted" for each in asked.values())
+                if not waiting or not wait or deadline.is_before(pause):
+                    break
+                on_wait(waiting)
+                self.sleep(pause)
+                pause = min(2 * pause, _LONGEST_PAUSE)
+        return BatchesResult(
+            tuple(map(BatchRow.of, asked.values())),
+            f"{wording.count(len(asked) - waiting)} of {wording.plural(len(asked), 'request')} have an answer; "
+            f"{wording.count(waiting)} are still being worked on.",
+        )
+
+    def status(self) -> StatusResult:
+        """Say what is known of each list: of those of the configuration, and of others that were pushed to."""
+        known = {(row["segment"], row["destination"]): row for row in self._known()}
+        configured = {(segment.name, at) for segment, at in self._configured()}
+        rows = []
+        for segment, at in sorted(configured | set(known)):
+            row = known.get((segment, at), _NEVER)
+            oldest = row["oldest_added_at"]
+            after = None if oldest is None else self._refresh_after(segment, at)
+            note = "" if (segment, at) in known else "never pushed"
+            if (segment, at) not in configured:
+                note = "no longer configured: nobody is added or removed"
+            status = ListStatus(
+                segment,
+                at,
+                **{name: row[name] for name in ("listed", "waiting", "unsettled", "refused")},
+                last_sent_at=row["last_sent_at"],
+                next_refresh_at=None if oldest is None or after is None else oldest + after,
+                note=note,
             )
-        return PushResult(push_id, dry_run, lists)
+            rows.append(status)
+        listed = sum(each.listed for each in rows)
+        said = f"{wording.plural(len(rows), 'list')} with {wording.plural(listed, 'identifier')}."
+        return StatusResult(tuple(rows), said)
+
+    def batches(
+        self, destination: str | None = None, segment: str | None = None, *, is_open: bool = False, most: int = 20
+    ) -> BatchesResult:
+        """List batches of the ledger, the latest first."""
+        return list_batches(self.engine, destination, segment, is_open=is_open, most=most)
+
+    def verify(self) -> VerifyResult:
+        """Say whether the ledger is whole."""
+        return verify(self.engine)
+
+    def _refresh_after(self, segment: str, at: str) -> timedelta | None:
+        if at not in {each.name for each in self.config.destinations}:
+            return None
+        return self.destination(at).audience_list(segment, "status").limits.refresh_after
+
+    def _list_push(self, segment: str, at: str, push_id: str) -> ListPush:
+        audience = self.destination(at).audience_list(segment, push_id)
+        return ListPush(PushLedger(self.engine, at, segment), audience, self.clock)
+
+    def _known(self) -> list[Mapping[str, Any]]:
+        """Return what the ledger knows of each list."""
+        return lists(self.engine) if has_ledger(self.engine) else []
+
+    def _configured(self) -> list[tuple[SegmentConfig, str]]:
+        """Return each segment with each of its destinations, and with others that it was pushed to by name."""
+        known = [(row["segment"], row["destination"]) for row in self._known()]
+        there = {each.name for each in self.config.destinations}
+        return [
+            (segment, at)
+            for segment in self.config.segments
+            for at in dict.fromkeys((*segment.destinations, *(to for name, to in known if name == segment.name)))
+            if at in there
+        ]
 
     def _named(self, segments: Sequence[str], destinations: Sequence[str]) -> list[tuple[SegmentConfig, str]]:
         """Return the lists that are asked for: segments with the names of destinations."""
@@ -124,117 +252,7 @@ class Pushes:
         return found
 
 
-@dataclass
-class _OneList:
-    """One list of a push."""
-
-    pushes: Pushes
-    audiences: SegmentAudiences
-    segment: SegmentConfig
-    destination: Destination
-    push_id: str
-    deadline: Deadline
-    full: bool
-    allowed: Allowed
-    on_progress: OnProgress
-    plan: ListPlan | None = field(default=None, init=False)
-    audience: AudiencePlan | None = field(default=None, init=False)
-    batches: list[LedgerBatch] = field(default_factory=list, init=False)
-
-    def result(self, *, dry_run: bool) -> PushedList:
-        """Plan, check and send."""
-        try:
-            return self._planned() if dry_run else self._pushed()
-        except FindingsError as error:
-            return self._so_far("stopped", error)
-        except DestinationError as error:
-            return self._so_far("failed", error)
-
-    @property
-    def _name(self) -> str:
-        return f"{self.segment.name} at {self.destination.settings.name}"
-
-    @property
-    def _limits(self) -> PushGuards:
-        return self.segment.push.over(self.destination.settings.push.over(self.pushes.config.push))
-
-    def _so_far(self, outcome: str, failure: FindingsError | DestinationError | None = None) -> PushedList:
-        audience = self.audience
-        return PushedList(
-            segment=self.segment.name,
-            destination=self.destination.settings.name,
-            plan=self.plan,
-            excluded=audience.excluded if audience else {},
-            batches=tuple(self.batches),
-            outcome=outcome,
-            warnings=audience.warnings if audience else (),
-            failure=failure,
-        )
-
-    def _list_push(self, push_id: str) -> tuple[ListPush, Sending]:
-        """Put what is wanted into the engine; return what makes the list that, and how requests leave."""
-        pushes, audience = self.pushes, self.audiences.plan(self.segment, self.destination)
-        self.audience = audience
-        check_audience(
-            audience,
-            limits=self._limits,
-            max_age=self.destination.settings.max_age,
-            allowed=self.allowed,
-            now=pushes.clock(),
-            has_user_ids=self.audiences.has_user_ids,
-        )
-        ledger = PushLedger(pushes.engine, self.destination.settings.name, self.segment.name)
-        ledger.prepare()
-        want(pushes.engine, audience.audience.rows)
-        facts = audience.facts(push_id, pushes.clock())
-        sending = Sending(self.destination.audience_list(self.segment.name, push_id, facts), self.deadline)
-        return ListPush(ledger, sending, pushes.clock, check=lambda counts: self._check(audience, counts)), sending
-
-    def _check(self, audience: AudiencePlan, counts: PlannedCounts) -> None:
-        self.plan = plan_list(self.pushes.engine, audience, counts)
-        check_changes(audience, self.plan, limits=self._limits, allowed=self.allowed)
-
-    def _planned(self) -> PushedList:
-        push, sending = self._list_push(self.push_id)
-        limits = sending.limits
-        counts = push.ledger.plan(
-            push.now(), settles_after=limits.settles_after, refresh_after=limits.refresh_after, is_full=self.full
-        )
-        push.check(counts)
-        return self._so_far("would be sent" if self.plan and self.plan.to_send else "nothing to send")
-
-    def _pushed(self) -> PushedList:
-        for number in range(1, _CONSENT_TRIES + 1):
-            push_id = self.push_id if number == 1 else f"{self.push_id}.{number}"
-            agreed = self._consent()
-            push, sending = self._list_push(push_id)
-            push.before_send = self._before_send(agreed, sending)
-            assert self.audience is not None  # noqa: S101 - the line before made it
-            try:
-                outcome = push.push(push_id, normalisation=self.audience.normalisation, is_full=self.full)
-            except ConsentChangedError:
-                continue
-            now = {each.batch_id: each for each in push.poll()}
-            return self._so_far("").settled(tuple(now.get(each.batch_id, each) for each in outcome.batches))
-        raise FindingsError(
-            f"Segment {self._name}: the consent table changed each of the {_CONSENT_TRIES} times that the push was "
-            "planned. What was planned and not sent stays here.",
-            hint="Push when nobody writes to it.",
-        )
-
-    def _consent(self) -> str:
-        return consent_signature(self.pushes.config.consent, self.pushes.engine, self.pushes.config.file)
-
-    def _before_send(self, agreed: str, sending: Sending) -> Callable[[LedgerBatch], None]:
-        """Read consent again before each batch that adds, and tell how far the push is."""
-        sent = 0
-
-        def before(batch: LedgerBatch) -> None:
-            nonlocal sent
-            sending.check(self._name)
-            if batch.operation == "add" and self._consent() != agreed:
-                raise ConsentChangedError
-            self.on_progress(sent, self.plan.to_send if self.plan else 0, self._name)
-            sent += batch.identifiers
-
-        return before
+def _check_lists(wanted: Sequence[tuple[SegmentConfig, Destination]], push_id: str) -> None:
+    """Whether a segment can go to its destination shows before anything is sent."""
+    for segment, destination in wanted:
+        destination.audience_list(segment.name, push_id)

@@ -1,0 +1,168 @@
+"""One list of a push: who should be on it is planned, held against what was sent, looked at by guards, and sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from microconv.activation.audience.first_party import consent_signature
+from microconv.activation.audience_plan import AudiencePlan
+from microconv.activation.destinations.base import Destination
+from microconv.activation.push.audience_list import AudienceList
+from microconv.activation.push.identifiers import want
+from microconv.activation.push.list_plan import ListPlan, plan_list
+from microconv.activation.push.list_push import ListPush
+from microconv.activation.push.push_guards import Allowed, check_audience, check_changes
+from microconv.activation.push.push_ledger import LedgerBatch, PlannedCounts, PushLedger
+from microconv.activation.push.push_result import PushedList
+from microconv.activation.push.sending import Sending
+from microconv.activation.segment_audience import SegmentAudiences
+from microconv.config.sections import PushGuards, SegmentConfig
+from microconv.errors import DestinationError, FindingsError
+
+_CONSENT_TRIES = 3
+
+OnProgress = Callable[[int, int, str], None]
+"""Is told how many identifiers of a list were sent, of how many, and which list it is."""
+
+
+class ConsentChangedError(Exception):
+    """The consent table is not the one that the plan was made from."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is asked of a push.
+
+    Attributes:
+        full: Whether whatever is on a list is said again.
+        allowed: Guards that let it through.
+        on_progress: Is told how far a list is.
+    """
+
+    full: bool = False
+    allowed: Allowed = field(default_factory=Allowed)
+    on_progress: OnProgress = lambda _done, _all, _list: None
+
+
+@dataclass
+class OneList:
+    """One list of a push.
+
+    Attributes:
+        audiences: Plans the audience.
+        segment: The segment.
+        destination: Where it goes.
+        push_id: The id that the push of this list gets.
+        patience: Makes of a list one that is sent to with patience.
+        wishes: What is asked of the push.
+        plan: What is planned, once it is.
+        audience: Who should be on the list, once that is known.
+    """
+
+    audiences: SegmentAudiences
+    segment: SegmentConfig
+    destination: Destination
+    push_id: str
+    patience: Callable[[AudienceList], Sending]
+    wishes: Wishes
+    plan: ListPlan | None = field(default=None, init=False)
+    audience: AudiencePlan | None = field(default=None, init=False)
+
+    def result(self, *, dry_run: bool) -> PushedList:
+        """Plan, check and send."""
+        try:
+            return self._planned() if dry_run else self._pushed()
+        except FindingsError as error:
+            return self._so_far("stopped", error)
+        except DestinationError as error:
+            return self._so_far("failed", error)
+
+    @property
+    def _name(self) -> str:
+        return f"{self.segment.name} at {self.destination.settings.name}"
+
+    @property
+    def _limits(self) -> PushGuards:
+        return self.segment.push.over(self.destination.settings.push.over(self.audiences.config.push))
+
+    def _so_far(self, outcome: str, failure: FindingsError | DestinationError | None = None) -> PushedList:
+        audience = self.audience
+        return PushedList(
+            segment=self.segment.name,
+            destination=self.destination.settings.name,
+            plan=self.plan,
+            excluded=audience.excluded if audience else {},
+            batches=(),
+            outcome=outcome,
+            warnings=audience.warnings if audience else (),
+            failure=failure,
+        )
+
+    def _list_push(self, push_id: str) -> tuple[ListPush, Sending]:
+        """Put what is wanted into the engine; return what makes the list that, and how requests leave."""
+        audiences = self.audiences
+        self.audience = audience = audiences.plan(self.segment, self.destination)
+        check_audience(
+            audience,
+            limits=self._limits,
+            max_age=self.destination.settings.max_age,
+            allowed=self.wishes.allowed,
+            now=audiences.clock(),
+            has_user_ids=audiences.has_user_ids,
+        )
+        ledger = PushLedger(audiences.engine, self.destination.settings.name, self.segment.name)
+        ledger.prepare()
+        want(audiences.engine, audience.audience.rows)
+        facts = audience.facts(push_id, audiences.clock())
+        sending = self.patience(self.destination.audience_list(self.segment.name, push_id, facts))
+        return ListPush(ledger, sending, audiences.clock, check=lambda counts: self._check(audience, counts)), sending
+
+    def _check(self, audience: AudiencePlan, counts: PlannedCounts) -> None:
+        self.plan = plan_list(self.audiences.engine, audience, counts)
+        check_changes(audience, self.plan, limits=self._limits, allowed=self.wishes.allowed)
+
+    def _planned(self) -> PushedList:
+        push, sending = self._list_push(self.push_id)
+        limits = sending.limits
+        counts = push.ledger.plan(
+            push.now(), settles_after=limits.settles_after, refresh_after=limits.refresh_after, is_full=self.wishes.full
+        )
+        push.check(counts)
+        return self._so_far("would be sent" if self.plan and self.plan.to_send else "nothing to send")
+
+    def _pushed(self) -> PushedList:
+        for number in range(1, _CONSENT_TRIES + 1):
+            push_id = self.push_id if number == 1 else f"{self.push_id}.{number}"
+            agreed = self._consent()
+            push, sending = self._list_push(push_id)
+            push.before_send = self._before_send(agreed, sending)
+            assert self.audience is not None  # noqa: S101 - the line before made it
+            try:
+                outcome = push.push(push_id, normalisation=self.audience.normalisation, is_full=self.wishes.full)
+            except ConsentChangedError:
+                continue
+            now = {each.batch_id: each for each in push.poll()}
+            return self._so_far("").settled(tuple(now.get(each.batch_id, each) for each in outcome.batches))
+        raise FindingsError(
+            f"Segment {self._name}: the consent table changed each of the {_CONSENT_TRIES} times that the push was "
+            "planned. What was planned and not sent stays here.",
+            hint="Push when nobody writes to it.",
+        )
+
+    def _consent(self) -> str:
+        return consent_signature(self.audiences.config.consent, self.audiences.engine, self.audiences.config.file)
+
+    def _before_send(self, agreed: str, sending: Sending) -> Callable[[LedgerBatch], None]:
+        """Read consent again before each batch that adds, and tell how far the push is."""
+        sent = 0
+
+        def before(batch: LedgerBatch) -> None:
+            nonlocal sent
+            sending.check(self._name)
+            if batch.operation == "add" and self._consent() != agreed:
+                raise ConsentChangedError
+            self.wishes.on_progress(sent, self.plan.to_send if self.plan else 0, self._name)
+            sent += batch.identifiers
+
+        return before
