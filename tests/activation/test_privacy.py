@@ -204,9 +204,11 @@ def test_gmail_forms_are_one_person_to_google(segment: Segment) -> None:
 
 
 def test_documentation_names_every_reason_format_and_column() -> None:
-    text = (Path(__file__).parents[2] / "docs" / "audiences.md").read_text(encoding="utf-8")
+    docs = Path(__file__).parents[2] / "docs"
+    text = (docs / "audiences.md").read_text(encoding="utf-8")
     codes = {reason.value for reason in Reason}
     assert codes == set(re.findall(r"^\| `([a-z_]+)` \| (?:member|value)", text, flags=re.MULTILINE))
+    text = (docs / "destinations.md").read_text(encoding="utf-8")
     for name, audience_format in FORMATS.items():
         assert f"`{name}`" in text
         assert f"`{','.join(header for header, _ in audience_format.columns)}`" in text
