@@ -530,10 +530,11 @@ class Project:
             LockedError: Another run holds the lock.
             SourceError: Nothing is staged yet.
         """
-        from microconv.segments.memberships import build
+        from microconv.segments.memberships import build, default_moment
 
-        taxonomy, moment = self.taxonomy, as_of or self.default_as_of()
+        taxonomy, latest = self.taxonomy, self.default_as_of()
         with self._running() as (engine, run_id):
+            moment = as_of or default_moment(engine, latest, datetime.now(tz=UTC))
             return build(engine, self.config, taxonomy, moment, run_id, on_progress=on_progress)
 
     def preview_segment(
@@ -553,11 +554,12 @@ class Project:
             LockedError: Another run holds the lock.
         """
         from microconv.segments.builds import changes_of
-        from microconv.segments.memberships import preview
+        from microconv.segments.memberships import default_moment, preview
 
         segment = find_named(self.config.segments, name, "segment")
-        taxonomy, moment = self.taxonomy, as_of or self.default_as_of()
+        taxonomy, latest = self.taxonomy, self.default_as_of()
         with self._running() as (engine, run_id):
+            moment = as_of or default_moment(engine, latest, datetime.now(tz=UTC))
             found = preview(engine, self.config, taxonomy, moment, run_id, on_progress=on_progress)
             people = tuple(changes_of(engine, segment.name, with_people)) if with_people else ()
         return found.only(segment.name), people
@@ -620,7 +622,7 @@ class Project:
         with sending_run(self._staged, "export", now) as run_id:
             audiences = self._audiences
             if as_of is None:
-                audiences.build(run_id)
+                audiences = audiences.built(run_id, dry_run=dry_run)
             return export_segment(
                 audiences,
                 segment,

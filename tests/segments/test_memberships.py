@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
 from typing import Any
 
@@ -164,6 +164,30 @@ def test_a_preview_counts_the_same_and_changes_nothing(engine):
     assert [(each.entered, each.left, each.members) for each in previewed.segments] == [(1, 3, 1)]
     assert (rows(engine), rows(engine, SEGMENT_BUILDS)) == before
     assert build(engine, given, 4_000, "p").segments == previewed.segments
+
+
+def test_members_of_a_preview_are_those_that_a_build_leaves(engine):
+    given = config(segment("carts"), segment("views", "view"))
+    build(engine, given, 10)
+    moved = [session(0, user, "Direct", actor=20, client_key=2, user_id="u20") for user in (20, 21)]
+    fill(engine, mc_sessions=moved, mc_micro_conversions=[occurrence(3_000 * SECOND, "view", client=5)])
+
+    memberships.preview(engine, given, TAXONOMY, at(3_601 * SECOND), "p", now=NOW)
+    previewed = {name: list(memberships.upcoming(engine, name)) for name in ("carts", "views")}
+    assert list(memberships.current(engine, "views")) == []
+    build(engine, given, 3_601)
+
+    assert previewed == {name: list(memberships.current(engine, name)) for name in ("carts", "views")}
+    assert previewed["views"] == [Member(5, None)]
+
+
+def test_unless_a_moment_is_named_a_build_is_for_the_latest_event_but_not_back_and_not_in_the_future(engine):
+    assert memberships.default_moment(engine, at(5), NOW) == at(5)
+    assert memberships.default_moment(engine, NOW + timedelta(days=1), NOW) == NOW
+    build(engine, config(segment("carts")), 20)
+
+    assert memberships.default_moment(engine, at(5), NOW) == at(20 * SECOND)
+    assert memberships.default_moment(engine, at(21 * SECOND), NOW) == at(21 * SECOND)
 
 
 def test_who_is_erased_has_no_membership_left(engine):

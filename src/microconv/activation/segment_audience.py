@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from microconv.activation.audience.first_party import read_consent, read_identity
@@ -11,8 +11,8 @@ from microconv.activation.audience_plan import AudiencePlan, plan_audience
 from microconv.activation.destinations.base import Destination
 from microconv.config.sections import Config, SegmentConfig
 from microconv.engines.base import Engine
-from microconv.segments.members import has_user_ids, members
-from microconv.segments.memberships import Build, build, current, last_builds, rule_version
+from microconv.segments.members import Member, has_user_ids, members
+from microconv.segments.memberships import build, current, default_moment, preview, rule_version, upcoming
 from microconv.staging.summary import summary
 from microconv.taxonomy import Taxonomy
 from microconv.version import __version__
@@ -28,6 +28,7 @@ class SegmentAudiences:
         taxonomy: The taxonomy that the tables were staged with.
         latest: The moment of the latest staged event.
         clock: Gives the current time.
+        members_of: Gives the members of a segment, unless a moment is asked for.
     """
 
     engine: Engine
@@ -35,14 +36,18 @@ class SegmentAudiences:
     taxonomy: Taxonomy
     latest: datetime
     clock: Callable[[], datetime] = lambda: datetime.now(tz=UTC)
+    members_of: Callable[[Engine, str], Iterator[Member]] = current
 
-    def build(self, run_id: str) -> Build:
-        """Bring the memberships of all segments up to the latest event; whoever calls holds the run lock."""
-        # The clock of a device may run ahead of ours; and memberships never go back, although days may be staged again.
-        built = max((row["as_of"] for row in last_builds(self.engine).values()), default=self.latest)
+    def built(self, run_id: str, *, dry_run: bool) -> SegmentAudiences:
+        """Bring the memberships of all segments up to the latest event; whoever calls holds the run lock.
+
+        A dry run only works out who would be a member, and writes nothing.
+        """
         now = self.clock()
-        moment = max(min(self.latest, now), min(built, now))
-        return build(self.engine, self.config, self.taxonomy, moment, run_id, now=now)
+        moment = default_moment(self.engine, self.latest, now)
+        work = preview if dry_run else build
+        work(self.engine, self.config, self.taxonomy, moment, run_id, now=now)
+        return replace(self, members_of=upcoming if dry_run else current)
 
     def plan(self, segment: SegmentConfig, destination: Destination, as_of: datetime | None = None) -> AudiencePlan:
         """Decide who would be sent to a destination: who is a member by the last build, or by the rule at a moment.
@@ -57,7 +62,7 @@ class SegmentAudiences:
         staged = summary(self.engine)
         asked = None if as_of is None else members(self.engine, segment, self.taxonomy, as_of)
         return plan_audience(
-            asked or current(self.engine, segment.name),
+            asked or self.members_of(self.engine, segment.name),
             people,
             consents,
             segment=segment.name,

@@ -96,11 +96,28 @@ def preview(
     return _decide(engine, config, taxonomy, as_of, run_id, moment, on_progress, is_preview=True)
 
 
+def default_moment(engine: Engine, latest: datetime, now: datetime) -> datetime:
+    """Return the moment that a build is for unless one is named: that of the latest staged event.
+
+    Where the clock of a device ran ahead it is now, and never before the last build, although days may be staged again.
+    """
+    built = max((row["as_of"] for row in last_builds(engine).values()), default=latest)
+    return max(min(latest, now), min(built, now))
+
+
 def current(engine: Engine, segment: str) -> Iterator[Member]:
     """Yield who is in a segment by the last build, by actor key; nobody where it was never built."""
-    if engine.version(SEGMENT_MEMBERS.name) is None:
-        return
-    table = engine.query(current_query(segment))
+    if engine.version(SEGMENT_MEMBERS.name) is not None:
+        yield from _members(engine, current_query(segment))
+
+
+def upcoming(engine: Engine, segment: str) -> Iterator[Member]:
+    """Yield who is in a segment after the build that was previewed last in this run, by actor key."""
+    yield from _members(engine, upcoming_query(segment))
+
+
+def _members(engine: Engine, query: Query) -> Iterator[Member]:
+    table = engine.query(query)
     for batch in table.to_batches(max_chunksize=_BATCH_ROWS):
         yield from map(Member, batch.column("actor_key").to_pylist(), batch.column("user_id").to_pylist())
 
@@ -108,6 +125,11 @@ def current(engine: Engine, segment: str) -> Iterator[Member]:
 def current_query(segment: str) -> Query:
     """Return the query of who is in a segment by the last build: `actor_key` and `user_id`, by actor key."""
     return templates.query("segments/current_members", params={"segment": segment})
+
+
+def upcoming_query(segment: str) -> Query:
+    """Return the query of who is in a segment after the build that was previewed last."""
+    return templates.query("segments/members_after", params={"segment": segment})
 
 
 def last_builds(engine: Engine) -> dict[str, dict[str, Any]]:
@@ -282,5 +304,6 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
     for segment in config.segments:
         about = f"segment {segment.name}"
         yield about, current_query(segment.name)
+        yield about, upcoming_query(segment.name)
         yield about, days_query(segment.name, config.project.timezone)
         yield about, changes_of_query(segment.name, _MOST_SHOWN)

@@ -90,7 +90,7 @@ class Pushes:
         with sending_run(self.engine, "push", self.clock()) as push_id:
             audiences = self.audiences()
             _check_lists(wanted, push_id)
-            audiences.build(push_id)
+            audiences = audiences.built(push_id, dry_run=dry_run)
             return self._pushed(push_id, audiences, wanted, wishes, dry_run=dry_run)
 
     def resume(self, *, wishes: Wishes = _NOTHING_SPECIAL) -> PushResult:
