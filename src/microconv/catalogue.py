@@ -98,6 +98,10 @@ DESTINATIONS: dict[str, DestinationLine] = {
     "file": DestinationLine(
         "activation.destinations.file:FileDestination", "Files to upload: Google Ads Customer Match, CSV, JSON lines."
     ),
+    "table": DestinationLine(
+        "activation.destinations.engine_table:EngineTableDestination",
+        "A table of the engine: who is on each list now, and every change.",
+    ),
     "webhook": DestinationLine(
         "activation.destinations.webhook:WebhookDestination",
         "Signed requests to a service of your own, or to Klaviyo, HubSpot, Mailchimp or Braze.",
@@ -126,6 +130,7 @@ QUERIES: tuple[str, ...] = (
     "activation.audience.first_party:examples",
     "activation.push.list_plan:examples",
     "activation.push.ledger_views:examples",
+    "activation.destinations.engine_table:examples",
 )
 """Who else makes queries: functions from a configuration and its taxonomy to pairs of what a query is for, and it."""
 

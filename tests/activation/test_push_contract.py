@@ -19,6 +19,8 @@ from microconv.activation.destinations.base import Destination
 from microconv.activation.destinations.file import FileDestination
 from microconv.activation.push.audience_list import Identifier
 from microconv.config.sections import DestinationConfig
+from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
+from microconv.queries.templates import Query
 from microconv.testing import DestinationContract
 
 HERE = Path(__file__).parent
@@ -26,6 +28,8 @@ HERE = Path(__file__).parent
 
 class FilesOfAPush(DestinationContract):
     """Whoever uploads the files of one push after another has the list."""
+
+    schedules = (3, 0)
 
     def listed(self, destination: Destination, segment: str) -> set[Identifier]:
         assert isinstance(destination, FileDestination)
@@ -109,3 +113,27 @@ class TestWebhookInClear(TestWebhook):
     keys: ClassVar[dict[str, Any]] = {**TestWebhook.keys, "in_clear": ["email", "user_id"]}
     schedules = (1, 7)
     vectors = (("email", " Anna@Shop.example ", "anna@shop.example"), ("user_id", "u 7", "u 7"))
+
+
+class TestEngineTable(DestinationContract):
+    keys: ClassVar[dict[str, Any]] = {"kind": "table", "in_clear": ["user_id"]}
+    schedules = (2, 0)
+    vectors = (
+        ("email", " Anna@Shop.example ", sha256_hex("anna@shop.example")),
+        ("phone", "+49 170 1234567", sha256_hex("+491701234567")),
+        ("user_id", "u 7", "u 7"),
+    )
+
+    @pytest.fixture
+    def destination(self, tmp_path: Path) -> Iterator[Destination]:  # type: ignore[override]  # a fixture
+        with DuckDBEngine(IN_MEMORY, threads=1) as engine:
+            entry = DestinationConfig(**self.keys, name="there")
+            yield catalogue.destination(entry, tmp_path / "microconv.toml", lambda: engine)
+
+    def listed(self, destination: Destination, segment: str) -> set[Identifier]:
+        assert destination.open_engine is not None
+        engine = destination.open_engine()
+        if engine.find_table("mc_audience_there") is None:
+            return set()
+        rows = engine.query(Query("listed", "SELECT segment, kind, identifier FROM mc_audience_there", {})).to_pylist()
+        return {Identifier(row["kind"], row["identifier"]) for row in rows if row["segment"] == segment}
