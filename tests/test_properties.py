@@ -14,7 +14,8 @@ import ga4
 from bigquery_export import Export
 from emulator import Emulator
 from microconv.config.load import load_config
-from microconv.config.sections import Config, PropertyCondition
+from microconv.config.occurrences import PropertyCondition
+from microconv.config.sections import Config
 from microconv.errors import ConfigError, SourceError
 from microconv.exports import BASIC_LEAVES, ITEM_FIELDS, USER_PROPERTY_LEAVES
 from microconv.project import Project

@@ -1,11 +1,16 @@
--- Actors who did one micro-conversion at least n times in the time up to as_of, both ends included, and did not do
--- another after it, nor in a time of its own; with the user id when the actor is a user. Occurrences with the same
--- transaction id count once, at the earliest.
+-- Actors that the rule of a segment holds for at as_of, what happened later left out; with the user id when the actor is a
+-- user. Occurrences with the same transaction id count once, at the earliest.
 -- grain: actor_key
--- params: did STRING, not_did STRING, at_least INT64, within_us INT64, not_within_us INT64, as_of TIMESTAMP
--- structure: none
+-- params: pair_entries ARRAY<STRING>, pair_leaves ARRAY<INT64>, pair_places ARRAY<INT64>, pair_within_us ARRAY<INT64>,
+--   pair_conditions ARRAY<INT64>, reach_us INT64, leaf_measures ARRAY<STRING>, leaf_lows ARRAY<INT64>, leaf_highs ARRAY<INT64>,
+--   leaf_not_within_us ARRAY<INT64>, leaf_amounts ARRAY<INT64>, leaf_gathers ARRAY<INT64>, leaf_steps ARRAY<INT64>,
+--   leaf_gaps_us ARRAY<INT64>, leaf_windows_us ARRAY<INT64>, trait_leaves ARRAY<INT64>, trait_kinds ARRAY<STRING>,
+--   trait_touches ARRAY<STRING>, trait_values ARRAY<STRING>, visit_leaves ARRAY<INT64>, visit_within_us ARRAY<INT64>,
+--   text_<n> STRING, texts_<n> ARRAY<STRING>, number_<n> FLOAT64, numbers_<n> ARRAY<FLOAT64>, as_of TIMESTAMP
+-- structure: rule
+{% from 'segments/_matching.sql' import matching with context %}
 WITH
-{% include 'segments/_matching.sql' %}
+{{ matching(rule) }}
 ,
 
 -- Whom the export does not know, another system may.

@@ -15,8 +15,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
 from pydantic import ValidationError
 
+from microconv.config.occurrences import Section
 from microconv.config.problems import explain
-from microconv.config.sections import Config, Period, Section
+from microconv.config.sections import Config, Period
 from microconv.engines.base import Engine
 from microconv.errors import EngineError, FindingsError, MicroconvError, UsageError
 from microconv.queries import templates

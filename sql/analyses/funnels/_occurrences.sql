@@ -1,8 +1,9 @@
 {# The occurrences that take part in a funnel, as common table expressions up to `occurrences`: one row for each place
    that an occurrence may take, with what is held constant, and the columns to keep. See `_funnel.sql` for `funnel`. #}
 {% from '_conditions.sql' import holds %}
+{% from 'segments/_matching.sql' import matching with context %}
 {% if funnel.segment %}
-{% include 'segments/_matching.sql' %}
+{{ matching(funnel.segment) }}
 ,
 
 {% endif %}

@@ -3,8 +3,14 @@
 -- figures over all buckets stand in each of its rows.
 -- grain: from_step, to_step, bucket
 -- params: micro_conversions ARRAY<STRING>, places ARRAY<INT64>, window_us INT64, text_<n> STRING, texts_<n> ARRAY<STRING>,
---   number_<n> FLOAT64, numbers_<n> ARRAY<FLOAT64>, first_day DATE, last_day DATE, first_read DATE, last_read DATE, did STRING, not_did STRING,
---   at_least INT64, within_us INT64, not_within_us INT64, as_of TIMESTAMP, from_steps ARRAY<INT64>, to_steps ARRAY<INT64>, edges_us ARRAY<INT64>
+--   number_<n> FLOAT64, numbers_<n> ARRAY<FLOAT64>, first_day DATE, last_day DATE, first_read DATE, last_read DATE,
+--   from_steps ARRAY<INT64>, to_steps ARRAY<INT64>, edges_us ARRAY<INT64>, pair_entries ARRAY<STRING>,
+--   pair_leaves ARRAY<INT64>, pair_places ARRAY<INT64>, pair_within_us ARRAY<INT64>, pair_conditions ARRAY<INT64>,
+--   reach_us INT64, leaf_measures ARRAY<STRING>, leaf_lows ARRAY<INT64>, leaf_highs ARRAY<INT64>,
+--   leaf_not_within_us ARRAY<INT64>, leaf_amounts ARRAY<INT64>, leaf_gathers ARRAY<INT64>, leaf_steps ARRAY<INT64>,
+--   leaf_gaps_us ARRAY<INT64>, leaf_windows_us ARRAY<INT64>, trait_leaves ARRAY<INT64>, trait_kinds ARRAY<STRING>,
+--   trait_touches ARRAY<STRING>, trait_values ARRAY<STRING>, visit_leaves ARRAY<INT64>, visit_within_us ARRAY<INT64>,
+--   as_of TIMESTAMP
 -- structure: funnel, edges
 WITH
 {% include 'analyses/funnels/_machine.sql' %}

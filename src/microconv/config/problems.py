@@ -189,7 +189,7 @@ def _sentence(
         inside = _model_of(model, path[:-1], parts)
         if now := _renamed(inside).get(str(path[-1])):
             return f"{key} has another name now: {now}"
-        return f"{key} is not a known key{nearest(str(path[-1]), inside.model_fields)}"
+        return f"{key} is not a known key{nearest(str(path[-1]), _keys(inside))}"
     field = _field(model, path, parts)
     if error["type"] == "missing":
         meaning = f": {field.description}" if field and field.description else ""
@@ -258,7 +258,7 @@ def _model_of(model: type[BaseModel], path: KeyPath, parts: Mapping[KeyPath, typ
         if path[:length] in parts:
             model = parts[path[:length]]
         elif isinstance(part, str):
-            model = next(_models_in(model.model_fields[part].annotation))
+            model = next(_models_in(_keys(model)[part].annotation))
     return model
 
 
@@ -270,10 +270,15 @@ def _models_in(annotation: object) -> Iterator[type[BaseModel]]:
         yield from _models_in(part)
 
 
+def _keys(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    """Return the fields of a model by their keys in a file: `for` and `not` cannot be names in Python."""
+    return {field.alias or name: field for name, field in model.model_fields.items()}
+
+
 def _field(model: type[BaseModel], path: KeyPath, parts: Mapping[KeyPath, type[BaseModel]]) -> FieldInfo | None:
     if not path or isinstance(path[-1], int):
         return None
-    return _model_of(model, path[:-1], parts).model_fields.get(path[-1])
+    return _keys(_model_of(model, path[:-1], parts)).get(path[-1])
 
 
 def _variable_of(model: type[BaseModel], path: KeyPath) -> str | None:

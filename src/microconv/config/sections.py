@@ -10,7 +10,6 @@ from typing import Annotated, Any, ClassVar, Literal, Self, TypeAlias, TypeVar, 
 from pydantic import (
     AfterValidator,
     AliasChoices,
-    BaseModel,
     BeforeValidator,
     ConfigDict,
     Field,
@@ -22,7 +21,9 @@ from pydantic import (
     model_validator,
 )
 
+from microconv.config.occurrences import Occurrences, Section
 from microconv.config.problems import ItemError, nearest
+from microconv.config.segment_rules import SegmentRule, resolved
 from microconv.config.values import (
     Bytes,
     CloudName,
@@ -51,7 +52,6 @@ from microconv.config.values import (
     unique_names,
 )
 from microconv.errors import UsageError
-from microconv.queries.conditions import Comparison
 
 Count = Literal["actors", "attempts", "sessions"]
 Order = Literal["ordered", "strict", "immediate", "unordered"]
@@ -63,19 +63,6 @@ Model = Literal["first", "last", "last_non_direct", "linear", "time_decay", "pos
 RULE_MODELS: tuple[Model, ...] = ("first", "last", "last_non_direct", "linear", "time_decay", "position")
 
 DEFAULT_WINDOW = Duration.parse("7d")
-
-
-class Section(BaseModel):
-    """A table of the configuration: frozen, without unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=True)
-
-    renamed: ClassVar[Mapping[str, str]] = {}
-    """Keys that were called otherwise: what stands for each now."""
-
-    def named(self) -> Iterator[tuple[str, str]]:
-        """Yield each micro-conversion id that the section names, with what names it (`funnel "checkout"`)."""
-        yield from ()
 
 
 class Period(Section):
@@ -95,39 +82,7 @@ class Period(Section):
         return (self.since or day) <= day <= (self.until or day)
 
 
-class PropertyCondition(Comparison):
-    """A condition on a carried property of an occurrence: `{ property = "page", starts_with = "/pricing" }`."""
-
-    @property
-    def subject(self) -> str:
-        """The property."""
-        return self.property
-
-    # After the use of `property` as a decorator, which it hides from here on.
-    property: PropertyName = Field(description='what it looks at, such as "page" or "item_id"')
-
-
-class _Occurrences(Section):
-    """One micro-conversion or any of several, with conditions; a bare id stands for `{ did = id }`."""
-
-    did: Annotated[tuple[EntryId, ...], BeforeValidator(as_list), Field(min_length=1), AfterValidator(unique)] = Field(
-        description="the id of a micro-conversion, or a list of ids of which any will do"
-    )
-    where: tuple[PropertyCondition, ...] = ()
-
-    @model_validator(mode="before")
-    @classmethod
-    def _from_an_id(cls, value: object) -> object:
-        return {"did": value} if isinstance(value, str) else value
-
-    @property
-    def label(self) -> str:
-        """What people read: `add_to_cart or add_to_wishlist where page starts with /shop`."""
-        conditions = " and ".join(condition.describe() for condition in self.where)
-        return " or ".join(self.did) + (f" where {conditions}" if conditions else "")
-
-
-class StepConfig(_Occurrences):
+class StepConfig(Occurrences):
     """A step of a funnel; an optional one may be left out on the way."""
 
     name: Label | None = None
@@ -139,7 +94,7 @@ class StepConfig(_Occurrences):
         return self.name or super().label
 
 
-class ExclusionConfig(_Occurrences):
+class ExclusionConfig(Occurrences):
     """What must not happen between two steps (numbers from 1), by default between the first and the last."""
 
     between: tuple[int, int] | None = None
@@ -462,36 +417,6 @@ class ExternalMetricsConfig(ExternalTable):
     columns: MetricColumns = Field(default_factory=MetricColumns)
 
 
-class SegmentRule(Section):
-    """Actors who did `did` at least `at_least` times within the last `within`, without doing `not_did` after it.
-
-    With `not_within`, whoever did `not_did` within that time is out, too, also when that was before `did`.
-    """
-
-    did: EntryId = Field(description="the id of a micro-conversion")
-    at_least: int = Field(default=1, ge=1, strict=True)
-    within: Length = Field(description='how far back to look, such as "14d"')
-    not_did: EntryId | None = Field(default=None, description="what undoes each did before it")
-    not_within: Length | None = Field(
-        default=None, description="how far back nobody may have done not_did at all, before did or after"
-    )
-
-    def named(self) -> Iterator[tuple[str, str]]:
-        """Yield the ids of the rule."""
-        yield from ((entry, "a segment's rule") for entry in (self.did, self.not_did) if entry is not None)
-
-    @model_validator(mode="after")
-    def _can_hold(self) -> SegmentRule:
-        if self.did == self.not_did:
-            raise ItemError("is the same micro-conversion as did, so nobody can be in the segment", ("not_did",))
-        if self.not_within is not None and self.not_did is None:
-            raise ItemError("is the time of not_did, which is not there: add not_did, or leave it out", ("not_within",))
-        return self
-
-
-_Percent = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-
-
 class PushGuards(Section):
     """`push` of a segment or destination: limits beyond which nothing is sent; what is left out is as in `[push]`."""
 
@@ -511,7 +436,7 @@ class PushGuards(Section):
 
 
 class SegmentConfig(Section):
-    """`[[segments]]`: a named rule, the identifiers its members may be sent with, and where to."""
+    """`[[segments]]`: a named rule (`segment_rules.py`), the identifiers its members may be sent with, and where to."""
 
     name: FileStem = Field(description="the name used on the command line and in file names")
     rule: SegmentRule = Field(description='such as { did = "add_to_cart", within = "14d", not_did = "purchase" }')
@@ -724,7 +649,7 @@ class Sections(Section):
     taxonomy: TaxonomyConfig = Field(default_factory=TaxonomyConfig)
     funnels: Annotated[tuple[FunnelConfig, ...], AfterValidator(unique_names)] = ()
     attribution: AttributionConfig = Field(default_factory=AttributionConfig)
-    segments: Annotated[tuple[SegmentConfig, ...], AfterValidator(unique_names)] = ()
+    segments: Annotated[tuple[SegmentConfig, ...], AfterValidator(unique_names), AfterValidator(resolved)] = ()
     destinations: Annotated[tuple[DestinationConfig, ...], AfterValidator(unique_names), AfterValidator(_apart)] = ()
     push: PushConfig = Field(default_factory=PushConfig)
     identity: IdentityConfig = Field(default_factory=IdentityConfig)

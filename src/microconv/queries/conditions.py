@@ -142,9 +142,10 @@ class Criterion(TypedDict):
 class Operands:
     """The operands of a query's conditions, as its parameters, n from 0.
 
-    They are called `text_<n>`, `texts_<n>`, `number_<n>` or `numbers_<n>`.
+    They are called `text_<n>`, `texts_<n>`, `number_<n>` or `numbers_<n>`; `first` is the number of the first.
     """
 
+    first: int = 0
     params: dict[str, str | float | list[str] | list[float]] = field(default_factory=dict)
 
     def add(
@@ -158,7 +159,7 @@ class Operands:
             is_number: Whether the column is a number; to a number operator, text counts as the number it reads.
             is_list: Whether the column holds several texts, a line each: one for which the condition holds will do.
         """
-        number = len(self.params)
+        number = self.first + len(self.params)
         operator, operand = condition.operator, condition.operand
         kind = "number" if condition.is_numeric else "text"
         if isinstance(operand, bool):
@@ -176,6 +177,6 @@ class Operands:
 
     def add_text(self, text: str) -> int:
         """Take a text that is not an operand, and return the number of its parameter, `text_<n>`."""
-        number = len(self.params)
+        number = self.first + len(self.params)
         self.params[f"text_{number}"] = text
         return number

@@ -6,10 +6,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
-from microconv.config.sections import Config, SegmentConfig, SegmentRule
+from microconv.config.sections import Config, SegmentConfig
 from microconv.engines.base import Engine
 from microconv.queries import templates
-from microconv.queries.templates import Query, Value
+from microconv.queries.templates import Query
+from microconv.segments.compiled import compiled
 from microconv.taxonomy import Taxonomy
 
 _BATCH_ROWS = 20_000
@@ -26,9 +27,8 @@ class Member:
 def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: datetime) -> Iterator[Member]:
     """Yield the actors in a segment at one moment (`sql/segments/members.sql`), by actor key.
 
-    The rule looks for `did` from `as_of` minus its `within` to `as_of`, both included, and leaves out each that a later
-    `not_did` undid. What happened after `as_of` does not count. Occurrences of one property with the same transaction
-    id count once, at the earliest.
+    What happened after `as_of` does not count. Occurrences of one property with the same transaction id count once, at
+    the earliest.
 
     Args:
         engine: Where the staged tables are.
@@ -37,7 +37,8 @@ def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: d
         as_of: An aware timestamp, usually that of the latest staged event.
 
     Raises:
-        TaxonomyError: The rule names a micro-conversion that the taxonomy does not have.
+        TaxonomyError: The rule names a micro-conversion or stage that the taxonomy does not have.
+        ConfigError: The rule holds for everyone, or compares text with a number.
         EngineError: The engine failed.
     """
     table = engine.query(members_query(segment, taxonomy, as_of))
@@ -47,19 +48,8 @@ def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: d
 
 def members_query(segment: SegmentConfig, taxonomy: Taxonomy, as_of: datetime | None) -> Query:
     """Return the query of a segment's members."""
-    return templates.query("segments/members", params=rule_params(segment.rule, taxonomy, as_of))
-
-
-def rule_params(rule: SegmentRule, taxonomy: Taxonomy, as_of: datetime | None) -> dict[str, Value]:
-    """Return the parameters of `sql/segments/_matching.sql`: the actors that a rule holds for at a moment."""
-    return {
-        "did": taxonomy.counted(rule.did),
-        "not_did": None if rule.not_did is None else taxonomy.counted(rule.not_did),
-        "at_least": rule.at_least,
-        "within_us": rule.within.microseconds,
-        "not_within_us": None if rule.not_within is None else rule.not_within.microseconds,
-        "as_of": as_of,
-    }
+    rule = compiled(segment.rule, taxonomy, as_of)
+    return templates.query("segments/members", params=rule.params, structure={"rule": rule.structure})
 
 
 def has_user_ids(engine: Engine) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, ClassVar, Self
@@ -12,10 +12,14 @@ from pydantic import Field
 from microconv import wording
 from microconv.config.load import find_named
 from microconv.config.sections import Config, SegmentConfig
+from microconv.config.segment_rules import SegmentRule
 from microconv.queries.templates import Query
 from microconv.question import HIDDEN, Context, Option, Question, overlay, section_of
 from microconv.result import Result, column
 from microconv.segments.members import members_query
+from microconv.segments.sentence import sentence
+from microconv.staging import properties
+from microconv.staging.properties import Property
 from microconv.taxonomy import Taxonomy
 from microconv.wording import Bar
 
@@ -105,6 +109,10 @@ class Segment(SegmentConfig, Question):
         """Name the segment."""
         return f"segment {self.name}"
 
+    def properties(self) -> Collection[Property]:
+        """Return the properties that the rule names."""
+        return properties.of_rule(self.rule)
+
     def moment(self, context: Context) -> datetime | None:
         """Return the moment to build it for."""
         return self.as_of or context.latest_event_at
@@ -118,7 +126,6 @@ class Segment(SegmentConfig, Question):
         moment = self.moment(context)
         (table,) = tables
         known = table.num_rows - table.column("user_id").null_count
-        within = wording.span(self.rule.within.seconds)
         return SegmentResult(
             segment=self.name,
             as_of=moment,
@@ -131,17 +138,15 @@ class Segment(SegmentConfig, Question):
                 f"{wording.count(known)} of them have a user_id and can be looked up in the identity table."
             ),
             assumptions=(
-                f"Only {self.rule.did} of the last {within} before that moment counts, both ends included.",
-                *self._exclusions(),
+                sentence(self.rule),
+                *_meaning(self.rule),
+                "Times are looked at backwards from that moment; both ends of each are included.",
                 "Occurrences with the same transaction id count once, at the earliest.",
             ),
         )
 
-    def _exclusions(self) -> Iterator[str]:
-        """Say what keeps an actor out."""
-        if self.rule.not_did is not None:
-            did, undone = self.rule.did, self.rule.not_did
-            yield f"Only {did} that no {undone} followed counts; {undone} that came before does not matter."
-        if self.rule.not_within is not None:
-            apart = wording.span(self.rule.not_within.seconds)
-            yield f"Whoever did {self.rule.not_did} in the last {apart} is out all the same, both ends included."
+
+def _meaning(rule: SegmentRule) -> Iterator[str]:
+    """Say what is easily taken otherwise."""
+    if any(leaf.not_did for leaf in rule.leaves()):
+        yield "What undoes counts only when it comes after; what came before does not matter."

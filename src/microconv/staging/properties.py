@@ -8,7 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from microconv.config.sections import Config, FunnelConfig, PropertyCondition
+from microconv.config.occurrences import PropertyCondition
+from microconv.config.sections import Config, FunnelConfig
+from microconv.config.segment_rules import SegmentRule
 from microconv.engines.base import Engine
 from microconv.engines.tables import Column
 from microconv.errors import ConfigError, SourceError
@@ -130,13 +132,19 @@ def of_funnel(funnel: FunnelConfig) -> tuple[Property, ...]:
     return tuple(sorted({resolve(name) for name in (*(each.property for each in conditions), *funnel.hold)}))
 
 
+def of_rule(rule: SegmentRule) -> tuple[Property, ...]:
+    """Return the properties that a segment's rule names; sorted, each once."""
+    return tuple(sorted({resolve(name) for name in rule.properties()}))
+
+
 def carried(config: Config, taxonomy: Taxonomy | None) -> tuple[Property, ...]:
     """Return the properties that staging adds a column for, sorted.
 
-    They are those that funnels, derived entries and `[taxonomy] carry` name; without a taxonomy, all but those of
-    derived entries.
+    They are those that funnels, segments, derived entries and `[taxonomy] carry` name; without a taxonomy, all but
+    those of derived entries.
     """
     named = {each for funnel in config.funnels for each in of_funnel(funnel)}
+    named |= {each for segment in config.segments for each in of_rule(segment.rule)}
     of_taxonomy = taxonomy.derived if taxonomy else ()
     derived = {resolve(name) for each in of_taxonomy for name in each.rule.properties()}
     listed = {resolve(name) for name in config.taxonomy.carry}

@@ -14,7 +14,7 @@ from microconv.config.sections import Config, FunnelConfig, Period, SegmentConfi
 from microconv.errors import UsageError
 from microconv.queries.templates import Value
 from microconv.question import HIDDEN, Context, Option, Question, overlay, section_of
-from microconv.segments.members import rule_params
+from microconv.segments.compiled import CompiledRule, compiled
 from microconv.staging import properties
 from microconv.staging.properties import Property
 from microconv.taxonomy import Taxonomy
@@ -119,8 +119,9 @@ class FunnelQuestion(FunnelConfig, Period, Question):
             yield from self.segment.named()
 
     def properties(self) -> Collection[Property]:
-        """Return the properties that the funnel names."""
-        return properties.of_funnel(self)
+        """Return the properties that the funnel and the segment's rule name."""
+        of_segment = properties.of_rule(self.segment.rule) if self.segment else ()
+        return (*properties.of_funnel(self), *of_segment)
 
     def moment(self, context: Context) -> datetime | None:
         """Return the moment of the segment; None without one."""
@@ -138,11 +139,7 @@ class FunnelQuestion(FunnelConfig, Period, Question):
                 hint='Ask with order = "ordered".',
             )
 
-    def start_params(self, context: Context) -> dict[str, Value]:
-        """Return the parameters that say which starts count: days, and the rule of the segment."""
-        return {**self._days(), **self._members(context)}
-
-    def _days(self) -> dict[str, Value]:
+    def days(self) -> dict[str, Value]:
         """Return the days of starts, and the days to read.
 
         Properties differ in their zones, so that what follows a start may lie on the day before. Where steps come in
@@ -166,10 +163,9 @@ class FunnelQuestion(FunnelConfig, Period, Question):
             return self.whole_window.seconds
         return (self.step_window or self.window).seconds * (len(self.steps) - 1)
 
-    def _members(self, context: Context) -> dict[str, Value]:
-        if self.segment is None:
-            return {}
-        return rule_params(self.segment.rule, context.taxonomy, self.moment(context))
+    def members(self, context: Context) -> CompiledRule | None:
+        """Return the rule of the segment as templates take it; None without a segment."""
+        return None if self.segment is None else compiled(self.segment.rule, context.taxonomy, self.moment(context))
 
     def assumptions(self, context: Context) -> tuple[str, ...]:
         """Say what the figures of the funnel rest on."""

@@ -87,6 +87,7 @@ def machine(
     read = dict.fromkeys([*attributes, *(field.column for field in fields)])
     read.pop("event_order", None)  # which every row has
     window = funnel.step_window or funnel.window
+    segment = funnel.members(context)
     structure = {
         "unit": _UNIT_COLUMNS[funnel.count],
         "unit_columns": _unit_columns(funnel),
@@ -94,7 +95,7 @@ def machine(
         "is_open": funnel.entry == "open",
         "hold": [{"column": each.column, "is_list": each.is_list, "is_number": each.is_number} for each in hold],
         "is_limited": funnel.since is not None or funnel.until is not None,
-        "segment": funnel.segment is not None,
+        "segment": segment.structure if segment else None,
         "conditions": conditions,
         "components": _components(funnel, taxonomy, named_by) if funnel.order == "unordered" else [],
         "predecessors": _predecessors(funnel),
@@ -116,7 +117,8 @@ def machine(
         "places": [place for _, place in pairs],
         "window_us": window.microseconds,
         **operands.params,
-        **funnel.start_params(context),
+        **funnel.days(),
+        **(segment.params if segment else {}),
     }
     return Machine(structure, params, _labels(funnel, taxonomy))
 
