@@ -358,8 +358,8 @@ def test_mistakes_in_a_funnel(tmp_path, entry, said):
         ),
         ("{ did = 'a', within = '7d', not_did = 'a' }", 'segments[1].rule.not_did = "a" is the same micro-conversion'),
         (
-            "{ did = 'a', within = '7d', not = 'a' }",
-            'segments[1].rule.not is not a known key (did you mean "not_did"?)',
+            "{ did = 'a', within = '7d', not_do = 'a' }",
+            'segments[1].rule.not_do is not a known key (did you mean "not_did"?)',
         ),
         ("'did a'", 'segments[1].rule = "did a" must be a table in braces'),
     ],

@@ -85,8 +85,7 @@ def test_written_configuration_loads_and_fits_its_preset(exports, preset):
     named = {
         *(each for step in config.funnels[0].steps for each in step.did),
         config.attribution.goal,
-        segment.rule.did,
-        segment.rule.not_did,
+        *(each for each, _ in segment.named()),
     }
     assert named <= set(taxonomy.ids)
     assert taxonomy.entry(config.attribution.goal).kind == "macro"

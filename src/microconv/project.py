@@ -494,8 +494,10 @@ class Project:
             UsageError: the configuration has no segment of that name.
         """
         from microconv.segments.members import members
+        from microconv.staging import properties
 
         segment = find_named(self.config.segments, segment_name, "segment")
+        properties.check(self._staged, properties.of_rule(segment.rule), self.config, self.taxonomy)
         return tuple(members(self._staged, segment, self.taxonomy, as_of or self.default_as_of()))
 
     @contextmanager

@@ -84,10 +84,14 @@ def test_segment_says_what_undoes_and_in_what_time():
     asked = rule(not_did="purchase", not_within="3d")
     with staged(IN_MEMORY, **ROWS) as engine:
         said = answer(engine, Segment.model_validate(asked.model_dump()), TAXONOMY).assumptions
+    rule_in_words = (
+        "Members are actors who did add_to_cart in the last 7 days, "
+        "and no purchase after that nor at any time in the last 3 days."
+    )
     assert said == (
-        "Only add_to_cart of the last 7 days before that moment counts, both ends included.",
-        "Only add_to_cart that no purchase followed counts; purchase that came before does not matter.",
-        "Whoever did purchase in the last 3 days is out all the same, both ends included.",
+        rule_in_words,
+        "What undoes counts only when it comes after; what came before does not matter.",
+        "Times are looked at backwards from that moment; both ends of each are included.",
         "Occurrences with the same transaction id count once, at the earliest.",
     )
 

@@ -13,6 +13,7 @@ from microconv.config.sections import Config, SegmentConfig
 from microconv.engines.base import Engine
 from microconv.segments.members import Member, has_user_ids, members
 from microconv.segments.memberships import build, current, default_moment, preview, rule_version, upcoming
+from microconv.staging import properties
 from microconv.staging.summary import summary
 from microconv.taxonomy import Taxonomy
 from microconv.version import __version__
@@ -59,6 +60,7 @@ class SegmentAudiences:
         people = read_identity(self.config.identity, self.engine, self.config.file)
         consents = read_consent(self.config.consent, self.engine, self.config.file)
         moment = as_of or self.latest
+        properties.check(self.engine, properties.of_rule(segment.rule), self.config, self.taxonomy)
         staged = summary(self.engine)
         asked = None if as_of is None else members(self.engine, segment, self.taxonomy, as_of)
         return plan_audience(

@@ -417,6 +417,9 @@ class ExternalMetricsConfig(ExternalTable):
     columns: MetricColumns = Field(default_factory=MetricColumns)
 
 
+_Percent = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
+
+
 class PushGuards(Section):
     """`push` of a segment or destination: limits beyond which nothing is sent; what is left out is as in `[push]`."""
 

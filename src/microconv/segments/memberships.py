@@ -25,6 +25,7 @@ from microconv.queries.templates import Query, Value
 from microconv.segments.builds import REASONS, Build, SegmentBuild, changes_of_query, days_query
 from microconv.segments.members import Member, members_query
 from microconv.segments.membership_tables import SEGMENT_BUILDS, SEGMENT_MEMBERS, TABLES
+from microconv.staging import properties
 from microconv.taxonomy import Taxonomy
 
 _BATCH_ROWS = 20_000
@@ -61,6 +62,7 @@ def build(
     Raises:
         UsageError: The moment lies before the last build, or in the future.
         TaxonomyError: A rule names a micro-conversion that the taxonomy does not have.
+        SourceError: A rule looks at a property that is not staged yet.
         EngineError: The engine failed; nothing was changed.
         LockedError: The lock was lost meanwhile; nothing was changed.
     """
@@ -215,6 +217,7 @@ def _decide(  # noqa: PLR0917 - what a build is given
         engine.ensure(table)
     segments = in_order(config.segments)
     steps = len(segments) + 2
+    properties.check(engine, (each for one in segments for each in properties.of_rule(one.rule)), config, taxonomy)
     for place, segment in enumerate(segments):
         on_progress(place, steps, f"segment {segment.name}")
         engine.materialise(members_query(segment, taxonomy, as_of), f"{_MATCHES}{place}")
