@@ -53,7 +53,7 @@ def segments(**rules: str) -> str:
         ("{ segment = 's', rule = { did = 'a', within = '7d' } }", "rule.rule is not a known key: name the segment"),
         ("{ did = 'a', within = '7d', where = [{ property = 'page' }] }", "where[0] must have exactly one of equals"),
         ("{ not = { not = { did = 'a' } } }", "rule.not.not.within is required"),
-        ("{ segment = 'frist' }", 'rule.segment = "frist" is not a segment of this configuration (did you mean "first"'),
+        ("{ segment = 'frist' }", '"frist" is not a segment of this configuration (did you mean "first"?)'),
         ("{ segment = 's' }", "rule.segment = \"s\" comes back to itself: s → s"),
         (f"{{ not = {DID} }}", "rule holds for actors who did nothing of what it names, so nearly everyone is a"),
         (f"{{ any = [{DID}, {{ not = {DID} }}] }}", "rule holds for actors who did nothing of what it names"),
