@@ -9,8 +9,8 @@ from typing import Annotated, Self
 
 from pydantic import AfterValidator, BeforeValidator, ConfigDict, SecretStr, model_validator
 
+from microconv.config.occurrences import Section
 from microconv.config.problems import HiddenError
-from microconv.config.sections import Section
 from microconv.config.values import InFolder
 from microconv.errors import ConfigError
 

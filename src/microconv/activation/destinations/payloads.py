@@ -19,7 +19,7 @@ from pydantic import Field, ValidationError, model_validator
 
 from microconv.activation.audience.audience_rows import IdentityKind
 from microconv.activation.push.audience_list import BatchState, Identifier, Operation
-from microconv.config.sections import Section
+from microconv.config.occurrences import Section
 from microconv.errors import ConfigError
 from microconv.files import read_settings
 
