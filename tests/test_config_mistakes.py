@@ -252,8 +252,11 @@ def test_two_destinations_that_would_overwrite_each_other_are_refused(tmp_path):
             "line 10: destinations[0].folder is not a known key (known are name, kind, max_age, push, path, format)",
         ),
         ("format = 'csv'\npaths = 'out'", 'line 10: destinations[0].paths is not a known key (did you mean "path"?)'),
-        ("path = 'out'", 'line 7: destinations[0].format is required: "google_ads", "meta", "csv" or "jsonl"'),
-        ("format = 'tsv'", 'line 9: destinations[0].format = "tsv" is not "google_ads", "meta", "csv" or "jsonl"'),
+        (
+            "path = 'out'",
+            'line 7: destinations[0].format is required: what the files look like, such as "google_ads", "meta"',
+        ),
+        ("format = 'tsv'", 'line 9: destinations[0].format = "tsv" is not "google_ads", "meta", "tiktok",'),
         ("format = 'csv'\npath = ''", 'line 10: destinations[0].path = "" is not a path [default "exports"]'),
         (
             "kind = 'flie'\nformat = 'csv'",

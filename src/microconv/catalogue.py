@@ -96,7 +96,8 @@ class DestinationLine(NamedTuple):
 
 DESTINATIONS: dict[str, DestinationLine] = {
     "file": DestinationLine(
-        "activation.destinations.file:FileDestination", "Files to upload: Google Ads Customer Match, CSV, JSON lines."
+        "activation.destinations.file:FileDestination",
+        "Files to upload, as Google Ads, Meta, TikTok and others take them, or CSV, JSON lines, Parquet.",
     ),
     "table": DestinationLine(
         "activation.destinations.engine_table:EngineTableDestination",

@@ -24,6 +24,8 @@ from microconv.question import section_of
 from microconv.segments.members import Member
 
 NOBODY = 65534
+SEVERAL_KINDS = ["google_ads", "meta", "csv", "jsonl"]
+"""Formats that have identifiers of several kinds in one file, below names; of the others: test_audience_formats.py."""
 NOW = datetime(2026, 3, 1, 8, 0, tzinfo=UTC)
 
 

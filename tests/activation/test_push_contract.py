@@ -9,12 +9,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar
 
+import pyarrow.parquet as pq
 import pytest
 from webhook_server import SECRET, SLOWEST, AudienceService, Told, serving
 
 from microconv import catalogue
 from microconv.activation.audience.normalise import sha256_hex
-from microconv.activation.destinations.audience_formats import FIELDS
+from microconv.activation.destinations.audience_formats import FIELDS, AudienceFormat
 from microconv.activation.destinations.base import Destination
 from microconv.activation.destinations.file import FileDestination
 from microconv.activation.push.audience_list import Identifier
@@ -33,28 +34,36 @@ class FilesOfAPush(DestinationContract):
 
     def listed(self, destination: Destination, segment: str) -> set[Identifier]:
         assert isinstance(destination, FileDestination)
-        columns = dict(destination.audience_format.columns)
-        kinds = {field: kind for kind, field in FIELDS.items()}
         found: set[Identifier] = set()
         root = destination.settings.path / f"{segment}.{destination.accepts.name}.pushes"
         folders = sorted(path for path in root.iterdir() if path.name[0] != ".") if root.is_dir() else []
         for folder in folders:
-            # Removals are sent first, so that who moves from one list to another is never on none.
             files = json.loads((folder / "manifest.json").read_text())["files"]
             assert {path.name for path in folder.iterdir()} == {"manifest.json", *(each["name"] for each in files)}
-            changes = {"remove": set[Identifier](), "add": set[Identifier]()}
-            for file in files:
-                for row in rows_of(folder / file["name"]):
-                    for header, value in row.items():
-                        if value and columns[header] in kinds:
-                            changes[file["operation"]].add(Identifier(kinds[columns[header]], value))
-            found = (found - changes["remove"]) | changes["add"]
+            # Removals come first, so that who moves from one list to another is never on none.
+            for file in sorted(files, key=lambda each: each["operation"], reverse=True):
+                identifiers = list(identifiers_in(folder / file["name"], destination.audience_format))
+                assert len(identifiers) == file["rows"]
+                found = found.union(identifiers) if file["operation"] == "add" else found.difference(identifiers)
         return found
 
 
-def rows_of(path: Path) -> list[dict[str, str]]:
-    lines = path.read_text(encoding="utf-8").splitlines()
-    return [json.loads(line) for line in lines] if path.suffix == ".jsonl" else list(csv.DictReader(lines))
+def identifiers_in(path: Path, audience_format: AudienceFormat) -> Iterator[Identifier]:
+    """Read a file as its platform does: by its headers, or by its name where it has none."""
+    kinds = {header: kind for header, field in audience_format.columns for kind, of in FIELDS.items() if of == field}
+    if path.suffix == ".parquet":
+        rows = pq.read_table(path).to_pylist()
+    elif path.suffix == ".jsonl":
+        rows = [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
+    elif audience_format.has_header:
+        rows = list(csv.DictReader(path.read_text(encoding="utf-8").splitlines()))
+    else:
+        kind = next((part for part in path.name.split(".") if part in FIELDS), next(iter(kinds.values())))
+        yield from (Identifier(kind, line) for line in path.read_text(encoding="utf-8").splitlines())
+        return
+    yield from (
+        Identifier(kinds[header], value) for row in rows for header, value in row.items() if value and header in kinds
+    )
 
 
 class TestGoogleAdsFiles(FilesOfAPush):
@@ -67,6 +76,55 @@ class TestGoogleAdsFiles(FilesOfAPush):
 
 class TestJsonLinesFiles(FilesOfAPush):
     keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "jsonl"}
+    schedules = (1, 10)
+
+
+class TestParquetFiles(FilesOfAPush):
+    keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "parquet"}
+    schedules = (1, 20)
+
+
+class TestTikTokFiles(FilesOfAPush):
+    keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "tiktok"}
+    schedules = (1, 30)
+    vectors = (
+        # The page of TikTok gives this digest.
+        ("email", " JaneDoe@gmail.com", "d6117306485ed0e50afab3ac871e98f81699151f30281527d63ff5f233656c69"),
+        ("phone", "+1 (657) 777-0000", sha256_hex("16577770000")),
+    )
+
+
+class TestMicrosoftFiles(FilesOfAPush):
+    keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "microsoft_ads"}
+    schedules = (1, 40)
+    vectors = (("email", " Anna@Shop.example", sha256_hex("anna@shop.example")),)
+
+
+class TestPinterestFiles(FilesOfAPush):
+    keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "pinterest"}
+    schedules = (1, 50)
+    vectors = (("email", " Anna@Shop.example", sha256_hex("anna@shop.example")),)
+
+
+class TestLinkedInFiles(FilesOfAPush):
+    keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "linkedin"}
+    schedules = (1, 60)
+    vectors = (("email", " Anna@Shop.example", sha256_hex("anna@shop.example")),)
+
+
+class TestSnapFiles(FilesOfAPush):
+    keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "snap"}
+    schedules = (1, 70)
+    vectors = (
+        ("email", " Anna@Shop.example", sha256_hex("anna@shop.example")),
+        ("phone", "+49 170 1234567", sha256_hex("491701234567")),
+    )
+
+
+class TestGa4Files(FilesOfAPush):
+    keys: ClassVar[dict[str, Any]] = {"kind": "file", "format": "ga4_users"}
+    schedules = (1, 80)
+    vectors = (("user_id", "u 7", "u 7"),)
 
 
 @dataclass

@@ -8,12 +8,11 @@ import numpy as np
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
-from segment_builder import Segment, file_of, read_rows
+from segment_builder import SEVERAL_KINDS, Segment, file_of, read_rows
 
 from microconv.activation.audience.normalise import google_email, meta_email, plain_email
 from microconv.activation.audience.people import Person
 from microconv.activation.audience.refusals import Refusals, is_address, is_number, mailbox_key, strict_mailboxes
-from microconv.activation.destinations.audience_formats import FORMATS
 
 IDENTITIES = {"email": ("Email", "email", "email_sha256"), "phone": ("Phone", "phone", "phone_sha256")}
 
@@ -31,7 +30,7 @@ def control(audience_format: str) -> dict[str, set[str]]:
     return {kind: {hashlib.sha256(text.encode()).hexdigest()} for kind, text in hashed.items()}
 
 
-@pytest.mark.parametrize("audience_format", list(FORMATS))
+@pytest.mark.parametrize("audience_format", SEVERAL_KINDS)
 @pytest.mark.parametrize(
     ("denied", "granted"),
     [
@@ -68,7 +67,7 @@ def test_a_mailbox_that_refused_is_not_sent_in_another_spelling(
     assert sent(people, audience_format, ("email",))["email"] == control(audience_format)["email"]
 
 
-@pytest.mark.parametrize("audience_format", list(FORMATS))
+@pytest.mark.parametrize("audience_format", SEVERAL_KINDS)
 @pytest.mark.parametrize(
     ("denied", "country"),
     [

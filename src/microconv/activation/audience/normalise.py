@@ -233,3 +233,15 @@ def meta_country(raw: str) -> Normalised:
 GOOGLE = Normalisation("google/2", google_email, e164, google_name, postal_code, country_code)
 META = Normalisation("meta/1", meta_email, meta_phone, meta_name, meta_postal_code, meta_country, hashes_place=True)
 PLAIN = Normalisation("plain/2", plain_email, e164, google_name, postal_code, country_code)
+# All of these take an address in small letters without white space, and digits alone of a number. Each has a version of
+# its own, so that one can change without the others.
+# ads.tiktok.com/help/article/list-of-supported-ids-and-formats-for-a-customer-file: numbers with or without +.
+TIKTOK = Normalisation("tiktok/1", plain_email, meta_phone, google_name, postal_code, country_code)
+# Unverified: Microsoft's page on preparing lists was not read to its end.
+MICROSOFT = Normalisation("microsoft/1", plain_email, meta_phone, google_name, postal_code, country_code)
+PINTEREST = Normalisation("pinterest/1", plain_email, meta_phone, google_name, postal_code, country_code)
+LINKEDIN = Normalisation("linkedin/1", plain_email, meta_phone, google_name, postal_code, country_code)
+# developers.snap.com/api/marketing-api/Conversions-API/BestPractices
+SNAP = Normalisation("snap/1", plain_email, meta_phone, google_name, postal_code, country_code)
+# A user id goes out as the site sends it.
+GA4 = Normalisation("ga4/1", plain_email, e164, google_name, postal_code, country_code)

@@ -14,7 +14,7 @@ from typing import Any, ClassVar, Literal
 
 from pydantic import Field
 
-from microconv.activation.destinations.audience_formats import FORMATS, AudienceFormat, csv_rows
+from microconv.activation.destinations.audience_formats import FIELDS, FORMATS, AudienceFormat, csv_rows
 from microconv.activation.destinations.base import (
     Accepts,
     Batch,
@@ -37,6 +37,21 @@ MANIFEST_VERSION = 1
 _SEGMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*")
 
 
+FormatName = Literal[
+    "google_ads",
+    "meta",
+    "tiktok",
+    "microsoft_ads",
+    "pinterest",
+    "linkedin",
+    "snap",
+    "ga4_users",
+    "csv",
+    "jsonl",
+    "parquet",
+]
+
+
 class FolderSettings(DestinationSettings):
     """Settings of a destination that writes into a folder."""
 
@@ -47,7 +62,7 @@ class FileSettings(FolderSettings):
     """`[[destinations]]` of the kind `file`."""
 
     kind: Literal["file"] = "file"
-    format: Literal["google_ads", "meta", "csv", "jsonl"] = Field(description='"google_ads", "meta", "csv" or "jsonl"')
+    format: FormatName = Field(description='what the files look like, such as "google_ads", "meta" or "csv"')
 
     def clash(self, other: DestinationConfig) -> str | None:
         """Refuse a second destination of the same format in the same folder."""
@@ -80,13 +95,13 @@ class FolderDestination(Destination):
     def audience_list(self, segment: str, push_id: str, facts: Mapping[str, Any] | None = None) -> FolderList:
         """Give the list of a segment to a push: a folder for each push, below `<segment>.<format>.pushes`."""
         names = self._names(segment)
-        said = {"segment": segment, "destination": self.settings.name, **(facts or {})}
-        return FolderList(self.settings.path / names.pushes, push_id, self.audience_format, said)
+        said = {"destination": self.settings.name, **(facts or {})}
+        return FolderList(self.settings.path / names.pushes, push_id, self.audience_format, segment, said)
 
     def target(self, segment: str) -> Target:
         """Name the audience file (a pattern where there may be several) and the manifest."""
         names = self._names(segment)
-        path = self.settings.path / names.audience("*")
+        path = self.settings.path / names.audience("*", "*" if self.audience_format.has_one_kind else "")
         facts = {"format": names.format, "path": str(path), "manifest": str(self.settings.path / names.manifest)}
         return Target(f"written to {path}", facts)
 
@@ -121,11 +136,15 @@ class FolderDestination(Destination):
         try:
             with FileSet(self.settings.path, owns=names.all, token=token, now=delivery.now) as files:
                 written: list[WrittenFile] = []
+                audience_format = self.audience_format.of(delivery.segment, "add")
 
                 def send(batch: Batch) -> Receipt:
-                    lines = self.audience_format.lines(batch.rows)
-                    written.append(files.write(names.audience(f"{batch.number:04d}"), lines, rows=len(batch.rows)))
-                    return Receipt(batch.number, len(batch.rows), "success", written[-1].name)
+                    first = len(written)
+                    for part, label, rows in audience_format.parted(batch.rows):
+                        name = names.audience(f"{batch.number:04d}", label)
+                        written.append(files.write(name, part.lines(rows), rows=len(rows)))
+                    reference = ", ".join(each.name for each in written[first:]) or names.manifest
+                    return Receipt(batch.number, len(batch.rows), "success", reference)
 
                 yield send
                 rejects = csv_rows([("actor_key", "reason"), *delivery.rejects])
@@ -149,8 +168,7 @@ class FolderDestination(Destination):
                 f"Segment name {segment!r} cannot be part of a file name.",
                 hint="Start with a lower-case letter; go on with a-z, 0-9, _ and -.",
             )
-        accepts = self.accepts
-        return _Names(segment, accepts.name, self.audience_format.suffix, accepts.members_per_batch is not None)
+        return _Names(segment, self.accepts.name, self.audience_format.suffix, self.audience_format.is_numbered)
 
 
 class FileDestination(FolderDestination):
@@ -182,8 +200,9 @@ class _Names:
     def _stem(self) -> str:
         return self.segment if self.format == self.suffix else f"{self.segment}.{self.format}"
 
-    def audience(self, number: str) -> str:
-        return f"{self._stem}.{number}.{self.suffix}" if self.is_numbered else f"{self._stem}.{self.suffix}"
+    def audience(self, number: str, label: str = "") -> str:
+        parts = (self._stem, label, number if self.is_numbered else "", self.suffix)
+        return ".".join(filter(None, parts))
 
     @property
     def pushes(self) -> str:
@@ -199,7 +218,8 @@ class _Names:
 
     @property
     def _audience_pattern(self) -> str:
-        return rf"{re.escape(self._stem)}(?:\.\d{{4,}})?\.{re.escape(self.suffix)}"
+        kinds = "|".join(FIELDS)
+        return rf"{re.escape(self._stem)}(?:\.(?:{kinds}))?(?:\.\d{{4,}})?\.{re.escape(self.suffix)}"
 
     @property
     def all(self) -> re.Pattern[str]:

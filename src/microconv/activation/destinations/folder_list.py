@@ -42,12 +42,15 @@ class FolderList:
         root: The folder of the segment.
         push_id: The name of the push.
         audience_format: What the files look like.
+        segment: The name of the segment.
         facts: What the manifest says of the push beside what was written.
     """
 
     limits = ListLimits(_IDENTIFIERS_PER_REQUEST, settles_after=timedelta(0), answers_for=_FOR_EVER)
 
-    def __init__(self, root: Path, push_id: str, audience_format: AudienceFormat, facts: Mapping[str, Any]) -> None:
+    def __init__(
+        self, root: Path, push_id: str, audience_format: AudienceFormat, segment: str, facts: Mapping[str, Any]
+    ) -> None:
         if not _PUSH_ID.fullmatch(push_id):
             raise UsageError(
                 f"The id of a push, {push_id!r}, cannot be the name of a folder.",
@@ -56,6 +59,7 @@ class FolderList:
         self._root = root
         self._push_id = push_id
         self._format = audience_format
+        self._segment = segment
         self._facts = facts
         self._open = ExitStack()
         weakref.finalize(self, self._open.close)
@@ -136,7 +140,8 @@ class FolderList:
             for folder in (self._root.parent, self._root):
                 folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._hidden = self._open.enter_context(private_folder(self._root / "push", "partial"))
-        for audience_format, label, rows in self._format.parted(tuple(map(row_of, identifiers))):
+        parted = self._format.of(self._segment, operation).parted(tuple(map(row_of, identifiers)))
+        for audience_format, label, rows in parted:
             stem = f"{operation}.{label}" if label else operation
             start = 0
             while start < len(rows):
@@ -169,6 +174,7 @@ class FolderList:
         return {
             "manifest_version": MANIFEST_VERSION,
             "push_id": self._push_id,
+            "segment": self._segment,
             "format": self._format.accepts.name,
             "normalisation": self._format.accepts.normalisation.version,
             "created_at": datetime.now(tz=UTC).isoformat(),
