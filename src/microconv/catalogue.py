@@ -116,6 +116,7 @@ DESTINATION_GROUP = "microconv.destinations"
 QUERIES: tuple[str, ...] = (
     "staging.batch_queries:examples",
     "staging.export_findings:examples",
+    "staging.erasures:examples",
     "staging.external:examples",
     "audit.suggestions:examples",
     "audit.reconciliation.export_figures:examples",
@@ -132,6 +133,7 @@ QUERIES: tuple[str, ...] = (
     "activation.push.list_plan:examples",
     "activation.push.ledger_views:examples",
     "activation.destinations.engine_table:examples",
+    "activation.push.erasing:examples",
 )
 """Who else makes queries: functions from a configuration and its taxonomy to pairs of what a query is for, and it."""
 

@@ -24,6 +24,7 @@ from microconv.version import __version__
 if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.activation.destinations.base import Destination
     from microconv.activation.export import ExportResult
+    from microconv.activation.push.erasing import ErasureResult
     from microconv.activation.push.pushes import Pushes
     from microconv.activation.segment_audience import SegmentAudiences
     from microconv.analyses.attribution.credits import AttributionResult
@@ -649,6 +650,17 @@ class Project:
         from microconv.activation.push.pushes import Pushes
 
         return Pushes(self.config, self._staged, lambda: self._audiences, self.destination)
+
+    def erase(self, user_id: str) -> ErasureResult:
+        """Remove a person wherever we know of; see `microconv.activation.push.erasing`.
+
+        Raises:
+            UsageError: That is not a user id.
+            LockedError: Another run holds the lock.
+        """
+        from microconv.activation.push.erasing import Erasing
+
+        return Erasing(self.pushes).erase(user_id)
 
     def report_data(self) -> ReportData:
         """Answer everything that the report shows: each question that the configuration asks by itself."""

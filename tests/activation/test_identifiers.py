@@ -59,7 +59,7 @@ def test_each_identifier_is_wanted_once_with_the_people_who_have_it(engine, segm
         .with_user("u2", "granted", email="b@example.com", **ADDRESS)
         .with_user("u3", "denied", email="c@example.com")
     )
-    want(engine, plan_rows(people))
+    want(engine, [plan_rows(people)])
     address = Address(sha("alex"), sha("lee"), "US", "94016")
     assert wanted(engine) == {
         ("email", sha("alexz@example.com")): 1,
@@ -71,7 +71,7 @@ def test_each_identifier_is_wanted_once_with_the_people_who_have_it(engine, segm
 
 
 def test_what_was_wanted_before_is_replaced_also_by_nobody(engine, segment, plan_rows):
-    want(engine, plan_rows(segment.with_user("u1", "granted", email="a@example.com")))
+    want(engine, [plan_rows(segment.with_user("u1", "granted", email="a@example.com"))])
     assert len(wanted(engine)) == 1
-    want(engine, plan_rows(segment.with_user("u1", "denied", email="a@example.com")))
+    want(engine, [plan_rows(segment.with_user("u1", "denied", email="a@example.com"))])
     assert wanted(engine) == {}

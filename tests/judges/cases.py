@@ -27,6 +27,7 @@ from microconv.exports import RAW_COLUMNS, RAW_LEAVES, ShardSchema
 from microconv.queries import templates
 from microconv.segments.membership_tables import TABLES as MEMBERSHIP_TABLES
 from microconv.staging import batch_queries, own_hosts, profile
+from microconv.staging.erasures import TABLES as ERASURE_TABLES
 from microconv.staging.mc_tables import TABLES
 from microconv.staging.rules import Rules
 from microconv.staging.traffic import load_channel_rules, session_params, session_structure
@@ -36,7 +37,7 @@ FOLDER = Path(__file__).parents[1] / "sql"
 _KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts", "taxonomy", "leaves", "sync"}
 _STAGED = {
     name: {column.name: column.type for column in table.columns}
-    for name, table in (TABLES | AUDIT_TABLES | PUSH_TABLES | MEMBERSHIP_TABLES).items()
+    for name, table in (TABLES | AUDIT_TABLES | PUSH_TABLES | MEMBERSHIP_TABLES | ERASURE_TABLES).items()
 }
 COUNTED_IN_STAGING = dict.fromkeys(
     ("placeholder_client_id", "placeholder_user_id", "placeholder_transaction_id"), "BOOL"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from microconv.activation.audience.first_party import read_consent, read_identity
+from microconv.activation.audience.people import ConsentRecord
 from microconv.activation.audience_plan import AudiencePlan, plan_audience
 from microconv.activation.destinations.base import Destination
 from microconv.config.sections import Config, SegmentConfig
@@ -14,9 +15,20 @@ from microconv.engines.base import Engine
 from microconv.segments.members import Member, has_user_ids, members
 from microconv.segments.memberships import build, current, default_moment, preview, rule_version, upcoming
 from microconv.staging import properties
+from microconv.staging.erasures import Erased, read_erased
 from microconv.staging.summary import summary
 from microconv.taxonomy import Taxonomy
 from microconv.version import __version__
+
+
+def denied_if_erased(consents: Iterable[ConsentRecord], erased: Erased | None) -> Iterable[ConsentRecord]:
+    """Let whoever was erased have denied, whatever the consent table still says of them."""
+    if erased is None:
+        return consents
+    return (
+        ConsentRecord(each.user_id, "denied", "denied", each.changed_at) if erased.has(each.user_id) else each
+        for each in consents
+    )
 
 
 @dataclass(frozen=True)
@@ -58,7 +70,9 @@ class SegmentAudiences:
             UsageError: the destination carries none of the segment's identity.
         """
         people = read_identity(self.config.identity, self.engine, self.config.file)
-        consents = read_consent(self.config.consent, self.engine, self.config.file)
+        consents = denied_if_erased(
+            read_consent(self.config.consent, self.engine, self.config.file), read_erased(self.engine)
+        )
         moment = as_of or self.latest
         properties.check(self.engine, properties.of_rule(segment.rule), self.config, self.taxonomy)
         staged = summary(self.engine)

@@ -13,6 +13,7 @@ from microconv.engines.tables import Table
 from microconv.errors import SourceError
 from microconv.exports import OpenShard
 from microconv.staging import batch_queries, derived_occurrences, mc_tables, profile
+from microconv.staging.erasures import leave_out_erased
 from microconv.staging.own_hosts import OwnHosts
 from microconv.staging.rules import Rules
 from microconv.staging.traffic import load_channel_rules
@@ -93,6 +94,7 @@ def stage(engine: Engine, batch: Batch, rules: Rules, stamp: Stamp) -> list[dict
     _refuse_foreign_days(batch, days)
     _refuse_incomplete_events(batch, days)
     _refuse_other_units(batch, days)
+    leave_out_erased(engine, rules)
     if rules.is_profiled:
         engine.materialise(profile.query(first.property_id, batch[0].schema), batch_queries.PROFILE)
     by_date = {day["event_date"]: day for day in days}

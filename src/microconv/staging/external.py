@@ -22,6 +22,7 @@ from microconv.own_tables.table_files import NumberedRow, read_numbered
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 from microconv.staging import derived_occurrences, mc_tables
+from microconv.staging.erasures import read_erased
 from microconv.staging.external_plan import ExternalPlan, ExternalTablePlace, PlannedTable, readers
 from microconv.staging.external_rows import Reader, RowTally
 from microconv.staging.rules import Rules
@@ -108,9 +109,11 @@ class ExternalStaging:
         table = replace(table, columns=(*table.columns, *self.rules.extra_columns(table)))
         origin = {"source": place.source, "file": place.file, "reading": reading}
         tally = RowTally()
+        erased = read_erased(self.engine)
         with readable(place.said):
             columns, rows = self._open(place)
-            staged = ({**row, **origin} for row in reader.rows(columns, rows, place.said, tally))
+            read = reader.rows(columns, rows, place.said, tally)
+            staged = ({**row, **origin} for row in read if erased is None or not erased.has_row(row))
             for piece in _pieces(staged):
                 self.engine.apply([AddRows(table, piece)])
         kind, source, file = place.key

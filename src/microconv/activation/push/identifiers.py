@@ -5,7 +5,7 @@ An address (first and last name, hashed, country, postal code) is matched as a w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -42,10 +42,16 @@ class Address(NamedTuple):
         return cls(*identifier.split(_BETWEEN))
 
 
-def want(engine: Engine, rows: AudienceRows) -> None:
+def want(engine: Engine, rows: Iterable[AudienceRows]) -> None:
     """Make the scratch table `wanted_identifiers`: each identifier of these people, and how many of them have it."""
-    engine.load(pa.RecordBatchReader.from_batches(_SCHEMA, _batches(rows)), _ROWS)
+    load_identifiers(engine, rows, _ROWS)
     engine.materialise(templates.query("activation/wanted_identifiers"), WANTED)
+
+
+def load_identifiers(engine: Engine, rows: Iterable[AudienceRows], scratch: str) -> None:
+    """Write the identifiers of people into a scratch table, with `kind` and `identifier`; some may be there twice."""
+    batches = (batch for each in rows for batch in _batches(each))
+    engine.load(pa.RecordBatchReader.from_batches(_SCHEMA, batches), scratch)
 
 
 def _batches(rows: AudienceRows) -> Iterator[pa.RecordBatch]:

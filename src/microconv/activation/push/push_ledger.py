@@ -84,6 +84,10 @@ class PushLedger:
         """
         query = self.changes_query(now, settles_after=settles_after, refresh_after=refresh_after, is_full=is_full)
         self.engine.materialise(query, CHANGES)
+        return self.counted()
+
+    def counted(self) -> PlannedCounts:
+        """Count what is planned (the scratch table `push_changes`)."""
         rows = self.engine.query(templates.query("activation/push_counts")).to_pylist()
         return PlannedCounts(tuple((r["verdict"], r["operation"], r["reason"], r["identifiers"]) for r in rows))
 
