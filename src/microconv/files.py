@@ -14,6 +14,7 @@ import select
 import shutil
 import stat
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -37,6 +38,7 @@ _LONGEST_NAME_BYTES = 200
 MOST_BYTES = 2 * 2**20
 """How large a file of settings may be: far more than anybody writes, and read within seconds."""
 _PIPE_SECONDS = 10
+_PIPED_BYTES = 64 * 1024
 _LOCK_TRIES, _LOCK_PAUSE_SECONDS = 20, 0.01
 
 
@@ -268,34 +270,112 @@ class WrittenFile:
         return asdict(self)
 
 
+Seal = Callable[[IO[bytes], "_Counted"], None]
+"""Reads what is written into a file to its end, and writes it in another form, such as encrypted."""
+
+
+class _Counted:
+    """Where a file's bytes go: they are counted, and their digest is made."""
+
+    def __init__(self, file: IO[bytes]) -> None:
+        self._file = file
+        self._digest = hashlib.sha256()
+        self.bytes = 0
+
+    def write(self, data: bytes) -> int:
+        self._digest.update(data)
+        written = self._file.write(data)
+        self.bytes += written
+        return written
+
+    def flush(self) -> None:
+        self._file.flush()
+
+    @property
+    def sha256(self) -> str:
+        return self._digest.hexdigest()
+
+
 class GrowingFile:
     """A new file that only its owner may read, written bit by bit; `close` syncs it and says what is in it.
+
+    With a `seal`, what is written goes through it, in a thread of its own: on disk there is nothing but what it gives.
 
     Raises:
         OSError: There is something of that name, or it cannot be written.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, seal: Seal | None = None) -> None:
         self.path = path
         self.rows = 0
-        self._digest = hashlib.sha256()
-        self._bytes = 0
         self._open = contextlib.ExitStack()
         self._file = self._open.enter_context(_create_private(path))
+        self._counted = _Counted(self._file)
+        self._sealing = None if seal is None else _Sealing(seal, self._counted)
 
     def write(self, text: str | bytes, rows: int = 0) -> None:
         """Add text (as UTF-8) or bytes, which hold so many rows."""
-        data = text.encode() if isinstance(text, str) else text
-        self._digest.update(data)
-        self._bytes += self._file.write(data)
+        (self._sealing or self._counted).write(text.encode() if isinstance(text, str) else text)
         self.rows += rows
 
     def close(self) -> WrittenFile:
         """Sync it to disk, close it, and return the facts."""
         with self._open:
+            if self._sealing is not None:
+                self._sealing.finish()
             self._file.flush()
             os.fsync(self._file.fileno())
-        return WrittenFile(self.path.name, self._digest.hexdigest(), self._bytes, self.rows)
+        return WrittenFile(self.path.name, self._counted.sha256, self._counted.bytes, self.rows)
+
+    def discard(self) -> None:
+        """Close it as it is, since something failed; whatever that raises is not told."""
+        with contextlib.suppress(Exception), self._open:
+            if self._sealing is not None:
+                self._sealing.finish()
+
+
+class _Sealing:
+    """A seal at work: bytes go through a pipe to its thread."""
+
+    def __init__(self, seal: Seal, target: _Counted) -> None:
+        reading, self._pipe = os.pipe()
+        self._waiting = bytearray()
+        self._failure: BaseException | None = None
+        self._is_open = True
+        self._thread = threading.Thread(target=self._run, args=(seal, reading, target), daemon=True)
+        self._thread.start()
+
+    def write(self, data: bytes) -> None:
+        self._waiting += data
+        if len(self._waiting) >= _PIPED_BYTES:
+            try:
+                self._pass_on()
+            except BrokenPipeError:
+                self.finish()
+                raise
+
+    def finish(self) -> None:
+        """Wait until all went through; raise what failed there."""
+        if self._is_open:
+            self._is_open = False
+            with contextlib.suppress(BrokenPipeError):
+                self._pass_on()
+            os.close(self._pipe)
+            self._thread.join()
+        if self._failure is not None:
+            raise self._failure
+
+    def _pass_on(self) -> None:
+        waiting, self._waiting = memoryview(bytes(self._waiting)), bytearray()
+        while waiting:
+            waiting = waiting[os.write(self._pipe, waiting) :]
+
+    def _run(self, seal: Seal, reading: int, target: _Counted) -> None:
+        try:
+            with os.fdopen(reading, "rb") as source:
+                seal(source, target)
+        except BaseException as error:  # noqa: BLE001 - raised again where the file is written
+            self._failure = error
 
 
 class FileSet:
@@ -336,7 +416,7 @@ class FileSet:
             for hidden in self._staged.values():
                 hidden.unlink(missing_ok=True)
 
-    def write(self, name: str, lines: Iterable[str | bytes], *, rows: int = 1) -> WrittenFile:
+    def write(self, name: str, lines: Iterable[str | bytes], *, rows: int = 1, seal: Seal | None = None) -> WrittenFile:
         """Stage one file from its lines (each with its line end), as UTF-8; `rows` is for the facts returned.
 
         Raises:
@@ -347,12 +427,14 @@ class FileSet:
             raise ValueError(f"{name} is not a name of this set of files")
         target = self._folder / name
         self._staged[target] = hidden = self._hidden(name, "partial")
-        file = GrowingFile(hidden)
+        file = GrowingFile(hidden, seal)
         try:
             for line in lines:
                 file.write(line)
-        finally:
             written = file.close()
+        except BaseException:
+            file.discard()
+            raise
         return replace(written, name=name, rows=rows)
 
     def commit(self) -> None:

@@ -186,3 +186,11 @@ def test_killed_push_leaves_nothing_to_see_and_the_next_one_tidies_up(exports: P
     later.send("add", [ANNA])
     later.finish()
     assert [path.name for path in folder.iterdir()] == ["p2"]
+
+
+def test_push_that_is_given_up_leaves_nothing(exports: Path) -> None:
+    audience = file_list(exports)
+    audience.send("add", [ANNA])
+    assert any(path.is_file() for path in exports.rglob("*"))
+    del audience
+    assert not [path for path in exports.rglob("*") if path.is_file()]

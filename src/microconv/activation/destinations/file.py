@@ -10,10 +10,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
+from microconv.activation.destinations.age_encryption import SUFFIX, AgeRecipient, seal_for
 from microconv.activation.destinations.audience_formats import FIELDS, FORMATS, AudienceFormat, csv_rows
 from microconv.activation.destinations.base import (
     Accepts,
@@ -29,9 +30,9 @@ from microconv.activation.destinations.base import (
 from microconv.activation.destinations.file_failures import folder_error
 from microconv.activation.destinations.folder_list import FolderList
 from microconv.config.sections import DestinationConfig
-from microconv.config.values import InFolder
+from microconv.config.values import InFolder, as_list, unique
 from microconv.errors import UsageError
-from microconv.files import FileSet, WrittenFile
+from microconv.files import FileSet, Seal, WrittenFile
 
 MANIFEST_VERSION = 1
 _SEGMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -56,6 +57,9 @@ class FolderSettings(DestinationSettings):
     """Settings of a destination that writes into a folder."""
 
     path: InFolder = Field(default=Path("exports"), description="the folder to write to")
+    encrypt_to: Annotated[tuple[AgeRecipient, ...], BeforeValidator(as_list), AfterValidator(unique)] = Field(
+        default=(), description="public keys of age, for which the files are encrypted"
+    )
 
 
 class FileSettings(FolderSettings):
@@ -96,11 +100,13 @@ class FolderDestination(Destination):
         """Give the list of a segment to a push: a folder for each push, below `<segment>.<format>.pushes`."""
         names = self._names(segment)
         said = {"destination": self.settings.name, **(facts or {})}
-        return FolderList(self.settings.path / names.pushes, push_id, self.audience_format, segment, said)
+        root = self.settings.path / names.pushes
+        return FolderList(root, push_id, self.audience_format, segment=segment, facts=said, seal=self._seal)
 
     def target(self, segment: str) -> Target:
         """Name the audience file (a pattern where there may be several) and the manifest."""
         names = self._names(segment)
+        seal_for(self.settings.encrypt_to, self.settings.name)  # whether that works shows before anything is written
         path = self.settings.path / names.audience("*", "*" if self.audience_format.has_one_kind else "")
         facts = {"format": names.format, "path": str(path), "manifest": str(self.settings.path / names.manifest)}
         return Target(f"written to {path}", facts)
@@ -137,12 +143,13 @@ class FolderDestination(Destination):
             with FileSet(self.settings.path, owns=names.all, token=token, now=delivery.now) as files:
                 written: list[WrittenFile] = []
                 audience_format = self.audience_format.of(delivery.segment, "add")
+                seal = self._seal
 
                 def send(batch: Batch) -> Receipt:
                     first = len(written)
                     for part, label, rows in audience_format.parted(batch.rows):
                         name = names.audience(f"{batch.number:04d}", label)
-                        written.append(files.write(name, part.lines(rows), rows=len(rows)))
+                        written.append(files.write(name, part.lines(rows), rows=len(rows), seal=seal))
                     reference = ", ".join(each.name for each in written[first:]) or names.manifest
                     return Receipt(batch.number, len(batch.rows), "success", reference)
 
@@ -162,13 +169,19 @@ class FolderDestination(Destination):
         except OSError as error:
             raise folder_error(error, self.settings.path) from error
 
+    @property
+    def _seal(self) -> Seal | None:
+        return seal_for(self.settings.encrypt_to, self.settings.name)
+
     def _names(self, segment: str) -> _Names:
         if not _SEGMENT_NAME.fullmatch(segment):
             raise UsageError(
                 f"Segment name {segment!r} cannot be part of a file name.",
                 hint="Start with a lower-case letter; go on with a-z, 0-9, _ and -.",
             )
-        return _Names(segment, self.accepts.name, self.audience_format.suffix, self.audience_format.is_numbered)
+        is_sealed = bool(self.settings.encrypt_to)
+        audience_format = self.audience_format
+        return _Names(segment, self.accepts.name, audience_format.suffix, audience_format.is_numbered, is_sealed)
 
 
 class FileDestination(FolderDestination):
@@ -195,13 +208,15 @@ class _Names:
     format: str
     suffix: str
     is_numbered: bool
+    is_sealed: bool
 
     @property
     def _stem(self) -> str:
         return self.segment if self.format == self.suffix else f"{self.segment}.{self.format}"
 
     def audience(self, number: str, label: str = "") -> str:
-        parts = (self._stem, label, number if self.is_numbered else "", self.suffix)
+        sealed = SUFFIX if self.is_sealed else ""
+        parts = (self._stem, label, number if self.is_numbered else "", self.suffix, sealed)
         return ".".join(filter(None, parts))
 
     @property
@@ -219,7 +234,7 @@ class _Names:
     @property
     def _audience_pattern(self) -> str:
         kinds = "|".join(FIELDS)
-        return rf"{re.escape(self._stem)}(?:\.(?:{kinds}))?(?:\.\d{{4,}})?\.{re.escape(self.suffix)}"
+        return rf"{re.escape(self._stem)}(?:\.(?:{kinds}))?(?:\.\d{{4,}})?\.{re.escape(self.suffix)}(?:\.{SUFFIX})?"
 
     @property
     def all(self) -> re.Pattern[str]:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from microconv.activation.destinations.age_encryption import SUFFIX
 from microconv.activation.destinations.audience_formats import AudienceFormat, row_of
 from microconv.activation.destinations.file_failures import folder_error
 from microconv.activation.push.audience_list import (
@@ -23,7 +24,7 @@ from microconv.activation.push.audience_list import (
     UnsureError,
 )
 from microconv.errors import DestinationError, UsageError
-from microconv.files import GrowingFile, WrittenFile, private_folder
+from microconv.files import GrowingFile, Seal, WrittenFile, private_folder
 
 MANIFEST = "manifest.json"
 MANIFEST_VERSION = 1
@@ -44,12 +45,20 @@ class FolderList:
         audience_format: What the files look like.
         segment: The name of the segment.
         facts: What the manifest says of the push beside what was written.
+        seal: Encrypts the files, but for the manifest.
     """
 
     limits = ListLimits(_IDENTIFIERS_PER_REQUEST, settles_after=timedelta(0), answers_for=_FOR_EVER)
 
     def __init__(
-        self, root: Path, push_id: str, audience_format: AudienceFormat, segment: str, facts: Mapping[str, Any]
+        self,
+        root: Path,
+        push_id: str,
+        audience_format: AudienceFormat,
+        *,
+        segment: str,
+        facts: Mapping[str, Any],
+        seal: Seal | None = None,
     ) -> None:
         if not _PUSH_ID.fullmatch(push_id):
             raise UsageError(
@@ -61,10 +70,11 @@ class FolderList:
         self._format = audience_format
         self._segment = segment
         self._facts = facts
+        self._seal = seal
         self._open = ExitStack()
-        weakref.finalize(self, self._open.close)
-        self._hidden: Path | None = None
         self._growing: dict[str, GrowingFile] = {}
+        weakref.finalize(self, _abandon, self._growing, self._open)
+        self._hidden: Path | None = None
         self._written: list[WrittenFile] = []
         self._parts: list[dict[str, Any]] = []
 
@@ -161,7 +171,8 @@ class FolderList:
         assert self._hidden is not None  # noqa: S101 - what is written is written there
         number = 1 + sum(each.name.startswith(f"{stem}.") for each in self._written)
         name = f"{stem}.{number:04d}" if self._format.is_numbered else stem
-        self._growing[stem] = GrowingFile(self._hidden / f"{name}.{self._format.suffix}")
+        name = f"{name}.{self._format.suffix}" + (f".{SUFFIX}" if self._seal else "")
+        self._growing[stem] = GrowingFile(self._hidden / name, self._seal)
         return self._growing[stem]
 
     def _close(self, stem: str) -> None:
@@ -190,9 +201,16 @@ class FolderList:
         try:
             yield
         except BaseException as error:
-            self._growing.clear()
             self._hidden = None
-            self._open.close()
+            _abandon(self._growing, self._open)
             if isinstance(error, OSError):
                 raise folder_error(error, self._root) from error
             raise
+
+
+def _abandon(growing: dict[str, GrowingFile], opened: ExitStack) -> None:
+    """Close what is open, and remove the hidden folder: nothing of it was published."""
+    for file in growing.values():
+        file.discard()
+    growing.clear()
+    opened.close()
