@@ -134,6 +134,7 @@ QUERIES: tuple[str, ...] = (
     "activation.push.ledger_views:examples",
     "activation.destinations.engine_table:examples",
     "activation.push.erasing:examples",
+    "activation.push.explaining:examples",
 )
 """Who else makes queries: functions from a configuration and its taxonomy to pairs of what a query is for, and it."""
 

@@ -25,6 +25,7 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.activation.destinations.base import Destination
     from microconv.activation.export import ExportResult
     from microconv.activation.push.erasing import ErasureResult
+    from microconv.activation.push.explaining import Explanation
     from microconv.activation.push.pushes import Pushes
     from microconv.activation.segment_audience import SegmentAudiences
     from microconv.analyses.attribution.credits import AttributionResult
@@ -650,6 +651,12 @@ class Project:
         from microconv.activation.push.pushes import Pushes
 
         return Pushes(self.config, self._staged, lambda: self._audiences, self.destination)
+
+    def explain(self, actor: str, segment: str, destinations: Sequence[str] = ()) -> Explanation:
+        """Say why somebody is in a segment and on its lists, or is not; see `microconv.activation.push.explaining`."""
+        from microconv.activation.push.explaining import Explaining
+
+        return Explaining(self.pushes).explain(actor, segment, destinations)
 
     def erase(self, user_id: str) -> ErasureResult:
         """Remove a person wherever we know of; see `microconv.activation.push.erasing`.

@@ -12,6 +12,8 @@ from pushed_shop import TODAY, Shop, emails, sha
 
 import ga4
 
+USER2 = "user2@shop.example"
+
 
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
@@ -137,6 +139,18 @@ def test_exported_files_that_hold_the_person_keep_it_unfinished(shop: Shop):
     shop.run("export", "carts", "--to", "files")
     assert shop.run("erase", "u2").code == 0
     assert not any(each in (shop.folder / "exports" / "carts.csv").read_text() for each in emails(2))
+
+
+def test_a_table_of_audiences_keeps_nothing_of_the_person_but_the_removal(shop: Shop):
+    text = (shop.folder / "microconv.toml").read_text().replace('["crm"]', '["crm", "here"]')
+    (shop.folder / "microconv.toml").write_text(f'{text}\n[[destinations]]\nname = "here"\nkind = "table"\n')
+    assert shop.run("push").code == 0
+    assert len(rows(shop, "SELECT identifier FROM mc_audience_here")) == 4
+    done = shop.run("erase", "u2")
+    assert done.code == 0, done
+    assert len(rows(shop, "SELECT identifier FROM mc_audience_here")) == 3
+    ((operation,),) = rows(shop, f"SELECT operation FROM mc_audience_here_changes WHERE identifier = '{sha(USER2)}'")
+    assert operation == "remove"
 
 
 def test_what_cannot_be_found_is_said(shop: Shop):

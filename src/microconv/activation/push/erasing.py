@@ -20,6 +20,7 @@ from microconv.activation.audience.packed_rows import AudienceRows
 from microconv.activation.audience.people import ConsentRecord, Person
 from microconv.activation.audience_plan import plan_audience
 from microconv.activation.destinations.base import Destination
+from microconv.activation.destinations.engine_table import EngineTableDestination, tables
 from microconv.activation.push.identifiers import load_identifiers, want
 from microconv.activation.push.ledger_views import has_ledger
 from microconv.activation.push.list_push import ListPush
@@ -41,7 +42,7 @@ from microconv.staging.erasures import ERASED_KEYS, ERASURES, TABLES, hash_of
 from microconv.taxonomy import Taxonomy
 
 _ACTORS, _SESSIONS, _CLIENTS, _KEYS = "erased_actors", "erased_sessions", "erased_clients", "erased_keys"
-_IDENTIFIERS = "erased_identifiers"
+_IDENTIFIERS, _HISTORY = "erased_identifiers", "erased_history"
 _ROUNDS = 3
 """How often a list is gone through in one run: removed, confirmed, forgotten."""
 _SHOWN_DIGITS = 12
@@ -187,6 +188,7 @@ class Erasing:
         for number, each in enumerate(config.destinations):
             destination = self.pushes.destination(each.name)
             load_identifiers(engine, self._rows(name, destination), _IDENTIFIERS)
+            self._forget_history(destination)
             told = self._left(each.name)
             for place, (segment, identifiers) in enumerate(told.items()):
                 want(engine, [])
@@ -204,6 +206,15 @@ class Erasing:
                         break
                 state = "removed" if segment not in self._left(each.name) else "waiting for the destination"
                 yield ErasedPart(f"list {segment} at {each.name}", identifiers, state)
+
+    def _forget_history(self, destination: Destination) -> None:
+        """Take additions of the person out of the table of changes, where a destination keeps one."""
+        if not isinstance(destination, EngineTableDestination):
+            return
+        _, changes = tables(destination.settings.table_name)
+        if self.pushes.engine.version(changes.name) is not None:
+            self.pushes.engine.materialise(history_query(changes.name), _HISTORY)
+            self.pushes.engine.apply([DeleteKeys(changes, "change_key", _HISTORY)])
 
     def _left(self, destination: str) -> dict[str, int]:
         """Return how many of the person's identifiers each list of a destination still has in the ledger."""
@@ -274,6 +285,11 @@ class Erasing:
         )
 
 
+def history_query(changes: str) -> Query:
+    """Return the query of a person's additions in a table of changes."""
+    return templates.query("activation/erased_history", relations={"audience_changes": changes})
+
+
 def _removals() -> list[Change]:
     of_clients = (mc_tables.EVENTS, mc_tables.SESSIONS, mc_tables.MICRO_CONVERSIONS, mc_tables.SIGNALS)
     return [
@@ -293,5 +309,6 @@ def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None,
     yield None, templates.query("activation/erased_person_keys", params={"user_hash": "hash"})
     for name in ("erased_person_sessions", "erased_person_clients", "erased_person_rows"):
         yield None, templates.query(f"activation/{name}")
+    yield None, history_query("mc_audience_changes")
     for name in ("erased_changes", "erased_left"):
         yield None, templates.query(f"activation/{name}")
