@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import csv
+import inspect
 import json
-from collections.abc import Iterator
+import logging
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,8 +20,14 @@ from microconv import catalogue
 from microconv.activation.audience.normalise import sha256_hex
 from microconv.activation.destinations.audience_formats import FIELDS, AudienceFormat
 from microconv.activation.destinations.base import Destination
+from microconv.activation.destinations.engine_table import (
+    EngineTableDestination,
+    EngineTableList,
+    EngineTableSettings,
+)
 from microconv.activation.destinations.file import FileDestination
-from microconv.activation.push.audience_list import Identifier
+from microconv.activation.push.audience_list import Answer, Identifier, Operation
+from microconv.activation.push.push_ledger import PushLedger
 from microconv.config.sections import DestinationConfig
 from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
 from microconv.queries.templates import Query
@@ -195,3 +204,65 @@ class TestEngineTable(DestinationContract):
             return set()
         rows = engine.query(Query("listed", "SELECT segment, kind, identifier FROM mc_audience_there", {})).to_pylist()
         return {Identifier(row["kind"], row["identifier"]) for row in rows if row["segment"] == segment}
+
+
+# The contract itself: it must fail where a destination is wrong
+
+
+class Forgetful(EngineTableList):
+    """Wrong: says that it took what it only wrote in part."""
+
+    def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        return super().send(operation, identifiers[: max(1, len(identifiers) - 1)])
+
+
+class Stubborn(EngineTableList):
+    """Wrong: takes nobody off the list."""
+
+    def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        return super().send(operation, identifiers) if operation == "add" else Answer("success", "r")
+
+
+class Careless(EngineTableList):
+    """Wrong: takes what it cannot carry, and writes whom it was sent into the log."""
+
+    def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        logging.getLogger("careless").debug("sent %s", identifiers)
+        return super().send(operation, [each for each in identifiers if each.kind != "fax"])
+
+
+@pytest.mark.parametrize(
+    ("list_type", "finds_out"),
+    [
+        (Forgetful, ["test_lists_become_what_is_wanted", "test_after_any_faults_the_list_is_what_is_wanted"]),
+        (Stubborn, ["test_lists_become_what_is_wanted", "test_operations_may_be_repeated"]),
+        (Careless, ["test_what_it_does_not_carry_is_refused_by_its_place", "test_nothing_raw_is_shown"]),
+    ],
+)
+def test_a_destination_that_is_wrong_is_found_out(
+    list_type: type[EngineTableList],
+    finds_out: list[str],
+    caplog: pytest.LogCaptureFixture,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    class Wrong(EngineTableDestination):
+        def audience_list(self, segment: str, push_id: str, facts: Mapping[str, Any] | None = None) -> EngineTableList:
+            made = super().audience_list(segment, push_id, facts)
+            made.__class__ = list_type
+            return made
+
+    for name in finds_out:
+        with DuckDBEngine(IN_MEMORY, threads=1) as engine, DuckDBEngine(IN_MEMORY, threads=1) as other:
+            destination = Wrong(EngineTableSettings(name="there"))
+            destination.open_engine = partial(_same, engine)
+            ledger = PushLedger(other, "there", "buyers")
+            ledger.prepare()
+            given = {"destination": destination, "ledger": ledger, "caplog": caplog, "capfd": capfd}
+            test = getattr(TestEngineTable(), name)
+            arguments = list(inspect.signature(test).parameters)
+            with pytest.raises((AssertionError, pytest.fail.Exception)):
+                test(**{each: given[each] for each in arguments})
+
+
+def _same(engine: DuckDBEngine) -> DuckDBEngine:
+    return engine

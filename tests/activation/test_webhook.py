@@ -304,6 +304,10 @@ GOOD = 'url = "https://hooks.example.com/x"\nsecret = { env = "HOOK_SECRET" }\n'
             "list is req",
         ),
         (GOOD + 'payload = "hubspot"\npayload_file = "x.json"\n', "cannot be given beside payload"),
+        (
+            'payload = "hubspot"\ntoken = { env = "A" }\nmost_identifiers = 101\n',
+            "most_identifiers = 101 is more than hubspot takes at once (100)",
+        ),
         (GOOD + "most_identifiers = 0\n", "most_identifiers = 0 must be at least 1"),
     ],
 )

@@ -94,6 +94,9 @@ class WebhookSettings(DestinationSettings):
         for needed in sorted(shape.needs):
             if getattr(self, needed) is None:
                 raise ItemError(f'is required with payload = "{self.payload}"', (needed,))
+        most = shape.most_identifiers
+        if self.payload != "microconv" and self.most_identifiers is not None and self.most_identifiers > most:
+            raise ItemError(f"is more than {self.payload} takes at once ({most:,})", ("most_identifiers",))
         if self.url is None and shape.url is None:
             raise ItemError("is required: where to post to", ("url",))
         if self.payload == "microconv" and self.secret is None:
