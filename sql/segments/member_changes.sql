@@ -12,7 +12,7 @@ WITH
 {% include 'segments/_member_history.sql' %}
 ,
 
-settings AS (
+given AS (
   SELECT
     place,
     segment,
@@ -22,6 +22,11 @@ settings AS (
     @away_us[OFFSET(place)] AS away_us,
     @rule_versions[OFFSET(place)] AS rule_version
   FROM UNNEST(@segments) AS segment WITH OFFSET AS place
+),
+
+settings AS (
+  SELECT g.*, COUNT(*) OVER (PARTITION BY g.route) > 1 AS is_shared
+  FROM given AS g
 ),
 
 matches AS (
@@ -36,38 +41,33 @@ matches AS (
   {% endfor %}
 ),
 
-pasts AS (
-  SELECT
-    h.segment,
-    h.actor_key,
-    MAX(IF(h.until IS NULL, h.user_id, NULL)) AS user_id,
-    MAX(IF(h.until IS NULL, h.since, NULL)) AS since,
-    MAX(IF(h.until IS NULL, h.rule_version, NULL)) AS rule_version,
-    MAX(h.until) AS last_until,
-    LOGICAL_OR(h.is_gone) AS is_gone
+stays AS (
+  SELECT s.place, h.actor_key, h.user_id, h.since, h.rule_version, h.is_gone
   FROM history AS h
-  GROUP BY h.segment, h.actor_key
+  INNER JOIN settings AS s ON s.segment = h.segment
+  WHERE h.until IS NULL
 ),
 
-known_pasts AS (
-  SELECT s.place, p.actor_key, p.user_id, p.since, p.rule_version, p.last_until, p.is_gone
-  FROM pasts AS p
-  INNER JOIN settings AS s ON s.segment = p.segment
+exits AS (
+  SELECT s.place, h.actor_key, MAX(h.until) AS until
+  FROM history AS h
+  INNER JOIN settings AS s ON s.segment = h.segment
+  WHERE h.until IS NOT NULL
+  GROUP BY s.place, h.actor_key
 ),
 
 both AS (
   SELECT
-    COALESCE(p.place, m.place) AS place,
-    COALESCE(p.actor_key, m.actor_key) AS actor_key,
-    COALESCE(m.user_id, p.user_id) AS user_id,
-    p.user_id AS old_user_id,
-    p.since,
-    p.rule_version AS old_rule_version,
-    p.last_until,
-    COALESCE(p.is_gone, FALSE) AS is_gone,
+    COALESCE(t.place, m.place) AS place,
+    COALESCE(t.actor_key, m.actor_key) AS actor_key,
+    COALESCE(m.user_id, t.user_id) AS user_id,
+    t.user_id AS old_user_id,
+    t.since,
+    t.rule_version AS old_rule_version,
+    COALESCE(t.is_gone, FALSE) AS is_gone,
     m.actor_key IS NOT NULL AS is_matching
-  FROM known_pasts AS p
-  FULL JOIN matches AS m ON m.place = p.place AND m.actor_key = p.actor_key
+  FROM stays AS t
+  FULL JOIN matches AS m ON m.place = t.place AND m.actor_key = t.actor_key
 ),
 
 ages AS (
@@ -75,12 +75,15 @@ ages AS (
     b.*,
     s.segment,
     s.route,
+    s.is_shared,
     s.rule_version,
-    s.away_us,
     COALESCE(s.expires_us > 0 AND UNIX_MICROS(@as_of) - UNIX_MICROS(b.since) >= s.expires_us, FALSE) AS is_expired,
-    COALESCE(s.held_us > 0 AND UNIX_MICROS(@as_of) - UNIX_MICROS(b.since) < s.held_us, FALSE) AS is_held
+    COALESCE(s.held_us > 0 AND UNIX_MICROS(@as_of) - UNIX_MICROS(b.since) < s.held_us, FALSE) AS is_held,
+    {# Who left at this very moment has left. #}
+    COALESCE(UNIX_MICROS(@as_of) - UNIX_MICROS(e.until) < GREATEST(s.away_us, 1), FALSE) AS is_away
   FROM both AS b
   INNER JOIN settings AS s ON s.place = b.place
+  LEFT JOIN exits AS e ON e.place = b.place AND e.actor_key = b.actor_key
 ),
 
 claims AS (
@@ -90,31 +93,28 @@ claims AS (
       AND NOT a.is_expired
       AND NOT a.is_gone
       AND (a.is_matching OR a.is_held AND a.old_rule_version = a.rule_version) AS may_stay,
-    a.since IS NULL
-      AND a.is_matching
-      {# Who left at this very moment has left. #}
-      AND COALESCE(UNIX_MICROS(@as_of) - UNIX_MICROS(a.last_until) >= GREATEST(a.away_us, 1), TRUE) AS may_enter
+    a.since IS NULL AND a.is_matching AND NOT a.is_away AS may_enter
   FROM ages AS a
 ),
 
 choices AS (
-  SELECT
-    c.place,
-    c.actor_key,
-    c.route,
-    c.may_stay,
-    ROW_NUMBER() OVER (
-      PARTITION BY c.actor_key, c.route ORDER BY IF(c.may_stay AND c.is_held, 0, 1), c.place
-    ) AS choice,
-    ROW_NUMBER() OVER (PARTITION BY c.actor_key, c.route ORDER BY IF(c.may_stay, 0, 1), c.place) AS way_back
+  {# Whoever is alone in a route is chosen: only few need to be put in order. #}
+  SELECT c.*, c.may_stay OR c.may_enter AS is_chosen, c.may_stay AS is_way_back
   FROM claims AS c
-  WHERE c.may_stay OR c.may_enter
-),
-
-entries AS (
-  SELECT c.actor_key, c.route, ROW_NUMBER() OVER (PARTITION BY c.actor_key ORDER BY c.place) AS turn
-  FROM choices AS c
-  WHERE c.choice = 1 AND NOT c.may_stay
+  WHERE NOT c.is_shared
+  UNION ALL
+  SELECT
+    c.*,
+    (c.may_stay OR c.may_enter)
+      AND ROW_NUMBER() OVER (
+        PARTITION BY c.actor_key, c.route
+        ORDER BY IF(c.may_stay OR c.may_enter, 0, 1), IF(c.may_stay AND c.is_held, 0, 1), c.place
+      ) = 1 AS is_chosen,
+    c.may_stay
+      AND ROW_NUMBER() OVER (PARTITION BY c.actor_key, c.route ORDER BY IF(c.may_stay, 0, 1), c.place) = 1
+      AS is_way_back
+  FROM claims AS c
+  WHERE c.is_shared
 ),
 
 recent_entries AS (
@@ -124,21 +124,17 @@ recent_entries AS (
   GROUP BY h.actor_key
 ),
 
+entries AS (
+  SELECT c.actor_key, c.route, ROW_NUMBER() OVER (PARTITION BY c.actor_key ORDER BY c.place) AS turn
+  FROM choices AS c
+  WHERE c.is_chosen AND NOT c.may_stay AND @at_most IS NOT NULL
+),
+
 refused_entries AS (
   SELECT e.actor_key, e.route
   FROM entries AS e
   LEFT JOIN recent_entries AS r ON r.actor_key = e.actor_key
   WHERE e.turn + COALESCE(r.entries, 0) > @at_most
-),
-
-verdicts AS (
-  SELECT
-    c.place,
-    c.actor_key,
-    {# Who may not enter the next segment of a route stays where it is. #}
-    IF(r.actor_key IS NULL, c.choice = 1, c.may_stay AND c.way_back = 1) AS is_in
-  FROM choices AS c
-  LEFT JOIN refused_entries AS r ON r.actor_key = c.actor_key AND r.route = c.route
 ),
 
 outcomes AS (
@@ -149,10 +145,11 @@ outcomes AS (
     c.since,
     c.rule_version,
     c.old_rule_version IS DISTINCT FROM c.rule_version OR c.old_user_id IS DISTINCT FROM c.user_id AS differs,
-    COALESCE(v.is_in, FALSE) AS is_in,
+    {# Who may not enter the next segment of a route stays where it is. #}
+    IF(r.actor_key IS NULL, c.is_chosen, c.is_way_back) AS is_in,
     CASE WHEN c.is_expired THEN 'expired' WHEN c.may_stay THEN 'routed elsewhere' ELSE 'no longer matches' END AS reason
-  FROM claims AS c
-  LEFT JOIN verdicts AS v ON v.place = c.place AND v.actor_key = c.actor_key
+  FROM choices AS c
+  LEFT JOIN refused_entries AS r ON r.actor_key = c.actor_key AND r.route = c.route
 )
 
 SELECT
@@ -167,12 +164,12 @@ FROM outcomes AS o
 WHERE IF(o.is_in, o.since IS NULL OR o.differs, o.since IS NOT NULL)
 UNION ALL
 SELECT
-  p.segment,
-  p.actor_key,
-  p.user_id,
-  p.since,
+  h.segment,
+  h.actor_key,
+  h.user_id,
+  h.since,
   CAST(NULL AS STRING) AS rule_version,
   'left' AS change,
   'removed' AS reason
-FROM pasts AS p
-WHERE p.since IS NOT NULL AND p.segment NOT IN UNNEST(@segments)
+FROM history AS h
+WHERE h.until IS NULL AND h.segment NOT IN UNNEST(@segments)
