@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
+import tempfile
 from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
@@ -205,6 +207,20 @@ def export(config: str) -> Reading:
     return meter.reading(written=result.written)
 
 
+def build_segments(config: str, segments: int) -> Reading:
+    """Build so many segments that everybody enters, as a part; the reading is the same build again."""
+    meter = Meter()
+    loaded = load_config(Path(config), {}, catalogue.destination_settings)
+    (everybody,) = loaded.segments
+    copies = tuple(everybody.model_copy(update={"name": f"{everybody.name}_{place}"}) for place in range(segments))
+    with tempfile.TemporaryDirectory(dir=Path(config).parent) as folder:
+        database = Path(shutil.copy(loaded.engine.path, folder))
+        engine = loaded.engine.model_copy(update={"path": database})
+        with Project(loaded.model_copy(update={"segments": copies, "engine": engine})) as project:
+            first = _twice(meter, project.build_segments)
+    return meter.reading(members=sum(each.members for each in first.segments))
+
+
 def analyse(config: str, database: str, name: str) -> Reading:
     """Run one analysis twice: the first call also translates its SQL and is a part; the second is the reading."""
     meter = Meter()
@@ -290,6 +306,7 @@ _ALL = (
     add_rows,
     make_people,
     export,
+    build_segments,
     analyse,
     make_up,
     funnel,

@@ -18,6 +18,7 @@ from benchmarks.measure import Reading, in_turn, run_command, run_step
 ANALYSES = ("funnel", "rules", "attribution", "paths", "discover", "coverage", "members", "report_data")
 ADDED = (10_000, 100_000)
 PEOPLE = (100_000, 1_000_000)
+SEGMENTS = 10
 ENTRIES = (200, 1_000)
 
 
@@ -157,11 +158,20 @@ def taxonomy(setting: Setting) -> Iterator[Row]:
 
 
 def people(setting: Setting) -> Iterator[Row]:
-    """An audience of people made up in SQL: consent, identity, normalisation, hashes, files."""
+    """An audience of people made up in SQL: consent, identity, normalisation, hashes, files; and builds of segments."""
     for number in PEOPLE:
         folder = setting.input.folder / f"people_{number}"
         folder.mkdir()
         config = run_step("make_people", folder=folder, people=number).facts["config"]
+        for segments in (1, SEGMENTS):
+            build = partial(run_step, "build_segments", config=config, segments=segments)
+            (found,) = in_turn({"build": build}, setting.rounds).values()
+            members = number * segments
+            name = f"build {segments} x {number:,} members again"
+            yield row("people", name, found, Figure(members / found.cpu / 1000, "k members/CPU s"))
+            (first,) = found.parts.values()
+            yield Row("people", "  the first time", first, figure=Figure(members / first / 1000, "k members/CPU s"))
+            yield Row("people", "  its memory", figure=Figure(found.peak_mb, "MB"))
         (found,) = in_turn({"export": lambda config=config: run_step("export", config=config)}, setting.rounds).values()
         yield row("people", f"export {number:,} people", found, Figure(number / found.cpu / 1000, "k people/CPU s"))
         yield Row("people", "  its memory", figure=Figure(found.peak_mb, "MB", 1_000))

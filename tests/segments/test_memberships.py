@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from config_files import MINIMAL, problem
+from config_files import MINIMAL, problem, write
+from microconv.config.load import load_config
 from microconv.config.sections import PushConfig, SegmentConfig
 from microconv.engines.base import InsertScratch
 from microconv.engines.duckdb import DuckDBEngine
@@ -18,7 +19,7 @@ from microconv.queries.templates import Query
 from microconv.segments import memberships
 from microconv.segments.members import Member
 from microconv.segments.membership_tables import SEGMENT_BUILDS, SEGMENT_MEMBERS
-from microconv.taxonomy import Taxonomy
+from microconv.taxonomy import Taxonomy, load_taxonomy
 from staged_rows import IN_MEMORY, SECOND, at, entry, fill, occurrence, session, staged
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -208,6 +209,21 @@ def test_a_rule_version_is_that_of_rule_and_taxonomy():
     )
     assert memberships.rule_version(one, TAXONOMY) != memberships.rule_version(segment("carts", "view"), TAXONOMY)
     assert memberships.rule_version(one, TAXONOMY) != memberships.rule_version(one, other)
+
+
+def test_a_rule_version_is_also_that_of_the_segments_that_a_rule_refers_to(tmp_path):
+    def version(within: str) -> str:
+        rules = {
+            "carts": f'{{ did = "add_to_cart", within = "{within}" }}',
+            "both": '{ all = [{ segment = "carts" }, { did = "view_item", within = "1d" }] }',
+        }
+        text = "".join(f'[[segments]]\nname = "{name}"\nrule = {rule}\n' for name, rule in rules.items())
+        loaded = load_config(write(tmp_path, MINIMAL + text), {})
+        taxonomy = load_taxonomy(preset="ecommerce", file=None)
+        return memberships.rule_version(loaded.segments[1], taxonomy)
+
+    assert version("1d") == version("1d")
+    assert version("1d") != version("2d")
 
 
 def test_segments_are_looked_at_by_priority_then_as_in_the_file():
