@@ -22,6 +22,42 @@ _HASHED_ROWS = 50_000
 
 
 @dataclass(frozen=True)
+class ListAudience:
+    """What is kept of the audience of a list once its identifiers are in the engine: no person, so that memory is free.
+
+    Attributes:
+        segment: The name of the segment.
+        destination: The name of the destination.
+        normalisation: The version of the rules by which identifiers are made.
+        members: How many are in the segment.
+        written: How many of them are to be on the list.
+        excluded: How many are not, by reason.
+        warnings: What people should look at.
+    """
+
+    segment: str
+    destination: str
+    normalisation: str
+    members: int
+    written: int
+    excluded: Mapping[str, int]
+    warnings: tuple[str, ...]
+
+    @classmethod
+    def of(cls, plan: AudiencePlan) -> ListAudience:
+        """Return what is kept of a plan."""
+        return cls(
+            plan.segment,
+            plan.destination,
+            plan.normalisation,
+            plan.members,
+            plan.written,
+            plan.excluded,
+            plan.warnings,
+        )
+
+
+@dataclass(frozen=True)
 class ListPlan:
     """What a push would do to a list; all counts but the first two are of identifiers.
 
@@ -53,7 +89,7 @@ class ListPlan:
         return self.added + self.removed + self.refreshed + self.repeated
 
 
-def plan_list(engine: Engine, audience: AudiencePlan, counts: PlannedCounts) -> ListPlan:
+def plan_list(engine: Engine, audience: ListAudience, counts: PlannedCounts) -> ListPlan:
     """Count what the scratch table `push_changes` holds, and take its fingerprint."""
     sent = [(operation, reason, count) for verdict, operation, reason, count in counts.rows if verdict == "send"]
 
@@ -110,7 +146,7 @@ def lists_query(destination: str | None, segment: str | None) -> Query:
     return templates.query("activation/lists", params={"destination": destination, "segment": segment})
 
 
-def _fingerprint(engine: Engine, audience: AudiencePlan) -> str:
+def _fingerprint(engine: Engine, audience: ListAudience) -> str:
     digest = hashlib.sha256()
     digest.update("\n".join((audience.segment, audience.destination, audience.normalisation, "")).encode())
     changes = engine.query(templates.query("activation/planned_changes"))

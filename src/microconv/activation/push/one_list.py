@@ -6,11 +6,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from microconv.activation.audience.first_party import consent_signature
-from microconv.activation.audience_plan import AudiencePlan
 from microconv.activation.destinations.base import Destination
 from microconv.activation.push.audience_list import AudienceList
 from microconv.activation.push.identifiers import want
-from microconv.activation.push.list_plan import ListPlan, plan_list
+from microconv.activation.push.list_plan import ListAudience, ListPlan, plan_list
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.push_guards import Allowed, check_audience, check_changes
 from microconv.activation.push.push_ledger import LedgerBatch, PlannedCounts, PushLedger
@@ -67,7 +66,7 @@ class OneList:
     patience: Callable[[AudienceList], Sending]
     wishes: Wishes
     plan: ListPlan | None = field(default=None, init=False)
-    audience: AudiencePlan | None = field(default=None, init=False)
+    audience: ListAudience | None = field(default=None, init=False)
 
     def result(self, *, dry_run: bool) -> PushedList:
         """Plan, check and send."""
@@ -102,9 +101,10 @@ class OneList:
     def _list_push(self, push_id: str) -> tuple[ListPush, Sending]:
         """Put what is wanted into the engine; return what makes the list that, and how requests leave."""
         audiences = self.audiences
-        self.audience = audience = audiences.plan(self.segment, self.destination)
+        planned = audiences.plan(self.segment, self.destination)
+        self.audience = audience = ListAudience.of(planned)
         check_audience(
-            audience,
+            planned,
             limits=self._limits,
             max_age=self.destination.settings.max_age,
             allowed=self.wishes.allowed,
@@ -113,12 +113,12 @@ class OneList:
         )
         ledger = PushLedger(audiences.engine, self.destination.settings.name, self.segment.name)
         ledger.prepare()
-        want(audiences.engine, [audience.audience.rows])
-        facts = audience.facts(push_id, audiences.clock())
+        want(audiences.engine, [planned.audience.rows])
+        facts = planned.facts(push_id, audiences.clock())
         sending = self.patience(self.destination.audience_list(self.segment.name, push_id, facts))
         return ListPush(ledger, sending, audiences.clock, check=lambda counts: self._check(audience, counts)), sending
 
-    def _check(self, audience: AudiencePlan, counts: PlannedCounts) -> None:
+    def _check(self, audience: ListAudience, counts: PlannedCounts) -> None:
         self.plan = plan_list(self.audiences.engine, audience, counts)
         check_changes(audience, self.plan, limits=self._limits, allowed=self.wishes.allowed)
 

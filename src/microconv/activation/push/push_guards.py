@@ -9,7 +9,7 @@ from datetime import datetime
 from microconv import wording
 from microconv.activation.audience_plan import AudiencePlan
 from microconv.activation.guards import Told, check_age, check_somebody
-from microconv.activation.push.list_plan import ListPlan
+from microconv.activation.push.list_plan import ListAudience, ListPlan
 from microconv.config.sections import PushGuards
 from microconv.config.values import Duration
 from microconv.errors import FindingsError
@@ -61,7 +61,7 @@ def check_audience(
         raise _stopped(audience, would, f"max_size is {limits.max_size:,}", "growth")
 
 
-def check_changes(audience: AudiencePlan, plan: ListPlan, *, limits: PushGuards, allowed: Allowed) -> None:
+def check_changes(audience: ListAudience, plan: ListPlan, *, limits: PushGuards, allowed: Allowed) -> None:
     """Look at what would change on a list; to a list that holds nothing, anything may be added.
 
     Raises:
@@ -85,7 +85,7 @@ def check_changes(audience: AudiencePlan, plan: ListPlan, *, limits: PushGuards,
             raise _stopped(audience, f"{would}{share}", f"max_churn_pct is {limits.max_churn_pct:g}", "churn")
 
 
-def _stopped(audience: AudiencePlan, would: str, limit: str, flag: str) -> FindingsError:
+def _stopped(audience: AudiencePlan | ListAudience, would: str, limit: str, flag: str) -> FindingsError:
     return FindingsError(
         f"Segment {audience.segment} at {audience.destination}: {would}; {limit}, which stops the push. {_UNTOUCHED}",
         hint="Check the rule, the identity table, the consent table and the freshness of the data. If this is "
