@@ -277,8 +277,8 @@ class Erasing:
             )
         yield (
             "Not found by this: addresses that the user had before, which the identity table has no more (pushes since "
-            "then took them off the lists), lists of destinations that are no longer configured, copies of files, and what "
-            "is in encrypted or Parquet files: export these again."
+            "then took them off the lists), lists of destinations that are no longer configured, copies of files, and "
+            "what is in encrypted or Parquet files: export these again."
         )
         yield (
             "Left to you: the user's rows in the export, in the identity and consent tables and in other systems, and "
