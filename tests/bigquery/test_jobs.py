@@ -168,9 +168,9 @@ def test_each_call_may_fail_three_times(
     impatient: Retrying,
     proxy: FaultyProxy,
 ):
-    proxy.rule = lambda call: Refuse(503) if call.number % 4 else None
-    # To wait for a slow job takes several requests in one attempt, and the rule refuses some of these as well.
-    patient = connect(retrying=impatient.copy(stop=stop_after_attempt(40)))
+    proxy.rule = lambda call: Refuse(503) if call.nth <= 3 else None
+    # To wait for a job takes several requests in one attempt, of which each may be refused.
+    patient = connect(retrying=impatient.copy(stop=stop_after_attempt(12)))
 
     assert small_run(open_engine(patient)) == [{"run_id": "r1", "status": "done"}]
 
