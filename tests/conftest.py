@@ -39,10 +39,12 @@ def sample() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
-def emulator() -> emulators.Emulator:
-    """The running BigQuery emulator; tests that need it skip where it has no environment, which in CI is a failure."""
-    return emulators.shared()
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[emulators.Emulator]:
+    """A BigQuery emulator; each file of tests has a new one, since one slows down and grows with what was in it."""
+    running = emulators.start()
+    yield running
+    running.stop()
 
 
 @pytest.fixture

@@ -101,14 +101,19 @@ class Emulator:
             return client.create_dataset(f"d_{uuid.uuid4().hex}").dataset_id
 
 
-@cache
-def shared() -> Emulator:
-    """The one emulator of this process, started when first asked for; without its environment the test skips."""
+def start() -> Emulator:
+    """Return a new emulator; without its environment the test skips, which in CI is a failure."""
     if not (ENVIRONMENT / ".made").exists():
         message = "the BigQuery emulator has no environment; `make test` makes it where there is Python 3.13"
         if os.environ.get("CI"):
             pytest.fail(message)
         pytest.skip(message)
-    emulator = Emulator()
+    return Emulator()
+
+
+@cache
+def shared() -> Emulator:
+    """The one emulator of this process for cases of SQL, started when first asked for."""
+    emulator = start()
     atexit.register(emulator.stop)
     return emulator

@@ -261,7 +261,7 @@ def test_more_groups_of_columns_than_the_query_has_room_for_share_the_last_one()
 def test_entries_that_look_at_the_same_columns_are_asked_together():
     given = [
         {"event": ["a"], "where": [{"field": "page", "equals": "/x"}, {"query": "q", "exists": True}]},
-        {"event": ["b"], "where": [{"field": "host", "equals": "x"}]},
+        {"event": ["b"], "where": [{"field": "page", "starts_with": "/y"}]},
         {"event": ["c"], "where": [{"any": [{"parameter": "p", "equals": "x"}, {"field": "page", "equals": "/"}]}]},
         {"event": ["d"]},
     ]

@@ -100,9 +100,13 @@ def test_lines_are_those_that_longer_and_longer_beginnings_give(statements):
 
 
 def seconds(text: str, folder) -> float:
-    started = time.perf_counter()
-    problem(folder, text)
-    return time.perf_counter() - started
+    """Processor time, the shorter of two: others on this machine do not count."""
+    taken = []
+    for _ in range(2):
+        started = time.process_time()
+        problem(folder, text)
+        taken.append(time.process_time() - started)
+    return min(taken)
 
 
 def test_a_flood_of_problems_takes_no_more_than_its_share_of_time(tmp_path):
@@ -110,9 +114,7 @@ def test_a_flood_of_problems_takes_no_more_than_its_share_of_time(tmp_path):
     unknown = "key_{} = 1\n"
     for line in (wrong, unknown):
         few, many = (MINIMAL + "".join(line.format(number) for number in range(count)) for count in (500, 5_000))
-        seconds(few, tmp_path)  # libraries are loaded
-        before = min(seconds(few, tmp_path) for _ in range(2))
-        assert seconds(many, tmp_path) < 30 * max(before, 0.02)
+        assert seconds(many, tmp_path) < 30 * max(seconds(few, tmp_path), 0.02)
 
 
 def test_a_flood_of_problems_in_a_taxonomy_takes_no_more_than_its_share_of_time(tmp_path):
@@ -121,9 +123,9 @@ def test_a_flood_of_problems_in_a_taxonomy_takes_no_more_than_its_share_of_time(
 
     def taken(count: int) -> float:
         path.write_text('version = "1.0"\n' + "".join(entry.format(number) for number in range(count)))
-        started = time.perf_counter()
+        started = time.process_time()
         assert len(find_problems(preset=None, file=path)) == count
-        return time.perf_counter() - started
+        return time.process_time() - started
 
     taken(10)
     assert taken(4_000) < 30 * max(taken(400), 0.02)

@@ -156,7 +156,8 @@ def test_the_profile_of_a_real_day_is_what_the_file_holds(tmp_path: Path, sample
 
     found = profiled(tmp_path, "d.duckdb", [Scope()])
 
-    raw = duckdb.sql(
+    own = duckdb.connect()
+    raw = own.execute(
         f"""SELECT event_name, p.key, count(*), min(length(p.value.string_value)), max(length(p.value.string_value)),
           count(DISTINCT p.value.string_value)
         FROM (SELECT event_name, unnest(event_params) AS p FROM read_parquet('{file}'))
@@ -166,6 +167,7 @@ def test_the_profile_of_a_real_day_is_what_the_file_holds(tmp_path: Path, sample
     expected = {(*each[:5], min(each[5], profile.MOST_DISTINCT)) for each in raw if each[1] != "gclid"}
     texts = [each for each in found if each["value_type"] == "string" and each["parameter"] != "gclid"]
     assert {tuple(each[name] for name in names) for each in texts} == expected
-    events = duckdb.sql(f"SELECT count(*) FROM read_parquet('{file}')").fetchall()[0][0]
+    events = own.execute(f"SELECT count(*) FROM read_parquet('{file}')").fetchall()[0][0]
+    own.close()
     assert sum(each["event_rows"] for each in found if each["parameter"] == "") == events
     assert sum(each[f"rows_{hit}"] for each in found for hit in HITS) == 0

@@ -11,6 +11,7 @@ import pytest
 from google.cloud import bigquery
 from tenacity import Retrying, stop_after_attempt
 
+from calls import EachFails
 from faulty_proxy import Call, CutOff, Drop, Edit, Fault, FaultyProxy, Garble, Refuse
 from microconv.clients.bigquery_connection import Connection
 from microconv.engines.base import PutRow
@@ -157,7 +158,7 @@ FAULTS = (
     ids=["refused", "answer lost", "garbled", "in turn"],
 )
 def test_each_call_may_fail_once(faults: tuple[Fault, ...], engine: BigQueryEngine, proxy: FaultyProxy):
-    proxy.rule = lambda call: faults[call.number // 2 % len(faults)] if call.number % 2 else None
+    proxy.rule = EachFails(1, faults)
 
     assert small_run(engine) == [{"run_id": "r1", "status": "done"}]
 
@@ -168,9 +169,9 @@ def test_each_call_may_fail_three_times(
     impatient: Retrying,
     proxy: FaultyProxy,
 ):
-    proxy.rule = lambda call: Refuse(503) if call.number % 4 else None
-    # To wait for a slow job takes several requests in one attempt, and the rule refuses some of these as well.
-    patient = connect(retrying=impatient.copy(stop=stop_after_attempt(40)))
+    proxy.rule = EachFails(3, [Refuse(503)])
+    # To wait for a job takes several requests in one attempt, of which each may be refused.
+    patient = connect(retrying=impatient.copy(stop=stop_after_attempt(12)))
 
     assert small_run(open_engine(patient)) == [{"run_id": "r1", "status": "done"}]
 

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from places import EmulatedPlace, write_project
+from places import FEW_ENTRIES, EmulatedPlace, write_project
 
 from emulator import Emulator
 from faulty_proxy import FaultyProxy
@@ -22,5 +22,5 @@ def proxy(emulator: Emulator) -> Iterator[FaultyProxy]:
 @pytest.fixture
 def place(emulator: Emulator, proxy: FaultyProxy, tmp_path: Path) -> EmulatedPlace:
     """An export without shards, and a working dataset that does not exist yet."""
-    folder = write_project(tmp_path / "place")
+    folder = write_project(tmp_path / "place", entries=FEW_ENTRIES)
     return EmulatedPlace(folder, emulator.rest_url, proxy.url, emulator.project, emulator.dataset())

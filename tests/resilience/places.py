@@ -50,10 +50,33 @@ ATTEMPTS = 6
 EVERYTHING = Scope()
 
 
+FEW_ENTRIES = """version = "1.0"
+[[micro_conversions]]
+id = "view_item"
+kind = "milestone"
+stage = "consideration"
+event = "view_item"
+
+[[micro_conversions]]
+id = "add_to_cart"
+kind = "milestone"
+stage = "decision"
+event = "add_to_cart"
+
+[[micro_conversions]]
+id = "purchase"
+kind = "macro"
+stage = "decision"
+event = "purchase"
+"""
+"""A taxonomy for the emulator: each statement costs it a second, and derived entries take many."""
+
+
 @cache
-def taxonomy() -> Taxonomy:
-    """The taxonomy of all these projects."""
-    return load_taxonomy(preset="ecommerce", file=None)
+def taxonomy(folder: Path) -> Taxonomy:
+    """The taxonomy of a project."""
+    file = folder / "taxonomy.toml"
+    return load_taxonomy(preset=None, file=file) if file.exists() else load_taxonomy(preset="ecommerce", file=None)
 
 
 class Place(Protocol):
@@ -130,7 +153,7 @@ class EmulatedPlace:
     project: str
     export: str
     working: str = field(default_factory=lambda: f"w_{uuid.uuid4().hex}")
-    lease_seconds: int = 6
+    lease_seconds: int = 8
     """Enough for a call to a busy emulator: a lock whose lease ends while it is taken is nobody's."""
 
     def put(self, day: date, events: Sequence[Event], kind: Kind = "daily", without: Iterable[str] = ()) -> None:
@@ -224,13 +247,15 @@ def run(
     with engine:
         struck = CrashingEngine(engine, strike) if strike else wrap(engine)
         config = load_config(place.folder / "microconv.toml", {})
-        return sync(struck, sources, config, taxonomy(), scope=scope)
+        return sync(struck, sources, config, taxonomy(place.folder), scope=scope)
 
 
-def write_project(folder: Path) -> Path:
-    """Write the configuration of a place, and return its folder."""
+def write_project(folder: Path, *, entries: str | None = None) -> Path:
+    """Write the configuration of a place, with a preset or with these entries, and return its folder."""
     folder.mkdir(exist_ok=True)
     write_config(folder)
+    if entries is not None:
+        (folder / "taxonomy.toml").write_text(entries)
     return folder
 
 

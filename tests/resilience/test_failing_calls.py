@@ -7,10 +7,21 @@ from collections import Counter
 
 import pytest
 import story
-from calls import job_id, shape, step
-from places import ATTEMPTS, COMPARED, EmulatedPlace, LocalPlace, PulledPlace, Staged, contents, run, write_project
+from places import (
+    ATTEMPTS,
+    COMPARED,
+    FEW_ENTRIES,
+    EmulatedPlace,
+    LocalPlace,
+    PulledPlace,
+    Staged,
+    contents,
+    run,
+    write_project,
+)
 
 import ga4
+from calls import EachFails, job_id, shape, step
 from faulty_proxy import Call, CutOff, Drop, Fault, FaultyProxy, Garble, Refuse
 from microconv.errors import EngineError, SourceError
 
@@ -25,26 +36,10 @@ PASSING: tuple[Fault, ...] = (
 )
 
 
-class EachFailsTwice:
-    """Lets each call fail twice: one fault after the other, and for the next call those that follow."""
-
-    def __init__(self, first: int) -> None:
-        self._next = first
-        self._seen: Counter[tuple[str, ...]] = Counter()
-
-    def __call__(self, call: Call) -> Fault | None:
-        key = call.method, call.path, job_id(call), step(call)
-        self._seen[key] += 1
-        if self._seen[key] > 2:
-            return None
-        self._next += 1
-        return PASSING[self._next % len(PASSING)]
-
-
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Staged:
     """What two days are staged as, by DuckDB from files."""
-    local = LocalPlace(write_project(tmp_path_factory.mktemp("expected")))
+    local = LocalPlace(write_project(tmp_path_factory.mktemp("expected"), entries=FEW_ENTRIES))
     story.begin(local)
     run(local)
     return contents(local, COMPARED).staged
@@ -59,7 +54,7 @@ def any_place(request: pytest.FixtureRequest, place: EmulatedPlace) -> EmulatedP
 
 @pytest.mark.parametrize("first", [0, 3])
 def test_each_call_may_fail_twice(first: int, any_place: EmulatedPlace, proxy: FaultyProxy, expected: Staged):
-    proxy.rule = EachFailsTwice(first)
+    proxy.rule = EachFails(2, PASSING, first)
 
     run(any_place)
 

@@ -17,6 +17,7 @@ from calls import step
 from crashing import DieIn, Victims
 from places import (
     COMPARED,
+    FEW_ENTRIES,
     Contents,
     EmulatedPlace,
     LocalPlace,
@@ -38,7 +39,7 @@ KILLED = ("interrupted", "the process ended without a word")
 @pytest.fixture(scope="module")
 def states(tmp_path_factory: pytest.TempPathFactory) -> list[Staged]:
     """What is staged before a first run, after it, between the batches of a second run, and after that."""
-    local = LocalPlace(write_project(tmp_path_factory.mktemp("states")))
+    local = LocalPlace(write_project(tmp_path_factory.mktemp("states"), entries=FEW_ENTRIES))
     found = [contents(local, COMPARED).staged]
     story.begin(local)
     run(local)

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
+from collections.abc import Sequence
 from typing import Any
 
-from faulty_proxy import Call
+from faulty_proxy import Call, Fault
 
 _NAMES = (
     (r"/(queries|jobs)/.*", r"/\1/JOB"),
@@ -46,3 +48,24 @@ def shape(call: Call) -> tuple[str, str]:
     for pattern, general in _NAMES:
         path = re.sub(pattern, general, path)
     return call.method, path
+
+
+class EachFails:
+    """A rule by which each call fails so many times before it is made: one fault after the other, over all calls.
+
+    Calls are told apart by what they ask: method, path, and the job and step that they submit.
+    """
+
+    def __init__(self, times: int, faults: Sequence[Fault], first: int = 0) -> None:
+        self._times = times
+        self._faults = faults
+        self._next = first
+        self._seen: Counter[tuple[str, ...]] = Counter()
+
+    def __call__(self, call: Call) -> Fault | None:
+        key = call.method, call.path, job_id(call), step(call)
+        self._seen[key] += 1
+        if self._seen[key] > self._times:
+            return None
+        self._next += 1
+        return self._faults[self._next % len(self._faults)]
