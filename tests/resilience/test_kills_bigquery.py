@@ -13,7 +13,6 @@ from functools import partial
 
 import pytest
 import story
-from calls import step
 from crashing import DieIn, Victims
 from places import (
     COMPARED,
@@ -28,6 +27,7 @@ from places import (
     write_project,
 )
 
+from calls import step
 from faulty_proxy import Call, Drop, Fault, FaultyProxy
 from microconv.errors import LockedError
 from microconv.staging import Scope

@@ -8,9 +8,9 @@ import time
 from pathlib import Path
 
 import story
-from calls import step
 from places import EmulatedPlace, contents
 
+from calls import step
 from commands import microconv, start
 from emulator import Emulator
 from faulty_proxy import FaultyProxy, Hold

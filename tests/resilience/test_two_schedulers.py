@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 import story
-from calls import run_of, step
 from places import COMPARED, FEW_ENTRIES, EmulatedPlace, LocalPlace, contents, run, write_project
 
+from calls import run_of, step
 from commands import COMMAND, assert_consistent, environment, write_many_batches
 from commands import runs as runs_in
 from emulator import Emulator
