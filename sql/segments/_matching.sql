@@ -134,6 +134,7 @@ counted_rows AS (
 merged_rows AS (
   SELECT c.*
   FROM counted_rows AS c
+  WHERE TRUE
   QUALIFY
     ROW_NUMBER() OVER (
       PARTITION BY c.leaf, c.actor_key, c.client_key, c.event_order

@@ -19,7 +19,7 @@ from microconv.taxonomy import Taxonomy
 
 ERASURES = Table(
     "mc_erasures",
-    "One row per user who was erased (`microconv erase`).",
+    "One row per user who was erased (microconv erase).",
     ("user_hash",),
     (
         Column("user_hash", "STRING", "SHA-256 of the salt and the user id, in hex"),

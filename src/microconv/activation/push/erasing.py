@@ -264,7 +264,7 @@ class Erasing:
 
     def _hints(self, name: str, left: Sequence[ErasedPart]) -> Iterator[str]:
         if any(part.state == "still there" for part in left):
-            yield "Export those files again (`microconv export`), or remove them, then run the same command again."
+            yield "Export those files again, or remove them, then run the same command again."
         if any(part.state.startswith("waiting") for part in left):
             yield "A destination has not confirmed a removal yet: run the same command again later."
         config = self.pushes.config

@@ -131,7 +131,7 @@ class Explaining:
             if not known:
                 raise UsageError(
                     "No staged session has that user_id or actor key.",
-                    hint="Take it from `microconv query`: the columns user_id and actor_key of mc_sessions.",
+                    hint="Look for it: `microconv query 'SELECT DISTINCT user_id, actor_key FROM mc_sessions'`.",
                 )
             keys = tuple(row["actor_key"] for row in known)
             stays = self._stays(keys, segment)
