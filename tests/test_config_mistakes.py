@@ -249,7 +249,10 @@ def test_two_destinations_that_would_overwrite_each_other_are_refused(tmp_path):
     [
         (
             "format = 'csv'\nfolder = 'out'",
-            "line 10: destinations[0].folder is not a known key (known are name, kind, max_age, push, path, encrypt_to, format)",
+            (
+                "line 10: destinations[0].folder is not a known key "
+                "(known are name, kind, max_age, push, path, encrypt_to, format)"
+            ),
         ),
         ("format = 'csv'\npaths = 'out'", 'line 10: destinations[0].paths is not a known key (did you mean "path"?)'),
         (
