@@ -58,6 +58,8 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.result import Result
     from microconv.segments.builds import Build, Change, SegmentDaysResult
     from microconv.segments.members import Member
+    from microconv.segments.overlap import SegmentOverlapResult
+    from microconv.segments.rules_in_words import SegmentsInWords
     from microconv.staging import Estimate, Progress, Scope, SyncPlan, SyncResult
     from microconv.staging.external_plan import ExternalPlan
     from microconv.staging.restaging import Restaging
@@ -490,17 +492,11 @@ class Project:
         return Memory.read(self._staged).accepted
 
     def members(self, segment_name: str, *, as_of: datetime | None = None) -> tuple[Member, ...]:
-        """List the members of a segment at a moment, by default that of the latest staged event.
+        """List the members of a segment at a moment, by default that of the latest event; see `named_members`."""
+        from microconv.segments.members import named_members
 
-        Raises:
-            UsageError: the configuration has no segment of that name.
-        """
-        from microconv.segments.members import members
-        from microconv.staging import properties
-
-        segment = find_named(self.config.segments, segment_name, "segment")
-        properties.check(self._staged, properties.of_rule(segment.rule), self.config, self.taxonomy)
-        return tuple(members(self._staged, segment, self.taxonomy, as_of or self.default_as_of()))
+        moment = as_of or self.default_as_of()
+        return tuple(named_members(self._staged, self.config, segment_name, self.taxonomy, moment))
 
     @contextmanager
     def _running(self) -> Iterator[tuple[Engine, str]]:
@@ -569,16 +565,24 @@ class Project:
         return found.only(segment.name), people
 
     def segment_days(self, name: str) -> SegmentDaysResult:
-        """Say how many were in a segment on each day on which it was built.
-
-        Raises:
-            UsageError: The configuration has no such segment.
-        """
+        """Say how many were in a segment on each day on which it was built; see `builds.segment_days`."""
         from microconv.segments.builds import segment_days
 
         segment = find_named(self.config.segments, name, "segment")
         with self._reading() as engine:
             return segment_days(engine, segment.name, self.config.project.timezone)
+
+    def segments_in_words(self, name: str | None = None) -> SegmentsInWords:
+        """Say what segments mean; see `SegmentsInWords.of`."""
+        from microconv.segments.rules_in_words import SegmentsInWords
+
+        return SegmentsInWords.of(self.config.segments, self.taxonomy, name)
+
+    def segment_overlap(self, *, as_of: datetime | None = None) -> SegmentOverlapResult:
+        """Say how far segments hold the same actors; see `microconv.segments.overlap.overlap`."""
+        from microconv.segments.overlap import overlap
+
+        return overlap(self._staged, self.config, self.taxonomy, as_of or self.default_as_of())
 
     def default_as_of(self) -> datetime:
         """Return the moment of the latest staged event (UTC)."""

@@ -173,7 +173,9 @@ def test_nothing_is_built_before_something_is_staged(tmp_path: Path):
 
 
 def test_a_question_about_a_segment_stays_one_with_its_options_behind_the_name(run: Run):
-    assert run("segment", "carts", "--format", "csv").stdout.startswith("segment,as_of,members,with_user_id\n")
+    assert run("segment", "carts", "--format", "csv").stdout.startswith(
+        "segment,as_of,members,with_user_id,actors,share\n"
+    )
     assert run("segment", "carts", "views").exit_code == click.UsageError.exit_code
 
 
@@ -210,3 +212,54 @@ def test_a_dry_run_of_an_export_lets_nobody_enter(folder: Path, run: Run):
     assert members(folder) == []
     assert document(run("export", "carts", "--format", "json"))["plan"] == dry["plan"]
     assert members(folder) == [("carts", 1, True), ("views", 2, True)]
+
+
+def test_segments_are_listed_and_shown_in_words_without_a_database(folder: Path, run: Run):
+    (folder / "microconv.duckdb").unlink()
+
+    listed = document(run("segment", "list", "--format", "json"))["segments"]
+    shown = document(run("segment", "show", "carts", "--format", "json"))
+
+    assert [each["segment"] for each in listed] == ["carts", "views"]
+    assert listed[0]["rule"] == "Members are actors who did add_to_cart in the last 1 hour."
+    assert (shown["sentence"], shown["ga4_obstacles"]) == (
+        f"{listed[0]['rule']} An audience of GA4 itself could express this rule, without transactions counting once.",
+        [],
+    )
+    assert not (folder / "microconv.duckdb").exists()
+
+
+def test_the_overlap_of_segments_is_a_matrix_and_pairs(tmp_path: Path):
+    both = '[[segments]]\nname = "both"\nrule = { did = ["add_to_cart", "view_item"], within = "1h" }\n'
+    write_config(tmp_path, extra=SEGMENTS + both)
+    staged(tmp_path / "microconv.duckdb", **ROWS).close()
+
+    with Project.load(tmp_path / "microconv.toml") as project:
+        found = project.segment_overlap()
+        none = project.segment_overlap(as_of=at(-SECOND))
+
+    pairs = {(each.segment, each.other): (each.both, each.members, each.share) for each in found.rows}
+    assert pairs["carts", "both"] == (1, 1, 1.0)
+    assert pairs["both", "carts"] == (1, 2, 0.5)
+    assert pairs["carts", "views"] == (0, 1, 0.0)
+    assert found.sentence == "The largest overlap: 100.0% of carts (1 actor) are in both, too."
+    (matrix,) = found.sheets()
+    assert matrix.rows[2] == ("both", 0.5, 0.5, None, 2)
+    assert none.sentence == "No actor is in two of the segments."
+
+
+def test_the_overlap_of_one_segment_says_that_it_needs_two(tmp_path: Path):
+    write_config(tmp_path, extra='[[segments]]\nname = "one"\nrule = { did = "add_to_cart", within = "1h" }\n')
+    staged(tmp_path / "microconv.duckdb", **ROWS).close()
+
+    done = CliRunner().invoke(cli, ["-c", str(tmp_path / "microconv.toml"), "segment", "overlap"])
+
+    assert done.exit_code == 0
+    assert "An overlap needs two segments or more" in done.stdout
+
+
+def test_the_size_is_a_share_of_all_actors(run: Run):
+    size = document(run("segment", "size", "carts", "--format", "json"))
+
+    assert (size["members"], size["actors"]) == (1, 2)
+    assert "1 member as of 2024-03-01 00:00 UTC, 50.0% of all actors" in size["sentence"]

@@ -60,6 +60,52 @@ segment = _Segment(
 as_of_option = click.option("--as-of", "as_of", metavar="MOMENT", help=_AS_OF)
 
 
+@segment.command("list", short_help="List the segments, each rule in a sentence.")
+@output.answer_option
+@click.pass_obj
+def list_segments(context: CommandContext, *, output_format: str) -> None:
+    """List the segments of the configuration: each rule in a sentence, what its members are sent with, and where to.
+
+    \b
+    Examples:
+      microconv segment list
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    with context.project() as project:
+        output.answer(project.segments_in_words(), output_format)
+
+
+@segment.command("show", short_help="Say what a segment means; nothing is counted.")
+@click.argument("name")
+@output.answer_option
+@click.pass_obj
+def show(context: CommandContext, *, name: str, output_format: str) -> None:
+    """Say the rule of the segment NAME in a sentence, and whether audiences of GA4 could express it, or why not.
+
+    \b
+    Examples:
+      microconv segment show cart_abandoners
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    with context.project() as project:
+        output.answer(project.segments_in_words(name), output_format)
+
+
+@segment.command("overlap", short_help="Show how far segments hold the same actors.")
+@as_of_option
+@output.answer_option
+@click.pass_obj
+def overlap(context: CommandContext, *, as_of: str | None, output_format: str) -> None:
+    """Show, of the members of each segment, what share is in each other one. Nothing is written.
+
+    \b
+    Examples:
+      microconv segment overlap
+      microconv segment overlap --as-of 2024-03-01T00:00:00+01:00 --format csv
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    asked = moment(as_of) if as_of else None
+    with context.project() as project:
+        output.answer(project.segment_overlap(as_of=asked), output_format)
+
+
 @segment.command("build", short_help="Bring who is in each segment up to a moment.")
 @as_of_option
 @output.answer_option

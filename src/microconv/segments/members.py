@@ -6,11 +6,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from microconv.config.load import find_named
 from microconv.config.sections import Config, SegmentConfig
 from microconv.engines.base import Engine
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.segments.compiled import compiled
+from microconv.staging import properties
 from microconv.taxonomy import Taxonomy
 
 _BATCH_ROWS = 20_000
@@ -46,10 +48,27 @@ def members(engine: Engine, segment: SegmentConfig, taxonomy: Taxonomy, as_of: d
         yield from map(Member, batch.column("actor_key").to_pylist(), batch.column("user_id").to_pylist())
 
 
+def named_members(engine: Engine, config: Config, name: str, taxonomy: Taxonomy, as_of: datetime) -> Iterator[Member]:
+    """Yield the actors in the segment of that name; see `members`.
+
+    Raises:
+        UsageError: The configuration has no segment of that name.
+        SourceError: The rule looks at a property that is not staged yet.
+    """
+    segment = find_named(config.segments, name, "segment")
+    properties.check(engine, properties.of_rule(segment.rule), config, taxonomy)
+    return members(engine, segment, taxonomy, as_of)
+
+
 def members_query(segment: SegmentConfig, taxonomy: Taxonomy, as_of: datetime | None) -> Query:
     """Return the query of a segment's members."""
     rule = compiled(segment.rule, taxonomy, as_of)
     return templates.query("segments/members", params=rule.params, structure={"rule": rule.structure})
+
+
+def actors_query(as_of: datetime | None) -> Query:
+    """Return the query of how many actors there were up to a moment."""
+    return templates.query("segments/known_actors", params={"as_of": as_of})
 
 
 def has_user_ids(engine: Engine) -> bool:

@@ -31,8 +31,7 @@ def clause(rule: SegmentRule) -> str:
             parts = [_inner(each) for _, each in rule.parts]
             if len(parts) == 1:
                 return parts[0]
-            joined = f"; {'and' if rule.all else 'or'} who ".join(parts)
-            return joined if rule.all else f"either {joined}"
+            return f"; {'and' if rule.all else 'or'} who ".join(parts)
         case "not":
             return "" if rule.not_ is None else f"are not among those who {_inner(rule.not_)}"
         case "segment":

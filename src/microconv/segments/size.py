@@ -16,7 +16,7 @@ from microconv.config.segment_rules import SegmentRule
 from microconv.queries.templates import Query
 from microconv.question import HIDDEN, Context, Option, Question, overlay, section_of
 from microconv.result import Result, column
-from microconv.segments.members import members_query
+from microconv.segments.members import actors_query, members_query
 from microconv.segments.sentence import sentence
 from microconv.staging import properties
 from microconv.staging.properties import Property
@@ -33,12 +33,14 @@ def _moment(value: datetime | None) -> str:
 
 @dataclass(frozen=True)
 class SegmentCount:
-    """The members of a segment at a moment, and those of them who are known by user_id."""
+    """The members of a segment at a moment, those of them who are known by user_id, and what share of all they are."""
 
     segment: str = column("segment")
     as_of: datetime | None = column("as of", _moment)
     members: int = column("members", wording.count)
     with_user_id: int = column("with a user_id", wording.count)
+    actors: int = column("all actors", wording.count)
+    share: float | None = column("share of all", wording.share)
 
 
 @dataclass(frozen=True)
@@ -54,13 +56,23 @@ class SegmentResult(Result):
     as_of: datetime | None
     members: int
     with_user_id: int
+    actors: int
     sentence: str
     assumptions: tuple[str, ...]
 
     @property
     def rows(self) -> tuple[SegmentCount, ...]:
         """The segment."""
-        return (SegmentCount(self.segment, self.as_of, self.members, self.with_user_id),)
+        return (
+            SegmentCount(
+                self.segment,
+                self.as_of,
+                self.members,
+                self.with_user_id,
+                self.actors,
+                wording.ratio(self.members, self.actors),
+            ),
+        )
 
     @property
     def title(self) -> str:
@@ -118,23 +130,28 @@ class Segment(SegmentConfig, Question):
         return self.as_of or context.latest_event_at
 
     def queries(self, context: Context) -> tuple[Query, ...]:
-        """Return the query of the members."""
-        return (members_query(self, context.taxonomy, self.moment(context)),)
+        """Return the queries of the members, and of how many actors there are."""
+        moment = self.moment(context)
+        return members_query(self, context.taxonomy, moment), actors_query(moment)
 
     def result(self, tables: Sequence[pa.Table], context: Context) -> SegmentResult:
         """Count the members."""
         moment = self.moment(context)
-        (table,) = tables
+        table, everybody = tables
+        actors = everybody.column("actors")[0].as_py()
+        of_all = wording.share(wording.ratio(table.num_rows, actors))
         known = table.num_rows - table.column("user_id").null_count
         return SegmentResult(
             segment=self.name,
             as_of=moment,
             members=table.num_rows,
             with_user_id=known,
+            actors=actors,
             sentence=(
                 f"{self.name}: 0 members, since no event is staged."
                 if moment is None
-                else f"{self.name}: {wording.plural(table.num_rows, 'member')} as of {_moment(moment)}; "
+                else f"{self.name}: {wording.plural(table.num_rows, 'member')} as of {_moment(moment)}, "
+                f"{of_all} of all actors; "
                 f"{wording.count(known)} of them have a user_id and can be looked up in the identity table."
             ),
             assumptions=(
