@@ -107,7 +107,7 @@ def test_written_configuration_loads_and_finds_the_shards(demo):
     assert config.consent.file == demo.folder / "consent.csv"
     taxonomy = load_taxonomy(preset=config.taxonomy.preset, file=config.taxonomy.file)
     used = {entry for funnel in config.funnels for step in funnel.steps for entry in step.did}
-    used |= {name for segment in config.segments for name in (segment.rule.did, segment.rule.not_did) if name}
+    used |= {name for segment in config.segments for name, _ in segment.named()}
     used |= {config.attribution.goal, *(lift.event for lift in demo.truths.lifts)}
     assert used <= set(taxonomy.ids)
 
