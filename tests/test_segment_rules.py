@@ -200,6 +200,13 @@ def test_members_are_those_that_plain_python_finds(log: Log, rule: SegmentRule, 
     assert found(log, rule, as_of, "duckdb") == log.members(rule, as_of)
 
 
+@settings(max_examples=40)
+@given(logs(), rules.filter(lambda rule: not rule.holds_without_anything()), st.integers(2, LAST))
+def test_googlesql_means_the_same_members(log: Log, rule: SegmentRule, second: int):
+    as_of = second * SECOND
+    assert found(log, rule, as_of, "reference") == log.members(rule, as_of)
+
+
 @given(logs(), rules, st.integers(2, LAST))
 def test_a_rule_that_holds_for_nobody_who_did_nothing_never_holds_for_strangers(
     log: Log, rule: SegmentRule, second: int
