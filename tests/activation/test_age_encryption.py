@@ -105,7 +105,7 @@ def test_failure_of_the_seal_is_raised_when_the_file_is_closed(tmp_path: Path) -
 @pytest.mark.parametrize(
     ("key", "said"),
     [
-        (str(KEY), "is a secret key"),
+        pytest.param(str(KEY), "is a secret key", id="the key that decrypts"),
         ("-----BEGIN OPENSSH PRIVATE KEY-----", "is a secret key"),
         ("nobody", "is not a public key"),
     ],

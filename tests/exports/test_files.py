@@ -328,14 +328,14 @@ def test_records_that_are_no_list_are_no_parameters(tmp_path: Path):
 @pytest.mark.parametrize(
     ("name", "content", "found"),
     [
-        ("events_20210102.ndjson", gzip.compress(b"{}"), "gzip by its content, and JSON by its name"),
+        ("events_20210102.ndjson", gzip.compress(b"{}", mtime=0), "gzip by its content, and JSON by its name"),
         ("events_20210102.ndjson", b"PAR1 and more", "Parquet by its content, and JSON by its name"),
         ("events_20210102.ndjson", b" \n[{}]", "one JSON list by its content, and JSON by its name"),
         ("events_20210102.json", b"<html>", "HTML or XML by its content, and JSON by its name"),
         ("events_20210102.json", "\ufeff{}".encode(), "UTF-8 with a byte order mark by its content"),
         ("events_20210102.json", "{}".encode("utf-16"), "UTF-16 by its content"),
         ("events_20210102.json", b"Obj\x01avro", "Avro by its content"),
-        ("events_20210102.parquet", gzip.compress(b"PAR1"), "gzip by its content, and Parquet by its name"),
+        ("events_20210102.parquet", gzip.compress(b"PAR1", mtime=0), "gzip by its content, and Parquet by its name"),
     ],
     ids=str,
 )

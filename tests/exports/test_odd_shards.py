@@ -78,7 +78,7 @@ def refused(folder: Path, path: Path, *parts: str) -> str:
         ("events_20240302.ndjson", b""),
         ("events_20240302.ndjson", b"\n\n"),
         ("events_20240302.json.gz", b""),
-        ("events_20240302.ndjson.gz", gzip.compress(b"")),
+        ("events_20240302.ndjson.gz", gzip.compress(b"", mtime=0)),
         ("events_20240302_000000000000.json", b""),
     ],
     ids=str,

@@ -10,6 +10,7 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -24,7 +25,7 @@ from microconv.activation.destinations.engine_table import EngineTableDestinatio
 from microconv.activation.push.identifiers import load_identifiers, want
 from microconv.activation.push.ledger_views import has_ledger
 from microconv.activation.push.list_push import ListPush
-from microconv.activation.push.push_ledger import CHANGES, PlannedCounts, PushLedger
+from microconv.activation.push.push_ledger import CHANGES, LedgerBatch, PlannedCounts, PushLedger
 from microconv.activation.push.pushes import Pushes
 from microconv.activation.push.sending import Deadline, Sending
 from microconv.activation.sending_run import sending_run
@@ -195,10 +196,13 @@ class Erasing:
                 for again in range(_ROUNDS):
                     push_id = f"{run_id}.{number}.{place}.{again}"
                     audience = destination.audience_list(segment, push_id)
+                    sending = Sending(audience, deadline, self.pushes.monotonic, self.pushes.sleep)
                     push = ListPush(
                         _OfOnePerson(engine, each.name, segment),
-                        Sending(audience, deadline, self.pushes.monotonic, self.pushes.sleep),
+                        sending,
                         self.pushes.clock,
+                        before_send=partial(_await_turn, sending, f"{segment} at {each.name}"),
+                        wait_for=sending.wait_for,
                     )
                     push.push(push_id, normalisation=destination.accepts.normalisation.version)
                     push.poll()
@@ -313,3 +317,7 @@ def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None,
     yield None, history_query("mc_audience_changes")
     for name in ("erased_changes", "erased_left"):
         yield None, templates.query(f"activation/{name}")
+
+
+def _await_turn(sending: Sending, name: str, _: LedgerBatch) -> None:
+    sending.await_turn(name)

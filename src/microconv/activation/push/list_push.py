@@ -51,7 +51,10 @@ class ListPush:
         audience: The list.
         clock: This machine's clock, used where the destination tells none.
         check: Looks at what is planned before anything is written or sent, and raises what stops it.
-        before_send: Called before each request leaves; raises what stops the rest, such as changed consent.
+        before_send: Called before each request leaves, also before one that leaves again; raises what stops the rest,
+            such as changed consent.
+        wait_for: Called when a request was not looked at, with how often that was; waits, and tells whether to send it
+            again.
     """
 
     ledger: PushLedger
@@ -59,6 +62,7 @@ class ListPush:
     clock: Callable[[], datetime]
     check: Callable[[PlannedCounts], None] = lambda _: None
     before_send: Callable[[LedgerBatch], None] = lambda _: None
+    wait_for: Callable[[TryLaterError, int], bool] = lambda *_: False
     _latest: datetime | None = field(default=None, init=False)
 
     def now(self) -> datetime:
@@ -89,8 +93,12 @@ class ListPush:
         return ListOutcome(counts, sent, polled)
 
     def _send(self, batch: LedgerBatch) -> LedgerBatch:
-        """Send a batch; without the identifiers that are refused by name, until none is or too many times."""
-        for _ in range(_MOST_NAMINGS):
+        """Send a batch; without the identifiers that are refused by name, until none is or too many times.
+
+        Each time it leaves is written ahead, with the time: what is unsure is so until that long after the last.
+        """
+        namings = delays = 0
+        while namings < _MOST_NAMINGS:
             self.before_send(batch)
             identifiers = self.ledger.identifiers(batch)
             # From here on it may have left, whatever happens.
@@ -100,10 +108,14 @@ class ListPush:
             except UnsureError:
                 return self.ledger.put(batch, sent_at=self.now())
             except TryLaterError as error:
+                delays += 1
+                if self.wait_for(error, delays):
+                    continue
                 answer = Answer("failed", reason=str(error))
             except RefusedError as error:
                 named = sorted({place for place in error.rows or () if 0 <= place < len(identifiers)})
                 if named:
+                    namings += 1
                     batch = self.ledger.set_apart(batch, named, reason=str(error), now=self.now())
                     if batch.identifiers:
                         continue
@@ -113,8 +125,12 @@ class ListPush:
         return self._recorded(batch, Answer("failed", rejected=1, reason="refused by name too many times"))
 
     def _asked(self, batch: LedgerBatch) -> LedgerBatch:
-        if batch.state != "accepted" or batch.sent_at is None:
+        if batch.sent_at is None or batch.state == "planned":
             return batch
+        if batch.state == "sent":
+            if self.now() - batch.sent_at <= self.audience.limits.settles_after:
+                return batch
+            return self._recorded(batch, Answer("unknown", reason="no answer came"))
         answer = Answer("accepted")
         if batch.request_id is not None:
             with suppress(UnsureError, TryLaterError):

@@ -137,6 +137,7 @@ class OneList:
             agreed = self._consent()
             push, sending = self._list_push(push_id)
             push.before_send = self._before_send(agreed, sending)
+            push.wait_for = sending.wait_for
             assert self.audience is not None  # noqa: S101 - the line before made it
             try:
                 outcome = push.push(push_id, normalisation=self.audience.normalisation, is_full=self.wishes.full)
@@ -159,10 +160,10 @@ class OneList:
 
         def before(batch: LedgerBatch) -> None:
             nonlocal sent
-            sending.check(self._name)
+            sending.await_turn(self._name)
             if batch.operation == "add" and self._consent() != agreed:
                 raise ConsentChangedError
             self.wishes.on_progress(sent, self.plan.to_send if self.plan else 0, self._name)
-            sent += batch.identifiers
+            sent += 0 if batch.attempts else batch.identifiers
 
         return before

@@ -110,7 +110,11 @@ class PushLedger:
     def write_ahead(
         self, push_id: str, now: datetime, *, normalisation: str, most_identifiers: int
     ) -> list[LedgerBatch]:
-        """Write down all that is planned, before any of it is sent; return its batches in their order."""
+        """Write down all that is planned, before any of it is sent; return its batches in their order.
+
+        Batches that were planned before and never sent have failed: their identifiers are in the new ones.
+        """
+        replaced = [each for each in self.open_batches() if each.state == "planned"]
         at: dict[str, Value] = {"destination": self.destination, "segment": self.segment}
         planned: dict[str, Value] = {
             **at,
@@ -128,6 +132,10 @@ class PushLedger:
                 DeleteKeys(SENT, "sent_key", REPLACED),
                 InsertScratch(SENT, PLANNED),
                 InsertScratch(LEDGER, BATCHES),
+                *(
+                    PutRow(LEDGER, asdict(replace(each, state="failed", settled_at=now, reason="planned anew")))
+                    for each in replaced
+                ),
             ]
         )
         return [each for each in self.open_batches() if each.push_id == push_id and each.state == "planned"]

@@ -1,6 +1,7 @@
 """How requests leave: at the rate that a destination allows, again where it asked for that, and no longer than agreed.
 
-What may have taken effect is never sent again here: that is for the ledger to say, in the next push.
+What may have taken effect is never sent again here: that is for the ledger to say, in the next push. Nor does a request
+wait inside `send`: the push waits, then reads consent and writes ahead again, as both belong to the moment of sending.
 """
 
 from __future__ import annotations
@@ -10,8 +11,6 @@ import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-
-from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from microconv import wording
 from microconv.activation.push.audience_list import (
@@ -106,8 +105,8 @@ class Sending:
         """The limits of the list."""
         return self.audience.limits
 
-    def check(self, name: str) -> None:
-        """Return while another request may be sent; `name` is how messages call the list.
+    def await_turn(self, name: str) -> None:
+        """Wait until another request may leave; `name` is how messages call the list.
 
         Raises:
             DestinationError: The destination is down, or time is up. What was not sent stays planned.
@@ -123,39 +122,30 @@ class Sending:
                 f"{name}: the push was not done within {span} (push.deadline), so the rest was not sent.",
                 hint="Run `microconv push` again: it goes on from here. Or give push.deadline more time.",
             )
+        if self._bucket is not None:
+            self._bucket.take()
 
     def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
-        """Send a request; one that was not looked at is sent again, as long as there is time."""
-        retrying = Retrying(
-            retry=retry_if_exception_type(TryLaterError),
-            wait=self._wait,
-            stop=self._is_late,
-            sleep=self.sleep,
-            reraise=True,
-        )
+        """Send a request."""
         try:
-            answer: Answer = retrying(self._send_once, operation, identifiers)
-        except (TryLaterError, UnsureError):
+            answer = self.audience.send(operation, identifiers)
+        except UnsureError:
             self._failures += 1
             raise
         self._failures = 0
         return answer
 
-    def _send_once(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
-        if self._bucket is not None:
-            self._bucket.take()
-        return self.audience.send(operation, identifiers)
-
-    def _wait(self, state: RetryCallState) -> float:
-        """Wait as long as was asked for, else longer each time."""
-        error = state.outcome.exception() if state.outcome else None
-        if isinstance(error, TryLaterError) and error.retry_after is not None:
-            return max(0.0, error.retry_after.total_seconds())
-        longest = min(_LONGEST_WAIT, _SHORTEST_WAIT * 2.0**state.attempt_number)
-        return self.chance.uniform(_SHORTEST_WAIT, longest)
-
-    def _is_late(self, state: RetryCallState) -> bool:
-        return self.deadline.is_before(state.upcoming_sleep)
+    def wait_for(self, error: TryLaterError, times: int) -> bool:
+        """Wait as long as a destination asks for, else longer each time; tell whether there was time for that."""
+        if error.retry_after is not None:
+            wait = max(0.0, error.retry_after.total_seconds())
+        else:
+            wait = self.chance.uniform(_SHORTEST_WAIT, min(_LONGEST_WAIT, _SHORTEST_WAIT * 2.0**times))
+        if self.deadline.is_before(wait):
+            self._failures += 1
+            return False
+        self.sleep(wait)
+        return True
 
     def finish(self) -> None:
         """Publish what waits for that."""
