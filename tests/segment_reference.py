@@ -11,6 +11,8 @@ from typing import Any
 from microconv.config.segment_rules import SegmentRule
 
 SECOND = 1_000_000
+PRICED = ("view",)
+"""Entries whose value the taxonomy says itself."""
 STAGES = ("awareness", "consideration", "decision", "post_sale")
 COLUMNS = {"channel": "channel_group", "device": "device_category"}
 
@@ -44,6 +46,15 @@ def _once(past: Iterable[Row], actor: int) -> list[Row]:
             continue
         rows.append(row)
     return rows
+
+
+def _money(row: Row, rule: SegmentRule) -> float | None:
+    """The value of an occurrence in the currency of the rule, if it is in that."""
+    if row["currency"] == rule.currency or row["micro_conversion"] in PRICED:
+        return row["value"]
+    if rule.currency == "USD" and row["value_in_usd"] is not None:
+        return row["value_in_usd"]
+    return row["value"] if row["currency"] is None and rule.assumed_currency == rule.currency else None
 
 
 class _Actor:
@@ -101,7 +112,7 @@ class _Actor:
             if rule.total == "engagement_seconds":
                 amount = row["engagement_msec"] or 0
             else:
-                amount = max(0, round((row["value"] or 0) * 1000))
+                amount = max(0, round((_money(row, rule) or 0) * 1000))
             event = (row["client"], row["order"])
             amounts[event] = max(amount, amounts.get(event, 0))
         total = sum(amounts.values())

@@ -550,3 +550,20 @@ def test_commented_keys_of_bigquery_in_the_example_load(tmp_path):
     assert (config.engine.kind, config.engine.project, config.engine.dataset) == ("bigquery", "my-project", "microconv")
     assert config.engine.maximum_bytes_per_run == 2**40
     assert [(each.kind, each.dataset) for each in config.sources] == [("bigquery", "analytics_987654321")]
+
+
+@pytest.mark.parametrize(("assumes", "assumed"), [("", None), ("assume_currency = true", "EUR")])
+def test_totals_of_values_in_rules_count_in_the_currency_of_the_project(tmp_path, assumes, assumed):
+    rule = '{ total = "value", of = "purchase", within = "9d", at_least = 5 }'
+    time = rule.replace('"value"', '"engagement_seconds"')
+    path = tmp_path / "microconv.toml"
+    path.write_text(
+        f'[project]\ntimezone = "UTC"\ncurrency = "EUR"\n{assumes}\n'
+        '[[sources]]\nproperty = "1"\npath = "exports/events_*"\n'
+        f'[[segments]]\nname = "a"\nrule = {{ all = [{rule}, {{ not = {{ any = [{rule}] }} }}, {time}] }}\n'
+        '[[segments]]\nname = "b"\nrule = { segment = "a" }\n'
+    )
+    for segment in load_config(path, {}).segments:
+        money = {(leaf.currency, leaf.assumed_currency) for leaf in segment.rule.leaves() if leaf.total == "value"}
+        assert money == {("EUR", assumed)}
+        assert [leaf.currency for leaf in segment.rule.leaves() if leaf.total != "value"] == [None]

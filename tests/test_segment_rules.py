@@ -13,15 +13,19 @@ from microconv.queries import templates
 from microconv.segments.compiled import compiled
 from microconv.staging.mc_tables import TABLES
 from microconv.taxonomy import Taxonomy
-from segment_reference import SECOND, Log
+from segment_reference import PRICED, SECOND, Log
 from staged_rows import START_US, at, entry
 
 ENTRIES = {"read": "awareness", "view": "consideration", "cart": "decision", "buy": "decision", "review": "post_sale"}
+PRICE: dict[str, Any] = {each: {"value": 2.25 if each in PRICED else "event"} for each in ENTRIES}
 TAXONOMY = Taxonomy(
     "shop",
     "1.0",
     (
-        *(entry(each, stage=stage, kind="macro" if each == "buy" else "milestone") for each, stage in ENTRIES.items()),
+        *(
+            entry(each, stage=stage, kind="macro" if each == "buy" else "milestone", **PRICE[each])
+            for each, stage in ENTRIES.items()
+        ),
         entry("waver", stage="post_sale", kind="secondary", hesitation=True),
         entry("old_cart", deprecated_in="1.0", replaced_by="cart"),
     ),
@@ -64,6 +68,8 @@ def logs(draw: st.DrawFn) -> Log:
             "event_date": f"2024-03-0{1 + second // 5}",
             "transaction_id": draw(some((None, None, "t1", "t2"))),
             "value": draw(some((None, 0.5, 1.0, 2.25))),
+            "currency": draw(some(("USD", "USD", "EUR", None))),
+            "value_in_usd": draw(some((None, 1.5))),
             "engagement_msec": draw(some((None, 400, 1000))),
             "page": draw(some((None, "/a", "/b/c"))),
             "items_item_id": draw(some((None, "i1", "i1\ni2", "i3"))),
@@ -169,7 +175,12 @@ rules = st.recursive(
         inner.map(lambda part: {"segment": "other", "rule": part}),
     ),
     max_leaves=5,
-).map(SegmentRule.model_validate)
+)
+rules = st.builds(
+    lambda written, currency: SegmentRule.model_validate(written).in_currency(*currency),
+    rules,
+    st.sampled_from([("USD", None), ("EUR", None), ("EUR", "EUR"), ("USD", "USD")]),
+)
 
 
 def found(log: Log, rule: SegmentRule, as_of: int, judge: str) -> list[int]:

@@ -28,10 +28,20 @@
 IF({{ number }} > 0 AND {{ number }} <= 1e10, CAST(ROUND({{ number }} * 1000) AS INT64), 0)
 {%- endmacro %}
 
+{# A value in the project's currency. One in another currency adds nothing, unless GA4 converted it; what the taxonomy
+   prices itself is in the project's. #}
+{% macro money() -%}
+CASE
+        WHEN r.currency = @rule_currency OR r.micro_conversion IN UNNEST(@rule_priced_entries) THEN r.value
+        WHEN @rule_currency = 'USD' AND r.value_in_usd IS NOT NULL THEN r.value_in_usd
+        WHEN r.currency IS NULL AND @rule_assumed_currency = @rule_currency THEN r.value
+      END
+{%- endmacro %}
+
 {% macro amount(each) -%}
 {% set column %}r.{{ each.column | identifier }}{% endset %}
 {% set text %}SAFE_CAST({{ column }} AS FLOAT64){% endset %}
-{% if each.is_engagement %}COALESCE({{ column }}, 0){% elif each.is_number %}{{ thousandths(column) }}{% else %}{{ thousandths(text) }}{% endif %}
+{% if each.is_money %}{{ thousandths(money()) }}{% elif each.is_engagement %}COALESCE({{ column }}, 0){% elif each.is_number %}{{ thousandths(column) }}{% else %}{{ thousandths(text) }}{% endif %}
 {%- endmacro %}
 
 {% macro matching(rule) %}

@@ -691,6 +691,20 @@ class Sections(Section):
                 raise ItemError(f"is not a property of [[sources]]{nearest(each.property, known)}", (index, "property"))
         return tuple(each.model_copy(update={"property": each.property or known[0]}) for each in tables)
 
+    @field_validator("segments", mode="after")
+    @classmethod
+    def _counts_in_its_currency(
+        cls, segments: tuple[SegmentConfig, ...], info: ValidationInfo
+    ) -> tuple[SegmentConfig, ...]:
+        """Let totals of values count in the currency of the project."""
+        project: ProjectConfig | None = info.data.get("project")
+        if project is None:  # a mistake there is told already
+            return segments
+        assumed = project.currency if project.assume_currency else None
+        return tuple(
+            each.model_copy(update={"rule": each.rule.in_currency(project.currency, assumed)}) for each in segments
+        )
+
     @model_validator(mode="after")
     def _sends_to_what_there_is(self) -> Self:
         known = [each.name for each in self.destinations]

@@ -27,6 +27,8 @@ Touch = Literal["first", "last"]
 
 ANYTHING = "anything"
 """What `of` says with `lapsed` where any visit ends the absence."""
+VALUE = "value"
+"""What `total` adds up where it is money."""
 ENGAGEMENT = "engagement_seconds"
 """What `total` adds up where it is the time of engagement."""
 TRAITS = ("channel", "campaign", "source", "medium", "country", "device")
@@ -38,6 +40,8 @@ _DEEPEST = 12
 MOST_STEPS = 10
 """How many steps a sequence may have."""
 
+_LOOKED_UP = ("rule", "currency", "assumed_currency")
+"""What a rule is given when the configuration is read; no file says it."""
 _COUNTED = ("at_least", "at_most", "exactly", "in_sessions", "on_days", "distinct", "where", "not_did", "not_within")
 _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "all": ((), ()),
@@ -50,10 +54,15 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lapsed": (("for",), ("of", "where")),
     "last": (("between",), ("where",)),
     "stage": ((), ("within",)),
-    "total": (("of", "within"), ("at_least", "below", "where")),
+    "total": (("of", "within"), ("at_least", "below", "where", *_LOOKED_UP[1:])),
     **{trait: ((), (*(other for other in TRAITS if other != trait), "touch")) for trait in TRAITS},
 }
 """The kinds of nodes by the key that tells them, with the keys that each needs besides and those that it may have."""
+_INSTEAD = {
+    "rule": "name the segment only",
+    "currency": "values count in the currency of [project]",
+    "assumed_currency": "see assume_currency under [project]",
+}
 _COMPANIONS = {
     "at_least": "did", "at_most": "did", "exactly": "did", "in_sessions": "did", "on_days": "did", "distinct": "did",
     "not_did": "did", "not_within": "did", "window": "sequence", "gap": "sequence", "without": "sequence",
@@ -150,6 +159,10 @@ class SegmentRule(Section):
     segment: Label | None = Field(default=None, description="the name of another segment, whose rule must hold")
     rule: SegmentRule | None = None
     """With `segment`: the rule of that name. It is looked up when the configuration is read."""
+    currency: Label | None = None
+    """With `total = "value"`: the project's currency; what is in another one is never added to it."""
+    assumed_currency: Label | None = None
+    """The currency of values that name none, where the project assumes one."""
 
     @model_validator(mode="after")
     def _one_kind(self, info: ValidationInfo) -> SegmentRule:
@@ -171,8 +184,9 @@ class SegmentRule(Section):
         for key in needed:
             if key not in given:
                 raise ItemError(f"is required: {self._meaning(key)}", (key,))
-        if "rule" in given and "folder" in (info.context or {}):
-            raise ItemError("is not a known key: name the segment only", ("rule",))
+        for key in _LOOKED_UP:
+            if key in given and "folder" in (info.context or {}):
+                raise ItemError(f"is not a known key: {_INSTEAD[key]}", (key,))
         self._check_what_goes_together()
         return self
 
@@ -319,6 +333,18 @@ class SegmentRule(Section):
         for key in ("all", "any"):
             if inner := getattr(self, key):
                 update[key] = tuple(each.with_rules(rules) for each in inner)
+        return self.model_copy(update=update) if update else self
+
+    def in_currency(self, currency: str, assumed: str | None) -> Self:
+        """Return it with the currency in which its totals of values count; `assumed`: that of values that name none."""
+        if self.total == VALUE:
+            return self.model_copy(update={"currency": currency, "assumed_currency": assumed})
+        update: dict[str, Any] = {
+            key: inner.in_currency(currency, assumed) for key in ("not_", "rule") if (inner := getattr(self, key))
+        }
+        for key in ("all", "any"):
+            if several := getattr(self, key):
+                update[key] = tuple(each.in_currency(currency, assumed) for each in several)
         return self.model_copy(update=update) if update else self
 
     def depth(self) -> int:

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 from microconv.config.occurrences import PropertyCondition
-from microconv.config.segment_rules import ANYTHING, ENGAGEMENT, EVERYONE, STAGES, TRAITS, SegmentRule
+from microconv.config.segment_rules import ANYTHING, ENGAGEMENT, EVERYONE, STAGES, TRAITS, VALUE, SegmentRule
 from microconv.config.values import Duration
 from microconv.errors import ConfigError, TaxonomyError
 from microconv.queries.conditions import Operands
@@ -81,6 +81,7 @@ class _Compiler:
     amounts: list[Property | None] = field(default_factory=list)
     gathers: list[Property] = field(default_factory=list)
     columns: set[str] = field(default_factory=set)
+    currency: tuple[str | None, str | None] = (None, None)
     merges: bool = False
     known: dict[str, Tree] = field(default_factory=dict)
 
@@ -149,6 +150,9 @@ class _Compiler:
                 hint="Add up value, engagement_seconds or a numeric property in the segment's rule.",
             )
         self.columns.add("engagement_msec" if looked_at is None else looked_at.column)
+        if rule.total == VALUE:
+            self.columns |= {"currency", "value_in_usd"}
+            self.currency = rule.currency, rule.assumed_currency
         bound = rule.at_least if rule.below is None else rule.below
         leaf = _Leaf("total", low=max(1, round((bound or 0) * 1000)), amount=self._place(self.amounts, looked_at))
         number = self._add(leaf)
@@ -279,6 +283,7 @@ def compiled(rule: SegmentRule, taxonomy: Taxonomy, as_of: datetime | None) -> C
                 "column": "engagement_msec" if each is None else each.column,
                 "is_number": each is not None and each.is_number,
                 "is_engagement": each is None,
+                "is_money": each is not None and each.column == VALUE,
             }
             for place, each in enumerate(made.amounts)
         ],
@@ -320,6 +325,9 @@ def _params(made: _Compiler, structure: dict[str, Any]) -> dict[str, Value]:
         params["leaf_not_within_us"] = [each.not_within_us for each in made.leaves]
     if made.amounts:
         params["leaf_amounts"] = [each.amount for each in made.leaves]
+    if any(each["is_money"] for each in structure["amounts"]):
+        params["rule_currency"], params["rule_assumed_currency"] = made.currency
+        params["rule_priced_entries"] = [each.id for each in made.taxonomy.entries if each.value not in (None, "event")]
     if made.gathers:
         params["leaf_gathers"] = [each.gathers for each in made.leaves]
     if structure["steps"]:

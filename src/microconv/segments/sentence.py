@@ -118,7 +118,8 @@ def _stage(rule: SegmentRule) -> str:
 def _total(rule: SegmentRule) -> str:
     of = _what(rule.of, rule.where)
     low, high = rule.at_least, rule.below
-    bound = f"at least {low:,g}" if low is not None else f"below {high:,g} (or none at all)"
+    unit = f" {rule.currency}" if rule.currency else ""
+    bound = f"at least {low:,g}{unit}" if low is not None else f"below {high:,g}{unit} (or none at all)"
     what = "engagement, in seconds," if rule.total == ENGAGEMENT else rule.total
     return f"have a total {what} of {bound} over {of} {_last(rule.within)}"
 
