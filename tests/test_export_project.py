@@ -170,5 +170,5 @@ def test_the_manifest_keeps_the_rule_as_it_is_written_in_the_configuration(tmp_p
     with Project.load(config) as opened:
         done = opened.export("carts", "portal")
     manifest = json.loads(Path(done.target.facts["manifest"]).read_text())
-    expected = {"did": "add_to_cart", "not_did": "purchase", "at_least": 1, "within": "14d", "not_within": "3d"}
+    expected = {"did": "add_to_cart", "not_did": "purchase", "within": "14d", "not_within": "3d"}
     assert manifest["lineage"]["rule"] == expected
