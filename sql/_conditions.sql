@@ -32,3 +32,18 @@
     {{ value }} BETWEEN {{ parameter('numbers_', test.number) }}[OFFSET(0)] AND {{ parameter('numbers_', test.number) }}[OFFSET(1)]
   {%- endif %}
 {%- endmacro %}
+
+{# Whether a row meets the conditions of its number; one without any is met. Each of `conditions` has its `place`, the number,
+   and `tests`, which must all hold. #}
+{% macro meets(number, row, conditions) -%}
+CASE {{ number | identifier }}
+      {% for condition in conditions %}
+      WHEN {{ condition.place }} THEN
+        {% for test in condition.tests %}
+        {% set subject %}{{ (row ~ '.' ~ test.column) | identifier }}{% endset %}
+        {% if not loop.first %}AND {% endif %}{{ holds(subject, test) }}
+        {% endfor %}
+      {% endfor %}
+      ELSE TRUE
+    END
+{%- endmacro %}

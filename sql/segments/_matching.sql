@@ -4,7 +4,7 @@
    A pair is an entry at a place of a leaf: 0 is counted, -1 undoes what came before it or may not come between steps, 1 to n are
    the steps of a sequence. A leaf holds where its figure lies between its low and its high. Times are ages: how long before
    @as_of. Copies of a transaction are one occurrence, at the earliest, however long ago it was. #}
-{% from '_conditions.sql' import holds %}
+{% from '_conditions.sql' import meets %}
 
 {% macro tree(node) -%}
   {% if 'leaf' in node %}LOGICAL_OR(h.leaf = {{ node.leaf }})
@@ -91,16 +91,7 @@ rule_rows AS (
   WHERE
     d.age_us <= p.within_us
     {% if rule.conditions %}
-    AND CASE p.condition_number
-      {% for condition in rule.conditions %}
-      WHEN {{ condition.place }} THEN
-        {% for test in condition.tests %}
-        {% set subject %}d.{{ test.column | identifier }}{% endset %}
-        {% if not loop.first %}AND {% endif %}{{ holds(subject, test) }}
-        {% endfor %}
-      {% endfor %}
-      ELSE TRUE
-    END
+    AND {{ meets('p.condition_number', 'd', rule.conditions) }}
     {% endif %}
 ),
 

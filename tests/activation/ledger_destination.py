@@ -20,8 +20,6 @@ from microconv.activation.destinations.base import (
     Accepts,
     Destination,
     DestinationSettings,
-    Previous,
-    Target,
 )
 from microconv.activation.push.audience_list import (
     Answer,
@@ -57,15 +55,6 @@ class LedgerDestination(Destination):
             raise UsageError("That segment cannot go there.", hint="Rename it.")
         assert facts is None or facts["plan"]
         return KeptList(self.settings, segment, push_id)
-
-    def target(self, segment: str) -> Target:
-        raise NotImplementedError
-
-    def previous(self, segment: str) -> Previous | None:
-        raise NotImplementedError
-
-    def begin(self, delivery: object) -> Any:
-        raise NotImplementedError
 
 
 class KeptList:

@@ -2,37 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-import emulator as emulators
 from microconv.activation.destinations.engine_table import EngineTableDestination, EngineTableSettings
 from microconv.activation.push.audience_list import Identifier
-from microconv.clients import retries
-from microconv.clients.bigquery_connection import Connection, Endpoints
 from microconv.engines.base import Engine
-from microconv.engines.bigquery import BigQueryEngine
 from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
 from microconv.errors import EngineError, UsageError
 from microconv.queries.templates import Query
 
 ANNA, BEN = Identifier("email", "aa"), Identifier("phone", "bb")
-
-
-@pytest.fixture(params=["duckdb", "bigquery"])
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    if request.param == "duckdb":
-        with DuckDBEngine(IN_MEMORY, threads=1) as here:
-            yield here
-        return
-    emulator: emulators.Emulator = request.getfixturevalue("emulator")
-    endpoints = Endpoints(emulator.rest_url, f"http://{emulator.grpc_address}", is_anonymous=True)
-    connection = Connection(emulator.project, endpoints=endpoints, retrying=retries.policy(3, slowest_wait=0.02))
-    with BigQueryEngine(connection, dataset=emulator.dataset()) as there:
-        there.begin("r1", "tests")
-        yield there
 
 
 def table_in(engine: Engine, **keys: Any) -> EngineTableDestination:

@@ -3,36 +3,17 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 
 import pytest
 from segment_builder import Segment
 
-import emulator as emulators
 from microconv.activation.destinations.file import FileDestination, FileSettings
 from microconv.activation.push.identifiers import Address, want
-from microconv.clients import retries
-from microconv.clients.bigquery_connection import Connection, Endpoints
 from microconv.engines.base import Engine
-from microconv.engines.bigquery import BigQueryEngine
-from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
 from microconv.queries import templates
 
 ADDRESS = {"first_name": "Alex", "last_name": "Lee", "country": "us", "postal_code": "94016"}
-
-
-@pytest.fixture(params=["duckdb", "bigquery"])
-def engine(request: pytest.FixtureRequest) -> Iterator[Engine]:
-    if request.param == "duckdb":
-        with DuckDBEngine(IN_MEMORY, threads=1) as opened:
-            yield opened
-        return
-    emulator: emulators.Emulator = request.getfixturevalue("emulator")
-    endpoints = Endpoints(emulator.rest_url, f"http://{emulator.grpc_address}", is_anonymous=True)
-    connection = Connection(emulator.project, endpoints=endpoints, retrying=retries.policy(3, slowest_wait=0.02))
-    with BigQueryEngine(connection, dataset=emulator.dataset()) as there:
-        there.begin("run-1", "tests")
-        yield there
 
 
 def sha(text: str) -> str:

@@ -41,7 +41,7 @@ def test_status_tells_of_lists_that_the_configuration_no_longer_has(shop: Shop):
     others, carts = sorted(rows(shop, "push", "status"), key=lambda row: str(row["listed"]))
     assert (others["segment"], others["note"]) == ("others", "never pushed")
     assert (carts["segment"], carts["listed"]) == ("carts", 4)
-    assert str(carts["note"]).startswith("no longer configured")
+    assert str(carts["note"]).startswith("not in the configuration")
 
 
 def test_poll_records_answers_and_says_what_is_still_waited_for(shop: Shop):
@@ -73,7 +73,7 @@ def test_the_ledger_shows_batches_without_any_identifier(shop: Shop):
 
 
 def test_a_ledger_is_whole_unless_somebody_changed_it(shop: Shop):
-    assert "there is no ledger" in shop.run("push", "ledger", "verify").stdout
+    assert "nothing was pushed yet" in shop.run("push", "ledger", "verify").stdout
     shop.run("push")
     done = shop.run("push", "ledger", "verify")
     assert (done.code, "is whole" in done.stdout) == (0, True)

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import timedelta
 
 import pyarrow as pa
-import pytest
 
-import emulator as emulators
 from activation.slow_list import MINUTE, START, SlowList
 from microconv.activation.push.audience_list import (
     Answer,
@@ -20,11 +17,7 @@ from microconv.activation.push.audience_list import (
 )
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.push_ledger import WANTED, PushLedger
-from microconv.clients import retries
-from microconv.clients.bigquery_connection import Connection, Endpoints
 from microconv.engines.base import Engine
-from microconv.engines.bigquery import BigQueryEngine
-from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
 from microconv.queries.templates import Query
 
 WANTED_BY_STEP = ("ab", "abc", "c", "cd", "cd", "", "")
@@ -48,18 +41,6 @@ class Scripted(SlowList):
         return answer
 
 
-@pytest.fixture
-def engines(request: pytest.FixtureRequest) -> Iterator[list[Engine]]:
-    emulator: emulators.Emulator = request.getfixturevalue("emulator")
-    endpoints = Endpoints(emulator.rest_url, f"http://{emulator.grpc_address}", is_anonymous=True)
-    connection = Connection(emulator.project, endpoints=endpoints, retrying=retries.policy(3, slowest_wait=0.02))
-    with (
-        DuckDBEngine(IN_MEMORY, threads=1) as here,
-        BigQueryEngine(connection, dataset=emulator.dataset()) as there,
-    ):
-        yield [here, there]
-
-
 def told(engine: Engine) -> dict[str, list[str]]:
     """All that the ledger knows, in an order of its own."""
     return {
@@ -68,7 +49,6 @@ def told(engine: Engine) -> dict[str, list[str]]:
 
 
 def story(engine: Engine) -> tuple[list[object], set[Identifier]]:
-    engine.begin("r1", "tests")
     audience = Scripted(random.Random(1), is_faulty=False)
     ledger = PushLedger(engine, "ads", "buyers")
     ledger.prepare()
@@ -82,7 +62,7 @@ def story(engine: Engine) -> tuple[list[object], set[Identifier]]:
     return planned, set(audience.listed)
 
 
-def test_the_same_story_is_the_same_on_both_engines(engines: list[Engine]):
+def test_the_same_story_is_the_same_on_both_engines(engines: tuple[Engine, Engine]):
     here, there = (story(engine) for engine in engines)
     assert here == there
     assert told(engines[0]) == told(engines[1])

@@ -1,6 +1,6 @@
 {# The occurrences that take part in a funnel, as common table expressions up to `occurrences`: one row for each place
    that an occurrence may take, with what is held constant, and the columns to keep. See `_funnel.sql` for `funnel`. #}
-{% from '_conditions.sql' import holds %}
+{% from '_conditions.sql' import meets %}
 {% from 'segments/_matching.sql' import matching with context %}
 {% if funnel.segment %}
 {{ matching(funnel.segment) }}
@@ -68,15 +68,6 @@ occurrences AS (
     AND m.actor_key IN (SELECT a.actor_key FROM matching AS a)
     {% endif %}
     {% if funnel.conditions %}
-    AND CASE l.step_index
-      {% for condition in funnel.conditions %}
-      WHEN {{ condition.place }} THEN
-        {% for test in condition.tests %}
-        {% set subject %}m.{{ test.column | identifier }}{% endset %}
-        {% if not loop.first %}AND {% endif %}{{ holds(subject, test) }}
-        {% endfor %}
-      {% endfor %}
-      ELSE TRUE
-    END
+    AND {{ meets('l.step_index', 'm', funnel.conditions) }}
     {% endif %}
 )

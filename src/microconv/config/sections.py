@@ -423,12 +423,16 @@ _Percent = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 class PushGuards(Section):
     """`push` of a segment or destination: limits beyond which nothing is sent; what is left out is as in `[push]`."""
 
-    min_size: int | None = Field(default=None, ge=1, strict=True, description="the fewest people that are sent")
-    max_size: int | None = Field(default=None, ge=1, strict=True, description="the most people that are sent")
-    max_delete_pct: _Percent | None = Field(default=None, le=100, description="the most of a list that is removed")
-    max_deletes: int | None = Field(default=None, ge=0, strict=True, description="the most that is removed, as a count")
+    min_size: int | None = Field(default=None, ge=1, strict=True, description="the minimum of people on a list")
+    max_size: int | None = Field(default=None, ge=1, strict=True, description="the maximum of people on a list")
+    max_delete_pct: _Percent | None = Field(
+        default=None, le=100, description="the maximum share of a list that is removed"
+    )
+    max_deletes: int | None = Field(
+        default=None, ge=0, strict=True, description="the maximum number of identifiers that are removed"
+    )
     max_churn_pct: _Percent | None = Field(
-        default=None, description="the most that is added and removed, against what is listed"
+        default=None, description="the maximum that is added and removed, as a share of what is listed"
     )
 
     def over(self, other: PushGuards) -> PushGuards:

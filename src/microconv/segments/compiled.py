@@ -208,7 +208,7 @@ class _Compiler:
         return _of("any", ways)
 
     def _entries(self, stages: Sequence[str]) -> list[str]:
-        """Return the ids of what people do on their way in these stages; hesitation is no progress."""
+        """Return the ids of what people do on their way in these stages; hesitation does not count as progress."""
         return [
             entry.id
             for entry in self.taxonomy.entries

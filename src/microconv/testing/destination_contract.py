@@ -55,7 +55,7 @@ class DestinationContract:
 
     def listed(self, destination: Destination, segment: str) -> set[Identifier]:
         """Return what is on the list of a segment."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} must say what is on a list: override `listed`")
 
     def settle(self, destination: Destination) -> None:
         """Let time pass until all that was sent has taken effect; by default it has at once."""

@@ -337,7 +337,7 @@ class WebhookList:
         if status in (401, 403):
             raise RefusedError(f"HTTP {status}: it does not accept our key or signature")
         if status in (404, 405, 410):
-            raise RefusedError(f"HTTP {status}: there is no such list or address")
+            raise RefusedError(f"HTTP {status}: the list or the address does not exist")
         if status in (400, 413, 415, 422) or 418 <= status < 425 or 426 <= status < 500:  # noqa: PLR2004 - refusals
             rows = self._shape.rows(operation, reply.document, count)
             raise RefusedError(f"HTTP {status}", rows=rows or None)

@@ -277,12 +277,12 @@ class Erasing:
         elif not self._people(name):
             yield (
                 "The identity table has no row of this user, so no address or number of theirs can be found on a list. "
-                "The next `microconv push` removes whoever is in that table no more."
+                "The next `microconv push` removes whoever that table no longer has."
             )
         yield (
-            "Not found by this: addresses that the user had before, which the identity table has no more (pushes since "
-            "then took them off the lists), lists of destinations that are no longer configured, copies of files, and "
-            "what is in encrypted or Parquet files: export these again."
+            "Not found by this: addresses that the user had before, which the identity table no longer has (pushes "
+            "since then took them off the lists), lists of destinations that the configuration does not name, copies "
+            "of files, and what is in encrypted or Parquet files: export these again."
         )
         yield (
             "Left to you: the user's rows in the export, in the identity and consent tables and in other systems, and "

@@ -165,7 +165,7 @@ def batches_query(destination: str | None, segment: str | None, *, is_open: bool
 def verify(engine: Engine) -> VerifyResult:
     """Look for what cannot be in a ledger that is whole (`sql/activation/ledger_faults.sql`)."""
     if not has_ledger(engine):
-        return VerifyResult((), "Nothing was pushed yet, so there is no ledger.")
+        return VerifyResult((), "The ledger is empty: nothing was pushed yet.")
     found = tuple(LedgerFault(**row) for row in engine.query(templates.query("activation/ledger_faults")).to_pylist())
     if not found:
         return VerifyResult((), f"The ledger ({LEDGER.name}, {SENT.name}) is whole.")

@@ -174,7 +174,7 @@ class Pushes:
             after = None if oldest is None else self._refresh_after(segment, at)
             note = "" if (segment, at) in known else "never pushed"
             if (segment, at) not in configured:
-                note = "no longer configured: nobody is added or removed"
+                note = "not in the configuration: nobody is added or removed"
             status = ListStatus(
                 segment,
                 at,
