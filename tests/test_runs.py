@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import fields
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -19,10 +19,18 @@ from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import SourceError, UsageError
 from microconv.project import Project
 from microconv.staging import mc_tables, runs, sync
+from microconv.staging.record import new_run_id
 from projects import write_config
 from staged_rows import IN_MEMORY, day, shard, staged
 
 FIRST, SECOND, THIRD = "20240301T060000Z-aaa111", "20240301T060000Z-bbb222", "20240302T060000Z-ccc333"
+
+
+def test_ids_of_runs_sort_in_the_order_of_their_moments():
+    moments = [datetime(2024, 3, 1, 6, tzinfo=UTC) + timedelta(microseconds=each) for each in range(30)]
+    ids = [new_run_id(each, "push") for each in moments]
+
+    assert ids == sorted(ids)
 
 
 def run_row(run_id: str, hour: int, status: str, **columns: object) -> dict[str, object]:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import os
-import secrets
 import socket
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 
 from microconv.engines.base import Engine
+from microconv.staging.record import new_run_id
 
 
 @contextmanager
@@ -19,7 +19,7 @@ def sending_run(engine: Engine, what: str, now: datetime) -> Iterator[str]:
     Raises:
         LockedError: another run holds the lock.
     """
-    run_id = f"{now:%Y%m%dT%H%M%SZ}-{what}-{secrets.token_hex(3)}"
+    run_id = new_run_id(now, what)
     engine.begin(run_id, f"{socket.gethostname()} process {os.getpid()}")
     try:
         yield run_id

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, fields
 from datetime import UTC, date, datetime
@@ -18,6 +17,7 @@ from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 from microconv.question import Question
 from microconv.result import Result
+from microconv.staging.record import new_run_id
 from microconv.taxonomy import Taxonomy
 
 _TYPES: dict[Any, str] = {
@@ -117,7 +117,7 @@ def save(engine: Engine, name: str, question: Question, result: Result) -> str:
         raise UsageError("The result has no rows, so there is nothing to save.", hint="Ask for other days or steps.")
     table = result_table(name, result.row_type)
     now = datetime.now(tz=UTC)
-    result_id = f"{now:%Y%m%dT%H%M%SZ}-{uuid.uuid4().hex[:6]}"
+    result_id = new_run_id(now)
     common: dict[str, Value] = {
         "result_id": result_id,
         "saved_at": now,

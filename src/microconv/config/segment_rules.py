@@ -40,7 +40,7 @@ _DEEPEST = 12
 MOST_STEPS = 10
 """How many steps a sequence may have."""
 
-_LOOKED_UP = ("rule", "currency", "assumed_currency")
+LOOKED_UP = ("rule", "currency", "assumed_currency")
 """What a rule is given when the configuration is read; no file says it."""
 _COUNTED = ("at_least", "at_most", "exactly", "in_sessions", "on_days", "distinct", "where", "not_did", "not_within")
 _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
@@ -54,7 +54,7 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "lapsed": (("for",), ("of", "where")),
     "last": (("between",), ("where",)),
     "stage": ((), ("within",)),
-    "total": (("of", "within"), ("at_least", "below", "where", *_LOOKED_UP[1:])),
+    "total": (("of", "within"), ("at_least", "below", "where", *LOOKED_UP[1:])),
     **{trait: ((), (*(other for other in TRAITS if other != trait), "touch")) for trait in TRAITS},
 }
 """The kinds of nodes by the key that tells them, with the keys that each needs besides and those that it may have."""
@@ -184,7 +184,7 @@ class SegmentRule(Section):
         for key in needed:
             if key not in given:
                 raise ItemError(f"is required: {self._meaning(key)}", (key,))
-        for key in _LOOKED_UP:
+        for key in LOOKED_UP:
             if key in given and "folder" in (info.context or {}):
                 raise ItemError(f"is not a known key: {_INSTEAD[key]}", (key,))
         self._check_what_goes_together()

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import asdict
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any
 
 from microconv.config.sections import Config
@@ -32,9 +32,13 @@ def fingerprint(config: Config) -> str:
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 
-def new_run_id(now: datetime) -> str:
-    """Return an id for a run: its UTC start and six random digits."""
-    return f"{now:%Y%m%dT%H%M%SZ}-{secrets.token_hex(3)}"
+def new_run_id(now: datetime, what: str = "") -> str:
+    """Return an id: `now` in UTC to the microsecond, `what`, and six random digits.
+
+    Ids in the order of their text are in the order of their moments: whoever works off folders named after them (the
+    files of pushes: one adds a person, the next takes it off) goes by their names.
+    """
+    return "-".join(filter(None, (f"{now.astimezone(UTC):%Y%m%dT%H%M%S%fZ}", what, secrets.token_hex(3))))
 
 
 def process_owner() -> str:
