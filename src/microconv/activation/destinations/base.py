@@ -22,6 +22,7 @@ from pydantic import ConfigDict
 from microconv.activation.audience.audience_rows import AudienceRow, IdentityKind
 from microconv.activation.audience.normalise import Normalisation
 from microconv.activation.push.audience_list import AudienceList
+from microconv.activation.push.identifiers import DevicesOf
 from microconv.config.sections import DestinationConfig
 from microconv.errors import UsageError
 
@@ -50,6 +51,7 @@ class Accepts:
         minimum: The number of people below which the platform does not serve a list; 0: not known.
         members_per_batch: The most that one batch of an export may hold; None: any number.
         in_clear: The identifiers that it wants as they are, normalised; all others are hashed.
+        devices: It is told of devices instead: those of the people whose user ids may be sent to it.
     """
 
     name: str
@@ -59,6 +61,7 @@ class Accepts:
     minimum: int = 0
     members_per_batch: int | None = None
     in_clear: frozenset[IdentityKind] = frozenset()
+    devices: DevicesOf | None = None
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from microconv.activation.audience.people import ConsentRecord, Person
 from microconv.activation.audience_plan import plan_audience
 from microconv.activation.destinations.base import Destination
 from microconv.activation.destinations.engine_table import EngineTableDestination, tables
-from microconv.activation.push.identifiers import load_identifiers, want
+from microconv.activation.push.identifiers import load_identifiers, told_devices_query, want
 from microconv.activation.push.ledger_views import has_ledger
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.push_ledger import CHANGES, LedgerBatch, PlannedCounts, PushLedger
@@ -188,7 +188,10 @@ class Erasing:
         deadline = Deadline(config.push.deadline.seconds, self.pushes.monotonic)
         for number, each in enumerate(config.destinations):
             destination = self.pushes.destination(each.name)
-            load_identifiers(engine, self._rows(name, destination), _IDENTIFIERS)
+            if destination.accepts.devices is None:
+                load_identifiers(engine, self._rows(name, destination), _IDENTIFIERS)
+            else:
+                engine.materialise(told_devices_query(each.name, [name]), _IDENTIFIERS)
             self._forget_history(destination)
             told = self._left(each.name)
             for place, (segment, identifiers) in enumerate(told.items()):

@@ -1,11 +1,13 @@
 """From people to identifiers: what a list holds, and how many people each stands for.
 
-An address (first and last name, hashed, country, postal code) is matched as a whole, so it is one identifier.
+An address (first and last name, hashed, country, postal code) is matched as a whole, so it is one identifier. So is a
+device: its client id, with the user who signed in on it and who consented.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
@@ -14,6 +16,7 @@ from microconv.activation.audience.packed_rows import AudienceRows
 from microconv.activation.push.push_ledger import WANTED
 from microconv.engines.base import Engine
 from microconv.queries import templates
+from microconv.queries.templates import Query, Value
 
 _ROWS = "push_rows"
 _SCHEMA = pa.schema([("kind", pa.string()), ("identifier", pa.string())])
@@ -42,10 +45,56 @@ class Address(NamedTuple):
         return cls(*identifier.split(_BETWEEN))
 
 
-def want(engine: Engine, rows: Iterable[AudienceRows]) -> None:
-    """Make the scratch table `wanted_identifiers`: each identifier of these people, and how many of them have it."""
+DEVICE = "device"
+"""The kind of an identifier that is a device."""
+
+
+class SignedInDevice(NamedTuple):
+    """The parts of an identifier of the kind `device`: the client id (in an app, the instance id), and its user."""
+
+    client_id: str
+    user_id: str
+
+    @property
+    def identifier(self) -> str:
+        """The parts as one text."""
+        return _BETWEEN.join(self)
+
+    @classmethod
+    def of(cls, identifier: str) -> SignedInDevice:
+        """Return the parts of such a text."""
+        return cls(*identifier.split(_BETWEEN))
+
+
+@dataclass(frozen=True)
+class DevicesOf:
+    """Which devices of its people a destination takes: of apps or the web, in one property (None: in all there are)."""
+
+    is_app: bool
+    property: str | None = None
+
+
+def want(engine: Engine, rows: Iterable[AudienceRows], devices: DevicesOf | None = None) -> None:
+    """Make the scratch table `wanted_identifiers`: each identifier of these people, and how many of them have it.
+
+    With `devices`, these are the devices on which they signed in, and nobody else did.
+    """
     load_identifiers(engine, rows, _ROWS)
-    engine.materialise(templates.query("activation/wanted_identifiers"), WANTED)
+    engine.materialise(wanted_query(devices), WANTED)
+
+
+def wanted_query(devices: DevicesOf | None = None) -> Query:
+    """Return the query of what people are wanted by."""
+    if devices is None:
+        return templates.query("activation/wanted_identifiers")
+    params: dict[str, Value] = {"property": devices.property, "is_app": devices.is_app, "between": _BETWEEN}
+    return templates.query("activation/wanted_devices", params=params)
+
+
+def told_devices_query(destination: str, user_ids: Sequence[str]) -> Query:
+    """Return the query of the devices of some users that a destination was told of."""
+    params: dict[str, Value] = {"destination": destination, "user_ids": list(user_ids), "between": _BETWEEN}
+    return templates.query("activation/told_devices", params=params)
 
 
 def load_identifiers(engine: Engine, rows: Iterable[AudienceRows], scratch: str) -> None:

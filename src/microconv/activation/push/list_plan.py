@@ -11,6 +11,7 @@ from typing import Any, cast
 import pyarrow.compute as pc
 
 from microconv.activation.audience_plan import AudiencePlan
+from microconv.activation.push.identifiers import DevicesOf, told_devices_query, wanted_query
 from microconv.activation.push.push_ledger import PlannedCounts, PushLedger, open_batches_query
 from microconv.config.sections import Config
 from microconv.engines.base import Engine
@@ -126,7 +127,9 @@ def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None,
     ledger = PushLedger(cast("Engine", None), "destination", "segment")
     yield None, lists_query("destination", "segment")
     yield None, open_batches_query("destination", "segment")
-    yield None, templates.query("activation/wanted_identifiers")
+    yield None, wanted_query()
+    yield None, wanted_query(DevicesOf(is_app=False))
+    yield None, told_devices_query("destination", ["user"])
     day = timedelta(days=1)
     yield None, ledger.changes_query(templates.EXAMPLE_MOMENT, settles_after=day, refresh_after=None)
     yield None, templates.query("activation/push_counts")

@@ -113,7 +113,7 @@ class OneList:
         )
         ledger = PushLedger(audiences.engine, self.destination.settings.name, self.segment.name)
         ledger.prepare()
-        want(audiences.engine, [planned.audience.rows])
+        want(audiences.engine, [planned.audience.rows], self.destination.accepts.devices)
         facts = planned.facts(push_id, audiences.clock())
         sending = self.patience(self.destination.audience_list(self.segment.name, push_id, facts))
         return ListPush(ledger, sending, audiences.clock, check=lambda counts: self._check(audience, counts)), sending
