@@ -93,7 +93,7 @@ def wanted_query(devices: DevicesOf | None = None) -> Query:
 
 def told_devices_query(destination: str, user_ids: Sequence[str]) -> Query:
     """Return the query of the devices of some users that a destination was told of."""
-    params: dict[str, Value] = {"destination": destination, "user_ids": list(user_ids), "between": _BETWEEN}
+    params: dict[str, Value] = {"destination": destination, "endings": [_BETWEEN + each for each in user_ids]}
     return templates.query("activation/told_devices", params=params)
 
 
