@@ -107,6 +107,10 @@ DESTINATIONS: dict[str, DestinationLine] = {
         "activation.destinations.webhook:WebhookDestination",
         "Signed requests to a service of your own, or to Klaviyo, HubSpot, Mailchimp or Braze.",
     ),
+    "ga4": DestinationLine(
+        "activation.destinations.ga4:Ga4Destination",
+        "A user property of GA4 on the devices of who is in a segment, for audiences of GA4.",
+    ),
 }
 """Our kinds of destinations. Installed packages add theirs as entry points of the group `DESTINATION_GROUP`."""
 

@@ -258,7 +258,9 @@ def _model_of(model: type[BaseModel], path: KeyPath, parts: Mapping[KeyPath, typ
         if path[:length] in parts:
             model = parts[path[:length]]
         elif isinstance(part, str):
-            model = next(_models_in(_keys(model)[part].annotation))
+            field = _keys(model).get(part)
+            # What a key of the user's own choice holds may be no section, and then it has no keys of ours.
+            model = next(_models_in(field.annotation), BaseModel) if field else BaseModel
     return model
 
 

@@ -1,0 +1,291 @@
+"""GA4: who is in a segment, as a user property of the devices on which people who agreed have signed in.
+
+Each segment has a property of its own, whose value is the segment's name for who is in it and `(out)` for who left. An
+audience of GA4 that looks for that value is what Google Ads then gets.
+"""
+
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Annotated, Any, ClassVar, Literal, Self
+
+from pydantic import AfterValidator, Field, model_validator
+
+from microconv.activation.audience.normalise import GA4
+from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings
+from microconv.activation.push.audience_list import (
+    Answer,
+    Identifier,
+    ListLimits,
+    Operation,
+    RefusedError,
+    TryLaterError,
+    UnsureError,
+)
+from microconv.activation.push.identifiers import DEVICE, DevicesOf, SignedInDevice
+from microconv.clients.measurement_protocol import ENDPOINT, MeasurementProtocol, is_app
+from microconv.clients.outgoing import NoAnswerError, NotSentError, Outgoing
+from microconv.config.problems import ItemError
+from microconv.config.secret import Secret
+from microconv.config.values import Duration, FileStem, Ga4Property, InFolder, Label, Length, SafeEndpoint
+from microconv.errors import UsageError
+
+OUT = "(out)"
+"""The value of who left a segment; no segment is called so."""
+EXAMPLE = SignedInDevice("1234567890.1234567890", "example")
+"""Nobody's, for requests that are only looked at."""
+_LONGEST_PROPERTY, _LONGEST_VALUE = 24, 36
+_PER_BATCH = 200
+UNCONFIRMED = "sent, unconfirmed: the Measurement Protocol never says what became of it"
+
+
+def _stream(text: str) -> str:
+    if not re.fullmatch(r"G-[A-Z0-9]{4,20}|[0-9]{1,3}:[0-9]{1,20}:(?:ios|android):[0-9a-f]{8,64}", text):
+        raise ValueError(
+            'is not the id of a data stream: the measurement id of a web stream, such as "G-ABC123DEF4" (Admin > Data '
+            'streams), or the app id of Firebase, such as "1:1234567890:android:321abc456def7890"'
+        )
+    return text
+
+
+def _event_name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]{0,39}", text) or re.match(r"(?:google|ga|firebase)_", text):
+        raise ValueError("is not the name of an event: a letter, then letters, digits and _, 40 at most")
+    return text
+
+
+def _user_property(text: str) -> str:
+    reserved = ("first_open_time", "first_visit_time", "last_deep_link_referrer", "user_id", "first_open_after_install")
+    if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_]*", text) or len(text) > _LONGEST_PROPERTY:
+        raise ValueError(
+            f"is not the name of a user property: a letter, then letters, digits and _, {_LONGEST_PROPERTY} at most"
+        )
+    if text in reserved or re.match(r"(?:google|ga|firebase)_", text):
+        raise ValueError("is a name that GA4 keeps for itself: take another one")
+    if text.startswith("mc_"):
+        raise ValueError("begins with mc_, as the properties of segments that are not named here do")
+    return text
+
+
+class Ga4Settings(DestinationSettings):
+    """`[[destinations]]` of the kind `ga4`."""
+
+    kind: Literal["ga4"] = "ga4"
+    ga4_property: Ga4Property = Field(description='the number of the property in GA4, such as "123456789"')
+    stream: Annotated[str, AfterValidator(_stream)] = Field(
+        description='the data stream: the measurement id ("G-…"), or the Firebase app id of an app'
+    )
+    property: Label | None = Field(default=None, description="its label under [[sources]], where there are several")
+    via: Literal["measurement_protocol"] = Field(description="how it is told")
+    api_secret: Secret | None = Field(
+        default=None, description='an API secret of the stream, for the Measurement Protocol: { env = "NAME" }'
+    )
+    credentials_file: InFolder | None = Field(
+        default=None, description="the key file of a service account; default: application default credentials"
+    )
+    user_properties: Mapping[FileStem, Annotated[str, AfterValidator(_user_property)]] = Field(
+        default_factory=dict, description="user properties by segment; default: mc_<segment>"
+    )
+    event: Annotated[str, AfterValidator(_event_name)] = Field(
+        default="microconv_segment", description="the event that carries the user property"
+    )
+    endpoint: SafeEndpoint | None = Field(default=None, description="another address than Google's to send to")
+    timeout: Length = Duration.parse("60s")
+    settles_after: Length = Field(
+        default=Duration.parse("1d"), description="after that time nothing that was sent takes effect any more"
+    )
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> Self:
+        if self.via == "measurement_protocol" and self.api_secret is None:
+            raise ItemError(
+                'is required with via = "measurement_protocol" (GA4: Admin > Data streams > Measurement Protocol API '
+                'secrets); { env = "NAME" }',
+                ("api_secret",),
+            )
+        seen: dict[str, str] = {}
+        for segment, name in self.user_properties.items():
+            if name in seen:
+                raise ItemError(f"is the user property of {seen[name]} already", ("user_properties", segment))
+            seen[name] = segment
+        return self
+
+    def user_property(self, segment: str) -> str:
+        """Return the user property of a segment.
+
+        Raises:
+            UsageError: There is none, since the name of the segment cannot be a part of one.
+        """
+        if segment in self.user_properties:
+            return self.user_properties[segment]
+        name = f"mc_{segment}"
+        if "-" in segment or len(name) > _LONGEST_PROPERTY:
+            raise UsageError(
+                f"The destination {self.name} has no user property for the segment {segment}: names of user properties "
+                f"have letters, digits and _, {_LONGEST_PROPERTY} at most.",
+                hint=f'Name one: user_properties = {{ "{segment}" = "…" }} in the entry of {self.name}.',
+            )
+        return name
+
+
+class Ga4Destination(Destination):
+    """A data stream of GA4."""
+
+    settings_type: ClassVar[type[DestinationSettings]] = Ga4Settings
+    settings: Ga4Settings
+
+    @property
+    def accepts(self) -> Accepts:
+        """Devices of people whose user id may be sent."""
+        return Accepts(
+            self.settings.name,
+            frozenset({"user_id"}),
+            GA4,
+            in_clear=frozenset({"user_id"}),
+            devices=DevicesOf(is_app(self.settings.stream), self.settings.property),
+        )
+
+    def audience_list(self, segment: str, push_id: str, facts: Mapping[str, Any] | None = None) -> ProtocolList:
+        """Give the list of a segment to a push; nothing is sent yet.
+
+        Raises:
+            ConfigError: The secret is missing, or others may read it.
+            UsageError: The name of the segment cannot be a user property, or its value.
+        """
+        del push_id, facts
+        return ProtocolList(
+            self._protocol(),
+            Membership(segment, self.settings.user_property(segment), self.settings.event),
+            ListLimits(
+                _PER_BATCH,
+                settles_after=timedelta(seconds=self.settings.settles_after.seconds),
+                # It says nothing, so nobody waits for that.
+                answers_for=timedelta(seconds=1),
+            ),
+        )
+
+    def _protocol(self) -> MeasurementProtocol:
+        settings = self.settings
+        assert settings.api_secret is not None  # noqa: S101 - the settings looked
+        secret = settings.api_secret.read(f"The api_secret of the destination {settings.name}")
+        outgoing = Outgoing(float(settings.timeout.seconds))
+        return MeasurementProtocol(settings.stream, secret, outgoing, settings.endpoint or ENDPOINT)
+
+
+class Membership:
+    """Says of a device that its user is in a segment, or is not."""
+
+    def __init__(self, segment: str, user_property: str, event: str) -> None:
+        if len(segment) > _LONGEST_VALUE:
+            raise UsageError(
+                f"The name of the segment {segment} is too long for GA4, where it is the value of a user property.",
+                hint=f"Give it a name of {_LONGEST_VALUE} letters at most.",
+            )
+        self.segment = segment
+        self.user_property = user_property
+        self.event = event
+
+    def value(self, operation: Operation) -> str:
+        """Return the value of the user property after an operation."""
+        return self.segment if operation == "add" else OUT
+
+    def payload(self, operation: Operation, device: SignedInDevice, *, is_app: bool, now: float) -> dict[str, Any]:
+        """Return what the Measurement Protocol is sent of a device. An addition says that its user agreed."""
+        granted = {"ad_user_data": "GRANTED", "ad_personalization": "GRANTED"}
+        return {
+            "app_instance_id" if is_app else "client_id": device.client_id,
+            "user_id": device.user_id,
+            # A request that comes late does not undo a later one.
+            "timestamp_micros": int(now * 1_000_000),
+            **({"consent": granted} if operation == "add" else {}),
+            "user_properties": {self.user_property: {"value": self.value(operation)}},
+            "events": [{"name": self.event, "params": {}}],
+        }
+
+
+def devices_in(identifiers: Sequence[Identifier]) -> list[SignedInDevice]:
+    """Return the devices of a batch.
+
+    Raises:
+        RefusedError: Some are something else.
+    """
+    foreign = [place for place, each in enumerate(identifiers) if each.kind != DEVICE]
+    if foreign:
+        raise RefusedError("GA4 is told of devices only", rows=foreign)
+    return [SignedInDevice.of(each.value) for each in identifiers]
+
+
+class ProtocolList:
+    """The list of a segment, told by the Measurement Protocol: one request a device, and none is confirmed."""
+
+    def __init__(
+        self,
+        protocol: MeasurementProtocol,
+        membership: Membership,
+        limits: ListLimits,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.limits = limits
+        self._protocol = protocol
+        self._membership = membership
+        self._clock = clock
+
+    def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        """Send a batch, device by device.
+
+        Raises:
+            TryLaterError: The first was not taken, so none was.
+            RefusedError: The first was refused.
+            UnsureError: No answer came, or some were taken before one was not.
+        """
+        for place, device in enumerate(devices_in(identifiers)):
+            payload = self._membership.payload(operation, device, is_app=self._protocol.is_app, now=self._clock())
+            try:
+                reply = self._protocol.collect(payload)
+            except NotSentError as error:
+                if place:
+                    raise UnsureError(str(error)) from None
+                raise TryLaterError(str(error)) from None
+            except NoAnswerError as error:
+                raise UnsureError(str(error)) from None
+            status = reply.status
+            if 200 <= status < 300:  # noqa: PLR2004 - success
+                continue
+            if place or (status >= 500 and status != 503):  # noqa: PLR2004 - server errors
+                raise UnsureError(f"HTTP {status}")
+            if status in (429, 503):
+                raise TryLaterError(f"HTTP {status}", retry_after=reply.retry_after())
+            raise RefusedError(f"HTTP {status}")
+        return Answer("unknown", reason=UNCONFIRMED)
+
+    def validate(self, operation: Operation) -> Answer:
+        """Let the validation server look at a request about nobody.
+
+        Raises:
+            UnsureError: It did not say.
+        """
+        payload = self._membership.payload(operation, EXAMPLE, is_app=self._protocol.is_app, now=self._clock())
+        try:
+            mistakes = self._protocol.mistakes(payload)
+        except (NotSentError, NoAnswerError) as error:
+            raise UnsureError(str(error)) from None
+        if mistakes is None:
+            raise UnsureError("the validation server did not say")
+        return Answer("failed", reason="; ".join(mistakes)) if mistakes else Answer("success")
+
+    def finish(self) -> None:
+        """Do nothing: each request stands for itself."""
+
+    def ask(self, request_id: str) -> Answer:
+        """Say that nobody can tell."""
+        return Answer("unknown", request_id, reason=UNCONFIRMED)
+
+    def now(self) -> datetime | None:
+        """Tell no time: this machine's clock counts."""
+        return None
+
+    def __repr__(self) -> str:
+        return f"ProtocolList({self._membership.segment!r})"
