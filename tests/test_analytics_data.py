@@ -15,7 +15,8 @@ from google.analytics import data_v1beta as api
 from tenacity import Retrying, stop_after_attempt, wait_none
 
 from analytics_server import AnalyticsServer, CutOff, Fault, GoogleProperty, Refuse, Slow
-from microconv.clients.analytics_data import TRIES, Access, AnalyticsData, Report
+from microconv.clients.analytics_access import Access
+from microconv.clients.analytics_data import TRIES, AnalyticsData, Report
 from microconv.errors import AnalyticsError
 
 FIRST = date(2026, 3, 1)

@@ -11,7 +11,8 @@ import pytest
 from analytics_server import AnalyticsServer, GoogleProperty
 from microconv.audit.reconciliation import ga4_reports
 from microconv.audit.reconciliation.gap_causes import Gap, explain
-from microconv.clients.analytics_data import Access, AnalyticsData
+from microconv.clients.analytics_access import Access
+from microconv.clients.analytics_data import AnalyticsData
 from planted_gaps import PLANTS, Planted, planted
 
 SEEDS = range(25)

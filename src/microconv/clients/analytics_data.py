@@ -6,26 +6,21 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import date
 from functools import cached_property
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, stop_after_delay, wait_random_exponential
 
 from microconv.clients import analytics_failures as failures
+from microconv.clients.analytics_access import Access, opened
+from microconv.clients.analytics_failures import OF_AN_AUDIT
 from microconv.errors import AnalyticsError
 
 if TYPE_CHECKING:
     from google.analytics.data_v1beta import BetaAnalyticsDataClient, RunReportResponse
-    from google.auth.credentials import Credentials
 
 ResultT = TypeVar("ResultT")
-Transport = Literal["grpc", "rest"]
 
-SCOPES = ("https://www.googleapis.com/auth/analytics.readonly",)
-CALL_SECONDS = 60.0
 DEADLINE_SECONDS = 120.0
-PAGE_ROWS = 100_000
-"""Rows asked for at once; the API gives 250,000 at most."""
 TRIES = 4
 SERVER_ERRORS_ALLOWED = 2
 """Server errors of one run after which nothing more is asked: GA4 locks a property for an hour after ten."""
@@ -37,21 +32,6 @@ RESERVES = {
     "potentially_thresholded_requests_per_hour": ("requests of this hour that GA4 may withhold rows from", 10),
 }
 """What is left to others of each quota of a property: as people read it, and how much."""
-
-
-@dataclass(frozen=True)
-class Access:
-    """Which property is read, and how.
-
-    `endpoint` is `https://host[:port]`, or `http://` for one on this machine; None is Google's.
-    """
-
-    ga4_property: str
-    credentials_file: Path | None = None
-    endpoint: str | None = None
-    transport: Transport = "grpc"
-    timeout_seconds: float = CALL_SECONDS
-    page_rows: int = PAGE_ROWS
 
 
 @dataclass(frozen=True)
@@ -233,38 +213,8 @@ class AnalyticsData:
             BetaAnalyticsDataRestTransport,
         )
 
-        scheme, _, host = (self.access.endpoint or "https://analyticsdata.googleapis.com").partition("://")
-        if self.access.transport == "rest":
-            rest = BetaAnalyticsDataRestTransport(host=host, url_scheme=scheme, credentials=self._credentials())
-            return BetaAnalyticsDataClient(transport=rest)
-        if scheme == "http":
-            import grpc  # type: ignore[import-untyped]  # ships no types
-
-            return BetaAnalyticsDataClient(
-                transport=BetaAnalyticsDataGrpcTransport(channel=grpc.insecure_channel(host))
-            )
-        return BetaAnalyticsDataClient(
-            transport=BetaAnalyticsDataGrpcTransport(host=host, credentials=self._credentials())
-        )
-
-    def _credentials(self) -> Credentials:
-        import google.auth
-        from google.auth import exceptions as auth
-        from google.auth.credentials import AnonymousCredentials
-        from google.oauth2 import service_account
-
-        file = self.access.credentials_file
-        try:
-            if file is not None:
-                return service_account.Credentials.from_service_account_file(str(file), scopes=SCOPES)  # type: ignore[no-any-return, no-untyped-call]  # ships no types
-            if (self.access.endpoint or "").startswith("http://"):  # a server on this machine knows no credentials
-                return AnonymousCredentials()  # type: ignore[no-untyped-call]  # ships no types
-            credentials, _ = google.auth.default(scopes=SCOPES)
-        except OSError as error:
-            raise failures.unreadable_credentials(file or Path()) from error
-        except (auth.GoogleAuthError, AttributeError, KeyError, TypeError, ValueError) as error:
-            raise failures.without_credentials(error, file) from None  # it may quote what the file holds
-        return credentials
+        over = (BetaAnalyticsDataGrpcTransport, BetaAnalyticsDataRestTransport)
+        return opened(BetaAnalyticsDataClient, *over, self.access, OF_AN_AUDIT)
 
 
 def _share(sampling: Any) -> float:  # noqa: ANN401 - a SamplingMetadata, see above

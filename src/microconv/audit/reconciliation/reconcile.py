@@ -12,7 +12,8 @@ from microconv.audit.reconciliation import export_figures, ga4_reports, gap_caus
 from microconv.audit.reconciliation.export_figures import Ask, Compared, ExportSide
 from microconv.audit.reconciliation.ga4_reports import WORDS, Ga4Side
 from microconv.audit.reconciliation.gap_findings import ComparedFigure, GapFinding
-from microconv.clients.analytics_data import Access, AnalyticsData
+from microconv.clients.analytics_access import Access
+from microconv.clients.analytics_data import AnalyticsData
 from microconv.config.sections import Config, ReconcileConfig
 from microconv.errors import AnalyticsError
 
