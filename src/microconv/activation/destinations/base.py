@@ -1,8 +1,8 @@
 """The contract of a destination. It knows nothing of segments' rules, consent or guards: what reaches it is decided.
 
-A push gives it changes: identifiers go on the list of a segment, or off it (`audience_list`). One that takes a whole
-audience at once, as files are, takes exports as well. Such a delivery is one context: what is sent inside appears when
-it ends, and none of it when it ends in an error.
+A push gives it changes: identifiers go on the list of a segment, or off it (`audience_list`). An ad platform takes
+conversions as well (`conversions`). One that takes a whole audience at once, as files are, takes exports as well. Such
+a delivery is one context: what is sent inside appears when it ends, and none of it when it ends in an error.
 
     with destination.begin(delivery) as send:
         receipts = [send(batch) for batch in batches]
@@ -21,6 +21,7 @@ from pydantic import ConfigDict
 
 from microconv.activation.audience.audience_rows import AudienceRow, IdentityKind
 from microconv.activation.audience.normalise import Normalisation
+from microconv.activation.conversions.conversion_destination import ConversionDestination
 from microconv.activation.push.audience_list import AudienceList
 from microconv.activation.push.identifiers import DevicesOf
 from microconv.config.sections import DestinationConfig
@@ -158,6 +159,19 @@ class Destination(ABC):
         """
         del segment, push_id, facts
         self._refuse("pushes", "microconv export")
+
+    def conversions(self, action: str) -> ConversionDestination:
+        """Give what takes conversions; `action` is what the platform calls their kind (`[[conversions]]`).
+
+        Raises:
+            UsageError: It takes no conversions, or none of that kind.
+            ConfigError: A secret is missing, or others may read it.
+        """
+        del action
+        raise UsageError(
+            f"The destination {self.settings.name} ({self.settings.kind}) takes no conversions.",
+            hint="Choose a destination of a kind that does.",
+        )
 
     def target(self, segment: str) -> Target:
         """Say where an export of a segment goes.

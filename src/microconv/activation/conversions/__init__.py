@@ -1,0 +1,1 @@
+"""Conversions back: occurrences become conversions at ad platforms, each at most once."""
