@@ -7,13 +7,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
+from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
+
 from microconv.clients import analytics_failures as failures
 from microconv.clients.analytics_failures import Asked
+from microconv.errors import MicroconvError
 
 if TYPE_CHECKING:
     from google.auth.credentials import Credentials
 
 ClientT = TypeVar("ClientT")
+ResultT = TypeVar("ResultT")
 Transport = Literal["grpc", "rest"]
 CALL_SECONDS = 60.0
 PAGE_ROWS = 100_000
@@ -33,6 +37,43 @@ class Access:
     transport: Transport = "grpc"
     timeout_seconds: float = CALL_SECONDS
     page_rows: int = PAGE_ROWS
+
+
+class AnalyticsClient:
+    """One of GA4's APIs for one property; a subclass has its `_client`, opened when it is needed."""
+
+    tries = 4
+
+    def __init__(self, access: Access, asked: Asked, *, retrying: Retrying | None = None) -> None:
+        """Take how to reach it. Tests pass a policy that does not wait."""
+        self.access = access
+        self._asked = asked
+        policy = retrying or Retrying(
+            wait=wait_random_exponential(multiplier=1.0, max=16.0), stop=stop_after_attempt(self.tries)
+        )
+        self._retrying = policy.copy(retry=retry_if_exception(failures.is_passing), reraise=True)
+
+    def close(self) -> None:
+        """Close the client, if it was opened."""
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            client.transport.close()
+
+    @property
+    def _parent(self) -> str:
+        return f"properties/{self.access.ga4_property}"
+
+    def _patiently(self, function: Callable[[], ResultT]) -> ResultT:
+        """Call what may be called again; the client's own retries are off."""
+        try:
+            return self._retrying.copy()(function)
+        except Exception as failure:
+            raise self._in_our_words(failure) from failure
+
+    def _in_our_words(self, failure: Exception) -> MicroconvError:
+        if isinstance(failure, MicroconvError):
+            return failure
+        return failures.in_our_words(failure, self.access.ga4_property, self.access.credentials_file, self._asked)
 
 
 def opened(
