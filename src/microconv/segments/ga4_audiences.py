@@ -22,7 +22,7 @@ def obstacles(rule: SegmentRule, taxonomy: Taxonomy) -> tuple[str, ...]:
     Raises:
         TaxonomyError: It names a micro-conversion that the taxonomy does not have.
     """
-    plain = _plain(rule)
+    plain = plain_rule(rule)
     found = [*_of_tree(plain)]
     for leaf in plain.leaves():
         found += _of_leaf(leaf)
@@ -33,17 +33,17 @@ def obstacles(rule: SegmentRule, taxonomy: Taxonomy) -> tuple[str, ...]:
     return tuple(dict.fromkeys(found))
 
 
-def _plain(rule: SegmentRule) -> SegmentRule:
+def plain_rule(rule: SegmentRule) -> SegmentRule:
     """Return the rule with those of the segments that it names in their place."""
-    return _plain(rule.rule) if rule.rule is not None else rule
+    return plain_rule(rule.rule) if rule.rule is not None else rule
 
 
 def _of_tree(rule: SegmentRule) -> Iterator[str]:
     """Say what is no AND of ORs with groups left out."""
-    parts = [_plain(each) for each in rule.all] if rule.all else [rule]
+    parts = [plain_rule(each) for each in rule.all] if rule.all else [rule]
     for part in parts:
-        left_out = _plain(part.not_) if part.not_ is not None else part
-        either = [_plain(each) for each in left_out.any] if left_out.any else [left_out]
+        left_out = plain_rule(part.not_) if part.not_ is not None else part
+        either = [plain_rule(each) for each in left_out.any] if left_out.any else [left_out]
         if any(each.all or each.any or each.not_ or _leaves_out(each) for each in either if each is not left_out) or (
             len(either) == 1 and (left_out.all or left_out.not_)
         ):
