@@ -240,6 +240,14 @@ resolved AS (
       WHEN COALESCE(f.collected_dclid, f.param_dclid) IS NOT NULL THEN 'dclid'
       WHEN f.collected_srsltid IS NOT NULL THEN 'srsltid'
     END AS click_id,
+    -- Few addresses have a click id, so that a plain look comes before each pattern.
+    COALESCE(
+      f.collected_gclid, f.param_gclid,
+      IF(STRPOS(f.page_location, 'clid=') > 0, REGEXP_EXTRACT(f.page_location, r'[?&]gclid=([^&#]+)'), NULL)
+    ) AS gclid,
+    IF(STRPOS(f.page_location, 'braid=') > 0, REGEXP_EXTRACT(f.page_location, r'[?&]gbraid=([^&#]+)'), NULL) AS gbraid,
+    IF(STRPOS(f.page_location, 'braid=') > 0, REGEXP_EXTRACT(f.page_location, r'[?&]wbraid=([^&#]+)'), NULL) AS wbraid,
+    IF(STRPOS(f.page_location, 'clid=') > 0, REGEXP_EXTRACT(f.page_location, r'[?&]fbclid=([^&#]+)'), NULL) AS fbclid,
     IF(LOWER(f.ignore_referrer) IN ('true', '1'), TRUE, NULL) AS ignores_referrer,
     f.device_category,
     f.country,
@@ -355,6 +363,10 @@ SELECT
   s.traffic_campaign,
   s.traffic_channel_group,
   s.click_id,
+  s.gclid,
+  s.gbraid,
+  s.wbraid,
+  s.fbclid,
   s.ignores_referrer,
   s.device_category,
   s.country,

@@ -53,6 +53,10 @@ EVENTS = _table(
     traffic_campaign STRING campaign by that rule
     traffic_channel_group STRING GA4's own default channel group, with ga4_last_click
     click_id STRING name of the click id collected with this event (gclid, dclid, srsltid)
+    gclid STRING click id of Google Ads: collected with this event, or in the address of its page
+    gbraid STRING click id of Google Ads from an app on iOS, in the address of the page
+    wbraid STRING click id of Google Ads from the web on iOS, in the address of the page
+    fbclid STRING click id of Meta, in the address of the page
     ignores_referrer BOOL the event says that its referrer is not a source (ignore_referrer)
     device_category STRING desktop, mobile, tablet, smart tv
     country STRING country by GA4
@@ -69,7 +73,7 @@ EVENTS = _table(
     batch_ordering_id INT64 the next such field
     batch_event_index INT64 the last such field
     """,
-    version=4,
+    version=5,
     partition="event_date",
     cluster=("property", "session_key"),
 )
