@@ -8,16 +8,20 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime, timedelta
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
 from pydantic import AfterValidator, Field, model_validator
 
+from microconv import wording
 from microconv.activation.audience.normalise import GA4
 from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings
 from microconv.activation.push.audience_list import (
     Answer,
+    BatchState,
     Identifier,
     ListLimits,
     Operation,
@@ -26,6 +30,15 @@ from microconv.activation.push.audience_list import (
     UnsureError,
 )
 from microconv.activation.push.identifiers import DEVICE, DevicesOf, SignedInDevice
+from microconv.clients.data_manager import (
+    MOST_EVENTS,
+    REQUESTS_PER_MINUTE,
+    Account,
+    DataManager,
+    DataManagerAccess,
+    Receiver,
+)
+from microconv.clients.data_manager_failures import BusyError, RequestRefusedError
 from microconv.clients.measurement_protocol import ENDPOINT, MeasurementProtocol, is_app
 from microconv.clients.outgoing import NoAnswerError, NotSentError, Outgoing
 from microconv.config.problems import ItemError
@@ -35,10 +48,11 @@ from microconv.errors import UsageError
 
 OUT = "(out)"
 """The value of who left a segment; no segment is called so."""
-EXAMPLE = SignedInDevice("1234567890.1234567890", "example")
-"""Nobody's, for requests that are only looked at."""
 _LONGEST_PROPERTY, _LONGEST_VALUE = 24, 36
 _PER_BATCH = 200
+_ANSWERS_FOR = timedelta(days=3)
+"""Google remembers a request for fifty days; whoever waits for that long is never told again."""
+_FINAL: Mapping[str, BatchState] = {"success": "success", "partial": "partial", "failed": "failed"}
 UNCONFIRMED = "sent, unconfirmed: the Measurement Protocol never says what became of it"
 
 
@@ -79,7 +93,9 @@ class Ga4Settings(DestinationSettings):
         description='the data stream: the measurement id ("G-…"), or the Firebase app id of an app'
     )
     property: Label | None = Field(default=None, description="its label under [[sources]], where there are several")
-    via: Literal["measurement_protocol"] = Field(description="how it is told")
+    via: Literal["data_manager", "measurement_protocol"] = Field(
+        default="data_manager", description="how it is told; the Measurement Protocol never says what became of it"
+    )
     api_secret: Secret | None = Field(
         default=None, description='an API secret of the stream, for the Measurement Protocol: { env = "NAME" }'
     )
@@ -92,6 +108,7 @@ class Ga4Settings(DestinationSettings):
     event: Annotated[str, AfterValidator(_event_name)] = Field(
         default="microconv_segment", description="the event that carries the user property"
     )
+    transport: Literal["grpc", "rest"] = "grpc"
     endpoint: SafeEndpoint | None = Field(default=None, description="another address than Google's to send to")
     timeout: Length = Duration.parse("60s")
     settles_after: Length = Field(
@@ -148,24 +165,35 @@ class Ga4Destination(Destination):
             devices=DevicesOf(is_app(self.settings.stream), self.settings.property),
         )
 
-    def audience_list(self, segment: str, push_id: str, facts: Mapping[str, Any] | None = None) -> ProtocolList:
+    def audience_list(
+        self, segment: str, push_id: str, facts: Mapping[str, Any] | None = None
+    ) -> EventList | ProtocolList:
         """Give the list of a segment to a push; nothing is sent yet.
 
         Raises:
+            UsageError: The name of the segment cannot be a user property, or its value; or credentials are missing.
             ConfigError: The secret is missing, or others may read it.
-            UsageError: The name of the segment cannot be a user property, or its value.
         """
         del push_id, facts
-        return ProtocolList(
-            self._protocol(),
-            Membership(segment, self.settings.user_property(segment), self.settings.event),
-            ListLimits(
-                _PER_BATCH,
-                settles_after=timedelta(seconds=self.settings.settles_after.seconds),
-                # It says nothing, so nobody waits for that.
-                answers_for=timedelta(seconds=1),
-            ),
+        settings = self.settings
+        membership = Membership(
+            segment, settings.user_property(segment), settings.event, is_app=is_app(settings.stream)
         )
+        settles_after = timedelta(seconds=settings.settles_after.seconds)
+        if settings.via == "measurement_protocol":
+            # It says nothing, so nobody waits for that.
+            limits = ListLimits(_PER_BATCH, settles_after, answers_for=timedelta(seconds=1))
+            return ProtocolList(self._protocol(), membership, limits)
+        account = Account(settings.ga4_property, "GOOGLE_ANALYTICS_PROPERTY")
+        return EventList(self._data_manager, Receiver(account, settings.stream), membership, settles_after)
+
+    @cached_property
+    def _data_manager(self) -> DataManager:
+        settings = self.settings
+        access = DataManagerAccess(
+            settings.credentials_file, settings.endpoint, settings.transport, float(settings.timeout.seconds)
+        )
+        return DataManager(access)
 
     def _protocol(self) -> MeasurementProtocol:
         settings = self.settings
@@ -178,7 +206,7 @@ class Ga4Destination(Destination):
 class Membership:
     """Says of a device that its user is in a segment, or is not."""
 
-    def __init__(self, segment: str, user_property: str, event: str) -> None:
+    def __init__(self, segment: str, user_property: str, event: str, *, is_app: bool) -> None:
         if len(segment) > _LONGEST_VALUE:
             raise UsageError(
                 f"The name of the segment {segment} is too long for GA4, where it is the value of a user property.",
@@ -186,23 +214,43 @@ class Membership:
             )
         self.segment = segment
         self.user_property = user_property
-        self.event = event
+        self._event = event
+        self._is_app = is_app
+
+    @property
+    def example(self) -> SignedInDevice:
+        """A device that is nobody's, for requests that are only looked at."""
+        return SignedInDevice("0" * 32 if self._is_app else "1234567890.1234567890", "example")
 
     def value(self, operation: Operation) -> str:
         """Return the value of the user property after an operation."""
         return self.segment if operation == "add" else OUT
 
-    def payload(self, operation: Operation, device: SignedInDevice, *, is_app: bool, now: float) -> dict[str, Any]:
+    def payload(self, operation: Operation, device: SignedInDevice, now: float) -> dict[str, Any]:
         """Return what the Measurement Protocol is sent of a device. An addition says that its user agreed."""
         granted = {"ad_user_data": "GRANTED", "ad_personalization": "GRANTED"}
         return {
-            "app_instance_id" if is_app else "client_id": device.client_id,
+            "app_instance_id" if self._is_app else "client_id": device.client_id,
             "user_id": device.user_id,
             # A request that comes late does not undo a later one.
             "timestamp_micros": int(now * 1_000_000),
             **({"consent": granted} if operation == "add" else {}),
             "user_properties": {self.user_property: {"value": self.value(operation)}},
-            "events": [{"name": self.event, "params": {}}],
+            "events": [{"name": self._event, "params": {}}],
+        }
+
+    def event(self, operation: Operation, device: SignedInDevice, now: float) -> dict[str, Any]:
+        """Return the event of the Data Manager API that says the same."""
+        granted = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
+        property_now = {"propertyName": self.user_property, "value": self.value(operation)}
+        return {
+            "appInstanceId" if self._is_app else "clientId": device.client_id,
+            "userId": device.user_id,
+            "eventTimestamp": datetime.fromtimestamp(now, tz=UTC).isoformat(),
+            "eventName": self._event,
+            "eventSource": "APP" if self._is_app else "WEB",
+            **({"consent": granted} if operation == "add" else {}),
+            "userProperties": {"additionalUserProperties": [property_now]},
         }
 
 
@@ -216,6 +264,96 @@ def devices_in(identifiers: Sequence[Identifier]) -> list[SignedInDevice]:
     if foreign:
         raise RefusedError("GA4 is told of devices only", rows=foreign)
     return [SignedInDevice.of(each.value) for each in identifiers]
+
+
+class EventList:
+    """The list of a segment, told by events of the Data Manager API, which says later what became of them."""
+
+    def __init__(
+        self,
+        client: DataManager,
+        receiver: Receiver,
+        membership: Membership,
+        settles_after: timedelta,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self.limits = ListLimits(
+            MOST_EVENTS, settles_after, answers_for=_ANSWERS_FOR, requests_per_minute=REQUESTS_PER_MINUTE
+        )
+        self._client = client
+        self._receiver = receiver
+        self._membership = membership
+        self._clock = clock
+
+    def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        """Send a batch.
+
+        Raises:
+            TryLaterError: Nothing was taken.
+            RefusedError: It was refused; the devices at fault are named, where Google names them.
+            UnsureError: No answer came.
+        """
+        now = self._clock()
+        events = [self._membership.event(operation, device, now) for device in devices_in(identifiers)]
+        with _in_words_of_a_list():
+            return Answer("accepted", self._client.ingest_events([self._receiver], events))
+
+    def validate(self, operation: Operation) -> Answer:
+        """Let Google look at an event about nobody.
+
+        Raises:
+            RefusedError: It would be refused.
+            TryLaterError: It was not looked at.
+            UnsureError: No answer came.
+        """
+        event = self._membership.event(operation, self._membership.example, self._clock())
+        with _in_words_of_a_list():
+            self._client.ingest_events([self._receiver], [event], validate_only=True)
+        return Answer("success")
+
+    def finish(self) -> None:
+        """Do nothing: each request stands for itself."""
+
+    def ask(self, request_id: str) -> Answer:
+        """Ask what became of a request.
+
+        Raises:
+            UnsureError: It did not say.
+            TryLaterError: It could not be asked.
+        """
+        try:
+            with _in_words_of_a_list():
+                found = self._client.status(request_id)
+        except RefusedError as error:
+            # That it may not be asked now says nothing of the request.
+            raise UnsureError(str(error)) from None
+        if not found:
+            return Answer("unknown", request_id, reason="Google does not know the request any more")
+        (of_us, *_) = found
+        state = _FINAL.get(of_us.state, "accepted")
+        reasons = ", ".join(f"{reason} {wording.count(count)}" for reason, count in of_us.reasons) or None
+        return Answer(state, request_id, rejected=of_us.rejected, reason=reasons)
+
+    def now(self) -> datetime | None:
+        """Tell no time: this machine's clock counts."""
+        return None
+
+    def __repr__(self) -> str:
+        return f"EventList({self._membership.segment!r})"
+
+
+@contextmanager
+def _in_words_of_a_list() -> Iterator[None]:
+    try:
+        yield
+    except NotSentError as error:
+        raise TryLaterError(str(error)) from None
+    except NoAnswerError as error:
+        raise UnsureError(str(error)) from None
+    except BusyError as error:
+        raise TryLaterError(str(error), retry_after=error.retry_after) from None
+    except RequestRefusedError as error:
+        raise RefusedError(str(error), rows=error.rows) from None
 
 
 class ProtocolList:
@@ -242,7 +380,7 @@ class ProtocolList:
             UnsureError: No answer came, or some were taken before one was not.
         """
         for place, device in enumerate(devices_in(identifiers)):
-            payload = self._membership.payload(operation, device, is_app=self._protocol.is_app, now=self._clock())
+            payload = self._membership.payload(operation, device, self._clock())
             try:
                 reply = self._protocol.collect(payload)
             except NotSentError as error:
@@ -267,7 +405,7 @@ class ProtocolList:
         Raises:
             UnsureError: It did not say.
         """
-        payload = self._membership.payload(operation, EXAMPLE, is_app=self._protocol.is_app, now=self._clock())
+        payload = self._membership.payload(operation, self._membership.example, self._clock())
         try:
             mistakes = self._protocol.mistakes(payload)
         except (NotSentError, NoAnswerError) as error:
