@@ -139,6 +139,7 @@ QUERIES: tuple[str, ...] = (
     "activation.destinations.engine_table:examples",
     "activation.push.erasing:examples",
     "activation.push.explaining:examples",
+    "activation.ga4_proof:examples",
 )
 """Who else makes queries: functions from a configuration and its taxonomy to pairs of what a query is for, and it."""
 

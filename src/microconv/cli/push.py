@@ -141,6 +141,54 @@ def poll(context: CommandContext, *, wait: bool, output_format: str) -> None:
         )
 
 
+@push.command("verify-ga4", short_help="Hold lists against the audiences of GA4.")
+@click.argument("segments", nargs=-1, metavar="[SEGMENT]...")
+@click.option("--to", "destinations", multiple=True, metavar="NAME", help="Only this destination; may be repeated.")
+@click.option("--wait", is_flag=True, help="Wait until GA4 has exported the audiences, or push.deadline is over.")
+@output.answer_option
+@click.pass_obj
+def verify_ga4(
+    context: CommandContext,
+    *,
+    segments: tuple[str, ...],
+    destinations: tuple[str, ...],
+    wait: bool,
+    output_format: str,
+) -> None:
+    """Read back who is in the audiences of GA4, and hold that against what GA4 was told: the only proof of a push.
+
+    GA4 exports an audience in about a quarter of an hour; without --wait, run it again then. The exit code is 4 while
+    an export is waited for, and 1 when an audience is not what GA4 was told; it takes a day or two to be.
+
+    \b
+    Examples:
+      microconv push verify-ga4
+      microconv push verify-ga4 cart_abandoners --wait --format json
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    from microconv.activation.ga4_proof import Proving
+
+    log = output.Log(context.log_format)
+    with context.project() as project:
+        found = Proving(project.pushes).prove(
+            segments,
+            destinations,
+            wait=wait,
+            on_wait=lambda number: log.info(f"{plural(number, 'export')} of audiences are being made."),
+        )
+    output.answer(found, output_format)
+    if found.is_waiting:
+        raise DestinationError(
+            "GA4 has not exported all audiences yet, or has none of that name.",
+            hint="Run the same command again in a quarter of an hour; `microconv segment ga4 NAME --by-push --create` "
+            "makes an audience that is not there.",
+        )
+    if not found.is_proved:
+        raise FindingsError(
+            "An audience of GA4 is not what GA4 was told.",
+            hint="It takes a day or two; if it stays so, run `microconv push --full`, and look at the audience in GA4.",
+        )
+
+
 @push.group("ledger", short_help="Look at the ledger, check it, go on with what it left.")
 def ledger() -> None:
     """Look at what was sent, check that the ledger is whole, and go on with what a push left unfinished."""

@@ -11,7 +11,7 @@ from microconv.cli.context import CommandContext
 from microconv.cli.moment import moment
 from microconv.cli.output import is_terminal
 from microconv.cli.questions import command
-from microconv.errors import UsageError
+from microconv.errors import FindingsError, UsageError
 from microconv.wording import Heading, Sheet
 
 if TYPE_CHECKING:
@@ -87,6 +87,40 @@ def show(context: CommandContext, *, name: str, output_format: str) -> None:
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
     with context.project() as project:
         output.answer(project.segments_in_words(name), output_format)
+
+
+@segment.command("ga4", short_help="Define a segment as an audience of GA4, and make it there.")
+@click.argument("name")
+@click.option("--by-push", is_flag=True, help="The audience of those whom a push tells GA4 of, not of the rule.")
+@click.option("--create", is_flag=True, help="Make it in GA4, unless there is one of that name.")
+@click.option("--to", "destination", metavar="NAME", help="The destination of the kind ga4; default: the only one.")
+@output.answer_option
+@click.pass_obj
+def ga4(
+    context: CommandContext, *, name: str, by_push: bool, create: bool, destination: str | None, output_format: str
+) -> None:
+    """Say how the segment NAME is an audience of GA4 itself, or why it cannot be one; with --create, make it there.
+
+    By its rule, GA4 decides who is in it, and your consent table does not count. With --by-push it holds those whom
+    `microconv push` tells GA4 of; the custom dimension that it looks at is made as well.
+
+    \b
+    Examples:
+      microconv segment ga4 cart_abandoners
+      microconv segment ga4 cart_abandoners --by-push --create
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    from microconv.activation.ga4_making import ga4_audience
+
+    with context.project() as project:
+        found = ga4_audience(
+            project.config, project.taxonomy, project.destination, name, by_push=by_push, create=create, to=destination
+        )
+    output.answer(found, output_format)
+    if create and found.definition is None:
+        raise FindingsError(
+            "Nothing was made in GA4: no audience there can say what this rule says.",
+            hint="Push the segment instead, with --by-push for its audience: that can be any rule.",
+        )
 
 
 @segment.command("overlap", short_help="Show how far segments hold the same actors.")

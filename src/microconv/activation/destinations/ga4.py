@@ -30,6 +30,10 @@ from microconv.activation.push.audience_list import (
     UnsureError,
 )
 from microconv.activation.push.identifiers import DEVICE, DevicesOf, SignedInDevice
+from microconv.clients.analytics_access import Access
+from microconv.clients.analytics_admin import AnalyticsAdmin
+from microconv.clients.analytics_failures import EDIT_SCOPE, READ_SCOPE, Asked
+from microconv.clients.audience_exports import AudienceExports
 from microconv.clients.data_manager import (
     MOST_EVENTS,
     REQUESTS_PER_MINUTE,
@@ -44,7 +48,7 @@ from microconv.clients.outgoing import NoAnswerError, NotSentError, Outgoing
 from microconv.config.problems import ItemError
 from microconv.config.secret import Secret
 from microconv.config.values import Duration, FileStem, Ga4Property, InFolder, Label, Length, SafeEndpoint
-from microconv.errors import UsageError
+from microconv.errors import ConfigError, UsageError
 
 OUT = "(out)"
 """The value of who left a segment; no segment is called so."""
@@ -110,6 +114,8 @@ class Ga4Settings(DestinationSettings):
     )
     transport: Literal["grpc", "rest"] = "grpc"
     endpoint: SafeEndpoint | None = Field(default=None, description="another address than Google's to send to")
+    admin_endpoint: SafeEndpoint | None = Field(default=None, description="the same, of the Admin API")
+    data_endpoint: SafeEndpoint | None = Field(default=None, description="the same, of the Data API")
     timeout: Length = Duration.parse("60s")
     settles_after: Length = Field(
         default=Duration.parse("1d"), description="after that time nothing that was sent takes effect any more"
@@ -186,6 +192,25 @@ class Ga4Destination(Destination):
             return ProtocolList(self._protocol(), membership, limits)
         account = Account(settings.ga4_property, "GOOGLE_ANALYTICS_PROPERTY")
         return EventList(self._data_manager, Receiver(account, settings.stream), membership, settles_after)
+
+    def admin(self, *, reading: bool = False) -> AnalyticsAdmin:
+        """Give the Admin API of the property, perhaps to read only; whoever asks for it closes it."""
+        scope = READ_SCOPE if reading else EDIT_SCOPE
+        asked = self._asked("Admin API", "analyticsadmin.googleapis.com", scope)
+        return AnalyticsAdmin(self._access(self.settings.admin_endpoint), asked)
+
+    def exports(self) -> AudienceExports:
+        """Give the exports of audiences of the property; whoever asks for them closes them."""
+        asked = self._asked("Data API", "analyticsdata.googleapis.com", READ_SCOPE)
+        return AudienceExports(self._access(self.settings.data_endpoint), asked)
+
+    def _access(self, endpoint: str | None) -> Access:
+        settings = self.settings
+        timeout = float(settings.timeout.seconds)
+        return Access(settings.ga4_property, settings.credentials_file, endpoint, settings.transport, timeout)
+
+    def _asked(self, api: str, host: str, scope: str) -> Asked:
+        return Asked(api, host, scope, f"{self.settings.name}.", "Run the same command again later.", ConfigError)
 
     @cached_property
     def _data_manager(self) -> DataManager:
