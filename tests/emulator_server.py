@@ -1,7 +1,8 @@
 """Serve BigQuery on loopback while standard input is open; `emulator.py` runs it, in an environment of its own.
 
 The system picks the ports, and standard output tells them once they are bound: whoever listens there is this process.
-Two faults of the emulator are put right on the way: see `read_numbers_as_bigquery_does` and `TypesFirst`.
+Three faults of the emulator are put right on the way: see `read_numbers_as_bigquery_does`, `TypesFirst` and
+`objects_by_name`.
 """
 
 from __future__ import annotations
@@ -18,6 +19,8 @@ from typing import Any
 import uvicorn
 from local_bigquery import app
 from local_bigquery.catalog import tables
+from local_bigquery.engine import database
+from local_bigquery.engine.database import objects
 from local_bigquery.grpc import server
 from local_bigquery.jobs import query
 from local_bigquery.settings import settings
@@ -56,6 +59,29 @@ class TypesFirst:
         return self._cursor.sql(f"SELECT * FROM ({text}) LIMIT 0" if params else text, params=params)
 
 
+def objects_by_name(project_id: str, dataset_id: str, table_id: str | None = None) -> list[tuple[str, str, int]]:
+    """Return tables and views of a dataset, or one of them: name, kind, rows.
+
+    The emulator asks for a table hundreds of times a sync, and each time DuckDB tells all tables of all datasets, of
+    which one is kept: a fifth of the time of a sync. Here DuckLake's own catalogue is asked for the one.
+    """
+    if project_id == "emulator":
+        return objects(project_id, dataset_id, table_id)
+    catalogue = database.quote(f"__ducklake_metadata_{project_id}")
+    of_dataset = (
+        "WHERE c.schema_name = $1 AND c.end_snapshot IS NULL AND t.end_snapshot IS NULL "
+        "AND t.{name} = coalesce($2, t.{name})"
+    )
+    return database.fetch(
+        f"SELECT t.table_name, 'TABLE', coalesce(s.record_count, 0) FROM {catalogue}.ducklake_table AS t "
+        f"JOIN {catalogue}.ducklake_schema AS c USING (schema_id) "
+        f"LEFT JOIN {catalogue}.ducklake_table_stats AS s USING (table_id) {of_dataset.format(name='table_name')} "
+        f"UNION ALL SELECT t.view_name, 'VIEW', 0 FROM {catalogue}.ducklake_view AS t "
+        f"JOIN {catalogue}.ducklake_schema AS c USING (schema_id) {of_dataset.format(name='view_name')} ORDER BY 1",
+        [dataset_id, table_id],
+    )
+
+
 def mend() -> None:
     """Put the emulator's faults right."""
     execute, write = query.execute, tables.write
@@ -68,6 +94,7 @@ def mend() -> None:
         return write(cursor if isolated else TypesFirst(cursor), *args, isolated=isolated, **named)
 
     query.execute, tables.write = execute_typed, write_typed
+    database.objects = objects_by_name
     NODE_RULES.append(read_numbers_as_bigquery_does)
 
 

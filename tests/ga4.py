@@ -28,7 +28,7 @@ SCHEMA = pa.schema(
         ("user_id", pa.string()),
         ("user_pseudo_id", pa.string()),
         ("stream_id", pa.string()),
-        ("device", pa.struct([("category", pa.string())])),
+        ("device", pa.struct([("category", pa.string()), ("language", pa.string())])),
         ("geo", pa.struct([("country", pa.string())])),
         ("ecommerce", pa.struct([("purchase_revenue", pa.float64()), ("transaction_id", pa.string())])),
         ("items", pa.list_(pa.struct([(name, pa.string()) for name in ("item_id", "item_name", "coupon")]))),

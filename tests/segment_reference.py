@@ -159,7 +159,10 @@ class _Actor:
             return False
         visit = self.visits[0 if rule.touch == "first" else -1]
         traits = ("channel", "campaign", "source", "medium", "country", "device")
-        return all(visit[COLUMNS.get(key, key)] in getattr(rule, key) for key in traits if getattr(rule, key))
+        spoken = visit["language"] or ""
+        return all(visit[COLUMNS.get(key, key)] in getattr(rule, key) for key in traits if getattr(rule, key)) and (
+            not rule.language or any(f"{spoken}-".startswith(f"{each}-") for each in rule.language)
+        )
 
 
 def events(rows: Iterable[Row]) -> set[tuple[int, int]]:

@@ -86,6 +86,7 @@ def logs(draw: st.DrawFn) -> Log:
             "medium": draw(some(("cpc", "email"))),
             "country": draw(some(("DE", "AT", None))),
             "device_category": draw(some(("mobile", "desktop"))),
+            "language": draw(some(("en", "en-gb", "eng", "de-at"))),
         }
         for key in range(draw(st.integers(0, 5)))
     ]
@@ -162,6 +163,7 @@ def leaves(draw: st.DrawFn) -> dict[str, Any]:  # noqa: PLR0911 - one for each k
             bound = {draw(st.sampled_from(["at_least", "below"])): draw(st.sampled_from([0.5, 1, 2.75]))}
             return {"total": total, "of": draw(_ids), "within": draw(_spans), **bound, **where}
     traits = {"channel": ["Email"], "country": ["DE", "AT"], "medium": "cpc", "device": "mobile"}
+    traits["language"] = ["EN", "en-gb", "de_AT"]
     chosen = draw(st.lists(st.sampled_from(sorted(traits)), min_size=1, max_size=2, unique=True))
     return {key: traits[key] for key in chosen} | _optional(draw, touch=st.sampled_from(["first", "last"]))
 
@@ -222,8 +224,8 @@ def test_googlesql_means_the_same_members(log: Log, rule: SegmentRule, second: i
 def test_a_rule_that_holds_for_nobody_who_did_nothing_never_holds_for_strangers(
     log: Log, rule: SegmentRule, second: int
 ):
-    nobody = Log([], [{**each, "channel_group": "?", "medium": "?", "country": "?", "device_category": "?"}
-                      for each in log.sessions], ENTRIES, {})  # fmt: skip
+    strange = dict.fromkeys(("channel_group", "medium", "country", "device_category", "language"), "?")
+    nobody = Log([], [{**each, **strange} for each in log.sessions], ENTRIES, {})
     strangers = {row["actor_key"] for row in nobody.sessions if row["started_us"] <= second * SECOND}
     held = set(nobody.members(rule, second * SECOND))
     assert held == (strangers if rule.holds_without_anything() else set())

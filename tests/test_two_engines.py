@@ -23,6 +23,7 @@ import ga4
 from bigquery_export import Export
 from emulator import Emulator
 from every_question import ASKED, EVERY_QUESTION
+from microconv.audit.audit_findings import AuditResult
 from microconv.config.load import load_config
 from microconv.project import Project
 from microconv.queries.templates import Query
@@ -117,7 +118,7 @@ ON_REAL_DAYS = ("funnel-1", "funnel-2", "path_sequences-1", "attribution-1", "ch
 
 
 def test_real_days_are_staged_and_answered_alike(sample: Path, tmp_path: Path, emulator: Emulator, export: Export):
-    days = ("20201219", "20201220", "20201221")
+    days = ("20201219", "20201220")
     (tmp_path / "exports").mkdir()
     with both(tmp_path, emulator, export) as project:
         for day in days:
@@ -133,7 +134,7 @@ def test_real_days_are_staged_and_answered_alike(sample: Path, tmp_path: Path, e
 
         sessions, _ = project.rows("mc_sessions")
         over_midnight = pc.not_equal(sessions["session_date"], sessions["last_event_date"])
-        assert pc.sum(over_midnight).as_py() > 10
+        assert pc.sum(over_midnight).as_py() > 5
 
 
 DAYS = [date(2024, 3, 1) + timedelta(days=offset) for offset in range(3)]
@@ -184,16 +185,17 @@ def test_history_of_arrivals_is_answered_alike(key: str, history: Both):
 AUDITED_AT = datetime(2024, 4, 1, tzinfo=UTC)
 
 
-def test_an_audit_finds_and_remembers_the_same(history: Both):
+@pytest.fixture(scope="module")
+def audits(history: Both) -> list[tuple[AuditResult, AuditResult]]:
+    """Two audits on each engine, a day apart."""
+    moments = [AUDITED_AT + timedelta(days=day) for day in (0, 1)]
+    return [(history.duckdb.audit(now=each), history.bigquery.audit(now=each)) for each in moments]
+
+
+def test_an_audit_finds_and_remembers_the_same(history: Both, audits: list[tuple[AuditResult, AuditResult]]):
     both_projects = (history.duckdb, history.bigquery)
     # Each engine has a query of its own for the same check; how long they take is nobody's finding.
-    first, second = (
-        [
-            [replace(each, query="") for each in project.audit(now=AUDITED_AT + timedelta(days=day)).findings]
-            for project in both_projects
-        ]
-        for day in (0, 1)
-    )
+    first, second = ([[replace(found, query="") for found in each.findings] for each in audit] for audit in audits)
 
     assert first[0] == first[1] != []
     assert second[0] == second[1]
@@ -210,7 +212,7 @@ def test_an_audit_finds_and_remembers_the_same(history: Both):
         assert project.accepted_findings() == ()
 
 
-def test_every_check_can_be_made_on_both(history: Both):
-    for project in (history.duckdb, history.bigquery):
-        outcomes = project.audit(now=AUDITED_AT).checks
-        assert not [each for each in outcomes if each.reason.startswith("It could not be asked")]
+def test_every_check_can_be_made_on_both(audits: list[tuple[AuditResult, AuditResult]]):
+    for audit in audits:
+        for each in audit:
+            assert not [made for made in each.checks if made.reason.startswith("It could not be asked")]

@@ -4,5 +4,5 @@
 -- structure: none
 SELECT c.change_key
 FROM {{ relation('audience_changes') }} AS c
-INNER JOIN {{ relation('erased_identifiers') }} AS p ON p.kind = c.kind AND p.identifier = c.identifier
+INNER JOIN {{ relation('chosen_identifiers') }} AS p ON p.kind = c.kind AND p.identifier = c.identifier
 WHERE c.operation = 'add'

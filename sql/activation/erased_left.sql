@@ -4,6 +4,6 @@
 -- structure: none
 SELECT s.destination, s.segment, COUNT(*) AS identifiers
 FROM {{ relation('mc_sent') }} AS s
-INNER JOIN {{ relation('erased_identifiers') }} AS p ON p.kind = s.kind AND p.identifier = s.identifier
+INNER JOIN {{ relation('chosen_identifiers') }} AS p ON p.kind = s.kind AND p.identifier = s.identifier
 GROUP BY s.destination, s.segment
 ORDER BY s.destination, s.segment

@@ -308,6 +308,9 @@ holding_leaves AS (
       WHEN {{ constant(trait.name) }} THEN s.{{ trait.column | identifier }}
       {% endfor %}
     END
+    {% for trait in rule.traits if trait.name == 'language' %}
+    OR t.kind = 'language' AND STARTS_WITH(s.language, CONCAT(t.value, '-'))
+    {% endfor %}
   {% endif %}
   {% if rule.visits %}
   {% if rule.pairs or rule.traits %}

@@ -35,7 +35,7 @@
       {{ row }}.transaction_id, {{ row }}.user_id, {{ row }}.stream_id, {{ row }}.traffic_rule,
       {{ row }}.traffic_source, {{ row }}.traffic_medium, {{ row }}.traffic_campaign,
       {{ row }}.traffic_channel_group, {{ row }}.click_id, {{ row }}.ignores_referrer, {{ row }}.device_category,
-      {{ row }}.country, {{ row }}.platform, {{ row }}.app_version, {{ row }}.item_count, {{ row }}.items_value,
-      {{ row }}.is_debug, {{ row }}.traffic_type
+      {{ row }}.country, {{ row }}.language, {{ row }}.platform, {{ row }}.app_version, {{ row }}.item_count,
+      {{ row }}.items_value, {{ row }}.is_debug, {{ row }}.traffic_type
       {%- for extra in carried %}, {{ row }}.{{ extra.column | identifier }}{% endfor %}
 {%- endmacro %}

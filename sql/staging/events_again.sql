@@ -48,9 +48,9 @@ SELECT
   s.client_key, s.session_key, s.user_id, s.user_pseudo_id, s.stream_id, s.ga_session_id, s.session_number,
   s.session_engaged, s.engagement_msec, s.page_location, s.page_referrer, s.value, s.currency, s.value_in_usd,
   s.transaction_id, s.traffic_rule, s.traffic_source, s.traffic_medium, s.traffic_campaign, s.traffic_channel_group,
-  s.click_id, s.gclid, s.gbraid, s.wbraid, s.fbclid, s.ignores_referrer, s.device_category, s.country, s.platform,
-  s.app_version, s.page_host, s.item_count, s.items_value, s.is_debug, s.traffic_type, s.copies, s.is_provisional,
-  s.batch_page_id, s.batch_ordering_id, s.batch_event_index,
+  s.click_id, s.gclid, s.gbraid, s.wbraid, s.fbclid, s.ignores_referrer, s.device_category, s.country, s.language,
+  s.platform, s.app_version, s.page_host, s.item_count, s.items_value, s.is_debug, s.traffic_type, s.copies,
+  s.is_provisional, s.batch_page_id, s.batch_ordering_id, s.batch_event_index,
   {% for extra in carried %}
   s.{{ extra.column | identifier }},
   {% endfor %}

@@ -8,7 +8,7 @@ SELECT
   m.user_pseudo_id, m.stream_id, m.ga_session_id, m.session_number, m.session_engaged, m.engagement_msec,
   m.page_location, m.page_referrer, m.value, m.currency, m.value_in_usd, m.transaction_id, m.traffic_rule,
   m.traffic_source, m.traffic_medium, m.traffic_campaign, m.traffic_channel_group, m.click_id, m.ignores_referrer,
-  m.device_category, m.country, m.platform, m.app_version, m.page_host, m.is_provisional
+  m.device_category, m.country, m.language, m.platform, m.app_version, m.page_host, m.is_provisional
   {%- for extra in carried %}, m.{{ extra.column | identifier }}{% endfor %}
 
 FROM {{ relation('mc_events') }} AS m

@@ -26,7 +26,7 @@
 {% set counted = [
   'property', 'event_date', 'event_at', 'event_order', 'event_name', 'client_key', 'session_key', 'user_id',
   'user_pseudo_id', 'ga_session_id', 'session_number', 'session_engaged', 'engagement_msec', 'page_location',
-  'device_category', 'country', 'ignores_referrer', 'is_provisional'
+  'device_category', 'country', 'language', 'ignores_referrer', 'is_provisional'
 ] %}
 {% set hinting = [
   'session_key', 'event_order', 'traffic_rule', 'traffic_source', 'traffic_medium', 'traffic_campaign',
@@ -64,6 +64,7 @@
     {{ s }}.landing_page,
     {{ s }}.device_category,
     {{ s }}.country,
+    {{ s }}.language,
     {{ s }}.self_referrer
 {%- endmacro %}
 {# The value of the first event that has one. #}
@@ -139,6 +140,7 @@ totals AS (
     {{ first_known('e.page_location' | identifier) }} AS landing_location,
     {{ first_known('e.device_category' | identifier) }} AS device_category,
     {{ first_known('e.country' | identifier) }} AS country,
+    {{ first_known('e.language' | identifier) }} AS language,
     MIN(IF(e.event_name IN ('page_view', 'screen_view'), e.event_order, NULL)) AS first_view_order,
     MIN(IF(e.ignores_referrer, e.event_order, NULL)) AS first_ignored_order,
     LOGICAL_OR(e.is_provisional) AS is_provisional
@@ -456,6 +458,7 @@ rebuilt AS (
     {{ path('t.landing_location' | identifier) }} AS landing_page,
     t.device_category,
     t.country,
+    t.language,
     IF(
       d.first_self_referrer = d.last_self_referrer,
       d.first_self_referrer, CONCAT(d.first_self_referrer, ' ', d.last_self_referrer)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from pushed_shop import Shop, emails
+from pushed_shop import Shop, emails, sha
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def stopped(shop: Shop, flag: str, *said: str) -> None:
     for arguments in (("push", "--dry-run"), ("push",)):
         done = shop.run(*arguments)
         assert done.code == 1, done
-        assert "Nothing was sent; the list is as it was." in done.stderr
+        assert "Nothing is sent but removals of people who refused." in done.stderr
         for part in (*said, f"--allow-{flag}"):
             assert part in done.stderr
     assert (shop.listed, shop.requests) == (before, asked)
@@ -37,21 +37,23 @@ def test_nobody_to_send_stops_a_push_also_the_first(shop: Shop):
     assert "has a row in the identity table" in done.stderr
     shop.know(range(1, 11))
     shop.run("push")
-    shop.agree([], denied=range(1, 11))
-    stopped(shop, "shrink", "none of 10 members can be sent (excluded: consent_denied 10)")
+    # Nobody refused: what they answered cannot be read, as it lies in the future.
+    consent = shop.folder / "consent.csv"
+    consent.write_text(consent.read_text().replace("2026-01-01", "2099-01-01"))
+    stopped(shop, "shrink", "none of 10 members can be sent (excluded: consent_unreadable 10)")
     assert shop.listed == set()
 
 
 def test_a_list_that_loses_too_large_a_part_stops_the_push(shop: Shop):
     shop.run("push")
-    shop.agree(range(1, 5), denied=range(5, 11))
+    shop.agree(range(1, 5))
     stopped(shop, "shrink", "6 identifiers of 10 on the list would be removed (60.0%); max_delete_pct is 50")
     assert shop.listed == emails(1, 2, 3, 4)
 
 
 def test_half_of_a_list_may_go(shop: Shop):
     shop.run("push")
-    shop.agree(range(1, 6), denied=range(6, 11))
+    shop.agree(range(1, 6))
     assert shop.run("push").code == 0
 
 
@@ -59,7 +61,7 @@ def test_too_many_removals_as_a_count_stop_the_push(shop: Shop):
     shop.of_push = "max_deletes = 2"
     shop.configure()
     shop.run("push")
-    shop.agree(range(1, 8), denied=range(8, 11))
+    shop.agree(range(1, 8))
     stopped(shop, "shrink", "3 identifiers of 10 on the list would be removed; max_deletes is 2")
 
 
@@ -118,3 +120,54 @@ def test_a_guard_stops_its_own_list_only(shop: Shop):
     assert [each["outcome"] for each in done.document["lists"]] == ["sent", "stopped"]
     assert "max_size is 3" in done.document["lists"][1]["problem"]
     assert len(shop.listed) == 10
+
+
+def test_whoever_refused_is_taken_off_although_a_guard_stops_the_rest(shop: Shop):
+    shop.run("push")
+    shop.agree(range(1, 4), denied=[9, 10])
+    done = shop.run("push", "--dry-run")
+    assert done.code == 1
+    assert len(shop.listed) == 10
+
+    done = shop.run("push", "--format", "json")
+
+    assert done.code == 1
+    assert shop.listed == emails(*range(1, 9))
+    (stopped_list,) = done.document["lists"]
+    assert stopped_list["outcome"] == "stopped"
+    assert stopped_list["warnings"] == [
+        "carts at crm: 2 identifiers of people who refused were taken off all the same."
+    ]
+    assert "7 identifiers of 10 on the list would be removed (70.0%)" in stopped_list["problem"]
+    assert "0 identifiers added, 0 removed" in done.document["sentence"]
+
+
+@pytest.mark.parametrize("fault", ["lost", "refuse"])
+def test_a_refusal_that_is_not_confirmed_is_said_again_by_the_next_push(shop: Shop, fault: str):
+    shop.run("push")
+    shop.agree(range(1, 4), denied=[10])
+
+    done = shop.run("push", fault=fault, at=1)
+
+    assert done.code == 4
+    assert "did not confirm 1 identifier of carts" in done.stderr
+    assert "max_delete_pct" in done.stderr
+    shop.run("push")
+    assert shop.listed == emails(*range(1, 10))
+
+
+def test_refusals_reach_every_address_of_a_user_and_one_that_others_share(shop: Shop):
+    shop.know(range(1, 11), u1a="shared@shop.example")
+    (shop.folder / "identity.csv").write_text(
+        (shop.folder / "identity.csv").read_text()
+        + "u3,shared@shop.example\nu10,shared@shop.example\nu10,ten@shop.example\n"
+    )
+    shop.run("push", "--allow-shrink", "--allow-churn")
+    before = shop.listed
+    shop.of_push = "max_size = 1"
+    shop.configure()
+    shop.agree(range(1, 10), denied=[10])
+
+    assert shop.run("push").code == 1
+
+    assert shop.listed == before - emails(10) - {sha("shared@shop.example"), sha("ten@shop.example")}

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from microconv.activation.audience.first_party import read_consent, read_identity
-from microconv.activation.audience.people import ConsentRecord
+from microconv.activation.audience.people import Consent, ConsentRecord, Person, consent_by_user
 from microconv.activation.audience_plan import AudiencePlan, plan_audience
 from microconv.activation.destinations.base import Destination
 from microconv.config.sections import Config, SegmentConfig
@@ -69,7 +69,7 @@ class SegmentAudiences:
             ConfigError: there is no identity or consent table, or it cannot be read: nobody is sent without consent.
             UsageError: the destination carries none of the segment's identity.
         """
-        people = read_identity(self.config.identity, self.engine, self.config.file)
+        people = self.people()
         consents = denied_if_erased(
             read_consent(self.config.consent, self.engine, self.config.file), read_erased(self.engine)
         )
@@ -98,6 +98,16 @@ class SegmentAudiences:
             now=self.clock(),
             known_until=min(moment, self.latest),
         )
+
+    def refused(self) -> set[str]:
+        """Return the users whose latest consent row denies, and those who were erased."""
+        consents = read_consent(self.config.consent, self.engine, self.config.file)
+        answers = consent_by_user(denied_if_erased(consents, read_erased(self.engine)), self.clock())
+        return {name for name, answer in answers.items() if answer is Consent.DENIED}
+
+    def people(self) -> Iterable[Person]:
+        """Return the rows of the identity table."""
+        return read_identity(self.config.identity, self.engine, self.config.file)
 
     def has_user_ids(self) -> bool:
         """Tell whether any row of the export has a user id."""

@@ -189,6 +189,29 @@ def verify_ga4(
         )
 
 
+@push.command("retire", short_help="Take everybody off a list that is given up.")
+@click.argument("segment", metavar="SEGMENT")
+@click.option("--from", "destination", required=True, metavar="NAME", help="The destination whose list is emptied.")
+@click.option("--dry-run", is_flag=True, help="Say how many would be taken off, but send nothing.")
+@output.format_option
+@click.pass_obj
+def retire(context: CommandContext, *, segment: str, destination: str, dry_run: bool, output_format: str) -> None:
+    """Take everybody off a list that no segment of the configuration goes to any more. No guard stops that.
+
+    The destination itself must still be in the configuration. Take the list out of the segment's `destinations`
+    first, else the next push would add everybody again.
+
+    \b
+    Examples:
+      microconv push retire spring_sale --from crm --dry-run
+      microconv push retire spring_sale --from crm
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    log = output.Log(context.log_format)
+    with context.project() as project:
+        result = project.pushes.retire(segment, destination, dry_run=dry_run)
+    say(log, result, output_format)
+
+
 @push.group("ledger", short_help="Look at the ledger, check it, go on with what it left.")
 def ledger() -> None:
     """Look at what was sent, check that the ledger is whole, and go on with what a push left unfinished."""

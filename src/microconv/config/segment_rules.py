@@ -31,7 +31,7 @@ VALUE = "value"
 """What `total` adds up where it is money."""
 ENGAGEMENT = "engagement_seconds"
 """What `total` adds up where it is the time of engagement."""
-TRAITS = ("channel", "campaign", "source", "medium", "country", "device")
+TRAITS = ("channel", "campaign", "source", "medium", "country", "device", "language")
 """What sessions have, by which an actor's first or last one is looked at."""
 
 _MOST_TIMES = 1_000_000
@@ -94,6 +94,13 @@ _Ids = Annotated[tuple[EntryId, ...], BeforeValidator(as_list), AfterValidator(u
 _Values = Annotated[tuple[Label, ...], BeforeValidator(as_list), AfterValidator(unique)]
 
 
+def _as_staged(languages: tuple[str, ...]) -> tuple[str, ...]:
+    return unique(tuple(each.lower().replace("_", "-") for each in languages))
+
+
+_Languages = Annotated[_Values, AfterValidator(_as_staged)]
+
+
 class SegmentRule(Section):
     """A node of a rule: `all`, `any` or `not` of others, another `segment`, or a leaf, told by its first key.
 
@@ -151,6 +158,9 @@ class SegmentRule(Section):
     medium: _Values = Field(default=(), description="traffic medium of that session")
     country: _Values = Field(default=(), description="country of that session")
     device: _Values = Field(default=(), description="device category of that session")
+    language: _Languages = Field(
+        default=(), description='language of the device in that session: "en-gb", or "en" with all its regions'
+    )
     touch: Touch | None = Field(default=None, description="which session is looked at; default: last")
 
     all: tuple[SegmentRule, ...] = Field(default=(), description="rules that must all hold")

@@ -42,7 +42,7 @@ RAW_COLUMNS: dict[str, str] = {
     "user_id": "STRING",
     "user_pseudo_id": "STRING",
     "stream_id": "STRING",
-    "device": "STRUCT<category STRING>",
+    "device": "STRUCT<category STRING, language STRING>",
     "geo": "STRUCT<country STRING>",
     "ecommerce": "STRUCT<purchase_revenue FLOAT64, purchase_revenue_in_usd FLOAT64, transaction_id STRING>",
     "event_value_in_usd": "FLOAT64",

@@ -33,6 +33,7 @@ _TRAIT_COLUMNS = {
     "medium": "medium",
     "country": "country",
     "device": "device_category",
+    "language": "language",
 }
 _COUNTED, _UNDOING = 0, -1
 

@@ -83,5 +83,5 @@ def _of_leaf(leaf: SegmentRule) -> Iterator[str]:
     if leaf.kind == "session":
         if leaf.touch != "first":
             yield "GA4 knows the first source of a user and that of any session, not that of the last session."
-        elif leaf.country or leaf.device:
-            yield "GA4 knows country and device of any session, not those of the first one."
+        elif leaf.country or leaf.device or leaf.language:
+            yield "GA4 knows country, device and language of any session, not those of the first one."

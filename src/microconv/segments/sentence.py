@@ -16,6 +16,7 @@ _FROM = {
     "medium": "by the medium",
     "country": "from the country",
     "device": "on the device",
+    "language": "in the language",
 }
 
 

@@ -60,6 +60,7 @@ EVENTS = _table(
     ignores_referrer BOOL the event says that its referrer is not a source (ignore_referrer)
     device_category STRING desktop, mobile, tablet, smart tv
     country STRING country by GA4
+    language STRING language of the device, in lower case, such as en-us
     platform STRING WEB, IOS or ANDROID
     app_version STRING version of the app; NULL on the web
     page_host STRING host of page_location, in lower case, without port and `www.`
@@ -73,7 +74,7 @@ EVENTS = _table(
     batch_ordering_id INT64 the next such field
     batch_event_index INT64 the last such field
     """,
-    version=5,
+    version=6,
     partition="event_date",
     cluster=("property", "session_key"),
 )
@@ -103,6 +104,7 @@ SESSIONS = _table(
     landing_page STRING path of the first page seen
     device_category STRING of the first event that has one
     country STRING of the first event that has one
+    language STRING of the first event that has one
     self_referrer STRING own hosts that the export names as where the first page was reached from; never a source
     source STRING traffic source of the session
     medium STRING traffic medium
@@ -111,7 +113,7 @@ SESSIONS = _table(
     source_rule STRING which rule decided source and medium
     is_provisional BOOL at least one event is provisional
     """,
-    version=2,
+    version=3,
     partition="session_date",
     cluster=("property", "client_key"),
 )

@@ -10,23 +10,23 @@ import secrets
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
 from pathlib import Path
-from typing import Any, ClassVar, get_args
+from typing import Any, ClassVar
 
 from microconv import wording
-from microconv.activation.audience.audience_rows import IdentityKind
 from microconv.activation.audience.first_party import read_identity
-from microconv.activation.audience.packed_rows import AudienceRows
-from microconv.activation.audience.people import ConsentRecord, Person
-from microconv.activation.audience_plan import plan_audience
+from microconv.activation.audience.people import Person
 from microconv.activation.destinations.base import Destination
 from microconv.activation.destinations.engine_table import EngineTableDestination, tables
-from microconv.activation.push.identifiers import load_identifiers, told_devices_query, want
 from microconv.activation.push.ledger_views import has_ledger
-from microconv.activation.push.list_push import ListPush
-from microconv.activation.push.push_ledger import CHANGES, LedgerBatch, PlannedCounts, PushLedger
 from microconv.activation.push.pushes import Pushes
+from microconv.activation.push.removals import (
+    RemovalsLedger,
+    choose,
+    chosen_removals_query,
+    rows_of,
+    take_off,
+)
 from microconv.activation.push.sending import Deadline, Sending
 from microconv.activation.sending_run import sending_run
 from microconv.config.sections import Config
@@ -37,17 +37,15 @@ from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.result import Result, column
 from microconv.segments import membership_tables, memberships
-from microconv.segments.members import Member
 from microconv.staging import mc_tables
 from microconv.staging.erasures import ERASED_KEYS, ERASURES, TABLES, hash_of
 from microconv.taxonomy import Taxonomy
 
 _ACTORS, _SESSIONS, _CLIENTS, _KEYS = "erased_actors", "erased_sessions", "erased_clients", "erased_keys"
-_IDENTIFIERS, _HISTORY = "erased_identifiers", "erased_history"
+_HISTORY = "erased_history"
 _ROUNDS = 3
 """How often a list is gone through in one run: removed, confirmed, forgotten."""
 _SHOWN_DIGITS = 12
-_GRANTED = "2000-01-01"
 
 
 @dataclass(frozen=True)
@@ -97,16 +95,6 @@ class ErasureResult(Result):
     def assumptions(self) -> tuple[str, ...]:  # type: ignore[override]  # another name for them
         """What is left to others."""
         return self.hints
-
-
-@dataclass(frozen=True)
-class _OfOnePerson(PushLedger):
-    """The ledger of a list, of which only removals of one person's identifiers are planned."""
-
-    def plan(self, now: datetime, **limits: Any) -> PlannedCounts:  # noqa: ANN401 - those of the ledger
-        super().plan(now, **limits)
-        self.engine.materialise(templates.query("activation/erased_changes"), CHANGES)
-        return self.counted()
 
 
 @dataclass(frozen=True)
@@ -188,27 +176,21 @@ class Erasing:
         deadline = Deadline(config.push.deadline.seconds, self.pushes.monotonic)
         for number, each in enumerate(config.destinations):
             destination = self.pushes.destination(each.name)
-            if destination.accepts.devices is None:
-                load_identifiers(engine, self._rows(name, destination), _IDENTIFIERS)
-            else:
-                engine.materialise(told_devices_query(each.name, [name]), _IDENTIFIERS)
+            choose(engine, [name], self._people(name), destination, self.pushes.clock())
             self._forget_history(destination)
             told = self._left(each.name)
             for place, (segment, identifiers) in enumerate(told.items()):
-                want(engine, [])
                 for again in range(_ROUNDS):
                     push_id = f"{run_id}.{number}.{place}.{again}"
                     audience = destination.audience_list(segment, push_id)
                     sending = Sending(audience, deadline, self.pushes.monotonic, self.pushes.sleep)
-                    push = ListPush(
-                        _OfOnePerson(engine, each.name, segment),
+                    take_off(
+                        RemovalsLedger(engine, each.name, segment),
                         sending,
-                        self.pushes.clock,
-                        before_send=partial(_await_turn, sending, f"{segment} at {each.name}"),
-                        wait_for=sending.wait_for,
+                        push_id,
+                        normalisation=destination.accepts.normalisation.version,
+                        clock=self.pushes.clock,
                     )
-                    push.push(push_id, normalisation=destination.accepts.normalisation.version)
-                    push.poll()
                     if segment not in self._left(each.name):
                         break
                 state = "removed" if segment not in self._left(each.name) else "waiting for the destination"
@@ -228,25 +210,6 @@ class Erasing:
         rows = self.pushes.engine.query(templates.query("activation/erased_left")).to_pylist()
         return {row["segment"]: row["identifiers"] for row in rows if row["destination"] == destination}
 
-    def _rows(self, name: str, destination: Destination) -> list[AudienceRows]:
-        """Return what a destination is sent of a user, by each of the user's rows in the identity table."""
-        every: Sequence[IdentityKind] = get_args(IdentityKind)
-        accepts = destination.accepts
-        return [
-            plan_audience(
-                [Member(0, name)],
-                people,
-                [ConsentRecord(name, "granted", "granted", _GRANTED)],
-                segment="erasure",
-                identity=[kind for kind in every if kind in accepts.identity],
-                destination=destination.settings.name,
-                accepts=accepts,
-                lineage={},
-                now=self.pushes.clock(),
-            ).audience.rows
-            for people in ([], *([person] for person in self._people(name)))
-        ]
-
     def _people(self, name: str) -> list[Person]:
         config = self.pushes.config
         if config.identity.file is None and config.identity.table is None:
@@ -261,7 +224,8 @@ class Erasing:
             folder = getattr(destination.settings, "path", None)
             if not isinstance(folder, Path) or not folder.is_dir():
                 continue
-            rows = (row for rows in self._rows(name, destination) for row in rows)
+            known = rows_of([name], self._people(name), destination, self.pushes.clock())
+            rows = (row for rows in known for row in rows)
             sought = {value for row in rows for value in (row.email, row.phone, row.external_id) if value}
             for path in sorted(folder.glob("*.csv")) + sorted(folder.glob("*.jsonl")):
                 with path.open(encoding="utf-8", errors="replace") as file:
@@ -318,9 +282,5 @@ def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None,
     for name in ("erased_person_sessions", "erased_person_clients", "erased_person_rows"):
         yield None, templates.query(f"activation/{name}")
     yield None, history_query("mc_audience_changes")
-    for name in ("erased_changes", "erased_left"):
-        yield None, templates.query(f"activation/{name}")
-
-
-def _await_turn(sending: Sending, name: str, _: LedgerBatch) -> None:
-    sending.await_turn(name)
+    yield None, chosen_removals_query()
+    yield None, templates.query("activation/erased_left")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from microconv.activation.audience.first_party import consent_signature
 from microconv.activation.destinations.base import Destination
@@ -14,6 +14,7 @@ from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.push_guards import Allowed, check_audience, check_changes
 from microconv.activation.push.push_ledger import LedgerBatch, PlannedCounts, PushLedger
 from microconv.activation.push.push_result import PushedList
+from microconv.activation.push.refusers import off_words, refusers_taken_off
 from microconv.activation.push.sending import Sending
 from microconv.activation.segment_audience import SegmentAudiences
 from microconv.config.sections import PushGuards, SegmentConfig
@@ -73,7 +74,8 @@ class OneList:
         try:
             return self._planned() if dry_run else self._pushed()
         except FindingsError as error:
-            return self._so_far("stopped", error)
+            stopped = self._so_far("stopped", error)
+            return stopped if dry_run else self._without_refusers(stopped, error)
         except DestinationError as error:
             return self._so_far("failed", error)
 
@@ -150,6 +152,18 @@ class OneList:
             "planned. What was planned and not sent stays here.",
             hint="Push when nobody writes to it.",
         )
+
+    def _without_refusers(self, stopped: PushedList, error: FindingsError) -> PushedList:
+        """Take off whoever refused: a refusal waits for no guard."""
+        try:
+            batches = refusers_taken_off(
+                self.audiences, self.segment.name, self.destination, f"{self.push_id}.refused", self.patience
+            )
+        except DestinationError as failure:
+            return replace(stopped, failure=failure, warnings=(*stopped.warnings, error.message))
+        sent = stopped.settled(batches)
+        said = (*sent.warnings, *off_words(self._name, batches), *((error.message,) if sent.failure else ()))
+        return replace(sent, outcome="stopped", failure=sent.failure or error, warnings=said)
 
     def _consent(self) -> str:
         return consent_signature(self.audiences.config.consent, self.audiences.engine, self.audiences.config.file)

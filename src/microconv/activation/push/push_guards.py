@@ -14,7 +14,7 @@ from microconv.config.sections import PushGuards
 from microconv.config.values import Duration
 from microconv.errors import FindingsError
 
-_UNTOUCHED = "Nothing was sent; the list is as it was."
+_UNTOUCHED = "Nothing is sent but removals of people who refused."
 _OF_A_PUSH = Told("push", "sent", _UNTOUCHED)
 
 

@@ -148,7 +148,8 @@ class PushResult(Result):
     @property
     def sentence(self) -> str:  # type: ignore[override]  # made of the rest
         """Say what was sent, or would be."""
-        planned = [each.plan for each in self.lists if each.plan and (each.failure is None or each.batches)]
+        sent = [each for each in self.lists if each.outcome != "stopped" and (each.failure is None or each.batches)]
+        planned = [each.plan for each in sent if each.plan]
         added, removed, again = (
             sum(getattr(plan, name) for plan in planned for name in names)
             for names in (("added",), ("removed",), ("refreshed", "repeated"))

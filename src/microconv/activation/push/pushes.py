@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from microconv import wording
 from microconv.activation.destinations.base import Destination
 from microconv.activation.push.audience_list import FINAL, AudienceList
+from microconv.activation.push.given_up import GivenUpList
 from microconv.activation.push.ledger_views import (
     BatchesResult,
     BatchRow,
@@ -91,7 +92,60 @@ class Pushes:
             audiences = self.audiences()
             _check_lists(wanted, push_id)
             audiences = audiences.built(push_id, dry_run=dry_run)
-            return self._pushed(push_id, audiences, wanted, wishes, dry_run=dry_run)
+            pushed = self._pushed(push_id, audiences, wanted, wishes, dry_run=dry_run)
+            given_up = [] if segments else self._given_up(push_id, audiences, destinations)
+            others = tuple(each.without_refusers(dry_run=dry_run) for each in given_up)
+            return replace(pushed, lists=(*pushed.lists, *others))
+
+    def retire(self, segment: str, destination: str, *, dry_run: bool = False) -> PushResult:
+        """Take everybody off a list that the configuration no longer has; no guard stops it.
+
+        Args:
+            segment: The name of the segment that it was the list of.
+            destination: The name of its destination, which the configuration must still have.
+            dry_run: Plan, but send nothing.
+
+        Raises:
+            UsageError: There is no such destination or list, or a segment still goes there.
+            LockedError: Another run holds the lock.
+        """
+        find_named(self.config.destinations, destination, "destination")
+        configured = {each.name: each.destinations for each in self.config.segments}
+        if destination in configured.get(segment, ()):
+            raise UsageError(
+                f"Segment {segment} names the destination {destination}, so the next push would add everybody again.",
+                hint=f'Take "{destination}" out of its `destinations` in the configuration first.',
+            )
+        if not any((row["segment"], row["destination"]) == (segment, destination) for row in self._known()):
+            raise UsageError(
+                f"Nothing was ever pushed of {segment} to {destination}.",
+                hint="`microconv push status` shows which lists there are.",
+            )
+        with sending_run(self.engine, "retire", self.clock()) as push_id:
+            given_up = GivenUpList(self.audiences(), segment, self.destination(destination), push_id, self._patience())
+            return PushResult(push_id, dry_run, (given_up.emptied(dry_run=dry_run),))
+
+    def _given_up(self, push_id: str, audiences: SegmentAudiences, destinations: Sequence[str]) -> list[GivenUpList]:
+        """Return the lists that no segment goes to any more and that still hold somebody."""
+        configured = {(segment.name, at) for segment in self.config.segments for at in segment.destinations}
+        there = {each.name for each in self.config.destinations}
+        found = [
+            (row["segment"], row["destination"])
+            for row in self._known()
+            if row["listed"]
+            and row["destination"] in there
+            and (not destinations or row["destination"] in destinations)
+            and (row["segment"], row["destination"]) not in configured
+        ]
+        patience = self._patience()
+        return [
+            GivenUpList(audiences, segment, self.destination(at), f"{push_id}.given-up-{number}", patience)
+            for number, (segment, at) in enumerate(sorted(found), start=1)
+        ]
+
+    def _patience(self) -> Callable[[AudienceList], Sending]:
+        deadline = Deadline(self.config.push.deadline.seconds, self.monotonic)
+        return lambda audience: Sending(audience, deadline, self.monotonic, self.sleep)
 
     def resume(self, *, wishes: Wishes = _NOTHING_SPECIAL) -> PushResult:
         """Go on with lists that a push left unfinished: with the members of that push, and with consent as it is now.
@@ -119,11 +173,7 @@ class Pushes:
         *,
         dry_run: bool = False,
     ) -> PushResult:
-        deadline = Deadline(self.config.push.deadline.seconds, self.monotonic)
-
-        def patience(audience: AudienceList) -> Sending:
-            return Sending(audience, deadline, self.monotonic, self.sleep)
-
+        patience = self._patience()
         # Batches are named after their push, so that of each list has a name of its own.
         done = (
             OneList(audiences, segment, destination, f"{push_id}.{number}", patience, wishes).result(dry_run=dry_run)
@@ -174,7 +224,7 @@ class Pushes:
             after = None if oldest is None else self._refresh_after(segment, at)
             note = "" if (segment, at) in known else "never pushed"
             if (segment, at) not in configured:
-                note = "not in the configuration: nobody is added or removed"
+                note = "not in the configuration: only who refuses is removed"
             status = ListStatus(
                 segment,
                 at,
