@@ -107,6 +107,10 @@ DESTINATIONS: dict[str, DestinationLine] = {
         "activation.destinations.webhook:WebhookDestination",
         "Signed requests to a service of your own, or to Klaviyo, HubSpot, Mailchimp or Braze.",
     ),
+    "google_ads": DestinationLine(
+        "activation.destinations.google_ads:GoogleAdsDestination",
+        "Customer Match lists of Google Ads, kept by Google's Data Manager API.",
+    ),
     "ga4": DestinationLine(
         "activation.destinations.ga4:Ga4Destination",
         "A user property of GA4 on the devices of who is in a segment, for audiences of GA4.",

@@ -31,8 +31,8 @@ IngestState: TypeAlias = Literal["processing", "success", "partial", "failed", "
 MOST_MEMBERS = 10_000
 MOST_EVENTS = 2_000
 MOST_RECEIVERS = 10
-REQUESTS_PER_MINUTE = 300
-"""What a Google Cloud project may write; as many again it may read.
+REQUESTS_PER_MINUTE = 270
+"""With the tenth of them that may leave at once, fewer than the 300 that a project may write in a minute.
 
 Source: https://developers.google.com/data-manager/api/devguides/limits.
 """

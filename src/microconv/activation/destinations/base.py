@@ -160,6 +160,23 @@ class Destination(ABC):
         del segment, push_id, facts
         self._refuse("pushes", "microconv export")
 
+    def check_ready(self) -> None:  # noqa: B027 - most need nothing
+        """Make sure before a push that it can be reached at all: packages, credentials. Nothing is sent.
+
+        Raises:
+            UsageError: Something of that is missing.
+            DestinationError: It cannot be reached.
+        """
+
+    def starts_anew(self, segment: str) -> bool:
+        """Tell whether the platform has no list of a segment, not yet or not any more: then all of it is to be said.
+
+        Raises:
+            DestinationError: It did not say.
+        """
+        del segment
+        return False
+
     def conversions(self, action: str) -> ConversionDestination:
         """Give what takes conversions; `action` is what the platform calls their kind (`[[conversions]]`).
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 
+from microconv import wording
 from microconv.activation.audience.first_party import consent_signature
 from microconv.activation.destinations.base import Destination
 from microconv.activation.push.audience_list import AudienceList
@@ -68,6 +69,7 @@ class OneList:
     wishes: Wishes
     plan: ListPlan | None = field(default=None, init=False)
     audience: ListAudience | None = field(default=None, init=False)
+    _starts_anew: bool = field(default=False, init=False)
 
     def result(self, *, dry_run: bool) -> PushedList:
         """Plan, check and send."""
@@ -86,6 +88,11 @@ class OneList:
     @property
     def _limits(self) -> PushGuards:
         return self.segment.push.over(self.destination.settings.push.over(self.audiences.config.push))
+
+    @property
+    def _is_full(self) -> bool:
+        """Whether all is said again: since that was asked for, or the platform's list is not there."""
+        return self.wishes.full or self._starts_anew
 
     def _so_far(self, outcome: str, failure: FindingsError | DestinationError | None = None) -> PushedList:
         audience = self.audience
@@ -116,19 +123,26 @@ class OneList:
         ledger = PushLedger(audiences.engine, self.destination.settings.name, self.segment.name)
         ledger.prepare()
         want(audiences.engine, [planned.audience.rows], self.destination.accepts.devices)
+        self._starts_anew = self.destination.starts_anew(self.segment.name)
         facts = planned.facts(push_id, audiences.clock())
         sending = self.patience(self.destination.audience_list(self.segment.name, push_id, facts))
         return ListPush(ledger, sending, audiences.clock, check=lambda counts: self._check(audience, counts)), sending
 
     def _check(self, audience: ListAudience, counts: PlannedCounts) -> None:
         self.plan = plan_list(self.audiences.engine, audience, counts)
+        if self._starts_anew and self.plan.waiting:
+            raise DestinationError(
+                f"{self._name}: its list is gone there, while "
+                f"{wording.plural(self.plan.waiting, 'identifier')} are still being worked on.",
+                hint="Run `microconv push poll`; once these have an answer, push again: all is then said again.",
+            )
         check_changes(audience, self.plan, limits=self._limits, allowed=self.wishes.allowed)
 
     def _planned(self) -> PushedList:
         push, sending = self._list_push(self.push_id)
         limits = sending.limits
         counts = push.ledger.plan(
-            push.now(), settles_after=limits.settles_after, refresh_after=limits.refresh_after, is_full=self.wishes.full
+            push.now(), settles_after=limits.settles_after, refresh_after=limits.refresh_after, is_full=self._is_full
         )
         push.check(counts)
         return self._so_far("would be sent" if self.plan and self.plan.to_send else "nothing to send")
@@ -142,7 +156,7 @@ class OneList:
             push.wait_for = sending.wait_for
             assert self.audience is not None  # noqa: S101 - the line before made it
             try:
-                outcome = push.push(push_id, normalisation=self.audience.normalisation, is_full=self.wishes.full)
+                outcome = push.push(push_id, normalisation=self.audience.normalisation, is_full=self._is_full)
             except ConsentChangedError:
                 continue
             now = {each.batch_id: each for each in push.poll()}

@@ -306,3 +306,5 @@ def _check_lists(wanted: Sequence[tuple[SegmentConfig, Destination]], push_id: s
     """Whether a segment can go to its destination shows before anything is sent."""
     for segment, destination in wanted:
         destination.audience_list(segment.name, push_id)
+    for destination in {each.settings.name: each for _, each in wanted}.values():
+        destination.check_ready()
