@@ -11,9 +11,10 @@ from typing import Any
 import pytest
 from ga4_server import SECRET, STREAM, Stream
 from ga4_server import serving as measurement_protocol
-from pushed_shop import Shop
+from pushed_shop import TODAY, Shop
 
 import analytics_property_server as property_server
+import ga4
 from analytics_property_server import PROPERTY, PropertyModel, PropertyServer
 from data_manager_server import DataManagerModel
 from data_manager_server import serving as data_manager
@@ -170,6 +171,43 @@ def test_export_that_failed_is_begun_anew(place: Place) -> None:
     assert len(place.of_property.exports) == 2
 
 
+def test_device_that_another_user_signs_in_on_is_taken_back(place: Place) -> None:
+    shop = place.shop
+    shop.run("push", "left_carts")
+    day = TODAY - timedelta(days=2)
+    event = ga4.event(f"{day} 10:00:00", "page_view", client="1.1", session=9) | {"user_id": "u9"}
+    ga4.write_parquet(shop.folder / "exports" / f"{ga4.shard_name(day)}.parquet", [event])
+    assert shop.run("sync").code == 0
+    done = shop.run("push", "left_carts")
+    assert "left_carts at ga4: 1 of 4 people have no device that only they signed in on" in done.stderr
+    assert place.values() == {**dict.fromkeys(devices(2, 3, 4), "left_carts"), ("1.1", "u1"): "(out)"}
+
+
+def test_erased_person_gets_out_and_is_forgotten(place: Place) -> None:
+    shop = place.shop
+    shop.run("push", "left_carts")
+    done = shop.run("erase", "u2", "--format", "json")
+    assert place.values() == {**dict.fromkeys(devices(1, 3, 4), "left_carts"), ("2.2", "u2"): "(out)"}
+    parts = {part["place"]: part for part in done.document["parts"]}
+    # Nobody confirms what the Measurement Protocol was told.
+    unconfirmed = isinstance(place.model, Stream)
+    assert parts["list left_carts at ga4"]["state"] == ("waiting for the destination" if unconfirmed else "removed")
+    assert done.code == (1 if unconfirmed else 0)
+    place.values()
+    assert shop.run("push", "left_carts").code == (4 if unconfirmed else 0)
+    assert place.values()["2.2", "u2"] == "(out)"
+
+
+def test_explanation_follows_a_device_to_its_receipt(place: Place) -> None:
+    shop = place.shop
+    shop.run("push", "left_carts")
+    done = shop.run("explain", "u2", "--segment", "left_carts", "--format", "json")
+    assert done.code == 0, done.stderr
+    (sent,) = done.document["sent"]
+    assert (sent["kind"], sent["operation"]) == ("device", "add")
+    assert "2.2" not in done.stdout
+
+
 @pytest.fixture
 def shop(tmp_path: Path) -> Shop:
     keys = {"ga4_property": PROPERTY, "stream": STREAM, "transport": "rest", "via": "data_manager"}
@@ -193,6 +231,22 @@ def test_rule_that_is_not_translated_says_why_and_makes_nothing(shop: Shop) -> N
     done = shop.run("segment", "ga4", "sequence", "--create")
     assert done.code == 1
     assert "--by-push" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("label", "others", "said"),
+    [
+        ("", '[[sources]]\nproperty = "other"\npath = "other/*.parquet"', "of which property"),
+        ("elsewhere", "", "names a property that is not under [[sources]]"),
+    ],
+)
+def test_property_of_the_devices_must_be_known(shop: Shop, label: str, others: str, said: str) -> None:
+    path = shop.folder / "microconv.toml"
+    text = path.read_text().replace('kind = "ga4"', f'kind = "ga4"\nproperty = "{label}"' if label else 'kind = "ga4"')
+    path.write_text(f"{text}\n{others}\n")
+    done = shop.run("push", "left_carts")
+    assert done.code == 2
+    assert said in done.stderr
 
 
 def test_nothing_to_prove_is_told(shop: Shop) -> None:

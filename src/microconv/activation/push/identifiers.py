@@ -91,9 +91,15 @@ def wanted_query(devices: DevicesOf | None = None) -> Query:
     return templates.query("activation/wanted_devices", params=params)
 
 
+def people_with_devices(engine: Engine) -> int:
+    """Return how many people the devices stand for that are wanted."""
+    (row,) = engine.query(templates.query("activation/people_with_devices")).to_pylist()
+    return int(row["people"])
+
+
 def told_devices_query(destination: str, user_ids: Sequence[str]) -> Query:
     """Return the query of the devices of some users that a destination was told of."""
-    params: dict[str, Value] = {"destination": destination, "endings": [_BETWEEN + each for each in user_ids]}
+    params: dict[str, Value] = {"destination": destination, "user_ids": list(user_ids)}
     return templates.query("activation/told_devices", params=params)
 
 

@@ -9,7 +9,7 @@ from microconv import wording
 from microconv.activation.audience.first_party import consent_signature
 from microconv.activation.destinations.base import Destination
 from microconv.activation.push.audience_list import AudienceList
-from microconv.activation.push.identifiers import want
+from microconv.activation.push.identifiers import people_with_devices, want
 from microconv.activation.push.list_plan import ListAudience, ListPlan, plan_list
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.push_guards import Allowed, check_audience, check_changes
@@ -122,7 +122,10 @@ class OneList:
         )
         ledger = PushLedger(audiences.engine, self.destination.settings.name, self.segment.name)
         ledger.prepare()
-        want(audiences.engine, [planned.audience.rows], self.destination.accepts.devices)
+        devices = self.destination.accepts.devices
+        want(audiences.engine, [planned.audience.rows], devices)
+        if devices is not None:
+            self.audience = audience = _without_device(audience, people_with_devices(audiences.engine))
         self._starts_anew = self.destination.starts_anew(self.segment.name)
         facts = planned.facts(push_id, audiences.clock())
         sending = self.patience(self.destination.audience_list(self.segment.name, push_id, facts))
@@ -195,3 +198,15 @@ class OneList:
             sent += 0 if batch.attempts else batch.identifiers
 
         return before
+
+
+def _without_device(audience: ListAudience, people: int) -> ListAudience:
+    """Say how many people the destination is told nothing of, since it knows devices only."""
+    without = audience.written - people
+    if not without:
+        return audience
+    said = (
+        f"{audience.segment} at {audience.destination}: {wording.count(without)} of {wording.count(audience.written)} "
+        "people have no device that only they signed in on, so it is told nothing of them."
+    )
+    return replace(audience, warnings=(*audience.warnings, said))

@@ -90,7 +90,7 @@ class Pushes:
         wanted = [(segment, self.destination(name)) for segment, name in self._named(segments, destinations)]
         with sending_run(self.engine, "push", self.clock()) as push_id:
             audiences = self.audiences()
-            _check_lists(wanted, push_id)
+            _check_lists(wanted, push_id, self.config)
             audiences = audiences.built(push_id, dry_run=dry_run)
             pushed = self._pushed(push_id, audiences, wanted, wishes, dry_run=dry_run)
             given_up = [] if segments else self._given_up(push_id, audiences, destinations)
@@ -161,7 +161,7 @@ class Pushes:
                 for segment, at in self._configured()
                 if (segment.name, at) in unfinished
             ]
-            _check_lists(wanted, push_id)
+            _check_lists(wanted, push_id, self.config)
             return self._pushed(push_id, self.audiences(), wanted, wishes)
 
     def _pushed(
@@ -302,9 +302,22 @@ class Pushes:
         return found
 
 
-def _check_lists(wanted: Sequence[tuple[SegmentConfig, Destination]], push_id: str) -> None:
+def _check_lists(wanted: Sequence[tuple[SegmentConfig, Destination]], push_id: str, config: Config) -> None:
     """Whether a segment can go to its destination shows before anything is sent."""
     for segment, destination in wanted:
         destination.audience_list(segment.name, push_id)
+        devices = destination.accepts.devices
+        labels = [each.property for each in config.sources]
+        if devices is not None and (devices.property or labels[0]) not in labels:
+            raise UsageError(
+                f"The destination {destination.settings.name} names a property that is not under [[sources]].",
+                hint=f"Its key property is one of: {', '.join(labels)}.",
+            )
+        if devices is not None and devices.property is None and len(set(labels)) > 1:
+            raise UsageError(
+                f"The devices of which property the destination {destination.settings.name} is told is not said, and "
+                f"there are {wording.count(len(set(labels)))}.",
+                hint=f'Add property = "…" to its entry: {", ".join(labels)}.',
+            )
     for destination in {each.settings.name: each for _, each in wanted}.values():
         destination.check_ready()
