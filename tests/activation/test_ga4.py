@@ -11,13 +11,17 @@ from typing import Any, ClassVar
 
 import pytest
 from ga4_server import FAULTY_MINUTES, SECRET, SLOWEST, STREAM, Stream, serving
+from google.analytics import admin_v1alpha as api
 
 from activation.test_fault_schedules import number_of_schedules
+from analytics_property_server import PropertyModel, PropertyServer
+from analytics_server import Refuse as AnotherRefuse
 from data_manager_server import MINUTE, START, DataManagerModel, DataManagerServer, Fail, HangUp, Refuse
 from data_manager_server import serving as data_manager
 from microconv import catalogue
 from microconv.activation.destinations.base import Destination
-from microconv.activation.destinations.ga4 import OUT, EventList, Ga4Destination, Ga4Settings, ProtocolList
+from microconv.activation.destinations.ga4 import Ga4Destination, Ga4Settings
+from microconv.activation.destinations.ga4_lists import OUT, EventList, ProtocolList
 from microconv.activation.push.audience_list import Identifier, RefusedError, TryLaterError, UnsureError
 from microconv.activation.push.identifiers import DEVICE, SignedInDevice
 from microconv.config.sections import DestinationConfig
@@ -275,6 +279,71 @@ def test_mistakes_are_told_by_code_and_place_alone(address: str) -> None:
 def test_validation_server_that_is_down_is_no_success() -> None:
     with pytest.raises(UnsureError):
         protocol_list("http://127.0.0.1:9").validate("add")
+
+
+# The doctor
+
+
+@pytest.fixture(params=["grpc", "rest", "measurement_protocol"])
+def examined(request: pytest.FixtureRequest) -> Iterator[tuple[Ga4Destination, Any, PropertyModel]]:
+    of_property = PropertyModel()
+    by_protocol = request.param == "measurement_protocol"
+    model: Any = Stream() if by_protocol else DataManagerModel()
+    transport = "rest" if by_protocol else request.param
+    with PropertyServer(of_property) as server, (serving if by_protocol else data_manager)(model) as there:
+        keys = {"via": request.param if by_protocol else "data_manager", "transport": transport}
+        keys |= {"admin_endpoint": server.url(transport), "data_endpoint": server.url(transport)}
+        yield ga4(there if by_protocol else there.url(transport), **keys), model, of_property
+
+
+def test_doctor_says_what_a_push_needs_and_changes_nothing(
+    examined: tuple[Ga4Destination, Any, PropertyModel],
+) -> None:
+    destination, model, of_property = examined
+    found = list(destination.examine(["carts"]))
+    assert [(each.severity, each.subject) for each in found] == [("ok", "ga4"), ("warning", "ga4"), ("warning", "ga4")]
+    assert "custom dimension mc_carts" in found[1].message
+    assert 'no audience "microconv carts"' in found[2].message
+    assert not [each for each in model.requests if not getattr(each, "validate_only", False)]
+    assert not of_property.audiences
+    of_property.dimensions.append(api.CustomDimension(parameter_name="mc_carts", scope="USER"))
+    of_property.audiences.append(api.Audience(display_name="microconv carts", name="a/1"))
+    assert [each.severity for each in destination.examine(["carts"])] == ["ok"]
+
+
+def test_doctor_goes_on_where_something_cannot_be_looked_at(
+    examined: tuple[Ga4Destination, Any, PropertyModel],
+) -> None:
+    destination, _, of_property = examined
+    of_property.faults.append(AnotherRefuse(403))
+    first, last = destination.examine(["carts"])
+    assert (first.severity, last.severity) == ("ok", "not_tested")
+    assert "Viewer" in last.remedy
+
+
+def test_doctor_counts_the_custom_dimensions_that_are_left(
+    examined: tuple[Ga4Destination, Any, PropertyModel],
+) -> None:
+    destination, _, of_property = examined
+    of_property.dimensions += [api.CustomDimension(parameter_name=f"p{n}", scope="USER") for n in range(25)]
+    assert "25 user-scoped custom dimensions, of 25" in list(destination.examine(["carts"]))[-1].message
+
+
+def test_doctor_tells_what_google_refuses(there: tuple[DataManagerServer, str]) -> None:
+    server, transport = there
+    server.model.faults.append(Refuse(403, "PERMISSION_DENIED"))
+    destination = ga4(
+        server.url(transport), via="data_manager", transport=transport, admin_endpoint=server.url(transport)
+    )
+    found = next(destination.examine(["carts"]))
+    assert found.severity == "error"
+    assert "PERMISSION_DENIED" in found.message
+
+
+def test_doctor_tells_of_a_segment_that_cannot_go_there(address: str) -> None:
+    found = next(ga4(address, admin_endpoint=address).examine(["cart-leavers"]))
+    assert found.severity == "error"
+    assert "user_properties" in found.remedy
 
 
 # Settings

@@ -7,10 +7,9 @@ audience of GA4 that looks for that value is what Google Ads then gets.
 from __future__ import annotations
 
 import re
-import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing
+from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
 
@@ -19,45 +18,35 @@ from pydantic import AfterValidator, Field, model_validator
 from microconv import wording
 from microconv.activation.audience.normalise import GA4
 from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings
+from microconv.activation.destinations.ga4_lists import EventList, Membership, ProtocolList
 from microconv.activation.push.audience_list import (
-    Answer,
-    BatchState,
-    Identifier,
-    ListLimits,
-    Operation,
     RefusedError,
     TryLaterError,
     UnsureError,
 )
-from microconv.activation.push.identifiers import DEVICE, DevicesOf, SignedInDevice
+from microconv.activation.push.identifiers import DevicesOf
 from microconv.clients.analytics_access import Access
 from microconv.clients.analytics_admin import AnalyticsAdmin
 from microconv.clients.analytics_failures import EDIT_SCOPE, READ_SCOPE, Asked
 from microconv.clients.audience_exports import AudienceExports
 from microconv.clients.data_manager import (
-    MOST_EVENTS,
-    REQUESTS_PER_MINUTE,
     Account,
     DataManager,
     DataManagerAccess,
     Receiver,
 )
-from microconv.clients.data_manager_failures import BusyError, RequestRefusedError
 from microconv.clients.measurement_protocol import ENDPOINT, MeasurementProtocol, is_app
-from microconv.clients.outgoing import NoAnswerError, NotSentError, Outgoing
+from microconv.clients.outgoing import Outgoing
 from microconv.config.problems import ItemError
 from microconv.config.secret import Secret
 from microconv.config.values import Duration, FileStem, Ga4Property, InFolder, Label, Length, SafeEndpoint
-from microconv.errors import ConfigError, UsageError
+from microconv.errors import ConfigError, MicroconvError, UsageError
+from microconv.findings import Finding, Severity
+from microconv.segments.ga4_definition import audience_name
 
-OUT = "(out)"
-"""The value of who left a segment; no segment is called so."""
-_LONGEST_PROPERTY, _LONGEST_VALUE = 24, 36
-_PER_BATCH = 200
-_ANSWERS_FOR = timedelta(days=3)
-"""Google remembers a request for fifty days; whoever waits for that long is never told again."""
-_FINAL: Mapping[str, BatchState] = {"success": "success", "partial": "partial", "failed": "failed"}
-UNCONFIRMED = "sent, unconfirmed: the Measurement Protocol never says what became of it"
+_LONGEST_PROPERTY = 24
+_MOST_DIMENSIONS = 25
+"""User-scoped custom dimensions of a standard property."""
 
 
 def _stream(text: str) -> str:
@@ -187,11 +176,50 @@ class Ga4Destination(Destination):
         )
         settles_after = timedelta(seconds=settings.settles_after.seconds)
         if settings.via == "measurement_protocol":
-            # It says nothing, so nobody waits for that.
-            limits = ListLimits(_PER_BATCH, settles_after, answers_for=timedelta(seconds=1))
-            return ProtocolList(self._protocol(), membership, limits)
+            return ProtocolList(self._protocol(), membership, settles_after)
         account = Account(settings.ga4_property, "GOOGLE_ANALYTICS_PROPERTY")
         return EventList(self._data_manager, Receiver(account, settings.stream), membership, settles_after)
+
+    def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
+        """Find out without changing anything whether segments can be pushed: access, a test call, what GA4 has."""
+        for segment in segments or ("test",):
+            try:
+                answer = self.audience_list(segment, "examination").validate("add")
+            except MicroconvError as error:
+                yield self._finding("error", error.message, error.hint)
+            except (RefusedError, TryLaterError, UnsureError) as error:
+                is_refused = isinstance(error, RefusedError)
+                remedy = "See docs/ga4-audiences.md for the permissions." if is_refused else "Try again later."
+                yield self._finding("error", f"GA4 would not take an event of {segment}: {error}.", remedy)
+            else:
+                if answer.state == "success":
+                    yield self._finding("ok", f"GA4 would take an event of {segment}.")
+                else:
+                    yield self._finding("error", f"GA4 would throw an event of {segment} away: {answer.reason}.")
+        try:
+            yield from self._examined_property(segments)
+        except MicroconvError as error:
+            yield self._finding("not_tested", f"What the property has cannot be looked at. {error.message}", error.hint)
+
+    def _examined_property(self, segments: Sequence[str]) -> Iterator[Finding]:
+        with closing(self.admin(reading=True)) as admin:
+            dimensions, audiences = admin.user_dimensions(), admin.audiences()
+        for segment in segments:
+            user_property, name = self.settings.user_property(segment), audience_name(segment)
+            remedy = f"`microconv segment ga4 {segment} --by-push --create` makes it."
+            if user_property not in dimensions:
+                said = f"The property has no user-scoped custom dimension {user_property}, which {segment} needs."
+                yield self._finding("warning", said, remedy)
+            if name not in audiences:
+                yield self._finding("warning", f'The property has no audience "{name}": nobody gets the list.', remedy)
+        missing = {self.settings.user_property(segment) for segment in segments} - set(dimensions)
+        if missing and len(dimensions) + len(missing) > _MOST_DIMENSIONS:
+            has = wording.plural(len(dimensions), "user-scoped custom dimension")
+            said = f"The property has {has}, of {_MOST_DIMENSIONS} that it may have."
+            yield self._finding("error", said, "Archive some in GA4, or push fewer segments to it.")
+
+    def _finding(self, severity: Severity, message: str, remedy: str = "") -> Finding:
+        return Finding("destinations", severity, message, remedy, self.settings.name)
 
     def admin(self, *, reading: bool = False) -> AnalyticsAdmin:
         """Give the Admin API of the property, perhaps to read only; whoever asks for it closes it."""
@@ -226,229 +254,3 @@ class Ga4Destination(Destination):
         secret = settings.api_secret.read(f"The api_secret of the destination {settings.name}")
         outgoing = Outgoing(float(settings.timeout.seconds))
         return MeasurementProtocol(settings.stream, secret, outgoing, settings.endpoint or ENDPOINT)
-
-
-class Membership:
-    """Says of a device that its user is in a segment, or is not."""
-
-    def __init__(self, segment: str, user_property: str, event: str, *, is_app: bool) -> None:
-        if len(segment) > _LONGEST_VALUE:
-            raise UsageError(
-                f"The name of the segment {segment} is too long for GA4, where it is the value of a user property.",
-                hint=f"Give it a name of {_LONGEST_VALUE} letters at most.",
-            )
-        self.segment = segment
-        self.user_property = user_property
-        self._event = event
-        self._is_app = is_app
-
-    @property
-    def example(self) -> SignedInDevice:
-        """A device that is nobody's, for requests that are only looked at."""
-        return SignedInDevice("0" * 32 if self._is_app else "1234567890.1234567890", "example")
-
-    def value(self, operation: Operation) -> str:
-        """Return the value of the user property after an operation."""
-        return self.segment if operation == "add" else OUT
-
-    def payload(self, operation: Operation, device: SignedInDevice, now: float) -> dict[str, Any]:
-        """Return what the Measurement Protocol is sent of a device. An addition says that its user agreed."""
-        granted = {"ad_user_data": "GRANTED", "ad_personalization": "GRANTED"}
-        return {
-            "app_instance_id" if self._is_app else "client_id": device.client_id,
-            "user_id": device.user_id,
-            # A request that comes late does not undo a later one.
-            "timestamp_micros": int(now * 1_000_000),
-            **({"consent": granted} if operation == "add" else {}),
-            "user_properties": {self.user_property: {"value": self.value(operation)}},
-            "events": [{"name": self._event, "params": {}}],
-        }
-
-    def event(self, operation: Operation, device: SignedInDevice, now: float) -> dict[str, Any]:
-        """Return the event of the Data Manager API that says the same."""
-        granted = {"adUserData": "CONSENT_GRANTED", "adPersonalization": "CONSENT_GRANTED"}
-        property_now = {"propertyName": self.user_property, "value": self.value(operation)}
-        return {
-            "appInstanceId" if self._is_app else "clientId": device.client_id,
-            "userId": device.user_id,
-            "eventTimestamp": datetime.fromtimestamp(now, tz=UTC).isoformat(),
-            "eventName": self._event,
-            "eventSource": "APP" if self._is_app else "WEB",
-            **({"consent": granted} if operation == "add" else {}),
-            "userProperties": {"additionalUserProperties": [property_now]},
-        }
-
-
-def devices_in(identifiers: Sequence[Identifier]) -> list[SignedInDevice]:
-    """Return the devices of a batch.
-
-    Raises:
-        RefusedError: Some are something else.
-    """
-    foreign = [place for place, each in enumerate(identifiers) if each.kind != DEVICE]
-    if foreign:
-        raise RefusedError("GA4 is told of devices only", rows=foreign)
-    return [SignedInDevice.of(each.value) for each in identifiers]
-
-
-class EventList:
-    """The list of a segment, told by events of the Data Manager API, which says later what became of them."""
-
-    def __init__(
-        self,
-        client: DataManager,
-        receiver: Receiver,
-        membership: Membership,
-        settles_after: timedelta,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self.limits = ListLimits(
-            MOST_EVENTS, settles_after, answers_for=_ANSWERS_FOR, requests_per_minute=REQUESTS_PER_MINUTE
-        )
-        self._client = client
-        self._receiver = receiver
-        self._membership = membership
-        self._clock = clock
-
-    def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
-        """Send a batch.
-
-        Raises:
-            TryLaterError: Nothing was taken.
-            RefusedError: It was refused; the devices at fault are named, where Google names them.
-            UnsureError: No answer came.
-        """
-        now = self._clock()
-        events = [self._membership.event(operation, device, now) for device in devices_in(identifiers)]
-        with _in_words_of_a_list():
-            return Answer("accepted", self._client.ingest_events([self._receiver], events))
-
-    def validate(self, operation: Operation) -> Answer:
-        """Let Google look at an event about nobody.
-
-        Raises:
-            RefusedError: It would be refused.
-            TryLaterError: It was not looked at.
-            UnsureError: No answer came.
-        """
-        event = self._membership.event(operation, self._membership.example, self._clock())
-        with _in_words_of_a_list():
-            self._client.ingest_events([self._receiver], [event], validate_only=True)
-        return Answer("success")
-
-    def finish(self) -> None:
-        """Do nothing: each request stands for itself."""
-
-    def ask(self, request_id: str) -> Answer:
-        """Ask what became of a request.
-
-        Raises:
-            UnsureError: It did not say.
-            TryLaterError: It could not be asked.
-        """
-        try:
-            with _in_words_of_a_list():
-                found = self._client.status(request_id)
-        except RefusedError as error:
-            # That it may not be asked now says nothing of the request.
-            raise UnsureError(str(error)) from None
-        if not found:
-            return Answer("unknown", request_id, reason="Google does not know the request any more")
-        (of_us, *_) = found
-        state = _FINAL.get(of_us.state, "accepted")
-        reasons = ", ".join(f"{reason} {wording.count(count)}" for reason, count in of_us.reasons) or None
-        return Answer(state, request_id, rejected=of_us.rejected, reason=reasons)
-
-    def now(self) -> datetime | None:
-        """Tell no time: this machine's clock counts."""
-        return None
-
-    def __repr__(self) -> str:
-        return f"EventList({self._membership.segment!r})"
-
-
-@contextmanager
-def _in_words_of_a_list() -> Iterator[None]:
-    try:
-        yield
-    except NotSentError as error:
-        raise TryLaterError(str(error)) from None
-    except NoAnswerError as error:
-        raise UnsureError(str(error)) from None
-    except BusyError as error:
-        raise TryLaterError(str(error), retry_after=error.retry_after) from None
-    except RequestRefusedError as error:
-        raise RefusedError(str(error), rows=error.rows) from None
-
-
-class ProtocolList:
-    """The list of a segment, told by the Measurement Protocol: one request a device, and none is confirmed."""
-
-    def __init__(
-        self,
-        protocol: MeasurementProtocol,
-        membership: Membership,
-        limits: ListLimits,
-        clock: Callable[[], float] = time.time,
-    ) -> None:
-        self.limits = limits
-        self._protocol = protocol
-        self._membership = membership
-        self._clock = clock
-
-    def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
-        """Send a batch, device by device.
-
-        Raises:
-            TryLaterError: The first was not taken, so none was.
-            RefusedError: The first was refused.
-            UnsureError: No answer came, or some were taken before one was not.
-        """
-        for place, device in enumerate(devices_in(identifiers)):
-            payload = self._membership.payload(operation, device, self._clock())
-            try:
-                reply = self._protocol.collect(payload)
-            except NotSentError as error:
-                if place:
-                    raise UnsureError(str(error)) from None
-                raise TryLaterError(str(error)) from None
-            except NoAnswerError as error:
-                raise UnsureError(str(error)) from None
-            status = reply.status
-            if 200 <= status < 300:  # noqa: PLR2004 - success
-                continue
-            if place or (status >= 500 and status != 503):  # noqa: PLR2004 - server errors
-                raise UnsureError(f"HTTP {status}")
-            if status in (429, 503):
-                raise TryLaterError(f"HTTP {status}", retry_after=reply.retry_after())
-            raise RefusedError(f"HTTP {status}")
-        return Answer("unknown", reason=UNCONFIRMED)
-
-    def validate(self, operation: Operation) -> Answer:
-        """Let the validation server look at a request about nobody.
-
-        Raises:
-            UnsureError: It did not say.
-        """
-        payload = self._membership.payload(operation, self._membership.example, self._clock())
-        try:
-            mistakes = self._protocol.mistakes(payload)
-        except (NotSentError, NoAnswerError) as error:
-            raise UnsureError(str(error)) from None
-        if mistakes is None:
-            raise UnsureError("the validation server did not say")
-        return Answer("failed", reason="; ".join(mistakes)) if mistakes else Answer("success")
-
-    def finish(self) -> None:
-        """Do nothing: each request stands for itself."""
-
-    def ask(self, request_id: str) -> Answer:
-        """Say that nobody can tell."""
-        return Answer("unknown", request_id, reason=UNCONFIRMED)
-
-    def now(self) -> datetime | None:
-        """Tell no time: this machine's clock counts."""
-        return None
-
-    def __repr__(self) -> str:
-        return f"ProtocolList({self._membership.segment!r})"
