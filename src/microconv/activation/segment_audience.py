@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from microconv.activation.audience.first_party import read_consent, read_identity
 from microconv.activation.audience.people import Consent, ConsentRecord, Person, consent_by_user
 from microconv.activation.audience_plan import AudiencePlan, plan_audience
-from microconv.activation.destinations.base import Destination
+from microconv.activation.destinations.base import Accepts, Destination
 from microconv.config.sections import Config, SegmentConfig
 from microconv.engines.base import Engine
 from microconv.segments.members import Member, has_user_ids, members
@@ -69,6 +69,12 @@ class SegmentAudiences:
             ConfigError: there is no identity or consent table, or it cannot be read: nobody is sent without consent.
             UsageError: the destination carries none of the segment's identity.
         """
+        return self.plan_for(segment, destination.settings.name, destination.accepts, as_of)
+
+    def plan_for(
+        self, segment: SegmentConfig, destination: str, accepts: Accepts, as_of: datetime | None = None
+    ) -> AudiencePlan:
+        """Decide who would be sent to whatever accepts this; see `plan`."""
         people = self.people()
         consents = denied_if_erased(
             read_consent(self.config.consent, self.engine, self.config.file), read_erased(self.engine)
@@ -83,8 +89,8 @@ class SegmentAudiences:
             consents,
             segment=segment.name,
             identity=segment.identity,
-            destination=destination.settings.name,
-            accepts=destination.accepts,
+            destination=destination,
+            accepts=accepts,
             lineage={
                 "rule": segment.rule.model_dump(mode="json"),
                 "rule_version": rule_version(segment, self.taxonomy),

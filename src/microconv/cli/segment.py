@@ -15,6 +15,7 @@ from microconv.errors import FindingsError, UsageError
 from microconv.wording import Heading, Sheet
 
 if TYPE_CHECKING:
+    from microconv.result import Result
     from microconv.segments.builds import Change
 
 _MOST_PEOPLE = 100
@@ -206,27 +207,46 @@ def preview(context: CommandContext, *, name: str, as_of: str | None, reveal: bo
 @segment.command("size", short_help="Count who is in a segment, now or by day.")
 @click.argument("name")
 @click.option("--by-day", is_flag=True, help="Show each day on which it was built: members, entries and exits.")
+@click.option("--reach", is_flag=True, help="Show how many consented, and how many could be sent by each identifier.")
 @as_of_option
 @output.answer_option
 @click.option("--chart", "with_chart", is_flag=True, help="Draw a bar chart below the tables.")
 @click.pass_obj
 def size(
-    context: CommandContext, *, name: str, by_day: bool, as_of: str | None, output_format: str, with_chart: bool
+    context: CommandContext,
+    *,
+    name: str,
+    by_day: bool,
+    reach: bool,
+    as_of: str | None,
+    output_format: str,
+    with_chart: bool,
 ) -> None:
-    """Count the actors the rule of the segment NAME holds for at a moment; or --by-day, who was in it as it was built.
+    """Count the actors the rule of the segment NAME holds for at a moment.
+
+    With --by-day, count who was in it as it was built; with --reach, say how many of those whom the rule holds for
+    consented, and by which identifiers they could be sent.
 
     \b
     Examples:
       microconv segment size cart_abandoners
       microconv segment size cart_abandoners --by-day --chart
+      microconv segment size cart_abandoners --reach
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
     asked = {"as_of": moment(as_of)} if as_of else {}
     if by_day and asked:
         raise UsageError("--by-day shows all builds, so --as-of does not go with it.", hint="Leave one of the two out.")
+    if reach and (by_day or asked):
+        raise UsageError(
+            "--reach looks at consent as it is now, so it goes with no other day.", hint="Leave the other option out."
+        )
     if with_chart and output_format != "table":
         raise UsageError("--chart goes with tables.", hint=f"Leave out --chart or --format {output_format}.")
     with context.project() as project:
-        result = project.segment_days(name) if by_day else project.ask("segment", name=name, **asked)
+        if reach:
+            result: Result = project.pushes.reach(name)
+        else:
+            result = project.segment_days(name) if by_day else project.ask("segment", name=name, **asked)
     output.answer(result, output_format, with_chart=with_chart)
 
 

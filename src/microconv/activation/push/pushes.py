@@ -28,6 +28,7 @@ from microconv.activation.push.one_list import OneList, Wishes
 from microconv.activation.push.push_ledger import LedgerBatch, PushLedger
 from microconv.activation.push.push_result import PushResult
 from microconv.activation.push.sending import Deadline, Sending
+from microconv.activation.reach import Reach, reach
 from microconv.activation.segment_audience import SegmentAudiences
 from microconv.activation.sending_run import sending_run
 from microconv.config.load import find_named
@@ -96,6 +97,10 @@ class Pushes:
             given_up = [] if segments else self._given_up(push_id, audiences, destinations)
             others = tuple(each.without_refusers(dry_run=dry_run) for each in given_up)
             return replace(pushed, lists=(*pushed.lists, *others))
+
+    def reach(self, segment: str) -> Reach:
+        """Say how much of a segment could be pushed anywhere, by consent and identifier; see `reach`."""
+        return reach(self.audiences(), find_named(self.config.segments, segment, "segment"))
 
     def retire(self, segment: str, destination: str, *, dry_run: bool = False) -> PushResult:
         """Take everybody off a list that the configuration no longer has; no guard stops it.
