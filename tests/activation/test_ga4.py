@@ -253,7 +253,7 @@ def test_google_looks_at_an_event_about_nobody(there: tuple[DataManagerServer, s
 def test_credentials_that_are_missing_are_told_with_the_command(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", "/nowhere/key.json")
     with pytest.raises(UsageError) as caught:
-        ga4("https://127.0.0.1:9", via="data_manager").audience_list("carts", "p1").send("add", [device(1)])
+        ga4("https://127.0.0.1:9", via="data_manager").check_ready()
     assert caught.value.exit_code == 2
     assert "application-default login" in caught.value.hint
 

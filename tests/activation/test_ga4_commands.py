@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -205,7 +206,8 @@ def test_explanation_follows_a_device_to_its_receipt(place: Place) -> None:
     assert done.code == 0, done.stderr
     (sent,) = done.document["sent"]
     assert (sent["kind"], sent["operation"]) == ("device", "add")
-    assert "2.2" not in done.stdout
+    assert "2.2\\tu2" not in done.stdout
+    assert sent["identifier"] == hashlib.sha256(b"2.2\tu2").hexdigest()[: len(sent["identifier"])]
 
 
 @pytest.fixture

@@ -36,11 +36,11 @@ from microconv.clients.data_manager import (
     Receiver,
 )
 from microconv.clients.measurement_protocol import ENDPOINT, MeasurementProtocol, is_app
-from microconv.clients.outgoing import Outgoing
+from microconv.clients.outgoing import NotSentError, Outgoing
 from microconv.config.problems import ItemError
 from microconv.config.secret import Secret
 from microconv.config.values import Duration, FileStem, Ga4Property, InFolder, Label, Length, SafeEndpoint
-from microconv.errors import ConfigError, MicroconvError, UsageError
+from microconv.errors import ConfigError, DestinationError, MicroconvError, UsageError
 from microconv.findings import Finding, Severity
 from microconv.segments.ga4_definition import audience_name
 
@@ -180,10 +180,27 @@ class Ga4Destination(Destination):
         account = Account(settings.ga4_property, "GOOGLE_ANALYTICS_PROPERTY")
         return EventList(self._data_manager, Receiver(account, settings.stream), membership, settles_after)
 
+    def check_ready(self) -> None:
+        """Make sure that Google takes our credentials, or that there is a secret for the Measurement Protocol.
+
+        Raises:
+            UsageError: The package or credentials are missing, or Google does not take these; or the secret is missing.
+        """
+        if self.settings.via == "measurement_protocol":
+            self._protocol()
+            return
+        try:
+            self._data_manager.check_credentials()
+        except NotSentError as error:
+            raise DestinationError(
+                f"{self.settings.name}: {error}.", hint="Check that this machine may reach Google (network, proxy)."
+            ) from None
+
     def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
         """Find out without changing anything whether segments can be pushed: access, a test call, what GA4 has."""
         for segment in segments or ("test",):
             try:
+                self.check_ready()
                 answer = self.audience_list(segment, "examination").validate("add")
             except MicroconvError as error:
                 yield self._finding("error", error.message, error.hint)

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from microconv import wording
+from microconv.activation.destinations.data_manager_answers import as_answers, asked
 from microconv.activation.push.audience_list import (
     Answer,
-    BatchState,
     Identifier,
     ListLimits,
     Operation,
@@ -21,7 +19,6 @@ from microconv.activation.push.audience_list import (
 )
 from microconv.activation.push.identifiers import DEVICE, SignedInDevice
 from microconv.clients.data_manager import MOST_EVENTS, REQUESTS_PER_MINUTE, DataManager, Receiver
-from microconv.clients.data_manager_failures import BusyError, RequestRefusedError
 from microconv.clients.measurement_protocol import MeasurementProtocol
 from microconv.clients.outgoing import NoAnswerError, NotSentError
 from microconv.errors import UsageError
@@ -33,7 +30,6 @@ _LONGEST_VALUE = 36
 _PER_BATCH = 200
 _ANSWERS_FOR = timedelta(days=3)
 """Google remembers a request for fifty days; whoever waits for that long is never told again."""
-_FINAL: Mapping[str, BatchState] = {"success": "success", "partial": "partial", "failed": "failed"}
 
 
 class Membership:
@@ -128,7 +124,7 @@ class EventList:
         """
         now = self._clock()
         events = [self._membership.event(operation, device, now) for device in devices_in(identifiers)]
-        with _in_words_of_a_list():
+        with as_answers():
             return Answer("accepted", self._client.ingest_events([self._receiver], events))
 
     def validate(self, operation: Operation) -> Answer:
@@ -140,7 +136,7 @@ class EventList:
             UnsureError: No answer came.
         """
         event = self._membership.event(operation, self._membership.example, self._clock())
-        with _in_words_of_a_list():
+        with as_answers():
             self._client.ingest_events([self._receiver], [event], validate_only=True)
         return Answer("success")
 
@@ -152,20 +148,8 @@ class EventList:
 
         Raises:
             UnsureError: It did not say.
-            TryLaterError: It could not be asked.
         """
-        try:
-            with _in_words_of_a_list():
-                found = self._client.status(request_id)
-        except RefusedError as error:
-            # That it may not be asked now says nothing of the request.
-            raise UnsureError(str(error)) from None
-        if not found:
-            return Answer("unknown", request_id, reason="Google does not know the request any more")
-        (of_us, *_) = found
-        state = _FINAL.get(of_us.state, "accepted")
-        reasons = ", ".join(f"{reason} {wording.count(count)}" for reason, count in of_us.reasons) or None
-        return Answer(state, request_id, rejected=of_us.rejected, reason=reasons)
+        return asked(self._client, request_id)
 
     def now(self) -> datetime | None:
         """Tell no time: this machine's clock counts."""
@@ -173,20 +157,6 @@ class EventList:
 
     def __repr__(self) -> str:
         return f"EventList({self._membership.segment!r})"
-
-
-@contextmanager
-def _in_words_of_a_list() -> Iterator[None]:
-    try:
-        yield
-    except NotSentError as error:
-        raise TryLaterError(str(error)) from None
-    except NoAnswerError as error:
-        raise UnsureError(str(error)) from None
-    except BusyError as error:
-        raise TryLaterError(str(error), retry_after=error.retry_after) from None
-    except RequestRefusedError as error:
-        raise RefusedError(str(error), rows=error.rows) from None
 
 
 class ProtocolList:
