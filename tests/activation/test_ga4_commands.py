@@ -207,7 +207,7 @@ def test_explanation_follows_a_device_to_its_receipt(place: Place) -> None:
     (sent,) = done.document["sent"]
     assert (sent["kind"], sent["operation"]) == ("device", "add")
     assert "2.2\\tu2" not in done.stdout
-    assert sent["identifier"] == hashlib.sha256(b"2.2\tu2").hexdigest()[: len(sent["identifier"])]
+    assert sent["digits"] == hashlib.sha256(b"2.2\tu2").hexdigest()[: len(sent["digits"])]
 
 
 @pytest.fixture
