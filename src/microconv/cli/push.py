@@ -212,6 +212,35 @@ def retire(context: CommandContext, *, segment: str, destination: str, dry_run: 
     say(log, result, output_format)
 
 
+@push.command("sweep", short_help="Take off a list whoever the ledger does not know of.")
+@click.argument("segment", metavar="SEGMENT")
+@click.option("--from", "destination", required=True, metavar="NAME", help="The destination whose list is swept.")
+@click.option("--dry-run", is_flag=True, help="Let the platform check the request, without any effect.")
+@output.answer_option
+@click.pass_obj
+def sweep(context: CommandContext, *, segment: str, destination: str, dry_run: bool, output_format: str) -> None:
+    """Take off a list whoever was added before all that the ledger knows of; the list is never empty on the way.
+
+    That is whoever others put on it, or you did before the ledger was lost: nobody else can take them off. First say
+    all again with `microconv push SEGMENT --full`, and wait until all is confirmed with `microconv push poll --wait`.
+    Only Google Ads can do this.
+
+    \b
+    Examples:
+      microconv push sweep cart_abandoners --from ads --dry-run
+      microconv push sweep cart_abandoners --from ads
+    """  # noqa: D301 - \b is Click's own mark for lines kept as they are
+    from microconv.activation.push.sweeping import Sweeping
+
+    with context.project() as project:
+        found = Sweeping(project.pushes).sweep(segment, destination, dry_run=dry_run)
+    output.answer(found, output_format)
+    if any(each.state in ("sent", "failed", "unknown") for each in found.batches):
+        raise DestinationError(
+            "The list was not swept, or nobody knows.", hint="Run the same command again: it may be repeated."
+        )
+
+
 @push.group("ledger", short_help="Look at the ledger, check it, go on with what it left.")
 def ledger() -> None:
     """Look at what was sent, check that the ledger is whole, and go on with what a push left unfinished."""

@@ -7,6 +7,7 @@ that may have taken effect is the ledger's to say again. Only what reads is trie
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -409,6 +410,8 @@ class DataManager:
         scheme, _, host = (self.access.endpoint or f"https://{failures.API}").partition("://")
         if self.access.transport == "rest":
             return of_rest(host=host, url_scheme=scheme, credentials=self._credentials)
+        # It writes to the terminal that a server has closed a connection, which is no news.
+        os.environ.setdefault("GRPC_VERBOSITY", "ERROR")
         import grpc  # type: ignore[import-untyped]  # ships no types
 
         if scheme == "http":

@@ -22,7 +22,7 @@ from pydantic import ConfigDict
 from microconv.activation.audience.audience_rows import AudienceRow, IdentityKind
 from microconv.activation.audience.normalise import Normalisation
 from microconv.activation.conversions.conversion_destination import ConversionDestination
-from microconv.activation.push.audience_list import AudienceList
+from microconv.activation.push.audience_list import Answer, AudienceList
 from microconv.activation.push.identifiers import DevicesOf
 from microconv.config.sections import DestinationConfig
 from microconv.errors import UsageError
@@ -176,6 +176,21 @@ class Destination(ABC):
         """
         del segment
         return False
+
+    def take_off_older(self, segment: str, added_before: datetime, *, validate_only: bool = False) -> Answer:
+        """Take off a list whoever was last added before a moment (aware of its zone); see `push.sweeping`.
+
+        With `validate_only` the platform only checks the request.
+
+        Raises:
+            UsageError: The platform cannot do that.
+            UnsureError, RefusedError, TryLaterError: See `AudienceList.send`.
+        """
+        del segment, added_before, validate_only
+        raise UsageError(
+            f"The destination {self.settings.name} ({self.settings.kind}) does not know when members were added.",
+            hint="Empty its list there, and run `microconv push --full`.",
+        )
 
     def conversions(self, action: str) -> ConversionDestination:
         """Give what takes conversions; `action` is what the platform calls their kind (`[[conversions]]`).

@@ -45,6 +45,7 @@ from microconv.errors import DestinationError
 LONGEST_MEMBERSHIP = 540
 _KINDS = frozenset({"email", "phone", "address"})
 _LONGEST_ID = 10
+_NO_LIST = "there is no list any more"
 _REACHED = (
     "Check the account in the entry of [[destinations]], and that this machine may reach datamanager.googleapis.com "
     "(network, proxy, firewall); `microconv doctor` tells more."
@@ -158,6 +159,18 @@ class GoogleAdsDestination(Destination):
             raise DestinationError(
                 f"{segment} at {self.settings.name}: Google did not tell about its list ({error}).", hint=_REACHED
             ) from None
+
+    def take_off_older(self, segment: str, added_before: datetime, *, validate_only: bool = False) -> Answer:
+        """Take off the list of a segment whoever was last added before a moment.
+
+        Raises:
+            TryLaterError, UnsureError, RefusedError: See `GoogleAdsList.send`.
+        """
+        receiver = self.user_list(segment).receiver("remove")
+        if receiver is None:
+            return Answer("success", reason=_NO_LIST)
+        with as_answers():
+            return Answer("accepted", self._client.remove_all([receiver], added_before, validate_only=validate_only))
 
     def user_list(self, segment: str) -> CustomerMatchList:
         """Return the list of a segment at Google."""
@@ -291,7 +304,7 @@ class GoogleAdsList:
         members = _members(identifiers)
         receiver = self._list.receiver(operation)
         if receiver is None:
-            return Answer("success", reason="there is no list any more")
+            return Answer("success", reason=_NO_LIST)
         client = self._list.client
         call = client.ingest_members if operation == "add" else client.remove_members
         with as_answers():

@@ -88,11 +88,11 @@ class ListPush:
         planned = self.ledger.write_ahead(
             push_id, self.now(), normalisation=normalisation, most_identifiers=limits.most_identifiers
         )
-        sent = tuple(map(self._send, planned))
+        sent = tuple(map(self.send, planned))
         self.audience.finish()
         return ListOutcome(counts, sent, polled)
 
-    def _send(self, batch: LedgerBatch) -> LedgerBatch:
+    def send(self, batch: LedgerBatch) -> LedgerBatch:
         """Send a batch; without the identifiers that are refused by name, until none is or too many times.
 
         Each time it leaves is written ahead, with the time: what is unsure is so until that long after the last.

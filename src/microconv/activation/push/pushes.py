@@ -25,7 +25,7 @@ from microconv.activation.push.ledger_views import (
 from microconv.activation.push.list_plan import lists
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.one_list import OneList, Wishes
-from microconv.activation.push.push_ledger import LedgerBatch, PushLedger
+from microconv.activation.push.push_ledger import LedgerBatch, PushLedger, open_batches_query
 from microconv.activation.push.push_result import PushResult
 from microconv.activation.push.sending import Deadline, Sending
 from microconv.activation.reach import Reach, reach
@@ -200,11 +200,10 @@ class Pushes:
         asked: dict[str, LedgerBatch] = {}
         pause = _SHORTEST_PAUSE
         with sending_run(self.engine, "poll", self.clock()) as push_id:
-            known = {each.name for each in self.config.destinations}
-            waited_for = [row for row in self._known() if row["waiting"] and row["destination"] in known]
+            waited_for = self._waited_for()
             while True:
-                for row in waited_for:
-                    push = self._list_push(row["segment"], row["destination"], push_id)
+                for segment, at in waited_for:
+                    push = self._list_push(segment, at, push_id)
                     asked |= {each.batch_id: each for each in push.poll() if each.state in ("accepted", *FINAL)}
                 waiting = sum(each.state == "accepted" for each in asked.values())
                 if not waiting or not wait or deadline.is_before(pause):
@@ -261,6 +260,14 @@ class Pushes:
     def _list_push(self, segment: str, at: str, push_id: str) -> ListPush:
         audience = self.destination(at).audience_list(segment, push_id)
         return ListPush(PushLedger(self.engine, at, segment), audience, self.clock)
+
+    def _waited_for(self) -> list[tuple[str, str]]:
+        """Return the lists that a request is being worked on for, at destinations that are still there."""
+        if not has_ledger(self.engine):
+            return []
+        queries = (open_batches_query(each.name, None) for each in self.config.destinations)
+        rows = (row for query in queries for row in self.engine.query(query).to_pylist())
+        return sorted({(row["segment"], row["destination"]) for row in rows if row["state"] == "accepted"})
 
     def _known(self) -> list[Mapping[str, Any]]:
         """Return what the ledger knows of each list."""
