@@ -281,6 +281,13 @@ def test_validation_server_that_is_down_is_no_success() -> None:
         protocol_list("http://127.0.0.1:9").validate("add")
 
 
+@pytest.mark.parametrize("via", ["data_manager", "measurement_protocol"])
+def test_devices_are_told_again_before_ga4_forgets_them(via: str) -> None:
+    limits = ga4(via=via, expires_after="100d").audience_list("carts", "p1").limits
+    assert limits.refresh_after == timedelta(days=80)
+    assert ga4(via=via).audience_list("carts", "p1").limits.lifespan == timedelta(days=60)
+
+
 # The doctor
 
 

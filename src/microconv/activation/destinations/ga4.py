@@ -18,7 +18,7 @@ from pydantic import AfterValidator, Field, model_validator
 from microconv import wording
 from microconv.activation.audience.normalise import GA4
 from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings
-from microconv.activation.destinations.ga4_lists import EventList, Membership, ProtocolList
+from microconv.activation.destinations.ga4_lists import EventList, KeptFor, Membership, ProtocolList
 from microconv.activation.push.audience_list import (
     RefusedError,
     TryLaterError,
@@ -109,6 +109,9 @@ class Ga4Settings(DestinationSettings):
     settles_after: Length = Field(
         default=Duration.parse("1d"), description="after that time nothing that was sent takes effect any more"
     )
+    expires_after: Length = Field(
+        default=Duration.parse("60d"), description="so long GA4 keeps data of a user who does not come back"
+    )
 
     @model_validator(mode="after")
     def _fits_together(self) -> Self:
@@ -174,11 +177,13 @@ class Ga4Destination(Destination):
         membership = Membership(
             segment, settings.user_property(segment), settings.event, is_app=is_app(settings.stream)
         )
-        settles_after = timedelta(seconds=settings.settles_after.seconds)
+        times = KeptFor(
+            timedelta(seconds=settings.settles_after.seconds), timedelta(seconds=settings.expires_after.seconds)
+        )
         if settings.via == "measurement_protocol":
-            return ProtocolList(self._protocol(), membership, settles_after)
+            return ProtocolList(self._protocol(), membership, times)
         account = Account(settings.ga4_property, "GOOGLE_ANALYTICS_PROPERTY")
-        return EventList(self._data_manager, Receiver(account, settings.stream), membership, settles_after)
+        return EventList(self._data_manager, Receiver(account, settings.stream), membership, times)
 
     def check_ready(self) -> None:
         """Make sure that Google takes our credentials, or that there is a secret for the Measurement Protocol.

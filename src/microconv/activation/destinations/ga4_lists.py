@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 from microconv.activation.destinations.data_manager_answers import as_answers, asked
 from microconv.activation.push.audience_list import (
@@ -30,6 +30,13 @@ _LONGEST_VALUE = 36
 _PER_BATCH = 200
 _ANSWERS_FOR = timedelta(days=3)
 """Google remembers a request for fifty days; whoever waits for that long is never told again."""
+
+
+class KeptFor(NamedTuple):
+    """How long what was sent may take to arrive, and how long GA4 then keeps it."""
+
+    settles_after: timedelta
+    expires_after: timedelta
 
 
 class Membership:
@@ -103,11 +110,11 @@ class EventList:
         client: DataManager,
         receiver: Receiver,
         membership: Membership,
-        settles_after: timedelta,
+        times: KeptFor,
         clock: Callable[[], float] = time.time,
     ) -> None:
         self.limits = ListLimits(
-            MOST_EVENTS, settles_after, answers_for=_ANSWERS_FOR, requests_per_minute=REQUESTS_PER_MINUTE
+            MOST_EVENTS, times.settles_after, _ANSWERS_FOR, times.expires_after, REQUESTS_PER_MINUTE
         )
         self._client = client
         self._receiver = receiver
@@ -166,11 +173,11 @@ class ProtocolList:
         self,
         protocol: MeasurementProtocol,
         membership: Membership,
-        settles_after: timedelta,
+        times: KeptFor,
         clock: Callable[[], float] = time.time,
     ) -> None:
         # It says nothing, so nobody waits for that.
-        self.limits = ListLimits(_PER_BATCH, settles_after, answers_for=timedelta(seconds=1))
+        self.limits = ListLimits(_PER_BATCH, times.settles_after, timedelta(seconds=1), times.expires_after)
         self._protocol = protocol
         self._membership = membership
         self._clock = clock
