@@ -33,6 +33,13 @@ class UsageError(MicroconvError):
     exit_code = 2
 
 
+def needs_extra(what: str, extra: str) -> UsageError:
+    """Return the error that says which packages are missing: those of an extra of ours."""
+    return UsageError(
+        f"{what} needs a package that is not installed.", hint=f'Install it: pip install "microconv[{extra}]".'
+    )
+
+
 class ConfigError(UsageError):
     """The configuration file, an environment override or a file it names is missing or wrong."""
 

@@ -39,6 +39,26 @@ class Finding:
         return asdict(self)
 
 
+def ok(message: str) -> Finding:
+    """Say that all is well."""
+    return Finding("", "ok", message)
+
+
+def warning(message: str, remedy: str) -> Finding:
+    """Say what needs care, though things can run."""
+    return Finding("", "warning", message, remedy)
+
+
+def fault(message: str, remedy: str) -> Finding:
+    """Say what keeps something from running, or made it fail the last time."""
+    return Finding("", "error", message, remedy)
+
+
+def not_tested(reason: str) -> Finding:
+    """Say why there was nothing to look at."""
+    return Finding("", "not_tested", reason)
+
+
 def worst_first(findings: Iterable[Finding]) -> tuple[Finding, ...]:
     """Sort findings by severity; those of one severity keep their order."""
     return tuple(sorted(findings, key=lambda finding: SEVERITIES.index(finding.severity)))

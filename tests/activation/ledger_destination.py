@@ -10,7 +10,7 @@ import os
 import signal
 import sqlite3
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal
@@ -20,6 +20,8 @@ from microconv.activation.destinations.base import (
     Accepts,
     Destination,
     DestinationSettings,
+    Forgotten,
+    ListFacts,
 )
 from microconv.activation.push.audience_list import (
     Answer,
@@ -30,7 +32,8 @@ from microconv.activation.push.audience_list import (
     TryLaterError,
     UnsureError,
 )
-from microconv.errors import UsageError
+from microconv.errors import DestinationError, UsageError
+from microconv.findings import Finding, ok, warning
 
 TABLES = """
 CREATE TABLE IF NOT EXISTS listed (segment TEXT, kind TEXT, value TEXT, PRIMARY KEY (segment, kind, value));
@@ -43,6 +46,7 @@ class LedgerSettings(DestinationSettings):
     path: Path
     batch: int = 2
     lifespan_days: int | None = None
+    tells: bool = False
 
 
 class LedgerDestination(Destination):
@@ -55,6 +59,54 @@ class LedgerDestination(Destination):
             raise UsageError("That segment cannot go there.", hint="Rename it.")
         assert facts is None or facts["plan"]
         return KeptList(self.settings, segment, push_id)
+
+    def check_ready(self) -> None:
+        self._fail("credentials")
+
+    def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
+        if self.settings.tells:
+            yield ok(f"lists of {', '.join(segments)}.")
+            self._fail("examine")
+            yield warning("the list is small.", "Let it grow.")
+
+    def list_facts(self, segment: str) -> ListFacts | None:
+        self._fail("facts")
+        if not self.settings.tells:
+            return None
+        people = len(listed(self.settings.path, segment))
+        return ListFacts(people, 0.5, is_open=people > 1, notes=("too small to serve.", "a name\x1b[2J"))
+
+    def validate(self, segment: str, operation: Operation, identifiers: Sequence[Identifier]) -> Answer | None:
+        if not self.settings.tells:
+            return None
+        with open_list(self.settings.path.with_name("validated.sqlite")) as database:
+            database.execute(
+                "INSERT INTO requests (push_id, operation, identifiers) VALUES (?, ?, ?)",
+                [segment, operation, len(identifiers)],
+            )
+        match os.environ.get("LIST_FAULT"):
+            case "refuse":
+                raise RefusedError("terms not signed")
+            case "refuse_rows":
+                raise RefusedError("wrong format", rows=[1, 1, 99])
+            case "refuse_some":
+                raise RefusedError("wrong format", rows=None)
+            case "later":
+                raise TryLaterError("too many requests")
+        return Answer("success")
+
+    def forget(self, user_ids: Sequence[str]) -> Forgotten | None:
+        self._fail("forget")
+        if not self.settings.tells:
+            return None
+        self.settings.path.with_name("forgotten").write_text("\n".join(user_ids))
+        return Forgotten("users", len(user_ids))
+
+    def _fail(self, at: str) -> None:
+        if os.environ.get("LIST_FAULT") == at:
+            raise DestinationError(f"There is no answer to {at}.", hint="Try again later.")
+        if os.environ.get("LIST_FAULT") == f"{at}_breaks":
+            raise KeyError(at)
 
 
 class KeptList:

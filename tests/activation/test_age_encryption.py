@@ -123,7 +123,7 @@ def test_damaged_key_is_told_before_anything_is_written(segment: Segment) -> Non
 
 def test_missing_library_is_told_before_anything_is_written(segment: Segment, monkeypatch: Any) -> None:
     monkeypatch.setitem(sys.modules, "pyrage", None)
-    with pytest.raises(UsageError, match="the library for age is not installed") as caught:
+    with pytest.raises(UsageError, match="encrypts its files, which needs a package that is not installed") as caught:
         segment.with_users(1).export_to(sealed(segment.folder))
     assert "microconv[age]" in caught.value.hint
     assert not segment.folder.exists()

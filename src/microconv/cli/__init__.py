@@ -41,7 +41,7 @@ COMMANDS: dict[str, tuple[str | None, str]] = {
     "runs": ("runs:runs", "Look at what each sync did."),
     "query": ("query:query", "Look into the tables with a SELECT of your own."),
     "sql": ("sql:sql", "Print the SQL of a template, or what it would cost."),
-    "doctor": ("doctor:doctor", "Check all that a sync needs, and say what to do."),
+    "doctor": ("doctor:doctor", "Check all that a sync and a push need."),
     "demo": ("demo:demo", "Write a demo export and run the whole pipeline on it."),
 }
 

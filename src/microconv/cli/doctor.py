@@ -1,4 +1,4 @@
-"""`microconv doctor`: is all there that a sync needs?"""
+"""`microconv doctor`: is all there that a sync and a push need?"""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from microconv.wording import NOTHING, Heading, Sheet
 _SIGNS = {"error": "ERROR", "warning": "WARNING", "note": "note", "ok": "ok", "not_tested": NOTHING}
 
 
-@click.command("doctor", short_help="Check all that a sync needs, and say what to do.")
+@click.command("doctor", short_help="Check all that a sync and a push need.")
 @output.format_option
 @click.pass_obj
 def doctor(context: CommandContext, *, output_format: str) -> None:
-    """Check configuration, access, data, database and runs, and say what to do about each finding.
+    """Check configuration, access, data, database, runs and destinations, and say what to do about each finding.
 
-    Nothing is written and nothing is billed: permissions are checked by dry runs. The exit code is 1 when a check finds
-    an error, and 0 with warnings alone.
+    Nothing is written and nothing is billed: permissions are checked by dry runs, and no destination is sent anything
+    about a person. The exit code is 1 when a check finds an error, and 0 with warnings alone.
 
     \b
     Examples:

@@ -97,20 +97,23 @@ def _push(
 
 
 @push.command("status", short_help="Say what is known of each list.")
+@click.option("--ask", is_flag=True, help="Ask destinations, too, what they say of their lists.")
 @click.option("--format", "output_format", **output.ANSWER_FORMAT)
 @click.pass_obj
-def status(context: CommandContext, *, output_format: str) -> None:
+def status(context: CommandContext, *, ask: bool, output_format: str) -> None:
     """Say of each list what is on it, what is waited for or refused, and when it was sent to last.
 
-    Lists that were pushed to once, and are no longer in the configuration, are shown as well.
+    Lists that were pushed to once, and are no longer in the configuration, are shown as well. With --ask, destinations
+    that can tell say how many members they count, how many of those sent they know, and what is wrong with a list.
 
     \b
     Examples:
       microconv push status
+      microconv push status --ask
       microconv push status --format json
     """  # noqa: D301 - \b is Click's own mark for lines kept as they are
     with context.project() as project:
-        found = project.pushes.status()
+        found = project.pushes.status(ask=ask)
     output.answer(found, output_format)
 
 

@@ -20,7 +20,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from microconv.clients import data_manager_failures as failures
 from microconv.clients.data_manager_failures import SCOPE, BusyError, RequestRefusedError, short
 from microconv.clients.outgoing import NoAnswerError, NotSentError
-from microconv.errors import UsageError
+from microconv.errors import needs_extra
 
 if TYPE_CHECKING:
     from google.ads.datamanager_v1 import IngestionServiceClient, UserListServiceClient
@@ -432,10 +432,7 @@ def _needed() -> None:
     try:
         import google.ads.datamanager_v1  # noqa: F401 - looked for, and used by the functions below
     except ImportError:
-        raise UsageError(
-            "Google's Data Manager API needs a package that is not installed.",
-            hint='Install it: pip install "microconv[google-ads]".',
-        ) from None
+        raise needs_extra("Google's Data Manager API", "google-ads") from None
 
 
 def _destinations(receivers: Sequence[Receiver]) -> list[dict[str, Any]]:

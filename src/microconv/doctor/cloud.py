@@ -6,11 +6,11 @@ from datetime import timedelta
 from functools import partial
 
 from microconv.clients.bigquery_connection import ONE_TRY
-from microconv.doctor.examination import fault, not_tested, ok, to_do, warning
+from microconv.doctor.examination import to_do
 from microconv.doctor.patient import Patient
 from microconv.errors import MicroconvError
 from microconv.exports import Shard
-from microconv.findings import Finding
+from microconv.findings import Finding, fault, not_tested, ok, warning
 from microconv.queries import templates
 
 _LARGEST_DRIFT = timedelta(minutes=5)

@@ -6,11 +6,11 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 
 from microconv.config.sections import Config
-from microconv.doctor import cloud, local, staged
-from microconv.doctor.examination import Examination, fault, not_tested, to_do
+from microconv.doctor import cloud, local, receivers, staged
+from microconv.doctor.examination import Examination, to_do
 from microconv.doctor.patient import Patient
 from microconv.errors import LockedError, MicroconvError
-from microconv.findings import Finding
+from microconv.findings import Finding, fault, not_tested
 
 _STAGED = ("configuration", "credentials", "jobs", "database")
 CHECKS = (
@@ -39,6 +39,7 @@ CHECKS = (
     Examination("external tables", "tables of other systems, against what was read", staged.external, needs=_STAGED),
     Examination("staged export", "what the last run found in it", staged.staged_export, needs=("taxonomy", "tables")),
     Examination("runs", "how the latest runs ended", staged.runs, needs=("tables",)),
+    Examination("destinations", "what a push to each of them needs", receivers.destinations),
     Examination("clock", "the time here and at BigQuery", cloud.clock, needs=("jobs",)),
 )
 """All checks, in the order in which they are made and shown."""

@@ -10,26 +10,6 @@ from microconv.errors import MicroconvError
 from microconv.findings import Finding
 
 
-def ok(message: str) -> Finding:
-    """Say that all is well."""
-    return Finding("", "ok", message)
-
-
-def warning(message: str, remedy: str) -> Finding:
-    """Say what needs care, though a sync can run."""
-    return Finding("", "warning", message, remedy)
-
-
-def fault(message: str, remedy: str) -> Finding:
-    """Say what keeps a sync from running, or made the last one fail."""
-    return Finding("", "error", message, remedy)
-
-
-def not_tested(reason: str) -> Finding:
-    """Say why there was nothing to look at."""
-    return Finding("", "not_tested", reason)
-
-
 def to_do(error: MicroconvError, grant: str = "the permission that is missing") -> str:
     """Say what to grant where BigQuery denied access; otherwise what the error itself says."""
     # By its name: whoever never talks to BigQuery need not load its client.

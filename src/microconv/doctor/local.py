@@ -10,10 +10,9 @@ import shutil
 import stat
 from pathlib import Path
 
-from microconv.doctor.examination import fault, not_tested, ok, warning
 from microconv.doctor.patient import Patient
 from microconv.errors import LockedError
-from microconv.findings import Finding
+from microconv.findings import Finding, fault, not_tested, ok, warning
 from microconv.wording import human_bytes
 
 _ROOM_NEEDED = 2

@@ -7,11 +7,11 @@ from datetime import date, timedelta
 from zoneinfo import ZoneInfo
 
 from microconv import wording
-from microconv.doctor.examination import fault, not_tested, ok, to_do, warning
+from microconv.doctor.examination import to_do
 from microconv.doctor.patient import Patient
 from microconv.errors import SourceError
 from microconv.exports import passed_over
-from microconv.findings import Finding
+from microconv.findings import Finding, fault, not_tested, ok, warning
 from microconv.staging import Scope, compare, export_findings, is_at_cap, mc_tables
 from microconv.staging.external_findings import external_findings
 from microconv.staging.facts import Facts

@@ -9,7 +9,7 @@ from typing import IO, Annotated, Any
 from pydantic import AfterValidator
 
 from microconv.config.problems import HiddenError
-from microconv.errors import UsageError
+from microconv.errors import UsageError, needs_extra
 from microconv.files import Seal
 
 SUFFIX = "age"
@@ -37,10 +37,7 @@ def seal_for(recipients: Sequence[str], name: str) -> Seal | None:
     try:
         import pyrage
     except ImportError:
-        raise UsageError(
-            f"The destination {name} encrypts its files, and the library for age is not installed.",
-            hint='Install it: pip install "microconv[age]".',
-        ) from None
+        raise needs_extra(f"The destination {name} encrypts its files, which", "age") from None
     keys: list[Any] = []
     for text in recipients:
         kind = pyrage.ssh if text.startswith("ssh-") else pyrage.x25519

@@ -11,7 +11,7 @@ a delivery is one context: what is sent inside appears when it ends, and none of
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -22,10 +22,11 @@ from pydantic import ConfigDict
 from microconv.activation.audience.audience_rows import AudienceRow, IdentityKind
 from microconv.activation.audience.normalise import Normalisation
 from microconv.activation.conversions.conversion_destination import ConversionDestination
-from microconv.activation.push.audience_list import Answer, AudienceList
+from microconv.activation.push.audience_list import Answer, AudienceList, Identifier, Operation
 from microconv.activation.push.identifiers import DevicesOf
 from microconv.config.sections import DestinationConfig
 from microconv.errors import UsageError
+from microconv.findings import Finding
 
 if TYPE_CHECKING:
     from microconv.engines.base import Engine
@@ -130,6 +131,31 @@ class Receipt:
         return self.state != "accepted"
 
 
+@dataclass(frozen=True)
+class ListFacts:
+    """What a platform says of a list of ours now.
+
+    Attributes:
+        members: How many it counts on it, by its own count of people; None: it does not say.
+        match_rate: The share of what was sent that it knows, from 0 to 1; None: it does not say.
+        is_open: Whether the list takes members and serves.
+        notes: What people should know: why it was closed, what must be declared, that it is too small to serve.
+    """
+
+    members: int | None = None
+    match_rate: float | None = None
+    is_open: bool = True
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """What a platform was asked to delete of people: in words ("users of GA4"), and of how many ids."""
+
+    what: str
+    ids: int
+
+
 Send: TypeAlias = Callable[[Batch], Receipt]
 
 
@@ -138,6 +164,9 @@ class Destination(ABC):
 
     settings_type: ClassVar[type[DestinationSettings]]
     """The class of its settings, by which its keys in the configuration are checked."""
+
+    extra: ClassVar[str | None] = None
+    """The extra with the packages that it needs, as in `pip install "microconv[…]"`; None: it needs no more."""
 
     open_engine: Callable[[], Engine] | None = None
     """Gives the engine of the project, for kinds that keep audiences there; whoever makes the destination sets it."""
@@ -167,6 +196,56 @@ class Destination(ABC):
             UsageError: Something of that is missing.
             DestinationError: It cannot be reached.
         """
+
+    def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
+        """Look, for the doctor, at what a push of these segments needs, after `check_ready`; nothing is changed.
+
+        A call that tries whether the platform would take something holds no identifier of a person. By default there
+        is nothing to look at.
+
+        Raises:
+            MicroconvError: Something cannot be looked at; that is a finding, too.
+        """
+        del segments
+        yield from ()
+
+    def list_facts(self, segment: str) -> ListFacts | None:
+        """Ask what the platform says of the list of a segment; None: it says nothing of lists, or has no such list.
+
+        Raises:
+            MicroconvError: It did not say.
+        """
+        del segment
+        return None
+
+    def validate(self, segment: str, operation: Operation, identifiers: Sequence[Identifier]) -> Answer | None:
+        """Have the platform check a request of a push without any effect, for a dry run.
+
+        Args:
+            segment: The name of the segment.
+            operation: What would be asked.
+            identifiers: The first batch of it, at most as many as a request holds.
+
+        Returns:
+            What would come of it; None: it cannot check.
+
+        Raises:
+            RefusedError: It would be refused.
+            UnsureError, TryLaterError: It was not checked.
+        """
+        del segment, operation, identifiers
+        return None
+
+    def forget(self, user_ids: Sequence[str]) -> Forgotten | None:
+        """Ask the platform to delete all it has of users, in an erasure; to ask again changes nothing.
+
+        None: it keeps nothing of users but what is on lists, which an erasure removes by itself.
+
+        Raises:
+            MicroconvError: It was not taken.
+        """
+        del user_ids
+        return None
 
     def starts_anew(self, segment: str) -> bool:
         """Tell whether the platform has no list of a segment, not yet or not any more: then all of it is to be said.

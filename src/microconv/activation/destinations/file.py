@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import re
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,6 +34,7 @@ from microconv.config.sections import DestinationConfig
 from microconv.config.values import InFolder, as_list, unique
 from microconv.errors import UsageError
 from microconv.files import FileSet, Seal, WrittenFile
+from microconv.findings import Finding, fault
 
 MANIFEST_VERSION = 1
 _SEGMENT_NAME = re.compile(r"[a-z][a-z0-9_-]*")
@@ -102,6 +104,17 @@ class FolderDestination(Destination):
         said = {"destination": self.settings.name, **(facts or {})}
         root = self.settings.path / names.pushes
         return FolderList(root, push_id, self.audience_format, segment=segment, facts=said, seal=self._seal)
+
+    def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
+        """Look whether files could be written and encrypted."""
+        del segments
+        _ = self._seal
+        there = next(path for path in (self.settings.path, *self.settings.path.parents) if path.exists())
+        if not (there.is_dir() and os.access(there, os.W_OK | os.X_OK)):
+            yield fault(
+                f"nothing can be written to {self.settings.path}.",
+                f"Make {there} a folder that this user may write to, or give the destination another path.",
+            )
 
     def target(self, segment: str) -> Target:
         """Name the audience file (a pattern where there may be several) and the manifest."""

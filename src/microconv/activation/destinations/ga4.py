@@ -150,6 +150,7 @@ class Ga4Destination(Destination):
     """A data stream of GA4."""
 
     settings_type: ClassVar[type[DestinationSettings]] = Ga4Settings
+    extra: ClassVar[str | None] = "ga4"
     settings: Ga4Settings
 
     @property

@@ -116,6 +116,7 @@ class GoogleAdsDestination(Destination):
     """An account of Google Ads."""
 
     settings_type: ClassVar[type[DestinationSettings]] = GoogleAdsSettings
+    extra: ClassVar[str | None] = "google-ads"
     settings: GoogleAdsSettings
 
     @property

@@ -143,11 +143,7 @@ class WebhookDestination(Destination):
                     f"The destination {settings.name} needs {needed}: its payload names it.",
                     hint=f"Give {needed} in its entry of [[destinations]].",
                 )
-        what = f"of the destination {settings.name}"
-        secret, token = (
-            None if place is None else place.read(f"The {name} {what}")
-            for name, place in (("secret", settings.secret), ("token", settings.token))
-        )
+        secret, token = self._secrets()
         values = {
             "segment": segment,
             "list": settings.list or "",
@@ -169,6 +165,22 @@ class WebhookDestination(Destination):
             ),
             outgoing=Outgoing(float(settings.timeout.seconds)),
         )
+
+    def check_ready(self) -> None:
+        """Read the secrets and the payload; nothing is asked of the other side.
+
+        Raises:
+            ConfigError: A secret is missing, or others may read it; the payload cannot be used.
+        """
+        _ = self.payload
+        self._secrets()
+
+    def _secrets(self) -> tuple[SecretStr | None, SecretStr | None]:
+        secret, token = (
+            None if place is None else place.read(f"The {name} of the destination {self.settings.name}")
+            for name, place in (("secret", self.settings.secret), ("token", self.settings.token))
+        )
+        return secret, token
 
 
 class Signing:

@@ -31,7 +31,7 @@ from microconv.activation.push.sending import Deadline, Sending
 from microconv.activation.sending_run import sending_run
 from microconv.config.sections import Config
 from microconv.engines.base import Change, DeleteKeys, InsertScratch, PutRow
-from microconv.errors import UsageError
+from microconv.errors import MicroconvError, UsageError
 from microconv.own_tables.placeholders import is_nobody
 from microconv.queries import templates
 from microconv.queries.templates import Query
@@ -123,7 +123,7 @@ class Erasing:
                 engine.ensure(table)
             row = self._noted(name, now)
             parts = [*self._tables(name, row), *self._lists(name, run_id)]
-            parts += self._files(name)
+            parts += [*self._platforms(name), *self._files(name)]
             left = [part for part in parts if part.state != "removed"]
             done = json.loads(row["done"])
             for part in parts:
@@ -196,6 +196,17 @@ class Erasing:
                 state = "removed" if segment not in self._left(each.name) else "waiting for the destination"
                 yield ErasedPart(f"list {segment} at {each.name}", identifiers, state)
 
+    def _platforms(self, name: str) -> Iterator[ErasedPart]:
+        """Have platforms delete what they keep of the person beside lists; one that fails is asked by the next run."""
+        for each in self.pushes.config.destinations:
+            try:
+                asked = self.pushes.destination(each.name).forget([name])
+            except MicroconvError as error:
+                yield ErasedPart(f"what {each.name} keeps", 1, f"not deleted: {error.message.removesuffix('.')}")
+                continue
+            if asked is not None:
+                yield ErasedPart(f"{asked.what} at {each.name}", asked.ids, "removed")
+
     def _forget_history(self, destination: Destination) -> None:
         """Take additions of the person out of the table of changes, where a destination keeps one."""
         if not isinstance(destination, EngineTableDestination):
@@ -236,6 +247,8 @@ class Erasing:
     def _hints(self, name: str, left: Sequence[ErasedPart]) -> Iterator[str]:
         if any(part.state == "still there" for part in left):
             yield "Export those files again, or remove them, then run the same command again."
+        if any(part.state.startswith("not deleted") for part in left):
+            yield "A destination did not take a deletion: see to what it says, then run the same command again."
         if any(part.state.startswith("waiting") for part in left):
             yield "A destination has not confirmed a removal yet: run the same command again later."
         config = self.pushes.config

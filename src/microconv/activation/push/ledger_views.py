@@ -55,6 +55,22 @@ class StatusResult(Result):
 
 
 @dataclass(frozen=True)
+class AskedList(ListStatus):
+    """The same, with what its platform says of it now (`there`: open or closed); its members are people it counts."""
+
+    there: str | None = column("there", default=None)
+    members: int | None = column("members there", wording.count, default=None)
+    match_rate: float | None = column("match rate", wording.share, default=None)
+
+
+@dataclass(frozen=True)
+class AskedStatusResult(StatusResult):
+    """The lists, after their platforms were asked."""
+
+    row_type: ClassVar[type] = AskedList
+
+
+@dataclass(frozen=True)
 class BatchRow:
     """A batch of the ledger; `held` are identifiers whose last operation it is."""
 

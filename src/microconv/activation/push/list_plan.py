@@ -135,6 +135,8 @@ def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None,
     yield None, ledger.changes_query(templates.EXAMPLE_MOMENT, settles_after=day, refresh_after=None)
     yield None, templates.query("activation/push_counts")
     yield None, templates.query("activation/planned_changes")
+    first: dict[str, Value] = {"operation": "add", "most_identifiers": 10_000}
+    yield None, templates.query("activation/planned_identifiers", params=first)
     planned: dict[str, Value] = {**at, "push_id": "push", "normalisation": "version", "most_identifiers": 10_000}
     yield None, templates.query("activation/push_planned", params=planned)
     batches: dict[str, Value] = {"push_id": "push", "now": templates.EXAMPLE_MOMENT}

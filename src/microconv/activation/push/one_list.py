@@ -9,6 +9,7 @@ from microconv import wording
 from microconv.activation.audience.first_party import consent_signature
 from microconv.activation.destinations.base import Destination
 from microconv.activation.push.audience_list import AudienceList
+from microconv.activation.push.checked_ahead import checked, with_checks
 from microconv.activation.push.identifiers import people_with_devices, want
 from microconv.activation.push.list_plan import ListAudience, ListPlan, plan_list
 from microconv.activation.push.list_push import ListPush
@@ -148,7 +149,8 @@ class OneList:
             push.now(), settles_after=limits.settles_after, refresh_after=limits.refresh_after, is_full=self._is_full
         )
         push.check(counts)
-        return self._so_far("would be sent" if self.plan and self.plan.to_send else "nothing to send")
+        planned = self._so_far("would be sent" if self.plan and self.plan.to_send else "nothing to send")
+        return with_checks(planned, tuple(checked(self.destination, push.ledger, limits.most_identifiers)))
 
     def _pushed(self) -> PushedList:
         for number in range(1, _CONSENT_TRIES + 1):

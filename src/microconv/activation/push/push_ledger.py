@@ -142,7 +142,14 @@ class PushLedger:
 
     def identifiers(self, batch: LedgerBatch) -> list[Identifier]:
         """Return the identifiers of a batch, in their order."""
-        query = templates.query("activation/batch_identifiers", params={"batch_id": batch.batch_id})
+        return self._identifiers(templates.query("activation/batch_identifiers", params={"batch_id": batch.batch_id}))
+
+    def planned(self, operation: Operation, most_identifiers: int) -> list[Identifier]:
+        """Return the identifiers that would be sent first with an operation, after `plan`."""
+        params: dict[str, Value] = {"operation": operation, "most_identifiers": most_identifiers}
+        return self._identifiers(templates.query("activation/planned_identifiers", params=params))
+
+    def _identifiers(self, query: Query) -> list[Identifier]:
         table = self.engine.query(query)
         return list(map(Identifier, table.column("kind").to_pylist(), table.column("identifier").to_pylist()))
 

@@ -49,6 +49,7 @@ class PushedList:
         outcome: In a word or two what became of it.
         warnings: What people should look at.
         failure: What stopped it, if anything did.
+        notes: What is good to know, such as what its platform said in a dry run.
     """
 
     segment: str
@@ -59,6 +60,7 @@ class PushedList:
     outcome: str
     warnings: tuple[str, ...]
     failure: MicroconvError | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def fingerprint(self) -> str:
@@ -109,6 +111,7 @@ class PushedList:
             "excluded": dict(self.excluded),
             "batches": [wording.iso_dates(asdict(each)) for each in self.batches],
             "warnings": list(self.warnings),
+            "notes": list(self.notes),
             "problem": None if self.failure is None else self.failure.message,
         }
 
@@ -162,12 +165,13 @@ class PushResult(Result):
 
     @property
     def assumptions(self) -> tuple[str, ...]:  # type: ignore[override]  # made of the rest
-        """Who is left out."""
-        return tuple(
+        """Who is left out, and what else is good to know."""
+        left_out = (
             f"{each.segment} at {each.destination} leaves out: {reasons(each.excluded)}."
             for each in self.lists
             if each.excluded
         )
+        return (*left_out, *(note for each in self.lists for note in each.notes))
 
     def sheets(self) -> tuple[Sheet, ...]:
         """One table of the lists."""

@@ -10,6 +10,7 @@ from typing import Any
 
 from microconv import wording
 from microconv.activation.destinations.base import Destination
+from microconv.activation.push.asked_lists import asked_status
 from microconv.activation.push.audience_list import FINAL, AudienceList
 from microconv.activation.push.given_up import GivenUpList
 from microconv.activation.push.ledger_views import (
@@ -217,8 +218,12 @@ class Pushes:
             f"{wording.count(waiting)} are still being worked on.",
         )
 
-    def status(self) -> StatusResult:
-        """Say what is known of each list: of those of the configuration, and of others that were pushed to."""
+    def status(self, *, ask: bool = False) -> StatusResult:
+        """Say what is known of each list: of those of the configuration, and of others that were pushed to.
+
+        Args:
+            ask: Ask each platform, too, what it says of them; one that does not answer is a note.
+        """
         known = {(row["segment"], row["destination"]): row for row in self._known()}
         configured = {(segment.name, at) for segment, at in self._configured()}
         rows = []
@@ -240,7 +245,7 @@ class Pushes:
             rows.append(status)
         listed = sum(each.listed for each in rows)
         said = f"{wording.plural(len(rows), 'list')} with {wording.plural(listed, 'identifier')}."
-        return StatusResult(tuple(rows), said)
+        return asked_status(rows, said, self.destination) if ask else StatusResult(tuple(rows), said)
 
     def batches(
         self, destination: str | None = None, segment: str | None = None, *, is_open: bool = False, most: int = 20
