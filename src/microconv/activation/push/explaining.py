@@ -16,7 +16,7 @@ from microconv import wording
 from microconv.activation.audience.first_party import read_consent, read_identity
 from microconv.activation.audience_plan import plan_audience
 from microconv.activation.destinations.base import Destination
-from microconv.activation.push.identifiers import load_identifiers, told_devices_query
+from microconv.activation.push.identifiers import load_identifiers, load_told_devices
 from microconv.activation.push.ledger_views import has_ledger
 from microconv.activation.push.pushes import Pushes
 from microconv.activation.segment_audience import denied_if_erased
@@ -187,8 +187,8 @@ class Explaining:
             if destination.accepts.devices is None:
                 load_identifiers(engine, [audience.audience.rows], _EXPLAINED)
             else:
-                users = [row["user_id"] for row in known if row["user_id"] is not None]
-                engine.materialise(told_devices_query(name, users), _EXPLAINED)
+                users = {row["user_id"] for row in known if row["user_id"] is not None}
+                load_told_devices(engine, name, users, _EXPLAINED)
             found = engine.query(identifiers_query(name, segment.name)).to_pylist()
         if not found:
             yield SentIdentifier(name, gate)

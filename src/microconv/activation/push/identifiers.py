@@ -6,7 +6,7 @@ device: its client id, with the user who signed in on it and who consented.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -18,7 +18,7 @@ from microconv.engines.base import Engine
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 
-_ROWS = "push_rows"
+_ROWS, _USERS = "push_rows", "told_users"
 _SCHEMA = pa.schema([("kind", pa.string()), ("identifier", pa.string())])
 _FIELDS = {"email": "email", "phone": "phone", "user_id": "external_id"}
 """Which field of a row is which kind of identifier."""
@@ -97,10 +97,15 @@ def people_with_devices(engine: Engine) -> int:
     return int(row["people"])
 
 
-def told_devices_query(destination: str, user_ids: Sequence[str]) -> Query:
-    """Return the query of the devices of some users that a destination was told of."""
-    params: dict[str, Value] = {"destination": destination, "user_ids": list(user_ids)}
-    return templates.query("activation/told_devices", params=params)
+def load_told_devices(engine: Engine, destination: str, user_ids: Collection[str], scratch: str) -> None:
+    """Write into a scratch table the devices of some users that a destination was told of, as `load_identifiers`."""
+    engine.load(pa.table({"user_id": pa.array(sorted(user_ids), pa.string())}).to_reader(), _USERS)
+    engine.materialise(told_devices_query(destination), scratch)
+
+
+def told_devices_query(destination: str) -> Query:
+    """Return the query of the devices of users that a destination was told of."""
+    return templates.query("activation/told_devices", params={"destination": destination})
 
 
 def load_identifiers(engine: Engine, rows: Iterable[AudienceRows], scratch: str) -> None:

@@ -129,7 +129,7 @@ def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None,
     yield None, open_batches_query("destination", "segment")
     yield None, wanted_query()
     yield None, wanted_query(DevicesOf(is_app=False))
-    yield None, told_devices_query("destination", ["user"])
+    yield None, told_devices_query("destination")
     yield None, templates.query("activation/people_with_devices")
     day = timedelta(days=1)
     yield None, ledger.changes_query(templates.EXAMPLE_MOMENT, settles_after=day, refresh_after=None)

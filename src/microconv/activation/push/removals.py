@@ -13,7 +13,7 @@ from microconv.activation.audience.packed_rows import AudienceRows
 from microconv.activation.audience.people import ConsentRecord, Person
 from microconv.activation.audience_plan import plan_audience
 from microconv.activation.destinations.base import Destination
-from microconv.activation.push.identifiers import load_identifiers, told_devices_query, want
+from microconv.activation.push.identifiers import load_identifiers, load_told_devices, want
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.push_ledger import CHANGES, LedgerBatch, PlannedCounts, PushLedger
 from microconv.activation.push.sending import Sending
@@ -65,7 +65,7 @@ def choose(
     if destination.accepts.devices is None:
         load_identifiers(engine, rows_of(names, people, destination, now), CHOSEN)
     else:
-        engine.materialise(told_devices_query(destination.settings.name, sorted(names)), CHOSEN)
+        load_told_devices(engine, destination.settings.name, names, CHOSEN)
 
 
 def rows_of(
