@@ -111,6 +111,10 @@ DESTINATIONS: dict[str, DestinationLine] = {
         "activation.destinations.google_ads:GoogleAdsDestination",
         "Customer Match lists of Google Ads, kept by Google's Data Manager API.",
     ),
+    "meta": DestinationLine(
+        "activation.destinations.meta:MetaDestination",
+        "A custom audience of Meta for each segment, and conversions, by the Graph API.",
+    ),
     "ga4": DestinationLine(
         "activation.destinations.ga4:Ga4Destination",
         "A user property of GA4 on the devices of who is in a segment, for audiences of GA4.",
