@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import deque
 from collections.abc import Iterator
 from datetime import timedelta
@@ -271,6 +272,90 @@ def test_states_of_a_request(statuses: tuple[ReceiverStatus, ...], answer: Answe
     assert answer_of("r", statuses) == answer
 
 
+# What is looked at without changing anything
+
+
+def findings(destination: GoogleAdsDestination) -> list[tuple[str, str]]:
+    return [(each.severity, each.message) for each in destination.examine(["buyers"])]
+
+
+def test_the_doctor_tries_a_member_who_is_nobody(destination: GoogleAdsDestination, server: DataManagerServer) -> None:
+    assert findings(destination) == [("ok", "Google has no list of buyers yet, and would let the first push make it.")]
+    assert not server.model.lists
+    server.model.add_list(CODE)
+    assert findings(destination) == [("ok", "Google would take members of buyers: it checked one who is nobody.")]
+    (member,) = server.model.requests[-1].audience_members
+    assert server.model.requests[-1].validate_only
+    assert member.user_data.user_identifiers[0].email_address == CustomerMatch.vectors[0][2]
+    assert server.model.members(CODE) == set()
+
+
+@pytest.mark.parametrize(
+    ("method", "fault", "said"),
+    [
+        ("IngestAudienceMembers", Refuse(400, "TERMS_AND_CONDITIONS_NOT_SIGNED"), "terms were not accepted"),
+        (
+            "IngestAudienceMembers",
+            Refuse(400, "EU_POLITICAL_ADVERTISING_DECLARATION_REQUIRED"),
+            "must first declare whether its campaigns are EU political advertising",
+        ),
+        ("ListUserLists", Refuse(403, "SERVICE_DISABLED"), "gcloud services enable datamanager"),
+        ("ListUserLists", Refuse(403, "ACCESS_TOKEN_SCOPE_INSUFFICIENT"), "not for the scope https://"),
+        ("IngestAudienceMembers", Refuse(429, "RESOURCE_EXHAUSTED"), "quota of requests is used up"),
+    ],
+)
+def test_the_doctor_says_what_is_missing(
+    method: str, fault: Refuse, said: str, destination: GoogleAdsDestination, server: DataManagerServer
+) -> None:
+    server.model.add_list(CODE)
+    server.model.scripted = {method: deque([fault])}
+    ((severity, message),) = findings(destination)
+    assert severity == ("not_tested" if fault.status == 429 else "error")
+    assert said in message
+
+
+def test_the_doctor_tells_a_list_that_is_closed(destination: GoogleAdsDestination, server: DataManagerServer) -> None:
+    server.model.add_list(CODE, membership_status="CLOSED", closing_reason="UNUSED")
+    ((severity, message),) = findings(destination)
+    assert severity == "error"
+    assert "no campaign has used it for long" in message
+
+
+def test_size_and_match_rate_are_read_back(destination: GoogleAdsDestination, server: DataManagerServer) -> None:
+    assert destination.list_facts("buyers") is None
+    kept = server.model.add_list(CODE)
+    kept.members = {("email", str(number)): START for number in range(1_200)}
+    facts = destination.list_facts("buyers")
+    assert facts is not None
+    assert (facts.members, facts.match_rate, facts.is_open) == (1_200, 0.56, True)
+    assert facts.notes == ("estimated by network: display 1,200, search 600, youtube 1,200, gmail 0",)
+    kept.members = {}
+    kept.user_list.membership_status = "CLOSED"
+    facts = destination.list_facts("buyers")
+    assert facts is not None
+    assert not facts.is_open
+    assert facts.members == 0
+    assert "fewer than 100 active people" in facts.notes[1]
+    assert "the list is closed" in facts.notes[2]
+
+
+def test_a_request_is_checked_without_any_effect(destination: GoogleAdsDestination, server: DataManagerServer) -> None:
+    first = destination.validate("buyers", "add", [ANNA])
+    assert first == Answer("unknown", reason="there is no list yet, the push makes it")
+    server.model.add_list("another", "microconv buyers")
+    with pytest.raises(RefusedError, match="another list of that name"):
+        destination.validate("buyers", "add", [ANNA])
+    kept = server.model.add_list(CODE, "buyers")
+    kept.members = {tuple(CARL): START}
+    for operation in ("add", "remove"):
+        assert destination.validate("buyers", operation, [ANNA, CARL]) == Answer("success")
+    assert kept.members == {tuple(CARL): START}
+    server.model.bad = {tuple(BEN)}
+    with pytest.raises(RefusedError) as caught:
+        destination.validate("buyers", "add", [ANNA, BEN])
+    assert caught.value.rows == (1,)
+
+
 # Its settings
 
 
@@ -337,6 +422,27 @@ def test_a_push_a_denial_and_nothing_twice(shop: Shop, server: DataManagerServer
     writes = [each for each in server.model.calls if "Members" in each]
     assert shop.run("push", "carts", "--to", "google").code == 0
     assert [each for each in server.model.calls if "Members" in each] == writes
+
+
+def test_commands_say_what_google_says(shop: Shop, server: DataManagerServer) -> None:
+    done = shop.run("push", "carts", "--to", "google", "--dry-run")
+    assert done.code == 0, done.stderr
+    assert "there is no list yet, the push makes it" in done.stderr
+    assert shop.run("push", "carts", "--to", "google").code == 0
+    shop.agree([2, 3, 4], denied=[1])
+    done = shop.run("push", "carts", "--to", "google", "--dry-run")
+    assert done.code == 0, done.stderr
+    assert "it would take the first request to remove" in " ".join(done.stdout.split())
+    assert held(server) >= emails(1, 2, 3, 4)
+    done = shop.run("push", "status", "--ask", "--format", "json")
+    (row,) = [each for each in json.loads(done.stdout)["lists"] if each["destination"] == "google"]
+    assert (row["there"], row["match_rate"]) == ("open", 0.56)
+    assert "Google lets these credentials read the lists" in " ".join(shop.run("doctor").stdout.split())
+    config = shop.folder / "microconv.toml"
+    config.write_text(config.read_text().replace('destinations = ["crm"]', 'destinations = ["google"]'))
+    server.model.scripted = {"IngestAudienceMembers": deque([Refuse(400, "TERMS_AND_CONDITIONS_NOT_SIGNED")])}
+    done = shop.run("doctor")
+    assert "TERMS_AND_CONDITIONS_NOT_SIGNED" in " ".join(done.stdout.split())
 
 
 def test_a_list_that_was_deleted_there_is_said_again_whole(shop: Shop, server: DataManagerServer) -> None:

@@ -31,7 +31,6 @@ IngestState: TypeAlias = Literal["processing", "success", "partial", "failed", "
 
 MOST_MEMBERS = 10_000
 MOST_EVENTS = 2_000
-MOST_RECEIVERS = 10
 REQUESTS_PER_MINUTE = 270
 """With the tenth of them that may leave at once, fewer than the 300 that a project may write in a minute.
 
@@ -87,13 +86,11 @@ class Receiver:
         account: The account that gets them.
         product_destination_id: The list, the conversion action, or the measurement id of a stream.
         login_account: The account that signs in, where that is another: a manager.
-        reference: What members and events call it, where a request has several.
     """
 
     account: Account
     product_destination_id: str
     login_account: Account | None = None
-    reference: str = ""
 
 
 @dataclass(frozen=True)
@@ -102,10 +99,10 @@ class MemberKey:
 
     Attributes:
         kind: What it is.
-        value: A hash; four parts for an address: hashed names, country, postal code; a mobile id as it is.
+        value: A hash; four parts for an address: hashed names, country, postal code.
     """
 
-    kind: Literal["email", "phone", "address", "mobile_id"]
+    kind: Literal["email", "phone", "address"]
     value: str | tuple[str, str, str, str]
 
 
@@ -443,7 +440,6 @@ def _destinations(receivers: Sequence[Receiver]) -> list[dict[str, Any]]:
         {
             "operating_account": account(each.account),
             "product_destination_id": each.product_destination_id,
-            "reference": each.reference,
             **({} if each.login_account is None else {"login_account": account(each.login_account)}),
         }
         for each in receivers
@@ -457,9 +453,6 @@ def _members(members: Sequence[Sequence[MemberKey]], *, with_consent: bool) -> I
     agreed = {"ad_user_data": "CONSENT_GRANTED", "ad_personalization": "CONSENT_GRANTED"}
     consent = {"consent": dm.Consent.pb()(**agreed)} if with_consent else {}
     for keys in members:
-        if mobile := [each.value for each in keys if each.kind == "mobile_id"]:
-            yield member(mobile_data={"mobile_ids": mobile}, **consent)
-            continue
         yield member(user_data={"user_identifiers": [identifier(**_key(each)) for each in keys]}, **consent)
 
 

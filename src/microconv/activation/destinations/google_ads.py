@@ -6,7 +6,7 @@ A list is found by its integration code, or made when the first members are sent
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, cast
@@ -14,8 +14,8 @@ from typing import Annotated, Any, ClassVar, Literal, cast
 from pydantic import AfterValidator, Field
 
 from microconv import wording
-from microconv.activation.audience.normalise import GOOGLE
-from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings
+from microconv.activation.audience.normalise import GOOGLE, sha256_hex
+from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings, ListFacts
 from microconv.activation.destinations.data_manager_answers import as_answers, asked
 from microconv.activation.push.audience_list import (
     Answer,
@@ -41,10 +41,14 @@ from microconv.clients.data_manager_failures import BusyError, RequestRefusedErr
 from microconv.clients.outgoing import NoAnswerError, NotSentError
 from microconv.config.values import Duration, FileStem, InFolder, Label, Length, SafeEndpoint
 from microconv.errors import DestinationError
+from microconv.findings import Finding, fault, not_tested, ok
 
 LONGEST_MEMBERSHIP = 540
 _KINDS = frozenset({"email", "phone", "address"})
 _LONGEST_ID = 10
+_REFUSED = "The reason is Google's; docs/google-ads.md says what an account needs, and who may use it."
+EXAMPLE = MemberKey("email", sha256_hex("alexz@example.com"))
+"""Nobody's: the address of Google's own documentation."""
 _NO_LIST = "there is no list any more"
 _REACHED = (
     "Check the account in the entry of [[destinations]], and that this machine may reach datamanager.googleapis.com "
@@ -154,8 +158,59 @@ class GoogleAdsDestination(Destination):
         Raises:
             DestinationError: Google did not say.
         """
+        return self._facts(segment) is None
+
+    def list_facts(self, segment: str) -> ListFacts | None:
+        """Tell what Google says of the list of a segment: sizes are estimates, by network.
+
+        Raises:
+            DestinationError: Google did not say.
+        """
+        facts = self._facts(segment)
+        if facts is None:
+            return None
+        members = max(facts.sizes.values(), default=0)
+        networks = ", ".join(f"{name} {wording.count(size)}" for name, size in facts.sizes.items())
+        notes = [f"estimated by network: {networks}"]
+        if members < self.accepts.minimum:
+            notes.append(
+                f"Google serves no list of fewer than {self.accepts.minimum} active people, and takes up to two days "
+                "to count them"
+            )
+        wrong = self.user_list(segment).wrong(facts)
+        return ListFacts(members, facts.match_rate, facts.is_open, (*notes, *([wrong] if wrong else [])))
+
+    def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
+        """Look at the list of each segment, and let Google check a member who is nobody; nothing is changed."""
+        if not segments:
+            self._facts("none")
+            yield ok("Google lets these credentials read the lists of the account.")
+        for segment in segments:
+            yield self._examined(segment)
+
+    def validate(self, segment: str, operation: Operation, identifiers: Sequence[Identifier]) -> Answer | None:
+        """Let Google check a request.
+
+        Raises:
+            RefusedError: It would be refused.
+            TryLaterError, UnsureError: It was not checked.
+        """
+        return self.user_list(segment).checked(operation, _members(identifiers))
+
+    def _examined(self, segment: str) -> Finding:
         try:
-            return self.user_list(segment).facts() is None
+            answer = self.user_list(segment).checked("add", [[EXAMPLE]])
+        except RefusedError as error:
+            return fault(f"Google would not take members of {segment}: {error}.", _REFUSED)
+        except (TryLaterError, UnsureError) as error:
+            return not_tested(f"Google did not say whether it would take members of {segment}: {error}.")
+        if answer.state == "unknown":
+            return ok(f"Google has no list of {segment} yet, and would let the first push make it.")
+        return ok(f"Google would take members of {segment}: it checked one who is nobody.")
+
+    def _facts(self, segment: str) -> UserListFacts | None:
+        try:
+            return self.user_list(segment).facts()
         except (NotSentError, NoAnswerError, BusyError, RequestRefusedError, RefusedError) as error:
             raise DestinationError(
                 f"{segment} at {self.settings.name}: Google did not tell about its list ({error}).", hint=_REACHED
@@ -254,6 +309,25 @@ class CustomerMatchList:
             raise RefusedError(wrong)
         return Receiver(self._account, self._found.list_id, self._login)
 
+    def checked(self, operation: Operation, members: Sequence[Sequence[MemberKey]]) -> Answer:
+        """Let Google check whether it would take members; `unknown` where there is no list yet.
+
+        Raises:
+            RefusedError: It would be refused.
+            TryLaterError, UnsureError: It was not checked.
+        """
+        with as_answers():
+            facts = self.facts()
+            if facts is None:
+                if operation == "add":
+                    self._made(validate_only=True)
+                return Answer("unknown", reason="there is no list yet, the push makes it")
+            if operation == "add" and (wrong := self.wrong(facts)):
+                raise RefusedError(wrong)
+            call = self.client.ingest_members if operation == "add" else self.client.remove_members
+            call([Receiver(self._account, facts.list_id, self._login)], members, validate_only=True)
+        return Answer("success")
+
     def wrong(self, facts: UserListFacts) -> str | None:
         """Say why a list cannot take our members; None where it can."""
         keeps = facts.keeps_for or timedelta(days=LONGEST_MEMBERSHIP)
@@ -270,7 +344,7 @@ class CustomerMatchList:
             )
         return None
 
-    def _made(self) -> UserListFacts:
+    def _made(self, *, validate_only: bool = False) -> UserListFacts:
         return self.client.create_user_list(
             self._account,
             name=self._name,
@@ -278,6 +352,7 @@ class CustomerMatchList:
             description="Kept by microconv: members are added and removed by it.",
             keeps_for=self._keeps_for,
             login=self._login,
+            validate_only=validate_only,
         )
 
 
