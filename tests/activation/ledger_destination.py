@@ -95,7 +95,7 @@ class LedgerDestination(Destination):
                 raise TryLaterError("too many requests")
         return Answer("success")
 
-    def forget(self, user_ids: Sequence[str]) -> Forgotten | None:
+    def forget(self, user_ids: Sequence[str], devices: Sequence[object] = ()) -> Forgotten | None:  # noqa: ARG002 - none
         self._fail("forget")
         if not self.settings.tells:
             return None

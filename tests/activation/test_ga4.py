@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import random
+import sys
 import time
 from collections.abc import Iterator
 from datetime import timedelta
@@ -14,7 +16,7 @@ from ga4_server import FAULTY_MINUTES, SECRET, SLOWEST, STREAM, Stream, serving
 from google.analytics import admin_v1alpha as api
 
 from activation.test_fault_schedules import number_of_schedules
-from analytics_property_server import PropertyModel, PropertyServer
+from analytics_property_server import PROPERTY, PropertyModel, PropertyServer
 from analytics_server import Refuse as AnotherRefuse
 from data_manager_server import MINUTE, START, DataManagerModel, DataManagerServer, Fail, HangUp, Refuse
 from data_manager_server import serving as data_manager
@@ -242,11 +244,11 @@ def test_question_that_is_refused_says_nothing_of_the_request(there: tuple[DataM
         audience.ask(request_id)
 
 
-def test_google_looks_at_an_event_about_nobody(there: tuple[DataManagerServer, str]) -> None:
-    assert event_list(there).validate("add").state == "success"
+def test_google_looks_at_a_batch_without_any_effect(there: tuple[DataManagerServer, str]) -> None:
+    assert event_list(there).validate("add", [device(1)]).state == "success"
     (request,) = there[0].model.requests
     assert request.validate_only
-    assert [each.user_id for each in request.events] == ["example"]
+    assert [each.user_id for each in request.events] == ["u1"]
     assert not there[0].model.events
 
 
@@ -261,8 +263,8 @@ def test_credentials_that_are_missing_are_told_with_the_command(monkeypatch: pyt
 # The validation server
 
 
-def test_validation_server_looks_at_a_request_about_nobody(stream: Stream, address: str) -> None:
-    assert protocol_list(address).validate("add").state == "success"
+def test_validation_server_looks_at_the_first_request(stream: Stream, address: str) -> None:
+    assert protocol_list(address).validate("add", [device(1), device(2)]).state == "success"
     (looked_at,) = stream.validated
     assert looked_at["validation_behavior"] == "ENFORCE_RECOMMENDATIONS"
     assert looked_at["user_properties"] == {"mc_carts": {"value": "carts"}}
@@ -271,14 +273,14 @@ def test_validation_server_looks_at_a_request_about_nobody(stream: Stream, addre
 
 def test_mistakes_are_told_by_code_and_place_alone(address: str) -> None:
     audience = protocol_list(address)
-    audience._membership.user_property = "ga_carts"
-    answer = audience.validate("add")
+    audience.membership.user_property = "ga_carts"
+    answer = audience.validate("add", [device(1)])
     assert (answer.state, answer.reason) == ("failed", "NAME_INVALID at user_properties.ga_carts")
 
 
 def test_validation_server_that_is_down_is_no_success() -> None:
     with pytest.raises(UnsureError):
-        protocol_list("http://127.0.0.1:9").validate("add")
+        protocol_list("http://127.0.0.1:9").validate("add", [device(1)])
 
 
 @pytest.mark.parametrize("via", ["data_manager", "measurement_protocol"])
@@ -308,7 +310,7 @@ def test_doctor_says_what_a_push_needs_and_changes_nothing(
 ) -> None:
     destination, model, of_property = examined
     found = list(destination.examine(["carts"]))
-    assert [(each.severity, each.subject) for each in found] == [("ok", "ga4"), ("warning", "ga4"), ("warning", "ga4")]
+    assert [each.severity for each in found] == ["ok", "warning", "warning"]
     assert "custom dimension mc_carts" in found[1].message
     assert 'no audience "microconv carts"' in found[2].message
     assert not [each for each in model.requests if not getattr(each, "validate_only", False)]
@@ -348,9 +350,58 @@ def test_doctor_tells_what_google_refuses(there: tuple[DataManagerServer, str]) 
 
 
 def test_doctor_tells_of_a_segment_that_cannot_go_there(address: str) -> None:
-    found = next(ga4(address, admin_endpoint=address).examine(["cart-leavers"]))
-    assert found.severity == "error"
-    assert "user_properties" in found.remedy
+    with pytest.raises(UsageError, match="no user property"):
+        next(ga4(address, admin_endpoint=address).examine(["cart-leavers"]))
+
+
+def test_doctor_shows_google_nobody(examined: tuple[Ga4Destination, Any, PropertyModel]) -> None:
+    destination, model, _ = examined
+    list(destination.examine(["carts"]))
+    shown = model.validated if isinstance(model, Stream) else [each.events[0] for each in model.requests]
+    assert [each["user_id"] if isinstance(each, dict) else each.user_id for each in shown] == ["example"]
+
+
+def test_audience_says_how_many_it_had_when_it_was_exported(
+    examined: tuple[Ga4Destination, Any, PropertyModel],
+) -> None:
+    destination, _, of_property = examined
+    of_property.members = lambda _: {("1.1", "u1"), ("2.2", "u2")}
+    assert "no audience" in destination.list_facts("carts").notes[0]
+    name = f"properties/{PROPERTY}/audiences/1"
+    of_property.audiences.append(api.Audience(display_name="microconv carts", name=name))
+    assert "not exported yet" in destination.list_facts("carts").notes[0]
+    with contextlib.closing(destination.exports()) as exports:
+        exports.begin(name)
+    assert destination.list_facts("carts").members is None
+    of_property.tick()
+    facts = destination.list_facts("carts")
+    assert (facts.members, facts.is_open) == (2, True)
+    assert "exported 2026-01-01" in facts.notes[0]
+
+
+def test_erasure_deletes_the_user_and_the_devices_told_of(
+    examined: tuple[Ga4Destination, Any, PropertyModel],
+) -> None:
+    destination, _, of_property = examined
+    forgotten = destination.forget(["u1"], [SignedInDevice("1.1", "u1")])
+    assert forgotten is not None
+    assert forgotten.ids == 2
+    assert of_property.deleted == [{"user_id": "u1"}, {"client_id": "1.1"}]
+
+
+def test_erasure_deletes_nobody_where_that_is_not_wanted() -> None:
+    assert ga4(deletes_users=False).forget(["u1"]) is None
+
+
+@pytest.mark.parametrize("package", ["google.ads.datamanager_v1", "google.analytics.admin_v1alpha"])
+def test_missing_package_is_told_with_the_command(package: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, package, None)
+    destination = ga4("http://127.0.0.1:9", via="data_manager")
+    asked = destination.check_ready if "datamanager" in package else destination.admin
+    with pytest.raises(UsageError, match="needs a package that is not installed") as caught:
+        asked()
+    assert "pip install" in caught.value.hint
+    assert caught.value.exit_code == 2
 
 
 # Settings
@@ -384,7 +435,7 @@ def test_segment_that_cannot_name_a_user_property_needs_one(segment: str) -> Non
         ga4().audience_list(segment, "p1")
     assert "user_properties" in caught.value.hint
     named = ga4(user_properties={segment: "left_cart"}).audience_list(segment, "p1")
-    assert named._membership.user_property == "left_cart"
+    assert named.membership.user_property == "left_cart"
 
 
 def test_segment_whose_name_is_no_value_is_refused() -> None:

@@ -104,7 +104,12 @@ def test_push_a_denial_and_the_proof(place: Place) -> None:
 
     done = shop.run("push", "left_carts", "--dry-run")
     assert done.code == 0, done.stderr
-    assert not place.model.requests
+    assert "would take the first request to add (4 identifiers)" in done.stdout
+    if unconfirmed:
+        assert not place.model.requests
+    else:
+        assert [each.validate_only for each in place.model.requests] == [True]
+    assert not place.values()
 
     done = shop.run("push", "left_carts")
     assert done.code == (4 if unconfirmed else 0), done.stderr
@@ -192,11 +197,27 @@ def test_erased_person_gets_out_and_is_forgotten(place: Place) -> None:
     parts = {part["place"]: part for part in done.document["parts"]}
     # Nobody confirms what the Measurement Protocol was told.
     unconfirmed = isinstance(place.model, Stream)
+    assert parts["users and devices of GA4 at ga4"]["found"] == 2
+    assert place.of_property.deleted == [{"user_id": "u2"}, {"client_id": "2.2"}]
     assert parts["list left_carts at ga4"]["state"] == ("waiting for the destination" if unconfirmed else "removed")
     assert done.code == (1 if unconfirmed else 0)
     place.values()
     assert shop.run("push", "left_carts").code == (4 if unconfirmed else 0)
     assert place.values()["2.2", "u2"] == "(out)"
+
+
+def test_status_asks_how_many_are_in_the_audience(place: Place) -> None:
+    shop = place.shop
+    shop.run("push", "left_carts")
+    assert "no audience" in shop.run("push", "status", "--ask").stdout
+    shop.run("segment", "ga4", "left_carts", "--by-push", "--create")
+    shop.run("push", "verify-ga4")
+    place.of_property.tick()
+    done = shop.run("push", "status", "--ask", "--format", "json")
+    assert done.code == 0, done.stderr
+    assert "exported" in done.stdout
+    done = shop.run("doctor")
+    assert "ga4 (ga4): GA4 would take an event of left_carts." in done.stdout
 
 
 def test_explanation_follows_a_device_to_its_receipt(place: Place) -> None:

@@ -11,8 +11,12 @@ from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal
 
+from tenacity import Retrying
+
 from microconv.clients import analytics_failures as failures
-from microconv.clients.analytics_access import AnalyticsClient, opened
+from microconv.clients.analytics_access import Access, AnalyticsClient, opened
+from microconv.clients.analytics_failures import Asked
+from microconv.errors import needs_extra
 
 if TYPE_CHECKING:
     from google.analytics.admin_v1alpha import AnalyticsAdminServiceClient
@@ -21,7 +25,19 @@ _PAGE = 200
 
 
 class AnalyticsAdmin(AnalyticsClient):
-    """The Admin API of one property."""
+    """The Admin API of one property.
+
+    Raises:
+        UsageError: Its package is not installed.
+    """
+
+    def __init__(self, access: Access, asked: Asked, *, retrying: Retrying | None = None) -> None:
+        """Take how to reach it, as `AnalyticsClient`, once its package is there."""
+        super().__init__(access, asked, retrying=retrying)
+        try:
+            import google.analytics.admin_v1alpha  # noqa: F401 - looked for, and used by the methods
+        except ImportError:
+            raise needs_extra("GA4's Admin API", "ga4") from None
 
     def audiences(self) -> dict[str, str]:
         """Return the resource names of the audiences that are not archived, by the names people see.

@@ -23,7 +23,7 @@ from microconv.activation.audience.audience_rows import AudienceRow, IdentityKin
 from microconv.activation.audience.normalise import Normalisation
 from microconv.activation.conversions.conversion_destination import ConversionDestination
 from microconv.activation.push.audience_list import Answer, AudienceList, Identifier, Operation
-from microconv.activation.push.identifiers import DevicesOf
+from microconv.activation.push.identifiers import DevicesOf, SignedInDevice
 from microconv.config.sections import DestinationConfig
 from microconv.errors import UsageError
 from microconv.findings import Finding
@@ -236,15 +236,17 @@ class Destination(ABC):
         del segment, operation, identifiers
         return None
 
-    def forget(self, user_ids: Sequence[str]) -> Forgotten | None:
+    def forget(self, user_ids: Sequence[str], devices: Sequence[SignedInDevice] = ()) -> Forgotten | None:
         """Ask the platform to delete all it has of users, in an erasure; to ask again changes nothing.
+
+        `devices` are those that it was told of as theirs, if it is told of devices.
 
         None: it keeps nothing of users but what is on lists, which an erasure removes by itself.
 
         Raises:
             MicroconvError: It was not taken.
         """
-        del user_ids
+        del user_ids, devices
         return None
 
     def starts_anew(self, segment: str) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
+from dataclasses import replace
 from datetime import timedelta
 from functools import cached_property
 from typing import Annotated, Any, ClassVar, Literal, Self
@@ -17,14 +18,17 @@ from pydantic import AfterValidator, Field, model_validator
 
 from microconv import wording
 from microconv.activation.audience.normalise import GA4
-from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings
+from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings, Forgotten, ListFacts
 from microconv.activation.destinations.ga4_lists import EventList, KeptFor, Membership, ProtocolList
 from microconv.activation.push.audience_list import (
+    Answer,
+    Identifier,
+    Operation,
     RefusedError,
     TryLaterError,
     UnsureError,
 )
-from microconv.activation.push.identifiers import DevicesOf
+from microconv.activation.push.identifiers import DevicesOf, SignedInDevice
 from microconv.clients.analytics_access import Access
 from microconv.clients.analytics_admin import AnalyticsAdmin
 from microconv.clients.analytics_failures import EDIT_SCOPE, READ_SCOPE, Asked
@@ -41,7 +45,7 @@ from microconv.config.problems import ItemError
 from microconv.config.secret import Secret
 from microconv.config.values import Duration, FileStem, Ga4Property, InFolder, Label, Length, SafeEndpoint
 from microconv.errors import ConfigError, DestinationError, MicroconvError, UsageError
-from microconv.findings import Finding, Severity
+from microconv.findings import Finding, fault, not_tested, ok, warning
 from microconv.segments.ga4_definition import audience_name
 
 _LONGEST_PROPERTY = 24
@@ -97,6 +101,9 @@ class Ga4Settings(DestinationSettings):
     )
     user_properties: Mapping[FileStem, Annotated[str, AfterValidator(_user_property)]] = Field(
         default_factory=dict, description="user properties by segment; default: mc_<segment>"
+    )
+    deletes_users: bool = Field(
+        default=True, strict=True, description="whether an erasure asks GA4 to delete the user, and the user's devices"
     )
     event: Annotated[str, AfterValidator(_event_name)] = Field(
         default="microconv_segment", description="the event that carries the user property"
@@ -203,26 +210,25 @@ class Ga4Destination(Destination):
             ) from None
 
     def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
-        """Find out without changing anything whether segments can be pushed: access, a test call, what GA4 has."""
+        """Find out whether segments can be pushed: GA4 looks at an event about nobody, and says what it has."""
         for segment in segments or ("test",):
+            audience = self.audience_list(segment, "examination")
             try:
-                self.check_ready()
-                answer = self.audience_list(segment, "examination").validate("add")
-            except MicroconvError as error:
-                yield self._finding("error", error.message, error.hint)
+                answer = audience.validate("add", [audience.membership.example])
             except (RefusedError, TryLaterError, UnsureError) as error:
                 is_refused = isinstance(error, RefusedError)
                 remedy = "See docs/ga4-audiences.md for the permissions." if is_refused else "Try again later."
-                yield self._finding("error", f"GA4 would not take an event of {segment}: {error}.", remedy)
+                yield fault(f"GA4 would not take an event of {segment}: {error}.", remedy)
+                continue
+            if answer.state == "success":
+                yield ok(f"GA4 would take an event of {segment}.")
             else:
-                if answer.state == "success":
-                    yield self._finding("ok", f"GA4 would take an event of {segment}.")
-                else:
-                    yield self._finding("error", f"GA4 would throw an event of {segment} away: {answer.reason}.")
+                said = f"GA4 would throw an event of {segment} away: {answer.reason}."
+                yield fault(said, "Compare the names in its entry with those that GA4 takes.")
         try:
             yield from self._examined_property(segments)
         except MicroconvError as error:
-            yield self._finding("not_tested", f"What the property has cannot be looked at. {error.message}", error.hint)
+            yield replace(not_tested(f"What the property has cannot be looked at. {error.message}"), remedy=error.hint)
 
     def _examined_property(self, segments: Sequence[str]) -> Iterator[Finding]:
         with closing(self.admin(reading=True)) as admin:
@@ -232,17 +238,48 @@ class Ga4Destination(Destination):
             remedy = f"`microconv segment ga4 {segment} --by-push --create` makes it."
             if user_property not in dimensions:
                 said = f"The property has no user-scoped custom dimension {user_property}, which {segment} needs."
-                yield self._finding("warning", said, remedy)
+                yield warning(said, remedy)
             if name not in audiences:
-                yield self._finding("warning", f'The property has no audience "{name}": nobody gets the list.', remedy)
+                yield warning(f'The property has no audience "{name}": nobody gets the list.', remedy)
         missing = {self.settings.user_property(segment) for segment in segments} - set(dimensions)
         if missing and len(dimensions) + len(missing) > _MOST_DIMENSIONS:
             has = wording.plural(len(dimensions), "user-scoped custom dimension")
             said = f"The property has {has}, of {_MOST_DIMENSIONS} that it may have."
-            yield self._finding("error", said, "Archive some in GA4, or push fewer segments to it.")
+            yield fault(said, "Archive some in GA4, or push fewer segments to it.")
 
-    def _finding(self, severity: Severity, message: str, remedy: str = "") -> Finding:
-        return Finding("destinations", severity, message, remedy, self.settings.name)
+    def validate(self, segment: str, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        """Have GA4 look at the first batch of a push."""
+        return self.audience_list(segment, "validation").validate(operation, identifiers)
+
+    def list_facts(self, segment: str) -> ListFacts:
+        """Return how many members the audience had when it was exported last: GA4 says so in no other way."""
+        name = audience_name(segment)
+        with closing(self.admin(reading=True)) as admin, closing(self.exports()) as exports:
+            audience = admin.audiences().get(name)
+            if audience is None:
+                return ListFacts(notes=(f'the property has no audience "{name}"',))
+            export = exports.latest(audience)
+        if export is None or export.state != "active":
+            return ListFacts(notes=("not exported yet: `microconv push verify-ga4`",))
+        return ListFacts(export.rows, notes=(f"exported {wording.second(export.began_at)}",))
+
+    def forget(self, user_ids: Sequence[str], devices: Sequence[SignedInDevice] = ()) -> Forgotten | None:
+        """Ask GA4 to delete users, and the devices that it was told of as theirs.
+
+        Raises:
+            MicroconvError: It did not take one of them.
+        """
+        if not self.settings.deletes_users:
+            return None
+        of_device: Literal["app_instance_id", "client_id"] = (
+            "app_instance_id" if is_app(self.settings.stream) else "client_id"
+        )
+        with closing(self.admin()) as admin:
+            for user_id in user_ids:
+                admin.delete_user("user_id", user_id)
+            for device in devices:
+                admin.delete_user(of_device, device.client_id)
+        return Forgotten("users and devices of GA4", len(user_ids) + len(devices))
 
     def admin(self, *, reading: bool = False) -> AnalyticsAdmin:
         """Give the Admin API of the property, perhaps to read only; whoever asks for it closes it."""

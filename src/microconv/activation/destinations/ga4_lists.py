@@ -54,9 +54,10 @@ class Membership:
         self._is_app = is_app
 
     @property
-    def example(self) -> SignedInDevice:
+    def example(self) -> Identifier:
         """A device that is nobody's, for requests that are only looked at."""
-        return SignedInDevice("0" * 32 if self._is_app else "1234567890.1234567890", "example")
+        client_id = "0" * 32 if self._is_app else "1234567890.1234567890"
+        return Identifier(DEVICE, SignedInDevice(client_id, "example").identifier)
 
     def value(self, operation: Operation) -> str:
         """Return the value of the user property after an operation."""
@@ -118,7 +119,7 @@ class EventList:
         )
         self._client = client
         self._receiver = receiver
-        self._membership = membership
+        self.membership = membership
         self._clock = clock
 
     def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
@@ -130,21 +131,22 @@ class EventList:
             UnsureError: No answer came.
         """
         now = self._clock()
-        events = [self._membership.event(operation, device, now) for device in devices_in(identifiers)]
+        events = [self.membership.event(operation, device, now) for device in devices_in(identifiers)]
         with as_answers():
             return Answer("accepted", self._client.ingest_events([self._receiver], events))
 
-    def validate(self, operation: Operation) -> Answer:
-        """Let Google look at an event about nobody.
+    def validate(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        """Let Google look at a batch, without any effect.
 
         Raises:
             RefusedError: It would be refused.
             TryLaterError: It was not looked at.
             UnsureError: No answer came.
         """
-        event = self._membership.event(operation, self._membership.example, self._clock())
+        now = self._clock()
+        events = [self.membership.event(operation, device, now) for device in devices_in(identifiers)]
         with as_answers():
-            self._client.ingest_events([self._receiver], [event], validate_only=True)
+            self._client.ingest_events([self._receiver], events, validate_only=True)
         return Answer("success")
 
     def finish(self) -> None:
@@ -163,7 +165,7 @@ class EventList:
         return None
 
     def __repr__(self) -> str:
-        return f"EventList({self._membership.segment!r})"
+        return f"EventList({self.membership.segment!r})"
 
 
 class ProtocolList:
@@ -179,7 +181,7 @@ class ProtocolList:
         # It says nothing, so nobody waits for that.
         self.limits = ListLimits(_PER_BATCH, times.settles_after, timedelta(seconds=1), times.expires_after)
         self._protocol = protocol
-        self._membership = membership
+        self.membership = membership
         self._clock = clock
 
     def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
@@ -191,7 +193,7 @@ class ProtocolList:
             UnsureError: No answer came, or some were taken before one was not.
         """
         for place, device in enumerate(devices_in(identifiers)):
-            payload = self._membership.payload(operation, device, self._clock())
+            payload = self.membership.payload(operation, device, self._clock())
             try:
                 reply = self._protocol.collect(payload)
             except NotSentError as error:
@@ -210,15 +212,15 @@ class ProtocolList:
             raise RefusedError(f"HTTP {status}")
         return Answer("unknown", reason=UNCONFIRMED)
 
-    def validate(self, operation: Operation) -> Answer:
-        """Let the validation server look at a request about nobody.
+    def validate(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
+        """Let the validation server look at the request of the first device: all others are like it.
 
         Raises:
             UnsureError: It did not say.
         """
-        payload = self._membership.payload(operation, self._membership.example, self._clock())
+        device = devices_in(identifiers)[0]
         try:
-            mistakes = self._protocol.mistakes(payload)
+            mistakes = self._protocol.mistakes(self.membership.payload(operation, device, self._clock()))
         except (NotSentError, NoAnswerError) as error:
             raise UnsureError(str(error)) from None
         if mistakes is None:
@@ -237,4 +239,4 @@ class ProtocolList:
         return None
 
     def __repr__(self) -> str:
-        return f"ProtocolList({self._membership.segment!r})"
+        return f"ProtocolList({self.membership.segment!r})"

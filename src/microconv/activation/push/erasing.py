@@ -18,6 +18,7 @@ from microconv.activation.audience.first_party import read_identity
 from microconv.activation.audience.people import Person
 from microconv.activation.destinations.base import Destination
 from microconv.activation.destinations.engine_table import EngineTableDestination, tables
+from microconv.activation.push.identifiers import SignedInDevice, told_devices
 from microconv.activation.push.ledger_views import has_ledger
 from microconv.activation.push.pushes import Pushes
 from microconv.activation.push.removals import (
@@ -122,8 +123,10 @@ class Erasing:
             for table in (*TABLES.values(), *membership_tables.TABLES.values()):
                 engine.ensure(table)
             row = self._noted(name, now)
+            # Before the lists are gone through: the ledger forgets them then.
+            devices = self._devices(name)
             parts = [*self._tables(name, row), *self._lists(name, run_id)]
-            parts += [*self._platforms(name), *self._files(name)]
+            parts += [*self._platforms(name, devices), *self._files(name)]
             left = [part for part in parts if part.state != "removed"]
             done = json.loads(row["done"])
             for part in parts:
@@ -196,11 +199,19 @@ class Erasing:
                 state = "removed" if segment not in self._left(each.name) else "waiting for the destination"
                 yield ErasedPart(f"list {segment} at {each.name}", identifiers, state)
 
-    def _platforms(self, name: str) -> Iterator[ErasedPart]:
+    def _devices(self, name: str) -> dict[str, list[SignedInDevice]]:
+        """Return the person's devices that each destination was told of, where it is told of devices."""
+        if not has_ledger(self.pushes.engine):
+            return {}
+        every = map(self.pushes.destination, (each.name for each in self.pushes.config.destinations))
+        of_devices = [each.settings.name for each in every if each.accepts.devices is not None]
+        return {at: told_devices(self.pushes.engine, at, [name]) for at in of_devices}
+
+    def _platforms(self, name: str, devices: Mapping[str, Sequence[SignedInDevice]]) -> Iterator[ErasedPart]:
         """Have platforms delete what they keep of the person beside lists; one that fails is asked by the next run."""
         for each in self.pushes.config.destinations:
             try:
-                asked = self.pushes.destination(each.name).forget([name])
+                asked = self.pushes.destination(each.name).forget([name], devices.get(each.name, ()))
             except MicroconvError as error:
                 yield ErasedPart(f"what {each.name} keeps", 1, f"not deleted: {error.message.removesuffix('.')}")
                 continue

@@ -99,8 +99,19 @@ def people_with_devices(engine: Engine) -> int:
 
 def load_told_devices(engine: Engine, destination: str, user_ids: Collection[str], scratch: str) -> None:
     """Write into a scratch table the devices of some users that a destination was told of, as `load_identifiers`."""
-    engine.load(pa.table({"user_id": pa.array(sorted(user_ids), pa.string())}).to_reader(), _USERS)
+    _load_users(engine, user_ids)
     engine.materialise(told_devices_query(destination), scratch)
+
+
+def told_devices(engine: Engine, destination: str, user_ids: Collection[str]) -> list[SignedInDevice]:
+    """Return the devices of some users that a destination was told of."""
+    _load_users(engine, user_ids)
+    found = engine.query(told_devices_query(destination)).column("identifier").to_pylist()
+    return sorted(map(SignedInDevice.of, found))
+
+
+def _load_users(engine: Engine, user_ids: Collection[str]) -> None:
+    engine.load(pa.table({"user_id": pa.array(sorted(user_ids), pa.string())}).to_reader(), _USERS)
 
 
 def told_devices_query(destination: str) -> Query:
