@@ -207,6 +207,29 @@ def export(config: str) -> Reading:
     return meter.reading(written=result.written)
 
 
+def push(config: str, address: str, transport: str) -> Reading:
+    """Push everybody to Google Ads at an address, to the end of the last request that may be sent."""
+    path = Path(config)
+    of_google = {
+        "name": "ads",
+        "kind": "google_ads",
+        "customer_id": "1234567890",
+        "accepts_customer_match_terms": "true",
+        "endpoint": address,
+        "transport": transport,
+    }
+    lines = [f"{key} = {value if value == 'true' else json.dumps(value)}" for key, value in of_google.items()]
+    pushing = path.with_name("push.toml")
+    pushing.write_text("\n".join((path.read_text(), "[[destinations]]", *lines, "")))
+    meter = Meter()
+    with Project(load_config(pushing, {}, catalogue.destination_settings)) as project:
+        with meter.running():
+            result = project.pushes.push(["everybody"], ["ads"])
+        (pushed,) = result.lists
+        assert not result.failures, result.failures
+    return meter.reading(identifiers=pushed.plan.to_send)
+
+
 def build_segments(config: str, segments: int) -> Reading:
     """Build so many segments that everybody enters, as a part; the reading is the same build again."""
     meter = Meter()
@@ -306,6 +329,7 @@ _ALL = (
     add_rows,
     make_people,
     export,
+    push,
     build_segments,
     analyse,
     make_up,

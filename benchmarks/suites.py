@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import cloud as clouds
-from benchmarks import taxonomies
+from benchmarks import google, taxonomies
 from benchmarks.inputs import Input
 from benchmarks.measure import Reading, in_turn, run_command, run_step
 
@@ -19,6 +19,8 @@ ANALYSES = ("funnel", "rules", "attribution", "paths", "discover", "coverage", "
 ADDED = (10_000, 100_000)
 PEOPLE = (100_000, 1_000_000)
 SEGMENTS = 10
+LITTLE_MEMORY = "400MB"
+"""What DuckDB may take in a push; the rest is Python."""
 ENTRIES = (200, 1_000)
 
 
@@ -177,6 +179,25 @@ def people(setting: Setting) -> Iterator[Row]:
         yield Row("people", "  its memory", figure=Figure(found.peak_mb, "MB", 1_000))
 
 
+def pushes(setting: Setting) -> Iterator[Row]:
+    """A push of a million people to Customer Match, whose quota of requests is kept; one round, since it is slow."""
+    for transport in ("grpc", "rest"):
+        folder = setting.input.folder / f"push_{transport}"
+        folder.mkdir()
+        config = Path(run_step("make_people", folder=folder, people=PEOPLE[-1]).facts["config"])
+        text = config.read_text()
+        config.write_text(text.replace("threads = 2", f'threads = 2\nmemory_limit = "{LITTLE_MEMORY}"'))
+        with google.running(transport) as served:
+            found = run_step("push", config=config, address=served.address, transport=transport)
+        sent = found.facts["identifiers"]
+        assert served.told["members"] == {"1001": sent}
+        name = f"push {sent:,} identifiers, {transport}"
+        yield row("pushes", name, found, Figure(sent / found.cpu / 1000, "k identifiers/CPU s"))
+        yield Row("pushes", "  its memory", figure=Figure(found.peak_mb, "MB", 1_000))
+        requests = served.told["calls"]["IngestAudienceMembers"]
+        yield Row("pushes", "  requests to send", figure=Figure(requests, "requests", math.ceil(sent / 10_000)))
+
+
 def heavy_actor(setting: Setting) -> Iterator[Row]:
     """One actor with 32,000 events, against the data without these events, and with them spread over 3,200 actors."""
     data = setting.input
@@ -254,5 +275,5 @@ def cloud(setting: Setting) -> Iterator[Row]:
 
 SUITES = {
     suite.__name__: suite
-    for suite in (startup, reading, incremental, taxonomy, rows, people, analyses, heavy_actor, growth, cloud)
+    for suite in (startup, reading, incremental, taxonomy, rows, people, pushes, analyses, heavy_actor, growth, cloud)
 }
