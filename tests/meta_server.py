@@ -149,6 +149,8 @@ class MetaModel:
             return Told(document={"id": path, "name": "Shop", "account_status": 1, "tos_accepted": terms})
         if path == f"act_{ACCOUNT}/customaudiences":
             return self._list(parameters) if method == "GET" else self._make(parameters)
+        if path == DATASET and method == "GET":
+            return Told(document={"id": DATASET})
         if path == f"{DATASET}/events" and method == "POST":
             return self._take_events(parameters["data"])
         number, _, edge = path.partition("/")

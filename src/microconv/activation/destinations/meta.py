@@ -9,7 +9,6 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -19,8 +18,10 @@ from pydantic import AfterValidator, Field
 
 from microconv import wording
 from microconv.activation.audience.audience_rows import IdentityKind
-from microconv.activation.audience.normalise import META, sha256_hex
+from microconv.activation.audience.normalise import META
 from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings
+from microconv.activation.destinations.meta_answers import in_words_of_a_push, is_digest
+from microconv.activation.destinations.meta_conversions import ActionSource, MetaConversions
 from microconv.activation.push.audience_list import (
     Answer,
     BatchState,
@@ -36,7 +37,7 @@ from microconv.clients.graph import ENDPOINT, TERMS, Graph, GraphBusyError, Grap
 from microconv.clients.outgoing import NoAnswerError, NotSentError, Outgoing
 from microconv.config.secret import Secret
 from microconv.config.values import Duration, FileStem, Label, Length, SafeEndpoint, Switch
-from microconv.errors import DestinationError, MicroconvError
+from microconv.errors import DestinationError, MicroconvError, UsageError
 from microconv.findings import Finding, Severity
 
 MOST_ROWS = 10_000
@@ -49,8 +50,6 @@ _COLUMNS: Mapping[str, tuple[str, ...]] = {
     "address": ("FN", "LN", "COUNTRY", "ZIP"),
 }
 """The columns of each kind of identifier; an address has the four of `Address`, all hashed."""
-_DIGEST = re.compile(r"[0-9a-f]{64}")
-_OF_NOTHING = sha256_hex("")
 _ACKNOWLEDGED = re.compile(r"([1-9][0-9]{0,19})/([1-9][0-9]{0,19})/([0-9]{1,12})/([0-9]{1,6})/([0-9]{1,6})")
 """What we call a request: audience, session, when Meta acknowledged it (seconds), rows, and rows that it refused."""
 _ANSWERS_FOR = timedelta(days=7)
@@ -71,6 +70,7 @@ def _number_of(what: str, example: str) -> Callable[[str], str]:
 
 
 AccountId = Annotated[str, AfterValidator(_number_of("an ad account", "act_1234567890"))]
+DatasetId = Annotated[str, AfterValidator(_number_of("a dataset", "5550001112"))]
 AudienceId = Annotated[str, AfterValidator(_number_of("an audience", "23850000000000000"))]
 
 
@@ -94,6 +94,12 @@ class MetaSettings(DestinationSettings):
     )
     external_id: Switch = Field(
         default=False, description="whether user ids are sent, hashed, which your pixel or server sends to Meta, too"
+    )
+    dataset: DatasetId | None = Field(
+        default=None, description="the number of the dataset (pixel) that takes conversions"
+    )
+    action_source: ActionSource = Field(
+        default="system_generated", description="where conversions happened, as Meta wants it declared"
     )
     endpoint: SafeEndpoint | None = Field(default=None, description="another address than Meta's to send to")
     timeout: Length = Duration.parse("60s")
@@ -130,6 +136,33 @@ class MetaDestination(Destination):
         limits = ListLimits(MOST_ROWS, settles_after, answers_for=settles_after + _ANSWERS_FOR)
         return MetaList(self.audience(segment), frozenset({*self.identity, "address"}), limits, self.clock)
 
+    def conversions(self, action: str) -> MetaConversions:
+        """Give what takes conversions as events of a name, such as Lead; nothing is asked or sent yet.
+
+        Raises:
+            UsageError: No dataset is named, or no event can be called so.
+            ConfigError: A secret is missing, or others may read it.
+        """
+        settings = self.settings
+        if settings.dataset is None:
+            raise UsageError(
+                f"The destination {settings.name} takes no conversions: it does not say which dataset takes them.",
+                hint="Give dataset in its entry of [[destinations]]: its number is in Meta's Events Manager.",
+            )
+        if not re.fullmatch(r"[A-Za-z][A-Za-z0-9_ -]{0,49}", action):
+            raise UsageError(
+                f"{action!r} cannot be the name of an event at Meta.",
+                hint='Use a standard event, such as "Lead" or "Purchase", or letters, digits, _ and -, 50 at most.',
+            )
+        return MetaConversions(
+            self.graph,
+            settings.dataset,
+            action,
+            action_source=settings.action_source,
+            identity=self.identity,
+            clock=self.clock,
+        )
+
     def check_ready(self) -> None:
         """Make sure that our secrets are there and that Meta takes them for the account.
 
@@ -158,6 +191,17 @@ class MetaDestination(Destination):
             yield self._finding("error", said, f"Accept them at {TERMS}, once.")
         for segment in segments:
             yield self._examined(segment)
+        if self.settings.dataset is not None:
+            yield self._examined_dataset(self.settings.dataset)
+
+    def _examined_dataset(self, dataset: str) -> Finding:
+        try:
+            with in_words_of_a_push():
+                self.graph.get(dataset, fields="id")
+        except (RefusedError, TryLaterError, UnsureError) as error:
+            remedy = "Give the system user the dataset in Business Settings, with the task of managing it."
+            return self._finding("error", f"The dataset {dataset} takes no conversions: {error}.", remedy)
+        return self._finding("ok", f"The dataset {dataset} is there for conversions.")
 
     def _examined(self, segment: str) -> Finding:
         try:
@@ -387,7 +431,7 @@ class MetaList:
         foreign = [
             place
             for place, (each, parts) in enumerate(zip(identifiers, values, strict=True))
-            if each.kind not in self._kinds or not all(map(_is_digest, parts))
+            if each.kind not in self._kinds or not all(map(is_digest, parts))
         ]
         if foreign:
             raise RefusedError("custom audiences take hashed addresses and numbers of people", rows=foreign)
@@ -420,22 +464,3 @@ def _wrong(code: int) -> str | None:
     if code == _FLAGGED:
         return "Meta blocked it, as it suggests something that its terms forbid (status 471): appeal, or begin another"
     return f"its status at Meta is {code}, an error" if code >= _ERRORS else None
-
-
-def _is_digest(value: str) -> bool:
-    return bool(_DIGEST.fullmatch(value)) and value != _OF_NOTHING
-
-
-@contextmanager
-def in_words_of_a_push() -> Iterator[None]:
-    """Raise what a push knows for what the Graph API says."""
-    try:
-        yield
-    except NotSentError as error:
-        raise TryLaterError(str(error)) from None
-    except NoAnswerError as error:
-        raise UnsureError(str(error)) from None
-    except GraphBusyError as error:
-        raise TryLaterError(str(error), retry_after=error.retry_after) from None
-    except GraphRefusedError as error:
-        raise RefusedError(str(error), rows=None if error.is_about_rows else ()) from None

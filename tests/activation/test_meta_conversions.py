@@ -1,0 +1,207 @@
+"""Conversions for Meta: what an event holds, what is refused before it leaves, and what each answer means."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from meta_server import ACCOUNT, APP_SECRET, DATASET, HTML, TOKEN, MetaModel, MetaServer, Told, error, serving
+from microconv import catalogue
+from microconv.activation.audience.normalise import sha256_hex
+from microconv.activation.conversions.conversion_destination import Conversion
+from microconv.activation.destinations.meta import MetaDestination
+from microconv.activation.destinations.meta_conversions import MetaConversions
+from microconv.activation.push.audience_list import Answer, Identifier, RefusedError, TryLaterError, UnsureError
+from microconv.config.sections import DestinationConfig
+from microconv.errors import ConfigError, UsageError
+
+EMAIL, PHONE, USER = (Identifier(kind, sha256_hex(f"{kind} of anna")) for kind in ("email", "phone", "user_id"))
+
+
+@pytest.fixture(scope="module")
+def shared() -> Iterator[MetaServer]:
+    with serving() as server:
+        yield server
+
+
+@pytest.fixture
+def server(shared: MetaServer, monkeypatch: pytest.MonkeyPatch) -> MetaServer:
+    monkeypatch.setenv("META_TOKEN", TOKEN)
+    monkeypatch.setenv("META_SECRET", APP_SECRET)
+    shared.model, shared.addresses = MetaModel(), []
+    return shared
+
+
+def at(server: MetaServer, **keys: Any) -> MetaDestination:
+    given: dict[str, Any] = {
+        "name": "meta",
+        "kind": "meta",
+        "ad_account": ACCOUNT,
+        "access_token": {"env": "META_TOKEN"},
+        "app_secret": {"env": "META_SECRET"},
+        "dataset": DATASET,
+        "endpoint": server.address,
+        "timeout": "5s",
+    }
+    made = catalogue.destination(DestinationConfig(**{**given, **keys}), Path("/nowhere/microconv.toml"))
+    assert isinstance(made, MetaDestination)
+    made.clock = server.model.timestamp
+    return made
+
+
+def leads(server: MetaServer, action: str = "Lead", **keys: Any) -> MetaConversions:
+    return at(server, **keys).conversions(action)
+
+
+def conversion(
+    server: MetaServer, order_id: str = "o1", *, ago: timedelta = timedelta(hours=1), **changed: Any
+) -> Conversion:
+    occurred_at: datetime = server.model.now - ago
+    given: dict[str, Any] = {
+        "order_id": order_id,
+        "occurred_at": occurred_at,
+        "said_at": server.model.now,
+        "value_micros": 12_340_000,
+        "currency": "EUR",
+        "clicks": {"fbclid": "IwAR1"},
+        "clicked_at": occurred_at - timedelta(minutes=5),
+        "identifiers": (EMAIL, PHONE),
+    }
+    return Conversion(**{**given, **changed})
+
+
+def test_an_event_says_who_what_when_and_how_much(server: MetaServer) -> None:
+    one = conversion(server)
+    assert leads(server).send("send", [one]) == Answer("success", "AbC")
+    (event,) = server.model.events.values()
+    assert one.clicked_at is not None
+    assert event == {
+        "event_name": "Lead",
+        "event_id": "o1",
+        "event_time": int(one.occurred_at.timestamp()),
+        "action_source": "system_generated",
+        "user_data": {
+            "em": [EMAIL.value],
+            "ph": [PHONE.value],
+            "fbc": f"fb.1.{int(one.clicked_at.timestamp())}000.IwAR1",
+        },
+        "custom_data": {"order_id": "o1", "value": 12.34, "currency": "EUR"},
+    }
+    assert not any(EMAIL.value in line or TOKEN in line for line in server.addresses)
+
+
+def test_a_repeated_order_is_one_conversion(server: MetaServer) -> None:
+    server.model.after = [Told(hangs_up=True)]
+    with pytest.raises(UnsureError):
+        leads(server).send("send", [conversion(server)])
+    leads(server).send("send", [conversion(server), conversion(server, "o2")])
+    assert set(server.model.events) == {("Lead", "o1"), ("Lead", "o2")}
+    assert leads(server).rules.recognises_for == timedelta(hours=48)
+
+
+def test_user_ids_are_sent_only_where_that_was_said(server: MetaServer) -> None:
+    leads(server).send("send", [conversion(server, identifiers=(EMAIL, USER))])
+    leads(server, external_id=True).send("send", [conversion(server, "o2", identifiers=(USER,))])
+    first, second = (each["user_data"] for each in server.model.events.values())
+    assert "external_id" not in first
+    assert second["external_id"] == [USER.value]
+
+
+@pytest.mark.parametrize(
+    ("changed", "reason"),
+    [
+        ({"ago": timedelta(days=7)}, "older than Meta takes"),
+        ({"ago": timedelta(minutes=-1)}, "in the future"),
+        ({"clicks": {}, "identifiers": ()}, "neither a click id nor a hashed identifier"),
+        ({"clicks": {"gclid": "x"}, "identifiers": (Identifier("email", sha256_hex("")),)}, "neither a click id"),
+        ({"value_micros": None}, "a Purchase needs a value"),
+    ],
+)
+def test_one_that_would_make_meta_refuse_all_is_named_before(
+    changed: dict[str, Any], reason: str, server: MetaServer
+) -> None:
+    with pytest.raises(RefusedError, match=reason) as caught:
+        leads(server, "Purchase").send("send", [conversion(server), conversion(server, "o2", **changed)])
+    assert caught.value.rows == (1,)
+    assert server.model.requests == []
+
+
+def test_what_happened_in_a_shop_may_be_older(server: MetaServer) -> None:
+    at_shop = leads(server, action_source="physical_store")
+    at_shop.send("send", [conversion(server, ago=timedelta(days=61))])
+    assert [each["action_source"] for each in server.model.events.values()] == ["physical_store"]
+    assert at_shop.rules.max_age == timedelta(days=62)
+
+
+def test_a_conversion_without_a_value_has_none(server: MetaServer) -> None:
+    leads(server).send("send", [conversion(server, value_micros=None, currency=None)])
+    (event,) = server.model.events.values()
+    assert event["custom_data"] == {"order_id": "o1"}
+
+
+@pytest.mark.parametrize(
+    ("told", "raised"),
+    [
+        (Told(hangs_up=True), UnsureError),
+        (HTML, UnsureError),
+        (Told(document={"messages": []}), UnsureError),
+        (error(2, status=500), UnsureError),
+        (error(80004), TryLaterError),
+        (error(190), RefusedError),
+    ],
+)
+def test_what_was_not_taken(told: Told, raised: type[Exception], server: MetaServer) -> None:
+    server.model.scripted = [lambda: told]
+    with pytest.raises(raised):
+        leads(server).send("send", [conversion(server)])
+    assert not server.model.events
+
+
+def test_a_refusal_that_names_no_event_is_said_again_in_halves(server: MetaServer) -> None:
+    server.model.scripted = [lambda: error(100, 2804003)]
+    with pytest.raises(RefusedError) as caught:
+        leads(server).send("send", [conversion(server)])
+    assert caught.value.rows is None
+    assert "anna" not in str(caught.value)
+
+
+@pytest.mark.parametrize(("received", "state", "rejected"), [(1, "partial", 1), (0, "failed", 2), (2, "success", None)])
+def test_events_that_were_not_received_are_counted(
+    received: int, state: str, rejected: int | None, server: MetaServer
+) -> None:
+    server.model.after = [Told(document={"events_received": received, "fbtrace_id": "<script>"})]
+    answer = leads(server).send("send", [conversion(server), conversion(server, "o2")])
+    assert (answer.state, answer.rejected, answer.request_id) == (state, rejected, None)
+
+
+def test_nothing_is_taken_back_or_tried(server: MetaServer) -> None:
+    at_meta = leads(server)
+    assert (at_meta.rules.adjustments.retracts, at_meta.rules.adjustments.restates) == (None, False)
+    for operation in ("retract", "restate"):
+        with pytest.raises(RefusedError, match="takes no conversion back"):
+            at_meta.send(operation, [conversion(server)])  # type: ignore[arg-type]  # of the two
+    at_meta.validate([conversion(server)])
+    assert server.model.requests == []
+
+
+@pytest.mark.parametrize("action", ["", "1st", "a\nb", "x" * 51, "Lead<"])
+def test_names_that_no_event_can_have(action: str, server: MetaServer) -> None:
+    with pytest.raises(UsageError, match="cannot be the name of an event"):
+        leads(server, action)
+
+
+def test_conversions_need_a_dataset(server: MetaServer) -> None:
+    with pytest.raises(UsageError, match="which dataset"):
+        leads(server, dataset=None)
+    with pytest.raises(ConfigError, match="not the number of a dataset"):
+        at(server, dataset="my pixel")
+
+
+def test_the_doctor_looks_at_the_dataset(server: MetaServer) -> None:
+    assert [each.message for each in at(server).examine([])][-1] == f"The dataset {DATASET} is there for conversions."
+    assert [each.severity for each in at(server, dataset="99").examine([])][-1] == "error"
+    assert {method for method, _, _ in server.model.requests} == {"GET"}
