@@ -406,12 +406,29 @@ def test_the_doctor_says_what_is_there_and_what_is_wrong(server: MetaServer) -> 
     assert found[-1] == "The audience of buyers takes people (1 to 101 people)."
     there(server).fields["operation_status"] = {"code": 471, "description": "blocked"}
     server.model.has_terms = False
-    (unproven,) = at(server, app_secret=None).examine([])
-    assert "the proof of the app secret is missing or wrong" in unproven.message
+    with pytest.raises(DestinationError, match="the proof of the app secret is missing or wrong"):
+        list(at(server, app_secret=None).examine([]))
     terms, audience = [each for each in destination.examine(["buyers"]) if each.severity != "ok"]
     assert (terms.severity, audience.severity) == ("error", "error")
     assert "terms of custom audiences" in terms.message
     assert "Meta blocked it" in audience.message
+
+
+def test_the_size_of_an_audience_is_a_range_and_a_blocked_one_is_not_open(server: MetaServer) -> None:
+    destination = at(server)
+    assert destination.list_facts("buyers") is None
+    destination.audience_list("buyers", "p1").send("add", [ANNA, BEN])
+    server.model.tick()
+    facts = destination.list_facts("buyers")
+    assert facts is not None
+    assert (facts.members, facts.match_rate, facts.is_open) == (2, None, True)
+    assert "2 to 102 people" in facts.notes[0]
+    there(server).fields |= {"operation_status": {"code": 471}, "approximate_count_lower_bound": -1}
+    facts = destination.list_facts("buyers")
+    assert facts is not None
+    assert (facts.members, facts.is_open) == (None, False)
+    assert "Meta does not tell its size" in facts.notes[0]
+    assert "status 471" in facts.notes[1]
 
 
 def test_the_doctor_changes_nothing(server: MetaServer) -> None:
@@ -479,6 +496,17 @@ def test_a_push_and_what_is_gone_is_said_again(shop: Shop, server: MetaServer) -
     done = shop.run("push", "carts", "--to", "meta")
     assert done.code == 0, done.stderr
     assert held(server) == emails(1, 2, 3, 4)
+
+
+def test_the_doctor_and_the_status_ask_meta(shop: Shop, server: MetaServer) -> None:
+    assert shop.run("push", "carts", "--to", "meta").code == 0
+    server.model.tick(SLOWEST)
+    done = shop.run("doctor")
+    # Its lines are as wide as a terminal.
+    assert "meta (meta): Meta takes the token for the ad account 1234567890." in " ".join(done.stdout.split())
+    asked = shop.run("push", "status", "--ask", "--format", "json")
+    assert asked.code == 0, asked.stderr
+    assert "4 to 104 people" in asked.stdout
 
 
 def test_without_its_token_nothing_is_planned_or_sent(

@@ -9,6 +9,7 @@ import re
 import secrets
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import cached_property
@@ -19,7 +20,7 @@ from pydantic import AfterValidator, Field
 from microconv import wording
 from microconv.activation.audience.audience_rows import IdentityKind
 from microconv.activation.audience.normalise import META
-from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings
+from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings, ListFacts
 from microconv.activation.destinations.meta_answers import in_words_of_a_push, is_digest
 from microconv.activation.destinations.meta_conversions import ActionSource, MetaConversions
 from microconv.activation.push.audience_list import (
@@ -37,8 +38,8 @@ from microconv.clients.graph import ENDPOINT, TERMS, Graph, GraphBusyError, Grap
 from microconv.clients.outgoing import NoAnswerError, NotSentError, Outgoing
 from microconv.config.secret import Secret
 from microconv.config.values import Duration, FileStem, Label, Length, SafeEndpoint, Switch
-from microconv.errors import DestinationError, MicroconvError, UsageError
-from microconv.findings import Finding, Severity
+from microconv.errors import DestinationError, UsageError
+from microconv.findings import Finding, fault, not_tested, ok, warning
 
 MOST_ROWS = 10_000
 _ACTIVE = 1
@@ -173,22 +174,22 @@ class MetaDestination(Destination):
         self._account_facts()
 
     def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
-        """Find out without changing anything whether segments can be pushed: token, account, terms, audiences."""
-        try:
-            account = self._account_facts()
-        except MicroconvError as error:
-            yield self._finding("error", error.message, error.hint)
-            return
-        yield self._finding("ok", f"Meta takes the token for the ad account {self.settings.ad_account}.")
+        """Look at token, account, terms, audiences and dataset; nothing is changed.
+
+        Raises:
+            DestinationError: Meta did not say.
+        """
+        account = self._account_facts()
+        yield ok(f"Meta takes the token for the ad account {self.settings.ad_account}.")
         if self.settings.app_secret is None:
             said = "Requests are not proven by the app secret: whoever has the token alone may use it elsewhere."
-            yield self._finding("warning", said, "Give app_secret, and demand it in the settings of the app at Meta.")
+            yield warning(said, "Give app_secret, and demand it in the settings of the app at Meta.")
         if account.get("account_status") not in (None, _ACTIVE):
-            yield self._finding("warning", "The ad account is not active.", "Look at it in Ads Manager.")
+            yield warning("The ad account is not active.", "Look at it in Ads Manager.")
         terms = account.get("tos_accepted")
         if not (isinstance(terms, dict) and terms.get("custom_audience_tos") == 1):
             said = "The terms of custom audiences were not accepted for the account: it can make no audience."
-            yield self._finding("error", said, f"Accept them at {TERMS}, once.")
+            yield fault(said, f"Accept them at {TERMS}, once.")
         for segment in segments:
             yield self._examined(segment)
         if self.settings.dataset is not None:
@@ -196,33 +197,41 @@ class MetaDestination(Destination):
 
     def _examined_dataset(self, dataset: str) -> Finding:
         try:
-            with in_words_of_a_push():
-                self.graph.get(dataset, fields="id")
-        except (RefusedError, TryLaterError, UnsureError) as error:
+            self.graph.get(dataset, fields="id")
+        except GraphRefusedError as error:
             remedy = "Give the system user the dataset in Business Settings, with the task of managing it."
-            return self._finding("error", f"The dataset {dataset} takes no conversions: {error}.", remedy)
-        return self._finding("ok", f"The dataset {dataset} is there for conversions.")
+            return fault(f"The dataset {dataset} takes no conversions: {error}.", remedy)
+        except (NotSentError, NoAnswerError, GraphBusyError) as error:
+            return not_tested(f"Meta did not tell about the dataset {dataset}: {error}.")
+        return ok(f"The dataset {dataset} is there for conversions.")
 
     def _examined(self, segment: str) -> Finding:
-        try:
-            with in_words_of_a_push():
-                facts = self.audience(segment).facts()
-        except (RefusedError, TryLaterError, UnsureError) as error:
-            return self._finding("error", f"Meta does not tell about the audience of {segment}: {error}.", _REACHED)
+        facts = self._facts(segment)
         if facts is None:
-            return self._finding("ok", f"The audience of {segment} is not there yet: the first push makes it.")
+            return ok(f"The audience of {segment} is not there yet: the first push makes it.")
         if facts.wrong:
-            return self._finding("error", f"The audience of {segment}: {facts.wrong}.", "Look into Audience Manager.")
-        return self._finding("ok", f"The audience of {segment} takes people ({facts.size}).")
+            return fault(f"The audience of {segment}: {facts.wrong}.", "Look into Audience Manager.")
+        return ok(f"The audience of {segment} takes people ({facts.size}).")
+
+    def list_facts(self, segment: str) -> ListFacts | None:
+        """Ask how large the audience of a segment is, and whether it takes people.
+
+        Raises:
+            DestinationError: Meta did not say.
+        """
+        facts = self._facts(segment)
+        if facts is None:
+            return None
+        notes = [f"Meta tells a rough range, about a day late: {facts.size}", *([facts.wrong] if facts.wrong else [])]
+        return ListFacts(facts.at_least, is_open=facts.wrong is None, notes=tuple(notes))
+
+    def _facts(self, segment: str) -> AudienceFacts | None:
+        with self._asking(f"the audience of {segment}"):
+            return self.audience(segment).facts()
 
     def _account_facts(self) -> Mapping[str, Any]:
-        try:
+        with self._asking("the ad account"):
             return self.graph.get(f"act_{self.settings.ad_account}", fields="account_status,tos_accepted")
-        except (NotSentError, NoAnswerError, GraphBusyError, GraphRefusedError) as error:
-            raise DestinationError(f"{self.settings.name}: {error}.", hint=_REACHED) from None
-
-    def _finding(self, severity: Severity, message: str, remedy: str = "") -> Finding:
-        return Finding("destinations", severity, message, remedy, self.settings.name)
 
     def starts_anew(self, segment: str) -> bool:
         """Tell whether Meta has no audience of a segment.
@@ -230,11 +239,16 @@ class MetaDestination(Destination):
         Raises:
             DestinationError: Meta did not say.
         """
-        try:
+        with self._asking(f"the audience of {segment}"):
             return self.audience(segment).find() is None
+
+    @contextmanager
+    def _asking(self, what: str) -> Iterator[None]:
+        try:
+            yield
         except (NotSentError, NoAnswerError, GraphBusyError, GraphRefusedError, RefusedError) as error:
             raise DestinationError(
-                f"{segment} at {self.settings.name}: Meta did not tell about its audience ({error}).", hint=_REACHED
+                f"{self.settings.name}: Meta did not tell about {what} ({error}).", hint=_REACHED
             ) from None
 
     def audience(self, segment: str) -> CustomAudience:
