@@ -19,7 +19,7 @@ from microconv.activation.push.audience_list import (
     TryLaterError,
     UnsureError,
 )
-from microconv.activation.push.sending import Deadline, Sending
+from microconv.activation.push.sending import Deadline, Rates, Sending
 from microconv.errors import DestinationError
 
 ONE = [Identifier("email", "a")]
@@ -166,3 +166,18 @@ def test_who_is_too_busy_to_say_has_not_said(sending):
     made, _ = sending()
     with pytest.raises(UnsureError):
         made.ask("r1")
+
+
+def test_lists_of_a_destination_share_its_rate_and_asking_is_counted_apart(clock):
+    rates = Rates.of(PlannedList(clock, [], 60).limits, clock.monotonic, clock.sleep)
+    deadline = Deadline(600, clock.monotonic)
+    lists = [PlannedList(clock, [], 60) for _ in range(2)]
+    made = [Sending(each, deadline, clock.monotonic, clock.sleep, rates=rates) for each in lists]
+    for number in range(40):
+        made[number % 2].await_turn("carts at crm")
+        made[number % 2].send("add", ONE)
+    assert clock.seconds == pytest.approx(34)  # a tenth of 60 at once, then one a second
+    for number in range(40):
+        with pytest.raises(UnsureError):
+            made[number % 2].ask("r1")
+    assert clock.seconds == pytest.approx(68)

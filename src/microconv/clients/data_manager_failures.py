@@ -58,6 +58,7 @@ OF_ROWS = frozenset(
 
 _EXPLAINED = {
     "TERMS_AND_CONDITIONS_NOT_SIGNED": "the Customer Match terms were not accepted for the account",
+    "UNAUTHENTICATED": "it does not accept the credentials (any more)",
     "PERMISSION_DENIED": "these credentials may not use the account, or there is no such account or list",
     "NOT_FOUND": "there is no such list or account",
     "INVALID_USER_LIST_ID": "the account has no such list",

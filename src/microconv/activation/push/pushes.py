@@ -28,7 +28,7 @@ from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.one_list import OneList, Wishes
 from microconv.activation.push.push_ledger import LedgerBatch, PushLedger, open_batches_query
 from microconv.activation.push.push_result import PushResult
-from microconv.activation.push.sending import Deadline, Sending
+from microconv.activation.push.sending import Deadline, Rates, Sending
 from microconv.activation.reach import Reach, reach
 from microconv.activation.segment_audience import SegmentAudiences
 from microconv.activation.sending_run import sending_run
@@ -128,7 +128,9 @@ class Pushes:
                 hint="`microconv push status` shows which lists there are.",
             )
         with sending_run(self.engine, "retire", self.clock()) as push_id:
-            given_up = GivenUpList(self.audiences(), segment, self.destination(destination), push_id, self._patience())
+            given_up = GivenUpList(
+                self.audiences(), segment, self.destination(destination), push_id, self._patience()(destination)
+            )
             return PushResult(push_id, dry_run, (given_up.emptied(dry_run=dry_run),))
 
     def _given_up(self, push_id: str, audiences: SegmentAudiences, destinations: Sequence[str]) -> list[GivenUpList]:
@@ -145,13 +147,23 @@ class Pushes:
         ]
         patience = self._patience()
         return [
-            GivenUpList(audiences, segment, self.destination(at), f"{push_id}.given-up-{number}", patience)
+            GivenUpList(audiences, segment, self.destination(at), f"{push_id}.given-up-{number}", patience(at))
             for number, (segment, at) in enumerate(sorted(found), start=1)
         ]
 
-    def _patience(self) -> Callable[[AudienceList], Sending]:
+    def _patience(self) -> Callable[[str], Callable[[AudienceList], Sending]]:
+        """Return what gives for a destination what makes of a list one that is sent to with patience."""
         deadline = Deadline(self.config.push.deadline.seconds, self.monotonic)
-        return lambda audience: Sending(audience, deadline, self.monotonic, self.sleep)
+        shared: dict[str, Rates] = {}
+
+        def at(name: str) -> Callable[[AudienceList], Sending]:
+            def patience(audience: AudienceList) -> Sending:
+                rates = shared.setdefault(name, Rates.of(audience.limits, self.monotonic, self.sleep))
+                return Sending(audience, deadline, self.monotonic, self.sleep, rates=rates)
+
+            return patience
+
+        return at
 
     def resume(self, *, wishes: Wishes = _NOTHING_SPECIAL) -> PushResult:
         """Go on with lists that a push left unfinished: with the members of that push, and with consent as it is now.
@@ -182,7 +194,9 @@ class Pushes:
         patience = self._patience()
         # Batches are named after their push, so that of each list has a name of its own.
         done = (
-            OneList(audiences, segment, destination, f"{push_id}.{number}", patience, wishes).result(dry_run=dry_run)
+            OneList(
+                audiences, segment, destination, f"{push_id}.{number}", patience(destination.settings.name), wishes
+            ).result(dry_run=dry_run)
             for number, (segment, destination) in enumerate(wanted, start=1)
         )
         return PushResult(push_id, dry_run, tuple(done))
@@ -201,10 +215,10 @@ class Pushes:
         asked: dict[str, LedgerBatch] = {}
         pause = _SHORTEST_PAUSE
         with sending_run(self.engine, "poll", self.clock()) as push_id:
-            waited_for = self._waited_for()
+            patience = self._patience()
+            waited_for = [self._list_push(segment, at, push_id, patience(at)) for segment, at in self._waited_for()]
             while True:
-                for segment, at in waited_for:
-                    push = self._list_push(segment, at, push_id)
+                for push in waited_for:
                     asked |= {each.batch_id: each for each in push.poll() if each.state in ("accepted", *FINAL)}
                 waiting = sum(each.state == "accepted" for each in asked.values())
                 if not waiting or not wait or deadline.is_before(pause):
@@ -262,8 +276,8 @@ class Pushes:
             return None
         return self.destination(at).audience_list(segment, "status").limits.refresh_after
 
-    def _list_push(self, segment: str, at: str, push_id: str) -> ListPush:
-        audience = self.destination(at).audience_list(segment, push_id)
+    def _list_push(self, segment: str, at: str, push_id: str, patience: Callable[[AudienceList], Sending]) -> ListPush:
+        audience = patience(self.destination(at).audience_list(segment, push_id))
         return ListPush(PushLedger(self.engine, at, segment), audience, self.clock)
 
     def _waited_for(self) -> list[tuple[str, str]]:

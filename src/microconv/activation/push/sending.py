@@ -77,6 +77,21 @@ class TokenBucket:
 
 
 @dataclass
+class Rates:
+    """How often a destination may be sent to, and asked: all of its lists together. It counts the two apart."""
+
+    sent: TokenBucket | None
+    asked: TokenBucket | None
+
+    @classmethod
+    def of(cls, limits: ListLimits, monotonic: Callable[[], float], sleep: Callable[[float], None]) -> Rates:
+        """Return the rates that a list of it names."""
+        rate = limits.requests_per_minute
+        sent, asked = (None if rate is None else TokenBucket(rate, monotonic, sleep) for _ in range(2))
+        return cls(sent, asked)
+
+
+@dataclass
 class Sending:
     """A list that is sent to with patience; for all else it is the list itself.
 
@@ -86,6 +101,7 @@ class Sending:
         monotonic: Seconds that only grow.
         sleep: Waits for seconds.
         chance: Spreads waits, so that several senders do not knock at one time.
+        rates: How often its destination may be called; by default, what the list alone may be.
     """
 
     audience: AudienceList
@@ -93,12 +109,12 @@ class Sending:
     monotonic: Callable[[], float] = time.monotonic
     sleep: Callable[[float], None] = time.sleep
     chance: random.Random = field(default_factory=random.Random)
-    _bucket: TokenBucket | None = field(init=False)
+    rates: Rates | None = None
+    _rates: Rates = field(init=False)
     _failures: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
-        rate = self.audience.limits.requests_per_minute
-        self._bucket = None if rate is None else TokenBucket(rate, self.monotonic, self.sleep)
+        self._rates = self.rates or Rates.of(self.audience.limits, self.monotonic, self.sleep)
 
     @property
     def limits(self) -> ListLimits:
@@ -122,8 +138,8 @@ class Sending:
                 f"{name}: the push was not done within {span} (push.deadline), so the rest was not sent.",
                 hint="Run `microconv push` again: it goes on from here. Or give push.deadline more time.",
             )
-        if self._bucket is not None:
-            self._bucket.take()
+        if self._rates.sent is not None:
+            self._rates.sent.take()
 
     def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
         """Send a request."""
@@ -153,6 +169,8 @@ class Sending:
 
     def ask(self, request_id: str) -> Answer:
         """Ask what became of a request; who is too busy to say has not said."""
+        if self._rates.asked is not None:
+            self._rates.asked.take()
         try:
             return self.audience.ask(request_id)
         except TryLaterError as error:
