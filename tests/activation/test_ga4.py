@@ -400,7 +400,7 @@ def test_missing_package_is_told_with_the_command(package: str, monkeypatch: pyt
     asked = destination.check_ready if "datamanager" in package else destination.admin
     with pytest.raises(UsageError, match="needs a package that is not installed") as caught:
         asked()
-    assert "pip install" in caught.value.hint
+    assert 'pip install "microconv[ga4]"' in caught.value.hint
     assert caught.value.exit_code == 2
 
 

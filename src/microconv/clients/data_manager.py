@@ -58,6 +58,8 @@ class DataManagerAccess:
     endpoint: str | None = None
     transport: Literal["grpc", "rest"] = "grpc"
     timeout_seconds: float = CALL_SECONDS
+    extra: str = "google-ads"
+    """The extra that brings its package, as messages name it."""
 
 
 @dataclass(frozen=True)
@@ -184,7 +186,7 @@ class DataManager:
         """
         from google.auth import exceptions as auth
 
-        _needed()
+        _needed(self.access.extra)
         try:
             if not self._credentials.valid:
                 from google.auth.transport.requests import Request
@@ -425,11 +427,11 @@ class DataManager:
         return transport
 
 
-def _needed() -> None:
+def _needed(extra: str) -> None:
     try:
         import google.ads.datamanager_v1  # noqa: F401 - looked for, and used by the functions below
     except ImportError:
-        raise needs_extra("Google's Data Manager API", "google-ads") from None
+        raise needs_extra("Google's Data Manager API", extra) from None
 
 
 def _destinations(receivers: Sequence[Receiver]) -> list[dict[str, Any]]:

@@ -304,7 +304,7 @@ class Ga4Destination(Destination):
     def _data_manager(self) -> DataManager:
         settings = self.settings
         access = DataManagerAccess(
-            settings.credentials_file, settings.endpoint, settings.transport, float(settings.timeout.seconds)
+            settings.credentials_file, settings.endpoint, settings.transport, float(settings.timeout.seconds), "ga4"
         )
         return DataManager(access)
 
