@@ -199,5 +199,9 @@ def test_command_that_a_message_names_works(line, synced):
         assert "with --reason and --until" in done.stderr
     elif line in ("microconv push", "microconv push --full"):  # this project has nothing to push
         assert "No segment names a destination" in done.stderr
+    elif line == "microconv push verify-ga4":  # nor has it pushed anything
+        assert "No such list was pushed to GA4" in done.stderr
+    elif line == "microconv segment ga4 NAME --by-push --create":  # nor has it a segment
+        assert "no segment named 'NAME'" in done.stderr
     else:
         assert done.code == 0, done
