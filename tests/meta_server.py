@@ -105,7 +105,6 @@ class MetaModel:
     """Conversions by event name and event id: of two the first counts."""
     per_page: int = 2
     refuses: set[Identifier] = field(default_factory=set)
-    permissions: tuple[str, ...] = ("ads_management",)
     has_terms: bool = True
 
     @property
@@ -142,8 +141,6 @@ class MetaModel:
         return told
 
     def _done(self, method: str, path: str, parameters: dict[str, Any]) -> Told:  # noqa: PLR0911 - an edge each
-        if method == "GET" and path == "me/permissions":
-            return Told(document={"data": [{"permission": each, "status": "granted"} for each in self.permissions]})
         if method == "GET" and path == f"act_{ACCOUNT}":
             terms = {"custom_audience_tos": 1} if self.has_terms else {}
             return Told(document={"id": path, "name": "Shop", "account_status": 1, "tos_accepted": terms})
