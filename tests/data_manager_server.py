@@ -149,6 +149,7 @@ class DataManagerModel:
         requests: Requests that were not refused by `faults`.
         metadata: Headers of the last call, in small letters.
         terms_signed: Whether the account has the terms of Customer Match.
+        filters: Whether lists are filtered by what was asked for.
     """
 
     chance: random.Random = field(default_factory=lambda: random.Random(0))
@@ -168,7 +169,7 @@ class DataManagerModel:
     metadata: dict[str, str] = field(default_factory=dict)
     accepted: dict[str, AcceptedRequest] = field(default_factory=dict)
     terms_signed: bool = True
-    closed: set[str] = field(default_factory=set)
+    filters: bool = True
     _numbers: int = 1000
     _written: deque[datetime] = field(default_factory=deque)
 
@@ -360,7 +361,7 @@ class DataManagerModel:
         found = [
             self._shown(each)
             for each in self.lists.values()
-            if wanted is None or each.user_list.integration_code == wanted[1]
+            if wanted is None or not self.filters or each.user_list.integration_code == wanted[1]
         ]
         size = min(request.page_size or 50, 1000)
         start = int(request.page_token or 0)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 import socket
+import subprocess
 import sys
 from collections import deque
 from collections.abc import Iterator
@@ -219,6 +220,7 @@ def test_an_event_at_fault_is_named_by_its_place(client: DataManager) -> None:
         (Fail(500), True),
         (Fail(503), True),
         (Fail(504), True),
+        (Fail(409), True),  # aborted: another change was under way
         (Refuse(503), False),
         (Slow(0.5), True),
     ],
@@ -363,6 +365,12 @@ def test_a_list_tells_its_size_match_rate_and_why_it_was_closed(client: DataMana
     assert (found.match_rate, found.is_open, found.closing_reason) == (0.56, False, "UNUSED")
 
 
+def test_a_list_of_another_code_is_never_taken_for_ours(client: DataManager, server: DataManagerServer) -> None:
+    server.model.filters = False
+    server.model.add_list("somebody's")
+    assert client.user_lists(ADS, "mc:buyers") == []
+
+
 def test_lists_over_many_pages_are_all_looked_at(client: DataManager, server: DataManagerServer) -> None:
     for number in range(1_001):
         server.model.add_list("mc:buyers", f"n{number}")
@@ -440,6 +448,19 @@ def test_credentials_that_have_expired_are_told_before_a_call(
         client.check_credentials()
     with pytest.raises(UsageError, match="did not accept the credentials"):
         client.ingest_members([Receiver(ADS, "1")], [[ANNA]])
+
+
+def test_nothing_of_the_package_is_loaded_before_a_call() -> None:
+    code = (
+        "import sys; from pathlib import Path; from microconv import catalogue; "
+        "from microconv.config.sections import DestinationConfig as Entry; "
+        "made = catalogue.destination(Entry(name='ads', kind='google_ads', customer_id='1234567890', "
+        "accepts_customer_match_terms=True), Path('/nowhere/microconv.toml')); "
+        "made.audience_list('buyers', 'p1'); "
+        "print([each for each in sys.modules if each.startswith(('google', 'grpc'))])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
 
 
 def test_without_the_package_it_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
