@@ -36,6 +36,17 @@ def test_a_refusal_reaches_a_list_that_is_given_up_and_the_push_says_how_to_empt
     assert given_up["warnings"][1].startswith("carts at crm: 1 identifier of people who refused")
 
 
+def test_a_refusal_reaches_a_list_when_no_segment_names_any_destination(shop: Shop):
+    shop.run("push")
+    path = shop.folder / "microconv.toml"
+    path.write_text(path.read_text().replace('destinations = ["crm"]\n', "", 1))
+    shop.agree(range(1, 6), denied=[6])
+
+    assert shop.run("push").code == 0
+
+    assert shop.listed == emails(1, 2, 3, 4, 5)
+
+
 def test_a_dry_run_takes_nobody_off_a_list_that_is_given_up(shop: Shop):
     shop.run("push")
     give_up(shop)

@@ -90,13 +90,24 @@ class Pushes:
             LockedError: Another run holds the lock.
         """
         wanted = [(segment, self.destination(name)) for segment, name in self._named(segments, destinations)]
+        given_up = [] if segments else self._given_up(destinations)
+        if not wanted and not given_up:
+            raise UsageError(
+                "No segment names a destination, so there is nothing to push.",
+                hint='Add `destinations = ["NAME"]` under [[segments]], or name a segment and --to NAME.',
+            )
         with sending_run(self.engine, "push", self.clock()) as push_id:
             audiences = self.audiences()
             _check_lists(wanted, push_id, self.config)
             audiences = audiences.built(push_id, dry_run=dry_run)
             pushed = self._pushed(push_id, audiences, wanted, wishes, dry_run=dry_run)
-            given_up = [] if segments else self._given_up(push_id, audiences, destinations)
-            others = tuple(each.without_refusers(dry_run=dry_run) for each in given_up)
+            patience = self._patience()
+            others = tuple(
+                GivenUpList(
+                    audiences, segment, self.destination(at), f"{push_id}.given-up-{number}", patience(at)
+                ).without_refusers(dry_run=dry_run)
+                for number, (segment, at) in enumerate(given_up, start=1)
+            )
             return replace(pushed, lists=(*pushed.lists, *others))
 
     def reach(self, segment: str) -> Reach:
@@ -133,23 +144,16 @@ class Pushes:
             )
             return PushResult(push_id, dry_run, (given_up.emptied(dry_run=dry_run),))
 
-    def _given_up(self, push_id: str, audiences: SegmentAudiences, destinations: Sequence[str]) -> list[GivenUpList]:
-        """Return the lists that no segment goes to any more and that still hold somebody."""
+    def _given_up(self, destinations: Sequence[str]) -> list[tuple[str, str]]:
+        """Return segment and destination of lists that no segment goes to any more and that still hold somebody."""
         configured = {(segment.name, at) for segment in self.config.segments for at in segment.destinations}
         there = {each.name for each in self.config.destinations}
-        found = [
-            (row["segment"], row["destination"])
-            for row in self._known()
-            if row["listed"]
-            and row["destination"] in there
-            and (not destinations or row["destination"] in destinations)
-            and (row["segment"], row["destination"]) not in configured
-        ]
-        patience = self._patience()
-        return [
-            GivenUpList(audiences, segment, self.destination(at), f"{push_id}.given-up-{number}", patience(at))
-            for number, (segment, at) in enumerate(sorted(found), start=1)
-        ]
+        lists_ = ((row["segment"], row["destination"]) for row in self._known() if row["listed"])
+        return sorted(
+            (segment, at)
+            for segment, at in lists_
+            if at in there and (not destinations or at in destinations) and (segment, at) not in configured
+        )
 
     def _patience(self) -> Callable[[str], Callable[[AudienceList], Sending]]:
         """Return what gives for a destination what makes of a list one that is sent to with patience."""
@@ -325,11 +329,6 @@ class Pushes:
                 for each in segment.destinations
                 if not destinations or each in destinations
             ]
-        if not found:
-            raise UsageError(
-                "No segment names a destination, so there is nothing to push.",
-                hint='Add `destinations = ["NAME"]` under [[segments]], or name a segment and --to NAME.',
-            )
         return found
 
 
