@@ -33,10 +33,11 @@ def shared() -> Iterator[DataManagerServer]:
         yield server
 
 
-@pytest.fixture(params=["grpc", "rest"])
+@pytest.fixture
 def shop(request: pytest.FixtureRequest, tmp_path: Path, shared: DataManagerServer) -> Shop:
     shared.model = DataManagerModel(now=datetime.now(tz=UTC))
-    keys = OF_PUSH.format(endpoint=shared.url(request.param), transport=request.param)
+    transport = getattr(request, "param", "grpc")
+    keys = OF_PUSH.format(endpoint=shared.url(transport), transport=transport)
     return Shop(tmp_path / "shop", of_push=keys)
 
 
@@ -62,6 +63,7 @@ def sweep(shop: Shop, *more: str) -> tuple[int, str, dict[str, object]]:
     return done.code, done.stderr, json.loads(done.stdout) if done.stdout else {}
 
 
+@pytest.mark.parametrize("shop", ["grpc", "rest"], indirect=True)
 def test_a_stranger_is_taken_off_and_nobody_else(shop: Shop, model: DataManagerModel) -> None:
     pushed(shop, model)
     ours = model.members(CODE) - {STRANGER}
