@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import logging
 import random
 import sys
 import time
@@ -117,6 +118,13 @@ def test_request_of_another_secret_vanishes_without_a_word(
     monkeypatch.setenv("GA4_SECRET", "another")
     assert protocol_list(address).send("add", [device(1)]).state == "unknown"
     assert not stream.waiting
+
+
+def test_secret_is_in_no_log(address: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.DEBUG):
+        protocol_list(address).send("add", [device(1)])
+    assert "/mp/collect" in caplog.text
+    assert SECRET not in caplog.text
 
 
 # What an answer means

@@ -7,6 +7,7 @@ tell a request that was not read from one whose answer was lost.
 from __future__ import annotations
 
 import json
+import logging
 import ssl
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -68,6 +69,7 @@ class Outgoing:
     def _pool(self) -> urllib3.PoolManager:
         import urllib3
 
+        logging.getLogger("urllib3.connectionpool").addFilter(_without_query)
         return urllib3.PoolManager(num_pools=1, retries=False)
 
     def call(self, method: str, url: str, headers: Mapping[str, str], body: bytes | None = None) -> Reply:
@@ -110,6 +112,13 @@ class Outgoing:
         except (exceptions.HTTPError, OSError):
             raise NoAnswerError("the connection broke") from None
         return Reply(response.status, {name.lower(): value for name, value in response.headers.items()}, _json(content))
+
+
+def _without_query(record: logging.LogRecord) -> bool:
+    """Take what stands behind the ? of an address out of what urllib3 logs: keys may stand there."""
+    if isinstance(record.args, tuple):
+        record.args = tuple(each.partition("?")[0] if isinstance(each, str) else each for each in record.args)
+    return True
 
 
 def _json(content: bytes) -> Any:  # noqa: ANN401 - whatever was answered
