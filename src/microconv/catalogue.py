@@ -148,6 +148,7 @@ QUERIES: tuple[str, ...] = (
     "activation.push.erasing:examples",
     "activation.push.explaining:examples",
     "activation.ga4_proof:examples",
+    "activation.conversions.conversions:examples",
 )
 """Who else makes queries: functions from a configuration and its taxonomy to pairs of what a query is for, and it."""
 

@@ -22,6 +22,7 @@ from microconv.taxonomy import Effect, Taxonomy, TaxonomyDifference, load_taxono
 from microconv.version import __version__
 
 if TYPE_CHECKING:  # each is loaded by who asks for it
+    from microconv.activation.conversions.conversions import Conversions
     from microconv.activation.destinations.base import Destination
     from microconv.activation.export import ExportResult
     from microconv.activation.push.erasing import ErasureResult
@@ -656,6 +657,13 @@ class Project:
 
         return Pushes(self.config, self._staged, lambda: self._audiences, self.destination)
 
+    @property
+    def conversions(self) -> Conversions:
+        """What can be sent back to ad platforms; see `microconv.activation.conversions.conversions`."""
+        from microconv.activation.conversions.conversions import Conversions
+
+        return Conversions(self.config, self.taxonomy, self._staged, self.default_as_of, self.destination)
+
     def explain(self, actor: str, segment: str, destinations: Sequence[str] = ()) -> Explanation:
         """Say why somebody is in a segment and on its lists, or is not; see `microconv.activation.push.explaining`."""
         from microconv.activation.push.explaining import Explaining
@@ -663,12 +671,7 @@ class Project:
         return Explaining(self.pushes).explain(actor, segment, destinations)
 
     def erase(self, user_id: str) -> ErasureResult:
-        """Remove a person wherever we know of; see `microconv.activation.push.erasing`.
-
-        Raises:
-            UsageError: That is not a user id.
-            LockedError: Another run holds the lock.
-        """
+        """Remove a person wherever we know of; see `microconv.activation.push.erasing`."""
         from microconv.activation.push.erasing import Erasing
 
         return Erasing(self.pushes).erase(user_id)

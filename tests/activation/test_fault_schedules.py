@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -18,6 +18,7 @@ from typing import Protocol
 
 import pytest
 
+from activation.killed_engine import KilledEngine
 from activation.slow_list import FOREIGN, MINUTE, START, KilledError, SlowList
 from microconv.activation.push.audience_list import (
     Identifier,
@@ -28,7 +29,6 @@ from microconv.activation.push.audience_list import (
 )
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.push_ledger import WANTED, PlannedCounts, PushLedger
-from microconv.engines.base import Change
 from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
 from microconv.queries.templates import Query
 
@@ -39,22 +39,6 @@ MANY = 180
 FAULTY, QUIET = 24, 14
 A_DAY = 24 * 60 + 1
 ADDRESSES = [Identifier("email", f"{letter}@shop.example") for letter in "abcdefgh"]
-
-
-class KilledEngine(DuckDBEngine):
-    """DuckDB in a process that may end before or after each transaction."""
-
-    chance = random.Random(0)
-    kill = 0.0
-
-    def apply(self, changes: Sequence[Change]) -> None:
-        self._maybe()
-        super().apply(changes)
-        self._maybe()
-
-    def _maybe(self) -> None:
-        if self.chance.random() < self.kill:
-            raise KilledError
 
 
 class Shop:

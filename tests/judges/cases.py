@@ -21,6 +21,7 @@ import sqlglot
 from sqlglot import exp
 
 from judges.types import Columns, Params, Row, Tables
+from microconv.activation.conversions.conversion_tables import TABLES as CONVERSION_TABLES
 from microconv.activation.push.ledger_tables import TABLES as PUSH_TABLES
 from microconv.audit.audit_tables import TABLES as AUDIT_TABLES
 from microconv.exports import RAW_COLUMNS, RAW_LEAVES, ShardSchema
@@ -37,7 +38,9 @@ FOLDER = Path(__file__).parents[1] / "sql"
 _KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts", "taxonomy", "leaves", "sync"}
 _STAGED = {
     name: {column.name: column.type for column in table.columns}
-    for name, table in (TABLES | AUDIT_TABLES | PUSH_TABLES | MEMBERSHIP_TABLES | ERASURE_TABLES).items()
+    for name, table in (
+        TABLES | AUDIT_TABLES | PUSH_TABLES | CONVERSION_TABLES | MEMBERSHIP_TABLES | ERASURE_TABLES
+    ).items()
 }
 COUNTED_IN_STAGING = dict.fromkeys(
     ("placeholder_client_id", "placeholder_user_id", "placeholder_transaction_id"), "BOOL"
@@ -64,6 +67,28 @@ KNOWN: dict[str, Columns] = {
     "member_changes": {
         **{name: _STAGED["mc_segment_members"][name] for name in ("segment", "actor_key", "user_id", "since")},
         **dict.fromkeys(("rule_version", "change", "reason"), "STRING"),
+    },
+    "conversion_orders": {
+        **{
+            name: _STAGED["mc_conversions"][name]
+            for name in ("order_id", "property", "event_date", "external_source", "occurred_at", "actor_key", "user_id")
+        },
+        **{name: _STAGED["mc_conversions"][name] for name in ("value_micros", "currency")},
+        **{name: _STAGED["mc_events"][name] for name in ("gclid", "gbraid", "wbraid", "fbclid")},
+        "standing": "STRING",
+        "clicked_at": "TIMESTAMP",
+        "said_who": "STRING",
+    },
+    "conversion_people": dict.fromkeys(("order_id", "reason", "who"), "STRING"),
+    "conversion_planned": _STAGED["mc_conversions"],
+    "conversion_changes": {
+        **{
+            name: kind
+            for name, kind in _STAGED["mc_conversions"].items()
+            if name not in ("conversion_key", "destination", "conversion", "normalisation", "said_at", "batch_id")
+        },
+        "said": "STRING",
+        "verdict": "STRING",
     },
     **{f"segment_matches_{place}": {"actor_key": "INT64", "user_id": "STRING"} for place in range(4)},
 }

@@ -35,6 +35,7 @@ COMMANDS: dict[str, tuple[str | None, str]] = {
     "audit": ("audit:audit", "Find what is wrong with the tracking."),
     "export": ("export:export", "Write a segment's audience to a destination."),
     "push": ("push:push", "Make lists at destinations what their segments are."),
+    "conversions": ("conversions:conversions", "Send occurrences back to ad platforms as conversions."),
     "explain": ("explain:explain", "Say why somebody is on a list, or is not."),
     "erase": ("erase:erase", "Remove a person wherever microconv knows of."),
     "report": ("report:report", "Write the report, one self-contained HTML page."),

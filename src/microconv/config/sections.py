@@ -21,8 +21,10 @@ from pydantic import (
     model_validator,
 )
 
+from microconv.config.conversions import ConversionConfig, unique_actions
 from microconv.config.occurrences import Occurrences, Section
 from microconv.config.problems import ItemError, nearest
+from microconv.config.push_limits import Percent, PushGuards
 from microconv.config.segment_rules import SegmentRule, resolved
 from microconv.config.values import (
     Bytes,
@@ -417,31 +419,6 @@ class ExternalMetricsConfig(ExternalTable):
     columns: MetricColumns = Field(default_factory=MetricColumns)
 
 
-_Percent = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
-
-
-class PushGuards(Section):
-    """`push` of a segment or destination: limits beyond which nothing is sent; what is left out is as in `[push]`."""
-
-    min_size: int | None = Field(default=None, ge=1, strict=True, description="the minimum of people on a list")
-    max_size: int | None = Field(default=None, ge=1, strict=True, description="the maximum of people on a list")
-    max_delete_pct: _Percent | None = Field(
-        default=None, le=100, description="the maximum share of a list that is removed"
-    )
-    max_deletes: int | None = Field(
-        default=None, ge=0, strict=True, description="the maximum number of identifiers that are removed"
-    )
-    max_churn_pct: _Percent | None = Field(
-        default=None, description="the maximum that is added and removed, as a share of what is listed"
-    )
-
-    def over(self, other: PushGuards) -> PushGuards:
-        """Return these limits, and those of `other` for what these leave out."""
-        own = {name: value for name in PushGuards.model_fields if (value := getattr(self, name)) is not None}
-        rest = {name: getattr(other, name) for name in PushGuards.model_fields}
-        return PushGuards(**rest | own)
-
-
 class SegmentConfig(Section):
     """`[[segments]]`: a named rule (`segment_rules.py`), the identifiers its members may be sent with, and where to."""
 
@@ -490,8 +467,8 @@ class PushConfig(PushGuards):
     `at_most` and `per` limit how often one person enters segments, counted over all of them.
     """
 
-    max_delete_pct: _Percent | None = Field(default=50.0, le=100)
-    max_churn_pct: _Percent | None = 100.0
+    max_delete_pct: Percent | None = Field(default=50.0, le=100)
+    max_churn_pct: Percent | None = 100.0
     deadline: Length = Duration.parse("30m")
     at_most: int | None = Field(
         default=None, ge=1, strict=True, description="how many segments a person may enter in the time of `per`"
@@ -658,6 +635,9 @@ class Sections(Section):
     attribution: AttributionConfig = Field(default_factory=AttributionConfig)
     segments: Annotated[tuple[SegmentConfig, ...], AfterValidator(unique_names), AfterValidator(resolved)] = ()
     destinations: Annotated[tuple[DestinationConfig, ...], AfterValidator(unique_names), AfterValidator(_apart)] = ()
+    conversions: Annotated[
+        tuple[ConversionConfig, ...], AfterValidator(unique_names), AfterValidator(unique_actions)
+    ] = ()
     push: PushConfig = Field(default_factory=PushConfig)
     identity: IdentityConfig = Field(default_factory=IdentityConfig)
     consent: ConsentConfig = Field(default_factory=ConsentConfig)
@@ -665,7 +645,7 @@ class Sections(Section):
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the ids that any section names."""
-        for section in (*self.funnels, self.attribution, *self.segments):
+        for section in (*self.funnels, self.attribution, *self.segments, *self.conversions):
             yield from section.named()
 
     @field_validator("sources", mode="after")
@@ -719,6 +699,12 @@ class Sections(Section):
                         f"names no destination of [[destinations]]{nearest(name, known)}",
                         ("segments", index, "destinations", place),
                     )
+        for index, conversion in enumerate(self.conversions):
+            if conversion.destination not in known:
+                raise ItemError(
+                    f"names no destination of [[destinations]]{nearest(conversion.destination, known)}",
+                    ("conversions", index, "destination"),
+                )
         return self
 
     @field_validator("audit", mode="after")

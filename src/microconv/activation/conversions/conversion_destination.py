@@ -32,8 +32,8 @@ class Conversion:
         currency: Three capital letters; None where it has no value.
         clicks: The click ids of the last ad click before it, of the kinds that the platform takes.
         clicked_at: When that was.
-        identifiers: Who converted, normalised and hashed as the platform's rules say (`address`: see
-            `push.identifiers.Address`).
+        identifiers: Who converted, normalised and hashed as the platform's rules say. A retraction may have none, and
+            no click id, where the order id is enough.
     """
 
     order_id: str
@@ -86,7 +86,6 @@ class ConversionRules:
         recognises_for: So long it knows an order id again, from when it was sent first, so that a repeated request is
             no second conversion; None: always. After that time nothing that may have arrived is said again.
         in_clear: The identifiers that it wants as they are, normalised; all others are hashed.
-        with_address: Whether it takes names, country and postal code.
         adjustments: What it can be told later.
     """
 
@@ -97,7 +96,6 @@ class ConversionRules:
     max_age: timedelta
     recognises_for: timedelta | None = None
     in_clear: frozenset[IdentityKind] = frozenset()
-    with_address: bool = False
     adjustments: Adjustments = Adjustments()
 
 

@@ -19,7 +19,8 @@ from microconv.activation.push.push_result import PushedList
 from microconv.activation.push.refusers import off_words, refusers_taken_off
 from microconv.activation.push.sending import Sending
 from microconv.activation.segment_audience import SegmentAudiences
-from microconv.config.sections import PushGuards, SegmentConfig
+from microconv.config.push_limits import PushGuards
+from microconv.config.sections import SegmentConfig
 from microconv.errors import DestinationError, FindingsError
 
 _CONSENT_TRIES = 3

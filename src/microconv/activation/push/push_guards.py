@@ -10,7 +10,7 @@ from microconv import wording
 from microconv.activation.audience_plan import AudiencePlan
 from microconv.activation.guards import Told, check_age, check_somebody
 from microconv.activation.push.list_plan import ListAudience, ListPlan
-from microconv.config.sections import PushGuards
+from microconv.config.push_limits import PushGuards
 from microconv.config.values import Duration
 from microconv.errors import FindingsError
 

@@ -40,6 +40,13 @@ class LedgerBatch:
     settled_at: datetime | None
     reason: str | None
 
+    def split(self, places: Sequence[int], *, reason: str, now: datetime) -> tuple[LedgerBatch, LedgerBatch]:
+        """Return a failed batch of what was refused by name at these places, and what is left of this one."""
+        failed: dict[str, Any] = {"state": "failed", "settled_at": now, "reason": reason}
+        batch_id, refused, left = f"{self.batch_id}-x{self.attempts}", len(places), self.identifiers - len(places)
+        apart = replace(self, batch_id=batch_id, identifiers=refused, rejected=refused, **failed)
+        return apart, replace(self, identifiers=left, **({} if left else failed))
+
 
 @dataclass(frozen=True)
 class PlannedCounts:
@@ -161,19 +168,7 @@ class PushLedger:
 
     def set_apart(self, batch: LedgerBatch, places: Sequence[int], *, reason: str, now: datetime) -> LedgerBatch:
         """Move identifiers that were refused by name into a batch of their own, which failed; return the rest."""
-        refused = replace(
-            batch,
-            batch_id=f"{batch.batch_id}-x{batch.attempts}",
-            state="failed",
-            identifiers=len(places),
-            rejected=len(places),
-            settled_at=now,
-            reason=reason,
-        )
-        left = batch.identifiers - len(places)
-        rest = replace(batch, identifiers=left)
-        if not left:
-            rest = replace(rest, state="failed", settled_at=now, reason=reason)
+        refused, rest = batch.split(places, reason=reason, now=now)
         params: dict[str, Value] = {
             "batch_id": batch.batch_id,
             "refused_id": refused.batch_id,

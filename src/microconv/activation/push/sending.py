@@ -102,6 +102,7 @@ class Sending:
         sleep: Waits for seconds.
         chance: Spreads waits, so that several senders do not knock at one time.
         rates: How often its destination may be called; by default, what the list alone may be.
+        command: What messages say to run again.
     """
 
     audience: AudienceList
@@ -110,6 +111,7 @@ class Sending:
     sleep: Callable[[float], None] = time.sleep
     chance: random.Random = field(default_factory=random.Random)
     rates: Rates | None = None
+    command: str = "microconv push"
     _rates: Rates = field(init=False)
     _failures: int = field(default=0, init=False)
 
@@ -130,13 +132,13 @@ class Sending:
         if self._failures >= _MOST_FAILURES:
             raise DestinationError(
                 f"{name}: {_MOST_FAILURES} requests in a row were not answered, so no more were sent.",
-                hint="Look whether the destination is up, then run `microconv push` again: it goes on from here.",
+                hint=f"Look whether the destination is up, then run `{self.command}` again: it goes on from here.",
             )
         if self.deadline.is_before():
             span = wording.span(round(self.deadline.seconds))
             raise DestinationError(
-                f"{name}: the push was not done within {span} (push.deadline), so the rest was not sent.",
-                hint="Run `microconv push` again: it goes on from here. Or give push.deadline more time.",
+                f"{name}: not all was sent within {span} (push.deadline), so the rest was not sent.",
+                hint=f"Run `{self.command}` again: it goes on from here. Or give push.deadline more time.",
             )
         if self._rates.sent is not None:
             self._rates.sent.take()
