@@ -140,7 +140,7 @@ class DataManagerModel:
         account: The account whose lists are kept here; others are refused.
         lists: Lists by number.
         events: Events that took effect, in their order.
-        conversions: For each receiver and transaction id the event that counted; a second one is rejected.
+        conversions: For each receiver and transaction id the last event; one that says nothing new is rejected.
         writes_per_minute: The quota for requests that change something; None: any number.
         bad: Identifiers that are refused.
         faults: What the next calls meet, one each.
@@ -326,10 +326,14 @@ class DataManagerModel:
         return api.IngestEventsResponse(request_id=self._accept(request, apply))
 
     def _counted(self, receiver: api.Destination, event: api.Event) -> bool:
+        """Count an event; one with the transaction id of another restates it, or says nothing new."""
         if event.transaction_id:
-            if (receiver.product_destination_id, event.transaction_id) in self.conversions:
-                return False
-            self.conversions[receiver.product_destination_id, event.transaction_id] = event
+            key = (receiver.product_destination_id, event.transaction_id)
+            known = self.conversions.setdefault(key, event)
+            if known is not event:
+                is_new = (known.conversion_value, known.currency) != (event.conversion_value, event.currency)
+                self.conversions[key] = event
+                return is_new
         self.events.append(SentEvent(receiver, event, self.now))
         return True
 

@@ -93,11 +93,13 @@ class Conversions:
             on_progress: Is told how far a conversion is.
 
         Raises:
-            UsageError: There is no such conversion, or its destination takes none.
+            UsageError: There is no such conversion, its destination takes none, or credentials are missing.
             ConfigError: There is no identity or consent table, or it cannot be read.
             LockedError: Another run holds the lock.
         """
         wanted = [(each, self._at(each)) for each in self._named(names)]
+        for name in dict.fromkeys(each.destination for each, _ in wanted):
+            self.destination(name).check_ready()
         with sending_run(self.engine, "conversions", self.clock()) as run_id:
             deadline = Deadline(self.config.push.deadline.seconds, self.monotonic)
             done = []

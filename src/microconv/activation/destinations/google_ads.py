@@ -17,6 +17,7 @@ from microconv import wording
 from microconv.activation.audience.normalise import GOOGLE, sha256_hex
 from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings, ListFacts
 from microconv.activation.destinations.data_manager_answers import as_answers, asked
+from microconv.activation.destinations.google_conversions import GoogleConversions
 from microconv.activation.push.audience_list import (
     Answer,
     Identifier,
@@ -28,6 +29,7 @@ from microconv.activation.push.audience_list import (
 )
 from microconv.activation.push.identifiers import Address
 from microconv.clients.data_manager import (
+    MOST_EVENTS,
     MOST_MEMBERS,
     REQUESTS_PER_MINUTE,
     Account,
@@ -40,7 +42,7 @@ from microconv.clients.data_manager import (
 from microconv.clients.data_manager_failures import BusyError, RequestRefusedError
 from microconv.clients.outgoing import NoAnswerError, NotSentError
 from microconv.config.values import Duration, FileStem, InFolder, Label, Length, SafeEndpoint
-from microconv.errors import DestinationError
+from microconv.errors import DestinationError, UsageError
 from microconv.findings import Finding, fault, not_tested, ok
 
 LONGEST_MEMBERSHIP = 540
@@ -140,6 +142,28 @@ class GoogleAdsDestination(Destination):
             requests_per_minute=settings.requests_per_minute,
         )
         return GoogleAdsList(self.user_list(segment), limits)
+
+    def conversions(self, action: str) -> GoogleConversions:
+        """Give what takes conversions; `action` is the number of a conversion action. Nothing is sent yet.
+
+        Raises:
+            UsageError: That is not a number.
+        """
+        settings = self.settings
+        if not re.fullmatch(r"[1-9][0-9]{0,18}", action):
+            raise UsageError(
+                f"The action of a conversion at {settings.name} is not the number of a conversion action.",
+                hint="Give `action` under [[conversions]] the number behind ctId= in the address of its page there.",
+            )
+        login = settings.login_customer_id
+        limits = ListLimits(
+            MOST_EVENTS,
+            settles_after=timedelta(seconds=settings.settles_after.seconds),
+            answers_for=timedelta(seconds=settings.answers_for.seconds),
+            requests_per_minute=settings.requests_per_minute,
+        )
+        receiver = Receiver(Account(settings.customer_id), action, None if login is None else Account(login))
+        return GoogleConversions(self._client, receiver, limits)
 
     def check_ready(self) -> None:
         """Make sure that Google takes our credentials.
