@@ -148,7 +148,8 @@ QUERIES: tuple[str, ...] = (
     "activation.push.erasing:examples",
     "activation.push.explaining:examples",
     "activation.ga4_proof:examples",
-    "activation.conversions.conversions:examples",
+    "activation.conversions.sending_conversions:examples",
+    "activation.conversions.erased_conversions:examples",
 )
 """Who else makes queries: functions from a configuration and its taxonomy to pairs of what a query is for, and it."""
 

@@ -22,7 +22,7 @@ from microconv.taxonomy import Effect, Taxonomy, TaxonomyDifference, load_taxono
 from microconv.version import __version__
 
 if TYPE_CHECKING:  # each is loaded by who asks for it
-    from microconv.activation.conversions.conversions import Conversions
+    from microconv.activation.conversions.sending_conversions import Conversions
     from microconv.activation.destinations.base import Destination
     from microconv.activation.export import ExportResult
     from microconv.activation.push.erasing import ErasureResult
@@ -659,8 +659,8 @@ class Project:
 
     @property
     def conversions(self) -> Conversions:
-        """What can be sent back to ad platforms; see `microconv.activation.conversions.conversions`."""
-        from microconv.activation.conversions.conversions import Conversions
+        """What can be sent back to ad platforms; see `microconv.activation.conversions.sending_conversions`."""
+        from microconv.activation.conversions.sending_conversions import Conversions
 
         return Conversions(self.config, self.taxonomy, self._staged, self.default_as_of, self.destination)
 

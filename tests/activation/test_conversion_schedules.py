@@ -176,7 +176,7 @@ def edited(old: str, new: str) -> type[ConversionLedger]:
 
     class EditedLedger(ConversionLedger):
         def changes_query(self, *args: object, **named: object) -> Query:
-            query = super().changes_query(*args, **named)  # type: ignore[arg-type]
+            query = super().changes_query(*args, **named)  # type: ignore[arg-type]  # those of the ledger
             assert query.sql.count(old) == 1, old
             return replace(query, sql=query.sql.replace(old, new))
 

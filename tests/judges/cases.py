@@ -79,6 +79,10 @@ KNOWN: dict[str, Columns] = {
         "clicked_at": "TIMESTAMP",
         "said_who": "STRING",
     },
+    "erased_conversions": {
+        **{name: _STAGED["mc_conversions"][name] for name in ("conversion_key", "destination", "conversion")},
+        "is_settled": "BOOL",
+    },
     "conversion_people": dict.fromkeys(("order_id", "reason", "who"), "STRING"),
     "conversion_planned": _STAGED["mc_conversions"],
     "conversion_changes": {

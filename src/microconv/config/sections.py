@@ -21,7 +21,7 @@ from pydantic import (
     model_validator,
 )
 
-from microconv.config.conversions import ConversionConfig, unique_actions
+from microconv.config.conversion_settings import ConversionConfig, unique_actions
 from microconv.config.occurrences import Occurrences, Section
 from microconv.config.problems import ItemError, nearest
 from microconv.config.push_limits import Percent, PushGuards

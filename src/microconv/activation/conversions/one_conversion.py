@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import get_args
@@ -26,7 +26,7 @@ from microconv.activation.push.push_guards import Allowed
 from microconv.activation.push.push_ledger import LedgerBatch, PlannedCounts
 from microconv.activation.push.sending import Sending
 from microconv.activation.segment_audience import denied_if_erased
-from microconv.config.conversions import ConversionConfig
+from microconv.config.conversion_settings import ConversionConfig
 from microconv.config.load import find_named
 from microconv.config.push_limits import PushGuards
 from microconv.config.sections import Config
@@ -173,8 +173,21 @@ class OneConversion:
 
     def _so_far(self, outcome: str, failure: FindingsError | DestinationError | None = None) -> SentConversion:
         return SentConversion(
-            self.conversion.name, self.conversion.destination, self.plan, outcome=outcome, failure=failure
+            self.conversion.name,
+            self.conversion.destination,
+            self.plan,
+            outcome=outcome,
+            notes=tuple(self._notes()),
+            failure=failure,
         )
+
+    def _notes(self) -> Iterator[str]:
+        name = self.conversion.refund
+        if name is not None and self.taxonomy.entry(self.taxonomy.counted(name)).value != "event":
+            yield (
+                f'{self.conversion.name}: {name} has no value of its own (`value = "event"` in the taxonomy), so that '
+                "each takes back the whole order."
+            )
 
     def _consent(self) -> str:
         return consent_signature(self.config.consent, self.engine, self.config.file)

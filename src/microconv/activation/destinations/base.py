@@ -283,7 +283,7 @@ class Destination(ABC):
         del action
         raise UsageError(
             f"The destination {self.settings.name} ({self.settings.kind}) takes no conversions.",
-            hint="Choose a destination of a kind that does.",
+            hint="Choose a destination of a kind that does: docs/conversions.md lists them.",
         )
 
     def target(self, segment: str) -> Target:

@@ -16,6 +16,7 @@ from typing import Any, ClassVar
 from microconv import wording
 from microconv.activation.audience.first_party import read_identity
 from microconv.activation.audience.people import Person
+from microconv.activation.conversions.erased_conversions import erase_conversions
 from microconv.activation.destinations.base import Destination
 from microconv.activation.destinations.engine_table import EngineTableDestination, tables
 from microconv.activation.push.identifiers import SignedInDevice, told_devices
@@ -126,7 +127,7 @@ class Erasing:
             # Before the lists are gone through: the ledger forgets them then.
             devices = self._devices(name)
             parts = [*self._tables(name, row), *self._lists(name, run_id)]
-            parts += [*self._platforms(name, devices), *self._files(name)]
+            parts += [*self._conversions(name), *self._platforms(name, devices), *self._files(name)]
             left = [part for part in parts if part.state != "removed"]
             done = json.loads(row["done"])
             for part in parts:
@@ -239,6 +240,13 @@ class Erasing:
         people = read_identity(config.identity, self.pushes.engine, config.file)
         return [person for person in people if person.user_id == name]
 
+    def _conversions(self, name: str) -> Iterator[ErasedPart]:
+        """Forget what ad platforms were told of the person's conversions."""
+        pushes = self.pushes
+        for conversion, at, found, is_done in erase_conversions(pushes.engine, pushes.config, pushes.destination, name):
+            state = "removed" if is_done else "waiting for `microconv conversions send`"
+            yield ErasedPart(f"conversions {conversion} told to {at}", found, state)
+
     def _files(self, name: str) -> Iterator[ErasedPart]:
         """Name exported files that hold the person; a new export replaces them."""
         for each in self.pushes.config.destinations:
@@ -276,8 +284,9 @@ class Erasing:
             "of files, and what is in encrypted or Parquet files: export these again."
         )
         yield (
-            "Left to you: the user's rows in the export, in the identity and consent tables and in other systems, and "
-            "the folders of pushes once they are uploaded. No import stages this user again."
+            "Left to you: conversions that an ad platform was told of, the user's rows in the export, in the identity "
+            "and consent tables and in other systems, and the folders of pushes once they are uploaded. No import "
+            "stages this user again."
         )
 
 

@@ -38,7 +38,7 @@ from microconv.activation.push.push_guards import Allowed
 from microconv.activation.push.push_ledger import LedgerBatch
 from microconv.activation.push.sending import Deadline, Sending
 from microconv.activation.sending_run import sending_run
-from microconv.config.conversions import ConversionConfig
+from microconv.config.conversion_settings import ConversionConfig
 from microconv.config.load import find_named
 from microconv.config.sections import Config
 from microconv.engines.base import Engine
