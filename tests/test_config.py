@@ -487,7 +487,12 @@ COMMENTED_OUT = {
     ("consent", "table"),
     *(("audit", "reconcile", key) for key in ("property", "credentials_file", "endpoint")),
     *(("push", key) for key in ("min_size", "max_size", "max_deletes")),
-    *((section, "push", key) for section in ("segments", "destinations") for key in PushGuards.model_fields),
+    *(
+        (section, "push", key)
+        for section in ("segments", "destinations", "conversions")
+        for key in PushGuards.model_fields
+    ),
+    *(("conversions", key) for key in ("value", "refund", "since")),
 }
 
 
