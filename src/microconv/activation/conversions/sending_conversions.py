@@ -241,8 +241,11 @@ def status_query() -> Query:
 def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
     """Yield the queries of conversions; which click ids a destination takes, only it knows."""
     example = _example_rules()
-    for each in config.conversions:
-        yield each.name, orders_query(config, taxonomy, each, example, templates.EXAMPLE_MOMENT)
+    for each in config.conversions or _example_conversions(taxonomy):
+        yield (
+            each.name if config.conversions else None,
+            orders_query(config, taxonomy, each, example, templates.EXAMPLE_MOMENT),
+        )
     yield None, templates.query("activation/conversion_actors")
     ledger = ConversionLedger(cast("Engine", None), "destination", "conversion", example, timedelta(minutes=30))
     yield None, ledger.changes_query(templates.EXAMPLE_MOMENT, settles_after=timedelta(hours=1), refresh_after=None)
@@ -258,6 +261,14 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
     yield None, templates.query("activation/conversion_named", params=named)
     yield None, templates.query("activation/batch_conversions", params={"batch_id": "batch"})
     yield None, open_batches_query("destination", "conversion")
+
+
+def _example_conversions(taxonomy: Taxonomy) -> Iterator[ConversionConfig]:
+    """Yield one where the configuration has none, of the first entry that counts under its own name."""
+    for each in taxonomy.entries:
+        if each.counts_as == each.id:
+            yield ConversionConfig(name="example", entry=each.id, destination="destination", action="action")
+            return
 
 
 def _example_rules() -> ConversionRules:

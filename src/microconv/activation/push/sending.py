@@ -137,7 +137,7 @@ class Sending:
         if self.deadline.is_before():
             span = wording.span(round(self.deadline.seconds))
             raise DestinationError(
-                f"{name}: not all was sent within {span} (push.deadline), so the rest was not sent.",
+                f"{name}: the push was not done within {span} (push.deadline), so the rest was not sent.",
                 hint=f"Run `{self.command}` again: it goes on from here. Or give push.deadline more time.",
             )
         if self._rates.sent is not None:
