@@ -144,6 +144,7 @@ QUERIES: tuple[str, ...] = (
     "activation.audience.first_party:examples",
     "activation.push.list_plan:examples",
     "activation.push.ledger_views:examples",
+    "activation.push.origins:examples",
     "activation.destinations.engine_table:examples",
     "activation.push.erasing:examples",
     "activation.push.explaining:examples",

@@ -68,7 +68,10 @@ def test_identifiers_are_posted_signed_and_named(service: AudienceService, addre
         "push_id": "p1",
         "segment": "cart-leavers",
         "operation": "remove",
-        "identifiers": [{"kind": "email", "value": ANNA.value}, {"kind": "email", "value": BEN.value}],
+        "identifiers": [
+            {"kind": "email", "value": each.value, "reason": "unknown", "consent": {"state": "unknown"}}
+            for each in (ANNA, BEN)
+        ],
     }
     assert (answer.state, answer.request_id) == ("success", headers["idempotency-key"])
     assert headers["content-type"] == "application/json"
@@ -394,8 +397,8 @@ def test_payload_of_a_tool_is_what_it_documents(service: AudienceService, addres
     assert json.dumps(removed).count("anna@shop.example") == 1
     assert added != removed
     wanted = {
-        "klaviyo": {"properties": {"microconv_cart_leavers": True}},
-        "hubspot": {"properties": {"microconv_cart_leavers": "true"}},
+        "klaviyo": {"microconv_cart_leavers": True},
+        "hubspot": {"microconv_cart_leavers": "true"},
         "mailchimp": {"members_to_add": ["anna@shop.example"]},
         "braze": {"_update_existing_only": True, "microconv_cart_leavers": True},
     }[name]
@@ -458,6 +461,11 @@ def test_values_are_never_read_as_places(service: AudienceService, address: str,
         (OWN | {"add": {"body": {"who": [{"$each": {"fax": "{{value}}"}}]}}}, "has an element for each of"),
         (OWN | {"add": {"body": {"who": [{"$each": {"phone": "{{value}}"}}]}}}, "what can be added must be removable"),
         (OWN | {"headers": {"X": "{{value}}"}}, "headers name value, which nothing fills"),
+        (
+            OWN | {"add": {"body": {"since": "{{since}}", "who": [{"$each": {"email": "{{value}}"}}]}}},
+            "add names since, which nothing fills",
+        ),
+        (OWN | {"examine": ["/lists/{{segment}}"]}, "examine names segment, which nothing fills"),
         (OWN | {"code": "print()"}, "code: Extra inputs are not permitted"),
     ],
 )

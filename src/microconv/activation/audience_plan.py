@@ -121,6 +121,7 @@ def plan_audience(
         with_address=accepts.with_address,
         now=now,
         in_clear=accepts.in_clear,
+        with_origins=accepts.with_origins,
     )
     dropped = sorted(set(identity) - set(kinds))
     return AudiencePlan(

@@ -14,6 +14,7 @@ from microconv.config.sections import Config, SegmentConfig
 from microconv.engines.base import Engine
 from microconv.segments.members import Member, has_user_ids, members
 from microconv.segments.memberships import build, current, default_moment, preview, rule_version, upcoming
+from microconv.segments.sentence import sentence
 from microconv.staging import properties
 from microconv.staging.erasures import Erased, read_erased
 from microconv.staging.summary import summary
@@ -93,6 +94,7 @@ class SegmentAudiences:
             accepts=accepts,
             lineage={
                 "rule": segment.rule.model_dump(mode="json"),
+                "rule_in_words": sentence(segment.rule),
                 "rule_version": rule_version(segment, self.taxonomy),
                 "as_of": moment,
                 "taxonomy": f"{self.taxonomy.name} {self.taxonomy.version}",

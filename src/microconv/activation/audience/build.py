@@ -21,7 +21,14 @@ import numpy.typing as npt
 
 from microconv.activation.audience.audience_rows import IdentityKind
 from microconv.activation.audience.normalise import Normalisation, Normalised, sha256_hex
-from microconv.activation.audience.packed_rows import DIGEST_BYTES, HASHED, AudienceRows, Rejects, code_of
+from microconv.activation.audience.packed_rows import (
+    DIGEST_BYTES,
+    HASHED,
+    AudienceRows,
+    PersonOrigins,
+    Rejects,
+    code_of,
+)
 from microconv.activation.audience.people import Consent, ConsentRecord, Person, consent_by_user
 from microconv.activation.audience.people_tables import UNREADABLE_USER
 from microconv.activation.audience.reasons import Reason
@@ -67,6 +74,7 @@ def build_audience(
     with_address: bool,
     now: datetime,
     in_clear: Collection[IdentityKind] = (),
+    with_origins: bool = False,
 ) -> Audience:
     """Gate members by consent, look them up, normalise and hash what `identity` allows, and drop duplicates.
 
@@ -79,8 +87,10 @@ def build_audience(
         with_address: Whether the format carries names, country and postal code beside an identifier.
         now: The current time: consent given later is not consent.
         in_clear: Which identifiers go out as they are, normalised; all others are hashed.
+        with_origins: Whether rows say which actor they come from, and when their consent was given.
     """
-    answers: Answers = dict(consent_by_user(consents, now))
+    granted_at: dict[str, int] | None = {} if with_origins else None
+    answers: Answers = dict(consent_by_user(consents, now, granted_at))
     refusals = Refusals()
     for user_id, answer in answers.items():
         if answer is not Consent.GRANTED:
@@ -96,9 +106,10 @@ def build_audience(
             refusals.add_person(person)
     desk.name_users(answers)
     warnings = _warnings(answers)
+    origins = None if granted_at is None else roster.origins(answers, granted_at)
     answers.clear()
     desk.withhold(refusals)
-    return desk.audience(warnings)
+    return desk.audience(warnings, origins)
 
 
 def _warnings(answers: Answers) -> tuple[str, ...]:
@@ -142,6 +153,14 @@ class Roster:
         known = np.flatnonzero(self.owners >= 0)
         np.minimum.at(first, self.owners[known], known)
         return first
+
+    def origins(self, answers: Answers, granted_at: Mapping[str, int]) -> PersonOrigins:
+        """Return for each user its first actor, and when it agreed."""
+        moments = np.zeros(self.users, np.int64)
+        for user_id, place in answers.items():
+            if isinstance(place, int):
+                moments[place] = granted_at[user_id]
+        return PersonOrigins(self.actor_keys[self.first_places()], moments)
 
 
 def _out(reason: Reason) -> int:
@@ -317,7 +336,7 @@ class _Desk:
                 self._column(field)[place] = 0
                 self._missing.setdefault(place, {})[field] = Reason.SHARED_WITH_DENIED
 
-    def audience(self, warnings: tuple[str, ...]) -> Audience:
+    def audience(self, warnings: tuple[str, ...], origins: PersonOrigins | None) -> Audience:
         """Return who is written, one row a person and each digest in one row, and who is not."""
         self._exclude_the_empty()
         rank = self._roster.first_places()
@@ -333,7 +352,7 @@ class _Desk:
         rejected = codes != 0
         return Audience(
             members=len(owners),
-            rows=self._rows(),
+            rows=self._rows(origins),
             rejects=Rejects(self._roster.actor_keys[rejected], codes[rejected] - 1),
             values_left_out=self._left_out(),
             warnings=warnings,
@@ -400,13 +419,14 @@ class _Desk:
             self._column(_PHONE)[place] = 0
             self._missing.setdefault(place, {})[_PHONE] = Reason.DUPLICATE_IDENTIFIER
 
-    def _rows(self) -> AudienceRows:
+    def _rows(self, origins: PersonOrigins | None) -> AudienceRows:
         written = np.flatnonzero(self._codes == 0)
         # Sixteen bytes of each identifier; no two rows share one, so that other fields decide nothing.
         used = [field for field in (_EXTERNAL, _PHONE, _EMAIL) if field in self._slots]
         keys = [self._word(field, word)[written] for field in used for word in (1, 0)]
         order = written[np.lexsort(keys)]
-        return AudienceRows(self._fields, self._digests, self._countries, self._postal_codes, order, clear=self._clear)
+        shared = (self._fields, self._digests, self._countries, self._postal_codes)
+        return AudienceRows(*shared, order, clear=self._clear, origins=origins)
 
     def _left_out(self) -> dict[str, int]:
         counts: Counter[str] = Counter()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, overload
+from typing import TYPE_CHECKING, NamedTuple, overload
 
 import numpy as np
 import numpy.typing as npt
@@ -23,6 +23,13 @@ HASHED = ("email", "phone", "external_id", "first_name", "last_name")
 """The fields of a row that are digests, always, in their order."""
 
 
+class PersonOrigins(NamedTuple):
+    """Where persons come from: one actor and the microsecond of one consent (since 1970) for each."""
+
+    actor_keys: npt.NDArray[np.int64]
+    granted_at: npt.NDArray[np.int64]
+
+
 class AudienceRows(Sequence[AudienceRow]):
     """Rows that are unpacked one by one as they are read.
 
@@ -33,6 +40,7 @@ class AudienceRows(Sequence[AudienceRow]):
         postal_codes: One text a person.
         order: Which of the persons are rows, in their order.
         clear: For identifiers that go out as they are: the text of each digest (in hex), by field.
+        origins: Where the persons come from, where that is asked for.
     """
 
     def __init__(
@@ -44,6 +52,7 @@ class AudienceRows(Sequence[AudienceRow]):
         order: npt.NDArray[np.int64],
         *,
         clear: Mapping[str, Mapping[str, str]] | None = None,
+        origins: PersonOrigins | None = None,
     ) -> None:
         self._fields = fields
         self._digests = digests
@@ -51,6 +60,7 @@ class AudienceRows(Sequence[AudienceRow]):
         self._postal_codes = postal_codes
         self._order = order
         self._clear = clear or {}
+        self._origins = origins
 
     def __len__(self) -> int:
         return len(self._order)
@@ -62,9 +72,8 @@ class AudienceRows(Sequence[AudienceRow]):
     def __getitem__(self, place: int | slice) -> AudienceRow | AudienceRows:
         if isinstance(place, slice):
             order = self._order[place]
-            return AudienceRows(
-                self._fields, self._digests, self._countries, self._postal_codes, order, clear=self._clear
-            )
+            shared = (self._fields, self._digests, self._countries, self._postal_codes)
+            return AudienceRows(*shared, order, clear=self._clear, origins=self._origins)
         place = range(len(self))[place]
         return next(iter(self[place : place + 1]))
 
@@ -88,6 +97,13 @@ class AudienceRows(Sequence[AudienceRow]):
                 "country": countries,
                 "postal_code": postal_codes,
             }
+
+    def origins(self) -> Iterator[PersonOrigins]:
+        """Yield where the rows come from, in the blocks of `columns`; they must have been asked for."""
+        assert self._origins is not None  # noqa: S101 - who asks has asked for them
+        for start in range(0, len(self), _CHUNK_ROWS):
+            block = self._order[start : start + _CHUNK_ROWS]
+            yield PersonOrigins(self._origins.actor_keys[block], self._origins.granted_at[block])
 
     def _blocks(self) -> Iterator[tuple[bytes, list[str], list[str]]]:
         for start in range(0, len(self), _CHUNK_ROWS):

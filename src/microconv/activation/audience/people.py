@@ -54,12 +54,16 @@ class Consent(Enum):
     UNREADABLE = "unreadable"
 
 
-def consent_by_user(records: Iterable[ConsentRecord], now: datetime) -> dict[str, Consent]:
+def consent_by_user(
+    records: Iterable[ConsentRecord], now: datetime, granted_at: dict[str, int] | None = None
+) -> dict[str, Consent]:
     """Decide for each user from all of that user's rows, in any order. A user without a row is not in the result.
 
     The row with the latest `changed_at` decides; it grants only when both answers say granted, true or yes. Rows of the
     same instant must all grant. A `changed_at` that cannot be read, or lies after `now` (aware), makes its user
     unreadable: it might be the latest, and what it says cannot have happened.
+
+    Where `granted_at` is given, the microsecond since 1970 of each grant is put there.
     """
     # One whole number per user, so that a million of them fit: twice the microsecond, and one more for a grant.
     latest: dict[str, int] = {}
@@ -77,6 +81,8 @@ def consent_by_user(records: Iterable[ConsentRecord], now: datetime) -> dict[str
         user_id, row = latest.popitem()
         granted = Consent.GRANTED if row & 1 else Consent.DENIED
         decided[user_id] = Consent.UNREADABLE if row == _UNREADABLE else granted
+        if granted_at is not None and decided[user_id] is Consent.GRANTED:
+            granted_at[user_id] = row >> 1
     return decided
 
 

@@ -54,6 +54,7 @@ class Accepts:
         members_per_batch: The most that one batch of an export may hold; None: any number.
         in_clear: The identifiers that it wants as they are, normalised; all others are hashed.
         devices: It is told of devices instead: those of the people whose user ids may be sent to it.
+        with_origins: It is told of each identifier why it is on the list or leaves it; its lists are then `TellsWhy`.
     """
 
     name: str
@@ -64,6 +65,7 @@ class Accepts:
     members_per_batch: int | None = None
     in_clear: frozenset[IdentityKind] = frozenset()
     devices: DevicesOf | None = None
+    with_origins: bool = False
 
 
 @dataclass(frozen=True)
@@ -196,6 +198,10 @@ class Destination(ABC):
             UsageError: Something of that is missing.
             DestinationError: It cannot be reached.
         """
+
+    def list_place(self, segment: str) -> str:
+        """Return where the platform keeps the list of a segment: no two segments may share it."""
+        return segment
 
     def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
         """Look, for the doctor, at what a push of these segments needs, after `check_ready`; nothing is changed.

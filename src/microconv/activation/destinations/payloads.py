@@ -8,26 +8,34 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from datetime import UTC, datetime
 from functools import cache
 from importlib import resources
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, TypeAlias, get_args
 from urllib.parse import quote
 
 from pydantic import Field, ValidationError, model_validator
 
 from microconv.activation.audience.audience_rows import IdentityKind
-from microconv.activation.push.audience_list import BatchState, Identifier, Operation
+from microconv.activation.push.audience_list import BatchState, Identifier, Operation, Origin
 from microconv.config.occurrences import Section
 from microconv.errors import ConfigError
 from microconv.files import read_settings
 
 PayloadName = Literal["microconv", "klaviyo", "hubspot", "mailchimp", "braze"]
+Values: TypeAlias = Mapping[str, str | None]
+"""What places are filled with; None: there is nothing."""
 _PLACE = re.compile(r"\{\{(\w+)\}\}")
 _EACH = "$each"
-IN_BODIES = frozenset({"segment", "list", "property", "operation", "push_id", "request_id", "sent_at"})
-"""What a body or a path may name; an element of `$each` also `value`."""
+IN_BODIES = frozenset(
+    {"segment", "list", "property", "operation", "push_id", "request_id", "sent_at", "rule", "rule_version"}
+)
+"""What a body or a path may name."""
+OF_EACH = frozenset({"reason", "since", "consent", "consented_at"})
+"""What an element of `$each` may name besides, and `value`: why the identifier is on the list, or leaves it."""
+_CONSENT = {"member": "granted", "refused": "denied"}
 IN_HEADERS = frozenset({"token", "token_basic", "request_id"})
 _POINTER = r"(?:/[^/]*)+"
 
@@ -75,6 +83,9 @@ class Payload(Section):
         remove: The request that takes them off.
         rejected: Where an answer says how many were refused.
         status: How it is asked later.
+        examine: What the doctor asks for, of which each must be there: whether the key is good, the list is there.
+        members: Where the answer to the first of these says how many members the list has (a JSON pointer).
+        nothing: What it takes for a value that there is not.
     """
 
     source: str = ""
@@ -87,6 +98,9 @@ class Payload(Section):
     remove: RequestShape
     rejected: RejectedShape = RejectedShape(count="/rejected")
     status: StatusShape | None = None
+    examine: tuple[str, ...] = ()
+    members: str | None = Field(default=None, pattern=_POINTER)
+    nothing: str | None = None
 
     @model_validator(mode="after")
     def _can_be_filled(self) -> Payload:
@@ -95,13 +109,16 @@ class Payload(Section):
             found = list(_each_in(shape.body))
             if len(found) != 1:
                 raise ValueError(f'{operation}.body needs one list that holds {{"{_EACH}": …}}')
-            unknown = {*_names(shape.body), *_names(shape.path)} - IN_BODIES - {"value"}
+            inside = {*_names(found[0][1])} if found else set()
+            unknown = {*_names(shape.body), *_names(shape.path)} - IN_BODIES - (inside & {"value", *OF_EACH})
             if unknown:
                 raise ValueError(f"{operation} names {', '.join(sorted(unknown))}, which nothing fills")
             if set(found[0][1]) - set(get_args(IdentityKind)) or not found[0][1]:
                 raise ValueError(f"{operation}.body: {_EACH} has an element for each of {get_args(IdentityKind)}")
         if unknown := set(_names(self.headers)) - IN_HEADERS:
             raise ValueError(f"headers name {', '.join(sorted(unknown))}, which nothing fills")
+        if unknown := set(_names(list(self.examine))) - {"list", "property"}:
+            raise ValueError(f"examine names {', '.join(sorted(unknown))}, which nothing fills")
         if self.kinds("add") != self.kinds("remove"):
             raise ValueError("what can be added must be removable: add and remove take other identifiers")
         return self
@@ -122,13 +139,30 @@ class Payload(Section):
         named = {name.removesuffix("_basic") for part in parts for name in _names(part)}
         return frozenset(named & {"token", "list"})
 
-    def path(self, operation: Operation, values: Mapping[str, str]) -> str:
-        """Return the path of a request."""
-        return _PLACE.sub(lambda found: quote(values[found[1]], safe=""), self.shape(operation).path)
+    @property
+    def tells_why(self) -> bool:
+        """Whether it says of each identifier why it is on the list or leaves it."""
+        return any(OF_EACH & set(_names(shape.body)) for shape in (self.add, self.remove))
 
-    def body(self, operation: Operation, values: Mapping[str, str], identifiers: Sequence[Identifier]) -> bytes:
-        """Return the body of a request."""
-        filled = _filled(self.shape(operation).body, values, identifiers)
+    def place(self, values: Values) -> tuple[str, ...]:
+        """Return what tells the list of one segment from that of another, in what is sent."""
+        named = {*_names(self.add.body), *_names(self.add.path)}
+        return tuple(values[name] or "" for name in ("segment", "list", "property") if name in named)
+
+    def path(self, operation: Operation, values: Values) -> str:
+        """Return the path of a request."""
+        return in_path(self.shape(operation).path, values)
+
+    def body(
+        self,
+        operation: Operation,
+        values: Values,
+        identifiers: Sequence[Identifier],
+        why: Callable[[Identifier], Origin] = lambda _: Origin(),
+    ) -> bytes:
+        """Return the body of a request; `why` says of an identifier why it is on the list, or leaves it."""
+        each = [{**values, "value": one.value, "kind": one.kind, **_in_values(why(one))} for one in identifiers]
+        filled = _filled(self.shape(operation).body, values, each, self.nothing)
         return json.dumps(filled, ensure_ascii=False, separators=(",", ":")).encode()
 
     def rows(self, operation: Operation, document: object, count: int) -> tuple[int, ...]:
@@ -180,19 +214,42 @@ def payload_in(path: Path) -> Payload:
         raise ConfigError(f"{path} is not a payload: it is not JSON.", hint="Correct the file.") from None
 
 
-def _filled(part: Any, values: Mapping[str, str], identifiers: Sequence[Identifier]) -> Any:  # noqa: ANN401 - JSON
+def in_path(path: str, values: Values) -> str:
+    """Fill the places of a path."""
+    return _PLACE.sub(lambda found: quote(values[found[1]] or "", safe=""), path)
+
+
+def _in_values(origin: Origin) -> dict[str, str | None]:
+    """Return what an element of `$each` may name of an origin."""
+    return {
+        "reason": origin.reason,
+        "since": _moment(origin.since),
+        "consent": _CONSENT.get(origin.reason, "unknown"),
+        "consented_at": _moment(origin.consented_at),
+    }
+
+
+def _moment(at: datetime | None) -> str | None:
+    return None if at is None else at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _filled(part: Any, values: Values, identifiers: Sequence[Values], nothing: str | None) -> Any:  # noqa: ANN401 - JSON
+    def text(template: str) -> str:
+        return _PLACE.sub(lambda found: values.get(found[1]) or "", template)
+
     if isinstance(part, str):
-        return _PLACE.sub(lambda found: values[found[1]], part)
+        whole = _PLACE.fullmatch(part)
+        return nothing if whole and values.get(whole[1]) is None else text(part)
     if isinstance(part, Mapping):
-        return {_filled(key, values, ()): _filled(each, values, identifiers) for key, each in part.items()}
+        return {text(key): _filled(each, values, identifiers, nothing) for key, each in part.items()}
     if not isinstance(part, list):
         return part
     filled: list[Any] = []
     for each in part:
         if isinstance(each, Mapping) and _EACH in each:
-            filled += [_filled(each[_EACH][one.kind], {**values, "value": one.value}, ()) for one in identifiers]
+            filled += [_filled(each[_EACH][one["kind"]], one, (), nothing) for one in identifiers]
         else:
-            filled.append(_filled(each, values, identifiers))
+            filled.append(_filled(each, values, identifiers, nothing))
     return filled
 
 

@@ -6,9 +6,10 @@ import base64
 import hashlib
 import hmac
 import re
+import textwrap
 import time
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, ClassVar, Literal, Self
 from urllib.parse import parse_qsl, urlsplit
@@ -17,13 +18,22 @@ from pydantic import AfterValidator, Field, SecretStr, model_validator
 
 from microconv.activation.audience.audience_rows import IdentityKind
 from microconv.activation.audience.normalise import PLAIN
-from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings
-from microconv.activation.destinations.payloads import Payload, PayloadName, payload, payload_in, pointed
+from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings, ListFacts
+from microconv.activation.destinations.payloads import (
+    Payload,
+    PayloadName,
+    Values,
+    in_path,
+    payload,
+    payload_in,
+    pointed,
+)
 from microconv.activation.push.audience_list import (
     Answer,
     Identifier,
     ListLimits,
     Operation,
+    Origin,
     RefusedError,
     TryLaterError,
     UnsureError,
@@ -32,9 +42,12 @@ from microconv.clients.outgoing import NoAnswerError, NotSentError, Outgoing, Re
 from microconv.config.problems import HiddenError, ItemError
 from microconv.config.secret import Secret
 from microconv.config.values import Duration, InFolder, Label, Length, PropertyName
-from microconv.errors import UsageError
+from microconv.errors import DestinationError, UsageError
+from microconv.findings import Finding, fault, ok, warning
 
 _STATUS_PATH = re.compile(r"/[A-Za-z0-9/_.~%?=&:@!$'()*+,;-]{0,499}")
+_LONGEST_RULE = 250
+"""Braze takes texts of 255 characters."""
 _SECRET_IN_A_QUERY = re.compile(r"key|token|secret|passw|sig|auth|code", re.IGNORECASE)
 
 
@@ -125,7 +138,7 @@ class WebhookDestination(Destination):
         """What its payload carries."""
         kinds = self.payload.kinds()
         in_clear = kinds & {*self.payload.in_clear, *self.settings.in_clear}
-        return Accepts(self.settings.name, kinds, PLAIN, in_clear=in_clear)
+        return Accepts(self.settings.name, kinds, PLAIN, in_clear=in_clear, with_origins=self.payload.tells_why)
 
     def audience_list(self, segment: str, push_id: str, facts: Mapping[str, Any] | None = None) -> WebhookList:
         """Give the list of a segment to a push; nothing is sent yet.
@@ -134,7 +147,6 @@ class WebhookDestination(Destination):
             ConfigError: A secret is missing, or others may read it.
             UsageError: It is not known where to post to, or with which key.
         """
-        del facts
         settings, shape, lifespan = self.settings, self.payload, self.settings.expires_after
         url = settings.url or shape.url
         for needed, given in (("url", url), ("token", settings.token), ("list", settings.list)):
@@ -144,11 +156,14 @@ class WebhookDestination(Destination):
                     hint=f"Give {needed} in its entry of [[destinations]].",
                 )
         secret, token = self._secrets()
+        lineage = (facts or {}).get("lineage", {})
+        words = lineage.get("rule_in_words")
         values = {
+            **self._places(segment),
             "segment": segment,
-            "list": settings.list or "",
-            "property": settings.property or f"microconv_{segment.replace('-', '_')}",
             "push_id": push_id,
+            "rule": None if words is None else textwrap.shorten(words, _LONGEST_RULE, placeholder=" …"),
+            "rule_version": lineage.get("rule_version"),
         }
         return WebhookList(
             str(url),
@@ -166,6 +181,45 @@ class WebhookDestination(Destination):
             outgoing=Outgoing(float(settings.timeout.seconds)),
         )
 
+    def list_place(self, segment: str) -> str:
+        """Say by what its payload tells the list of a segment from others."""
+        return " ".join(self.payload.place({**self._places(segment), "segment": segment}))
+
+    def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
+        """Ask a tool for what a push needs there, where its payload says what that is: a key, lists, properties."""
+        asked: set[str] = set()
+        for segment in segments:
+            there = self.audience_list(segment, "examination")
+            paths = [in_path(path, self._places(segment)) for path in self.payload.examine]
+            found = [each for path in paths if path not in asked for each in _findings(there, path)]
+            asked.update(paths)
+            yield from found
+            if paths and not found:
+                yield ok(f"the key is good, and what {segment} needs is there.")
+
+    def list_facts(self, segment: str) -> ListFacts | None:
+        """Ask a tool how many members its list has, where it says so.
+
+        Raises:
+            DestinationError: It did not say.
+        """
+        shape = self.payload
+        if shape.members is None or not shape.examine:
+            return None
+        reply = self.audience_list(segment, "status").look(in_path(shape.examine[0], self._places(segment)))
+        if reply.status == 404:  # noqa: PLR2004 - not found
+            return ListFacts(is_open=False, notes=("there is no such list",))
+        members = pointed(reply.document, shape.members)
+        if reply.status != 200 or not isinstance(members, int):  # noqa: PLR2004 - OK
+            raise DestinationError(f"{self.settings.name} did not say (HTTP {reply.status}).", hint="Ask again later.")
+        return ListFacts(members)
+
+    def _places(self, segment: str) -> dict[str, str | None]:
+        """Return the names that the other side knows a segment by."""
+        settings = self.settings
+        own = f"microconv_{segment.replace('-', '_')}"
+        return {"list": settings.list or "", "property": settings.property or own}
+
     def check_ready(self) -> None:
         """Read the secrets and the payload; nothing is asked of the other side.
 
@@ -181,6 +235,23 @@ class WebhookDestination(Destination):
             for name, place in (("secret", self.settings.secret), ("token", self.settings.token))
         )
         return secret, token
+
+
+def _findings(there: WebhookList, path: str) -> Iterator[Finding]:
+    """Say what is wrong with what a path leads to; nothing where it is there."""
+    try:
+        status = there.look(path).status
+    except DestinationError as error:
+        yield fault(error.message, error.hint)
+        return
+    if status in (401, 403):
+        yield fault(
+            f"it does not accept our key (HTTP {status}) for {path}.", "Check token, and what that key may do there."
+        )
+    elif status in (404, 410):
+        yield fault(f"it has no {path}.", "Make there what that names, or correct url, list or property.")
+    elif not 200 <= status < 300:  # noqa: PLR2004 - success
+        yield warning(f"it did not say whether it has {path} (HTTP {status}).", "Run this again later.")
 
 
 class Signing:
@@ -219,7 +290,7 @@ class WebhookList:
         self,
         url: str,
         shape: Payload,
-        values: Mapping[str, str],
+        values: Values,
         signing: Signing,
         token: SecretStr | None,
         *,
@@ -233,6 +304,12 @@ class WebhookList:
         self._signing = signing
         self._token = token
         self._outgoing = outgoing
+        self._origins: Mapping[Identifier, Origin] = {}
+        self._others = Origin()
+
+    def explain(self, origins: Mapping[Identifier, Origin], others: Origin) -> None:
+        """Take what the next request says of identifiers: why they are on the list, or leave it."""
+        self._origins, self._others = origins, others
 
     def send(self, operation: Operation, identifiers: Sequence[Identifier]) -> Answer:
         """Post a batch.
@@ -245,14 +322,14 @@ class WebhookList:
         foreign = [place for place, each in enumerate(identifiers) if each.kind not in self._shape.kinds(operation)]
         if foreign:
             raise RefusedError("the payload carries no such identifiers", rows=foreign)
-        request_id = self._signing.request_id(self._values["push_id"], operation, identifiers)
+        request_id = self._signing.request_id(self._values["push_id"] or "", operation, identifiers)
         values = {
             **self._values,
             "operation": operation,
             "request_id": request_id,
             "sent_at": datetime.now(tz=UTC).isoformat(timespec="seconds"),
         }
-        body = self._shape.body(operation, values, identifiers)
+        body = self._shape.body(operation, values, identifiers, lambda each: self._origins.get(each, self._others))
         headers = {
             "Content-Type": "application/json",
             "Idempotency-Key": request_id,
@@ -292,6 +369,22 @@ class WebhookList:
         if state == "success" and rejected:
             state = "partial"
         return Answer(state, request_id, rejected=rejected or None)
+
+    def look(self, path: str) -> Reply:
+        """Ask for something behind the address; nothing is changed by that.
+
+        Raises:
+            DestinationError: There was no answer.
+        """
+        place = self._url.removeprefix(self._origin) + path
+        headers = {**self._own_headers(""), **self._signing.headers(place.encode())}
+        try:
+            return self._outgoing.call("GET", self._origin + place, headers)
+        except (NotSentError, NoAnswerError) as error:
+            raise DestinationError(
+                f"there is no answer to a question: {error}.",
+                hint="Check url, and that this machine may reach it (network, proxy, firewall).",
+            ) from None
 
     def now(self) -> datetime | None:
         """Tell no time: this machine's clock counts."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Literal, NamedTuple, Protocol, TypeAlias
+from typing import Literal, NamedTuple, Protocol, TypeAlias, runtime_checkable
 
 Operation: TypeAlias = Literal["add", "remove"]
 BatchState: TypeAlias = Literal["planned", "sent", "accepted", "success", "partial", "failed", "unknown"]
@@ -85,6 +85,34 @@ class TryLaterError(Exception):
     def __init__(self, reason: str, *, retry_after: timedelta | None = None) -> None:
         super().__init__(reason)
         self.retry_after = retry_after
+
+
+OriginReason: TypeAlias = Literal["member", "left", "refused", "unknown"]
+
+
+@dataclass(frozen=True)
+class Origin:
+    """Why an identifier is on a list, or leaves it. Of several people who share it, the first in and the last to agree.
+
+    Attributes:
+        reason: Somebody in the segment has it; who had it left (or is not known to agree any more), or refused (denied,
+            or was erased).
+        since: Since when they are in the segment.
+        consented_at: When they agreed to both purposes.
+    """
+
+    reason: OriginReason = "unknown"
+    since: datetime | None = None
+    consented_at: datetime | None = None
+
+
+@runtime_checkable
+class TellsWhy(Protocol):
+    """A list whose requests say why each identifier is on it or leaves it; see `Accepts.with_origins`."""
+
+    def explain(self, origins: Mapping[Identifier, Origin], others: Origin) -> None:
+        """Take what the next request says: of these identifiers, and of all others."""
+        ...
 
 
 class AudienceList(Protocol):

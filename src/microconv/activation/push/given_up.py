@@ -70,6 +70,7 @@ class GivenUpList:
             plans.append(plan_list(engine, nobody, counts))
 
         sending = self.patience(self.destination.audience_list(self.segment, self.push_id))
+        sending.explain("left")
         ledger = PushLedger(engine, self._at, self.segment)
         name = f"{self.segment} at {self._at}"
         push = ListPush(

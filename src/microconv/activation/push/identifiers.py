@@ -6,13 +6,13 @@ device: its client id, with the user who signed in on it and who consented.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import NamedTuple
 
 import pyarrow as pa
 
-from microconv.activation.audience.packed_rows import AudienceRows
+from microconv.activation.audience.packed_rows import AudienceRows, PersonOrigins
 from microconv.activation.push.push_ledger import WANTED
 from microconv.engines.base import Engine
 from microconv.queries import templates
@@ -20,6 +20,7 @@ from microconv.queries.templates import Query, Value
 
 _ROWS, _USERS = "push_rows", "told_users"
 _SCHEMA = pa.schema([("kind", pa.string()), ("identifier", pa.string())])
+_SCHEMA_WITH_ORIGINS = pa.schema([*_SCHEMA, ("actor_key", pa.int64()), ("consented_us", pa.int64())])
 _FIELDS = {"email": "email", "phone": "phone", "user_id": "external_id"}
 """Which field of a row is which kind of identifier."""
 _BETWEEN = "\t"
@@ -125,10 +126,33 @@ def load_identifiers(engine: Engine, rows: Iterable[AudienceRows], scratch: str)
     engine.load(pa.RecordBatchReader.from_batches(_SCHEMA, batches), scratch)
 
 
+def load_origins(engine: Engine, rows: AudienceRows, scratch: str) -> None:
+    """Write the identifiers of people into a scratch table, each with its actor and the moment of its consent."""
+    batches = (_with_origins(columns, origins) for columns, origins in zip(rows.columns(), rows.origins(), strict=True))
+    engine.load(pa.RecordBatchReader.from_batches(_SCHEMA_WITH_ORIGINS, batches), scratch)
+
+
 def _batches(rows: AudienceRows) -> Iterator[pa.RecordBatch]:
     for columns in rows.columns():
-        found = {kind: [each for each in columns[field] if each] for kind, field in _FIELDS.items()}
-        parts = zip(*(columns[field] for field in Address._fields), strict=True)
-        found["address"] = [Address(*each).identifier for each in parts if all(each)]
+        found = {kind: [each for each in values if each] for kind, values in _cells(columns).items()}
         kinds = [kind for kind, values in found.items() for _ in values]
         yield pa.record_batch([kinds, [each for values in found.values() for each in values]], schema=_SCHEMA)
+
+
+def _with_origins(columns: Mapping[str, list[str]], origins: PersonOrigins) -> pa.RecordBatch:
+    persons = list(zip(origins.actor_keys.tolist(), origins.granted_at.tolist(), strict=True))
+    found = [
+        (kind, value, *person)
+        for kind, values in _cells(columns).items()
+        for value, person in zip(values, persons, strict=True)
+        if value
+    ]
+    values = [[row[place] for row in found] for place in range(len(_SCHEMA_WITH_ORIGINS))]
+    return pa.record_batch(values, schema=_SCHEMA_WITH_ORIGINS)
+
+
+def _cells(columns: Mapping[str, list[str]]) -> dict[str, list[str]]:
+    """Return the identifiers of each kind, one a row; "" where there is none."""
+    found = {kind: columns[field] for kind, field in _FIELDS.items()}
+    parts = zip(*(columns[field] for field in Address._fields), strict=True)
+    return found | {"address": [Address(*each).identifier if all(each) else "" for each in parts]}

@@ -13,6 +13,7 @@ from microconv.activation.push.checked_ahead import checked, with_checks
 from microconv.activation.push.identifiers import people_with_devices, want
 from microconv.activation.push.list_plan import ListAudience, ListPlan, plan_list
 from microconv.activation.push.list_push import ListPush
+from microconv.activation.push.origins import ListOrigins
 from microconv.activation.push.push_guards import Allowed, check_audience, check_changes
 from microconv.activation.push.push_ledger import LedgerBatch, PlannedCounts, PushLedger
 from microconv.activation.push.push_result import PushedList
@@ -72,6 +73,7 @@ class OneList:
     plan: ListPlan | None = field(default=None, init=False)
     audience: ListAudience | None = field(default=None, init=False)
     _starts_anew: bool = field(default=False, init=False)
+    _origins: ListOrigins | None = field(default=None, init=False)
 
     def result(self, *, dry_run: bool) -> PushedList:
         """Plan, check and send."""
@@ -129,6 +131,9 @@ class OneList:
         if devices is not None:
             self.audience = audience = _without_device(audience, people_with_devices(audiences.engine))
         self._starts_anew = self.destination.starts_anew(self.segment.name)
+        if self.destination.accepts.with_origins:
+            self._origins = ListOrigins(audiences, self.segment.name, self.destination)
+            self._origins.load(planned.audience.rows)
         facts = planned.facts(push_id, audiences.clock())
         sending = self.patience(self.destination.audience_list(self.segment.name, push_id, facts))
         return ListPush(ledger, sending, audiences.clock, check=lambda counts: self._check(audience, counts)), sending
@@ -197,6 +202,8 @@ class OneList:
             sending.await_turn(self._name)
             if batch.operation == "add" and self._consent() != agreed:
                 raise ConsentChangedError
+            if self._origins is not None:
+                self._origins.tell(sending, batch)
             self.wishes.on_progress(sent, self.plan.to_send if self.plan else 0, self._name)
             sent += 0 if batch.attempts else batch.identifiers
 

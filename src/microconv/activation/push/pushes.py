@@ -350,4 +350,19 @@ def _check_lists(wanted: Sequence[tuple[SegmentConfig, Destination]], push_id: s
                 hint=f'Add property = "…" to its entry: {", ".join(labels)}.',
             )
     for destination in {each.settings.name: each for _, each in wanted}.values():
+        _check_places(destination, [segment.name for segment, at in wanted if at is destination], config)
         destination.check_ready()
+
+
+def _check_places(destination: Destination, wanted: Sequence[str], config: Config) -> None:
+    """Two segments on one list would take each other's members off it."""
+    name = destination.settings.name
+    configured = [each.name for each in config.segments if name in each.destinations]
+    places: dict[str, str] = {}
+    for segment in dict.fromkeys((*wanted, *configured)):
+        other = places.setdefault(destination.list_place(segment), segment)
+        if other != segment:
+            raise UsageError(
+                f"The segments {other} and {segment} would share a list at {name}, and take each other's members off.",
+                hint="Make a destination of its own for one of them, with another list, property or address.",
+            )

@@ -41,12 +41,13 @@ class RemovalsLedger(PushLedger):
 def take_off(
     ledger: RemovalsLedger, sending: Sending, push_id: str, *, normalisation: str, clock: Callable[[], datetime]
 ) -> tuple[LedgerBatch, ...]:
-    """Send the removals of the chosen, and ask once what became of them; return the batches as they are then.
+    """Send the removals of the chosen, who refused, and ask once what became of them; return the batches as they are.
 
     Raises:
         DestinationError: The destination is down, or time is up; what was not sent stays planned.
     """
     name = f"{ledger.segment} at {ledger.destination}"
+    sending.explain("refused")
     push = ListPush(ledger, sending, clock, before_send=lambda _: sending.await_turn(name), wait_for=sending.wait_for)
     sent = push.push(push_id, normalisation=normalisation).batches
     now = {each.batch_id: each for each in push.poll()}

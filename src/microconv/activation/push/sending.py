@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
@@ -19,6 +19,9 @@ from microconv.activation.push.audience_list import (
     Identifier,
     ListLimits,
     Operation,
+    Origin,
+    OriginReason,
+    TellsWhy,
     TryLaterError,
     UnsureError,
 )
@@ -122,6 +125,11 @@ class Sending:
     def limits(self) -> ListLimits:
         """The limits of the list."""
         return self.audience.limits
+
+    def explain(self, others: OriginReason, origins: Mapping[Identifier, Origin] | None = None) -> None:
+        """Say to a list that tells it why identifiers are on it or leave it; `others` are those without an origin."""
+        if isinstance(self.audience, TellsWhy):
+            self.audience.explain(origins or {}, Origin(others))
 
     def await_turn(self, name: str) -> None:
         """Wait until another request may leave; `name` is how messages call the list.
