@@ -102,7 +102,10 @@ class MetaModel:
     after: list[Told] = field(default_factory=list)
     """Answers to the next requests that write, after they took effect."""
     events: dict[tuple[str, str], dict[str, Any]] = field(default_factory=dict)
-    """Conversions by event name and event id: of two the first counts."""
+    """Conversions by event name and event id: of two within `recognises` the first counts."""
+    recognises: timedelta = timedelta(hours=48)
+    counted: list[tuple[int, tuple[str, str]]] = field(default_factory=list)
+    """When each event counted, in minutes, and which it was."""
     per_page: int = 2
     refuses: set[Identifier] = field(default_factory=set)
     has_terms: bool = True
@@ -223,7 +226,11 @@ class MetaModel:
             if each["event_time"] > now or len(events) > 1_000 or "action_source" not in each:
                 return error(100, 2804003)
         for each in events:
-            self.events.setdefault((each["event_name"], each["event_id"]), each)
+            key = (each["event_name"], each["event_id"])
+            since = self.minute - self.recognises // MINUTE
+            if not any(of == key and at >= since for at, of in self.counted):
+                self.counted.append((self.minute, key))
+                self.events.setdefault(key, each)
         return Told(document={"events_received": len(events), "messages": [], "fbtrace_id": "AbC"})
 
     def tick(self, minutes: int = 1) -> None:

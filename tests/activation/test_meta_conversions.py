@@ -2,23 +2,59 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import random
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from meta_server import ACCOUNT, APP_SECRET, DATASET, HTML, TOKEN, MetaModel, MetaServer, Told, error, serving
+from activation.killed_engine import KilledEngine
+from activation.slow_list import START, KilledError
+from activation.test_conversion_schedules import Shop, load
+from activation.test_fault_schedules import number_of_schedules
+from meta_server import (
+    ACCOUNT,
+    APP_SECRET,
+    DATASET,
+    HTML,
+    MINUTE,
+    TOKEN,
+    MetaModel,
+    MetaServer,
+    Told,
+    error,
+    serving,
+)
 from microconv import catalogue
 from microconv.activation.audience.normalise import sha256_hex
-from microconv.activation.conversions.conversion_destination import Conversion
+from microconv.activation.conversions.conversion_destination import Conversion, ConversionOperation
+from microconv.activation.conversions.conversion_ledger import ConversionLedger, ConversionList
+from microconv.activation.conversions.converters import PEOPLE, Who
 from microconv.activation.destinations.meta import MetaDestination
 from microconv.activation.destinations.meta_conversions import MetaConversions
-from microconv.activation.push.audience_list import Answer, Identifier, RefusedError, TryLaterError, UnsureError
+from microconv.activation.push.audience_list import (
+    Answer,
+    Identifier,
+    ListLimits,
+    RefusedError,
+    TryLaterError,
+    UnsureError,
+)
+from microconv.activation.push.list_push import ListPush
 from microconv.config.sections import DestinationConfig
+from microconv.engines.duckdb import IN_MEMORY
 from microconv.errors import ConfigError, UsageError
 
+SCHEDULES = 12
+"""In a usual run; `make test-long` runs many more."""
+MANY = 100
+FAULTY, QUIET = 11, 6
+RECOGNISES, SETTLES = 12 * MINUTE, 2 * MINUTE
+A_DAY = 24 * 60 + 1
 EMAIL, PHONE, USER = (Identifier(kind, sha256_hex(f"{kind} of anna")) for kind in ("email", "phone", "user_id"))
 
 
@@ -205,3 +241,105 @@ def test_the_doctor_looks_at_the_dataset(server: MetaServer) -> None:
     assert [each.message for each in at(server).examine([])][-1] == f"The dataset {DATASET} is there for conversions."
     assert [each.severity for each in at(server, dataset="99").examine([])][-1] == "error"
     assert {method for method, _, _ in server.model.requests} == {"GET"}
+
+
+# After any faults
+
+
+class KilledConversions(MetaConversions):
+    """The events in a process that may end before or after each request."""
+
+    chance = random.Random(0)
+    kill = 0.0
+
+    def send(self, operation: ConversionOperation, conversions: Sequence[Conversion]) -> Answer:
+        self._maybe()
+        answer = super().send(operation, conversions)
+        self._maybe()
+        return answer
+
+    def _maybe(self) -> None:
+        if self.chance.random() < self.kill:
+            raise KilledError
+
+
+class LostAnswersAreGood(KilledConversions):
+    """Wrong: what was not answered is taken for done."""
+
+    def send(self, operation: ConversionOperation, conversions: Sequence[Conversion]) -> Answer:
+        try:
+            return super().send(operation, conversions)
+        except UnsureError:
+            return Answer("success")
+
+
+def run(
+    seed: int,
+    server: MetaServer,
+    events_type: type[KilledConversions] = KilledConversions,
+    recognises: timedelta | None = RECOGNISES,
+) -> list[str]:
+    """Run a schedule; return what was wrong at its end."""
+    chance = random.Random(seed)
+    model = server.model = MetaModel(chance, is_faulty=True, recognises=RECOGNISES)
+    events = leads(server)
+    events.__class__ = events_type
+    assert isinstance(events, events_type)
+    events.rules = replace(events.rules, recognises_for=recognises)
+    events.limits = ListLimits(3, settles_after=SETTLES, answers_for=SETTLES)
+    engine = KilledEngine(IN_MEMORY, threads=1)
+    engine.chance, engine.kill = chance, 0.03
+    events.chance, events.kill = chance, 0.03
+    shop = Shop(chance)
+    ledger = ConversionLedger(engine, "meta", "leads", events.rules, margin=timedelta(0))
+    ledger.prepare()
+    who = Who({"fbclid": "IwAR1"}, int(START.timestamp()) * 1_000_000, (EMAIL,)).text
+    wrong: list[str] = []
+    for step in range(FAULTY + QUIET):
+        if step < FAULTY:
+            shop.change()
+        else:
+            shop.settle()
+            model.is_faulty, engine.kill, events.kill = False, 0.0, 0.0
+        load(engine, shop)
+        engine._connection.execute(f"UPDATE {PEOPLE} SET who = ? WHERE who IS NOT NULL", [who])
+        refused = {name for name, order in shop.orders.items() if not order.agrees}
+        before = len(model.requests)
+        with suppress(KilledError):
+            ListPush(ledger, ConversionList(events), lambda: model.now).push(f"p{step}", normalisation="n1")
+        sent = {each["event_id"] for _, _, said in model.requests[before:] for each in said.get("data", ())}
+        wrong += [f"{each} was sent without consent" for each in sent & refused]
+        model.tick(A_DAY if step == FAULTY else 1)
+    query = "SELECT order_id FROM conversion_changes WHERE verdict = 'lost'"
+    lost = {name for (name,) in engine._connection.execute(query).fetchall()}
+    engine.close()
+    return [f"seed {seed}: {each}" for each in (*wrong, *differences(model, shop, lost))]
+
+
+def differences(model: MetaModel, shop: Shop, lost: set[str]) -> Iterator[str]:
+    counted = [order for _, (_, order) in model.counted]
+    yield from (f"{each} counts twice" for each in set(counted) if counted.count(each) > 1)
+    yield from (f"{each} never happened" for each in set(counted) - shop.orders.keys())
+    for name, order in shop.orders.items():
+        # Where nobody knows whether Meta has it, and it would not know it again, one missing is better than two.
+        if order.is_wanted and name not in counted and name not in lost:
+            yield f"{name} is missing"
+
+
+def test_after_any_faults_meta_counts_each_order_once(server: MetaServer) -> None:
+    for seed in range(number_of_schedules(SCHEDULES)):
+        assert run(seed, server) == []
+
+
+@pytest.mark.long
+def test_after_any_faults_of_many_schedules_meta_counts_each_order_once(server: MetaServer) -> None:
+    for seed in range(1_000, 1_000 + number_of_schedules(MANY)):
+        assert run(seed, server) == []
+
+
+def test_answers_that_were_lost_are_not_good(server: MetaServer) -> None:
+    assert any("is missing" in each for seed in range(40) for each in run(seed, server, LostAnswersAreGood))
+
+
+def test_nothing_is_said_again_that_meta_would_not_know_again(server: MetaServer) -> None:
+    assert any("counts twice" in each for seed in range(40) for each in run(seed, server, recognises=None))
