@@ -6,15 +6,18 @@ import random
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+import ga4
 from activation.killed_engine import KilledEngine
 from activation.slow_list import START, KilledError
 from activation.test_conversion_schedules import Shop, load
+from activation.test_conversions import DAY, SECTIONS, bought
+from activation.test_conversions import Shop as RealShop
 from activation.test_fault_schedules import number_of_schedules
 from meta_server import (
     ACCOUNT,
@@ -48,6 +51,7 @@ from microconv.activation.push.list_push import ListPush
 from microconv.config.sections import DestinationConfig
 from microconv.engines.duckdb import IN_MEMORY
 from microconv.errors import ConfigError, UsageError
+from projects import write_config
 
 SCHEDULES = 12
 """In a usual run; `make test-long` runs many more."""
@@ -241,6 +245,52 @@ def test_the_doctor_looks_at_the_dataset(server: MetaServer) -> None:
     assert [each.message for each in at(server).examine([])][-1] == f"The dataset {DATASET} is there for conversions."
     assert [each.severity for each in at(server, dataset="99").examine([])][-1] == "error"
     assert {method for method, _, _ in server.model.requests} == {"GET"}
+
+
+# By the command
+
+OF_META = """
+name = "ads"
+kind = "meta"
+ad_account = "act_1234567890"
+access_token = { env = "META_TOKEN" }
+app_secret = { env = "META_SECRET" }
+dataset = "5550001112"
+"""
+
+
+class MetaShop(RealShop):
+    """The shop of all conversions, whose orders go to Meta."""
+
+    def configure(self) -> None:
+        address = self.server.address  # type: ignore[attr-defined]  # Meta's
+        _, _, rest = SECTIONS.partition("[[destinations]]")
+        of_meta = (
+            f'[[destinations]]{OF_META}endpoint = "{address}"\n\n[[conversions]]{rest.partition("[[conversions]]")[2]}'
+        )
+        filled = of_meta.replace("{keys}", "").replace("{of_push}", "").replace('"777"', '"Purchase"')
+        write_config(self.folder, extra='[taxonomy]\nfile = "taxonomy.toml"\n\n' + filled)
+
+
+def test_orders_reach_meta_once_and_only_of_those_who_agreed(tmp_path: Path, server: MetaServer) -> None:
+    model = server.model
+    model.minute = (datetime.now(tz=UTC) - START) // MINUTE + 1
+    shop = MetaShop(tmp_path, server)  # type: ignore[arg-type]  # it asks for its address alone
+    ad = {"page_location": "https://shop.example/?fbclid=IwAR1"}
+    click = ga4.event(f"{DAY} 09:00:00", "page_view", params=ad, client="1.1", session=1, user_id="u1")
+    shop.stage([click, bought(1)[1]], *(bought(number) for number in (2, 3, 4)))
+    shop.agree(1, 2, denied=(3,))
+    assert shop.send("--dry-run")["new"] == 2
+    assert {method for method, _, _ in model.requests} == {"GET"}
+    assert shop.send()["new"] == 2
+    assert {order for _, order in model.events} == {"T1", "T2"}
+    first, second = (model.events["Purchase", order] for order in ("T1", "T2"))
+    assert first["user_data"]["em"] == [sha256_hex("user1@shop.example")]
+    assert first["user_data"]["fbc"].endswith("000.IwAR1")
+    assert "fbc" not in second["user_data"]
+    assert first["custom_data"] == {"order_id": "T1", "value": 10.0, "currency": "EUR"}
+    assert shop.send()["new"] == 0
+    assert len(model.counted) == 2
 
 
 # After any faults
