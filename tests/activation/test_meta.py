@@ -182,6 +182,13 @@ def test_an_audience_of_your_own_is_taken_by_its_number(server: MetaServer) -> N
         at(server, audiences={"buyers": "99"}).starts_anew("buyers")
 
 
+def test_segments_that_name_one_audience_share_a_place(server: MetaServer) -> None:
+    destination = at(server, audiences={"buyers": "77", "carts": "77", "vips": "78"})
+    places = {segment: destination.list_place(segment) for segment in ("buyers", "carts", "vips", "others")}
+    assert places["buyers"] == places["carts"]
+    assert len(set(places.values())) == 3
+
+
 def test_names_of_audiences_and_their_source_can_be_given(server: MetaServer) -> None:
     keys = {"audience_names": {"buyers": "Käufer"}, "customer_file_source": "BOTH_USER_AND_PARTNER_PROVIDED"}
     buyers(server, **keys).send("add", [ANNA])

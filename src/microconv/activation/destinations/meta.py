@@ -137,6 +137,11 @@ class MetaDestination(Destination):
         limits = ListLimits(MOST_ROWS, settles_after, answers_for=settles_after + _ANSWERS_FOR)
         return MetaList(self.audience(segment), frozenset({*self.identity, "address"}), limits, self.clock)
 
+    def list_place(self, segment: str) -> str:
+        """Return the audience of a segment: one of a number, or ours."""
+        number = self.settings.audiences.get(segment)
+        return segment if number is None else f"audience {number}"
+
     def conversions(self, action: str) -> MetaConversions:
         """Give what takes conversions as events of a name, such as Lead; nothing is asked or sent yet.
 
