@@ -1,0 +1,204 @@
+"""What holds for every kind of destination of ours: what is loaded when, what a missing package, credential or secret
+leads to, and what a million people cost in requests."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pushed_shop import Shop
+
+from microconv import catalogue
+from microconv.activation.destinations.base import Destination
+from microconv.config.sections import DestinationConfig
+
+ROOT = Path(__file__).parents[2]
+NOWHERE = "http://127.0.0.1:9"
+SECRET = {"env": "A_SECRET"}
+OF_TOOL = {"kind": "webhook", "token": SECRET, "url": f"{NOWHERE}/"}
+KINDS: dict[str, dict[str, Any]] = {
+    "files": {"kind": "file", "format": "csv"},
+    "warehouse": {"kind": "table"},
+    "hook": {"kind": "webhook", "url": f"{NOWHERE}/", "secret": SECRET},
+    "klaviyo": {**OF_TOOL, "payload": "klaviyo"},
+    "hubspot": {**OF_TOOL, "payload": "hubspot"},
+    "braze": {**OF_TOOL, "payload": "braze"},
+    "mailchimp": {**OF_TOOL, "payload": "mailchimp", "list": "7"},
+    "google_ads": {"kind": "google_ads", "customer_id": "1234567890", "accepts_customer_match_terms": True},
+    "ga4": {"kind": "ga4", "ga4_property": "123456789", "stream": "G-TESTS12345"},
+    "ga4_unconfirmed": {
+        "kind": "ga4",
+        "ga4_property": "123456789",
+        "stream": "G-TESTS12345",
+        "via": "measurement_protocol",
+        "api_secret": SECRET,
+    },
+    "meta": {"kind": "meta", "ad_account": "act_1234567890", "access_token": SECRET, "endpoint": NOWHERE},
+}
+PACKAGES = {"google-ads": ("google.ads.datamanager_v1",), "ga4": ("google.ads.datamanager_v1",)}
+"""What is imported of an extra before the first request; one that brings nothing is not here."""
+WITHOUT_A_KEY = ("files", "warehouse")
+WITH_GOOGLE = ("google_ads", "ga4")
+VENDORS = ("google.ads", "google.analytics", "google.auth", "grpc", "requests", "urllib3")
+
+
+def made(name: str) -> Destination:
+    return catalogue.destination(DestinationConfig(name=name, **KINDS[name]), ROOT / "microconv.toml")
+
+
+def of_kinds(*names: str) -> str:
+    def value(of: object) -> str:
+        if isinstance(of, dict):
+            return "{ " + ", ".join(f"{key} = {value(each)}" for key, each in of.items()) + " }"
+        return json.dumps(of)
+
+    entries = ({"name": name, **KINDS[name]} for name in names)
+    tables = (["[[destinations]]", *(f"{key} = {value(each)}" for key, each in entry.items())] for entry in entries)
+    return "\n".join(line for lines in tables for line in lines)
+
+
+@pytest.fixture
+def shop(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Shop:
+    """A shop with a destination of each kind; this machine has no credentials and no secrets."""
+    for name in ("A_SECRET", "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_CLOUD_PROJECT"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("CLOUDSDK_CONFIG", str(tmp_path / "no-gcloud"))
+    monkeypatch.setenv("NO_GCE_CHECK", "true")
+    shop = Shop(tmp_path / "shop")
+    path = shop.folder / "microconv.toml"
+    text = path.read_text().replace('identity = ["email", "phone"]', 'identity = ["email", "phone", "user_id"]')
+    path.write_text(f"{text}\n{of_kinds(*(name for name in KINDS if name != 'files'))}\n")
+    return shop
+
+
+def findings(shop: Shop) -> dict[str, list[str]]:
+    """Messages and remedies of errors that the doctor finds, by destination."""
+    done = shop.run("doctor", "--format", "json")
+    assert done.code == 1
+    checks = [each for each in done.document["checks"] if each["check"] == "destinations"]
+    told: dict[str, list[str]] = {each["message"].partition(" (")[0]: [] for each in checks}
+    for each in checks:
+        if each["severity"] == "error":
+            told[each["message"].partition(" (")[0]].append(f"{each['message']} {each['remedy']}")
+    return told
+
+
+def test_every_kind_is_among_those_that_are_tested() -> None:
+    assert {each["kind"] for each in KINDS.values()} == set(catalogue.DESTINATIONS)
+
+
+def test_every_extra_is_one_that_can_be_installed() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
+    needed = {extra for name in KINDS if (extra := made(name).extra) is not None}
+    assert needed <= set(extras)
+    assert {extra for extra in needed if extras[extra]} == set(PACKAGES)
+
+
+# What is loaded when
+
+LOAD = f"""
+import json, os, sys
+os.environ["A_SECRET"] = "x"
+from microconv.project import Project
+from pathlib import Path
+project = Project.load(Path(sys.argv[1]))
+for entry in project.config.destinations:
+    destination = project.destination(entry.name)
+    destination.accepts
+    destination.list_place("carts")
+    if entry.kind not in ("table", "file"):
+        destination.audience_list("carts", "p1").limits
+print(json.dumps(sorted(name for name in sys.modules if name.startswith({VENDORS!r}))))
+"""
+
+
+def test_nothing_of_a_vendor_is_imported_before_it_is_used(shop: Shop) -> None:
+    config = shop.folder / "microconv.toml"
+    text = config.read_text().replace('destinations = ["crm"]', "")
+    config.write_text(re.sub(r'\[\[destinations\]\]\nname = "crm"[^[]*', "", text))
+    done = subprocess.run(
+        [sys.executable, "-c", LOAD, str(config)], check=True, capture_output=True, text=True, timeout=120
+    )
+    assert json.loads(done.stdout) == []
+
+
+# Without the package of an extra
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if made(name).extra in PACKAGES and name in WITH_GOOGLE])
+def test_missing_package_is_told_with_the_command_that_installs_it(
+    shop: Shop, name: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    extra = made(name).extra
+    assert extra is not None
+    for package in PACKAGES[extra]:
+        monkeypatch.setitem(sys.modules, package, None)
+    command = f'pip install "microconv[{extra}]"'
+    for options in ((), ("--dry-run",)):
+        done = shop.run("push", "carts", "--to", name, *options)
+        done.assert_failed(2, "needs a package that is not installed", command)
+    told = findings(shop)
+    assert any(command in each for each in told[name])
+    # The others are looked at still, and those that need nothing are well.
+    assert told.keys() == {*KINDS, "crm"}
+    assert [told[each] for each in (*WITHOUT_A_KEY, "crm")] == [[], [], []]
+    # What needs no package works.
+    assert shop.run("push", "carts", "--to", "files").code == 0
+    assert shop.run("push", "status").code == 0
+
+
+# Without credentials or secrets
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in WITHOUT_A_KEY])
+def test_missing_credentials_are_exit_code_2_and_named(shop: Shop, name: str) -> None:
+    missing = "credentials" if name in WITH_GOOGLE else "A_SECRET"
+    for options in ((), ("--dry-run",)):
+        done = shop.run("push", "carts", "--to", name, *options)
+        done.assert_failed(2, missing)
+        assert "connection" not in done.stderr, "nothing is sent without them"
+
+
+def test_the_doctor_names_all_credentials_that_are_missing(shop: Shop) -> None:
+    told = findings(shop)
+    assert {name for name, errors in told.items() if errors} == KINDS.keys() - set(WITHOUT_A_KEY)
+    for name, errors in told.items():
+        assert all(("credentials" if name in WITH_GOOGLE else "A_SECRET") in each for each in errors)
+
+
+@pytest.mark.parametrize("name", WITH_GOOGLE)
+@pytest.mark.parametrize("content", [None, "{}", "not JSON"], ids=["absent", "empty", "broken"])
+def test_a_key_file_that_is_none_is_named(shop: Shop, name: str, content: str | None) -> None:
+    path = shop.folder / "microconv.toml"
+    path.write_text(path.read_text().replace(f'name = "{name}"', f'name = "{name}"\ncredentials_file = "key.json"'))
+    if content is not None:
+        (shop.folder / "key.json").write_text(content)
+        (shop.folder / "key.json").chmod(0o600)
+    shop.run("push", "carts", "--to", name).assert_failed(2, "key.json")
+
+
+# What a million costs
+
+
+def test_the_table_of_requests_says_what_the_code_does(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("A_SECRET", "x")
+    text = (ROOT / "docs" / "destinations.md").read_text().partition("## What a push costs")[2]
+    rows = re.findall(r"^\| `(\w+)`[^|]* \| ([\d,]+)[^|]* \| ([\d,]+)[^|]* \| ([^|]+) \|$", text, re.MULTILINE)
+    told = {name: (_number(most), _number(requests), minute) for name, most, requests, minute in rows}
+    asked = [name for name in KINDS if name not in WITHOUT_A_KEY]
+    assert told.keys() == set(asked)
+    for name in asked:
+        limits = made(name).audience_list("carts", "p1").limits
+        most = 1 if name == "ga4_unconfirmed" else limits.most_identifiers
+        rate = limits.requests_per_minute
+        assert told[name] == (most, -(-1_000_000 // most), "any number" if rate is None else f"{rate:,}"), name
+
+
+def _number(text: str) -> int:
+    return int(text.replace(",", ""))
