@@ -148,6 +148,16 @@ def test_what_is_taken_off_beside_a_push_says_why_as_well(shop: Shop, service: A
     }
 
 
+def test_status_needs_no_secret(shop: Shop, service: AudienceService) -> None:
+    push(shop, service)
+    (shop.folder / "hook.secret").unlink()
+    done = shop.run("push", "status", "--format", "json")
+    assert done.code == 0, done
+    (hook,) = [each for each in done.document["lists"] if each["destination"] == "hook"]
+    assert hook["listed"] == 4
+    assert hook["next_refresh_at"] is None
+
+
 def test_two_segments_are_never_one_list(shop: Shop, service: AudienceService) -> None:
     text = (shop.folder / "microconv.toml").read_text()
     (shop.folder / "mine.json").write_text(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
@@ -327,8 +328,9 @@ class OfTool(DestinationContract):
     def destination(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Destination]:  # type: ignore[override]  # a fixture
         monkeypatch.setenv("TOOL_KEY", KEY)
         self.tool = tool_of(self.name)
+        self.tool.chance = random.Random(self.schedules[1])
         if isinstance(self.tool, HubSpot):
-            names = [f"segment_{number}" for number in range(20)]
+            names = [f"segment_{number}" for number in range(200)]
             self.tool.properties |= {f"microconv_{name}{suffix}" for name in names for suffix in SUFFIXES}
         with ExitStack() as stack:
             address = stack.enter_context(serving_tool(self.tool))
@@ -338,6 +340,7 @@ class OfTool(DestinationContract):
                 "url": address,
                 "token": {"env": "TOOL_KEY"},
                 "most_identifiers": 3,
+                **({"list": "7"} if self.name == "mailchimp" else {}),
             }
             entry = DestinationConfig(name="there", **self.keys)
             yield catalogue.destination(entry, tmp_path / "microconv.toml")
@@ -358,6 +361,12 @@ class OfTool(DestinationContract):
         super().test_after_any_faults_the_list_is_what_is_wanted(destination)
         assert any(not 200 <= each < 300 for each in self.tool.statuses)
 
+    @pytest.mark.long
+    def test_after_many_faults_the_list_is_what_is_wanted(self, destination: Destination) -> None:
+        """The same for many schedules."""
+        self.schedules = (60, 100)  # type: ignore[misc]  # of this test
+        self.test_after_any_faults_the_list_is_what_is_wanted(destination)
+
 
 class TestKlaviyo(OfTool):
     name = "klaviyo"
@@ -369,6 +378,22 @@ class TestHubSpot(OfTool):
 
 class TestBraze(OfTool):
     name = "braze"
+
+
+class TestMailchimp(OfTool):
+    """A destination for Mailchimp is one list, so it takes one segment; no schedule begins where another ended."""
+
+    name = "mailchimp"
+    schedules = (1, 10)
+
+    def listed(self, destination: Destination, segment: str) -> set[Identifier]:  # noqa: ARG002 - there is one list
+        return self.tool.listed("7")
+
+    def test_segments_are_kept_apart(self, destination: Destination) -> None:  # type: ignore[override]  # needs no ledger
+        """A push refuses two that have one place."""
+        assert destination.list_place("buyers") == destination.list_place("carts")
+
+    test_after_many_faults_the_list_is_what_is_wanted = None
 
 
 def test_pages_of_the_makers_are_named() -> None:

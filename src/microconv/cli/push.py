@@ -58,7 +58,7 @@ def _wishes(show: output.Show, *, full: bool = False, **options: bool) -> Wishes
 @click.group("push", cls=PushGroup, invoke_without_command=True, short_help="Make lists at destinations current.")
 @click.argument("segments", nargs=-1, metavar="[SEGMENT]...")
 @click.option("--to", "destinations", multiple=True, metavar="NAME", help="Only this destination; may be repeated.")
-@click.option("--dry-run", is_flag=True, help="Say what would be sent and check the guards, but send nothing.")
+@click.option("--dry-run", is_flag=True, help="Say what would be sent, and check it; no list is changed.")
 @click.option("--full", is_flag=True, help="Say again whatever is on the lists already.")
 @_allowing
 @output.format_option
@@ -69,7 +69,8 @@ def push(ctx: click.Context, /, **options: Any) -> None:  # noqa: ANN401 - those
     Without SEGMENT, all segments are pushed that name destinations. Only what changed is sent, to those alone who
     consented, and a ledger keeps what was sent, so that a push that was killed or lost is put right by the next one.
     A guard stops a list that would be emptied or changed too much (exit code 1); what a destination did not confirm
-    is exit code 4; both leave the other lists alone.
+    is exit code 4; both leave the other lists alone. A dry run checks the guards, and has platforms look at a first
+    request that can do so without any effect.
 
     \b
     Examples:
