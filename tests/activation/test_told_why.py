@@ -11,7 +11,11 @@ import pytest
 from pushed_shop import Shop, sha
 from webhook_server import SECRET, SLOWEST, AudienceService, serving
 
+from microconv.activation.audience.build import build_audience
+from microconv.activation.audience.normalise import PLAIN
+from microconv.activation.audience.people import ConsentRecord, Person
 from microconv.errors import DestinationError
+from microconv.segments.members import Member
 
 RULE = "Members are actors who did add_to_cart in the last 14 days."
 HOOK = """
@@ -156,6 +160,31 @@ def test_status_needs_no_secret(shop: Shop, service: AudienceService) -> None:
     (hook,) = [each for each in done.document["lists"] if each["destination"] == "hook"]
     assert hook["listed"] == 4
     assert hook["next_refresh_at"] is None
+
+
+def test_rows_know_their_actor_and_the_moment_of_consent_in_whatever_order_members_come() -> None:
+    """Of a user with two actors the first counts; who did not agree moves nobody's place."""
+    members = [Member(9, "u9"), Member(7, "u1"), Member(2, "denied"), Member(4, "u4"), Member(3, "u1"), Member(1, None)]
+    people = [Person(each, email=f"{each}@shop.example") for each in ("u1", "denied", "u4", "u9")]
+    consents = [ConsentRecord(f"u{day}", "granted", "granted", f"2026-01-0{day}") for day in (1, 4, 9)]
+    consents.append(ConsentRecord("denied", "denied", "granted", "2026-01-02"))
+    rows = build_audience(
+        members,
+        people,
+        consents,
+        identity=["email"],
+        normalisation=PLAIN,
+        with_address=False,
+        now=datetime(2026, 3, 1, tzinfo=UTC),
+        with_origins=True,
+    ).rows
+    (origins,) = rows.origins()
+    days = [datetime.fromtimestamp(at / 1_000_000, tz=UTC).day for at in origins.granted_at.tolist()]
+    found = dict(zip([row.email for row in rows], zip(origins.actor_keys.tolist(), days, strict=True), strict=True))
+    assert found == {sha("u1@shop.example"): (3, 1), sha("u4@shop.example"): (4, 4), sha("u9@shop.example"): (9, 9)}
+    # A part of the rows knows them as well.
+    (some,) = rows[1:].origins()
+    assert some.actor_keys.tolist() == origins.actor_keys.tolist()[1:]
 
 
 def test_two_segments_are_never_one_list(shop: Shop, service: AudienceService) -> None:
