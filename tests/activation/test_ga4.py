@@ -468,6 +468,13 @@ class DevicesContract(DestinationContract):
     vectors = (("user_id", "u 7", "u 7"),)
     stream: Stream
 
+    @pytest.fixture(autouse=True)
+    def without_credentials(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """The Admin API is not asked: this machine has no credentials, and does not look far for them."""
+        monkeypatch.delenv("GOOGLE_APPLICATION_CREDENTIALS", raising=False)
+        monkeypatch.setenv("CLOUDSDK_CONFIG", "/nowhere")
+        monkeypatch.setenv("NO_GCE_CHECK", "true")
+
     def some(self, destination: Destination, count: int, start: int = 0) -> list[Identifier]:  # noqa: ARG002 - all take devices
         return [device(number) for number in range(start, start + count)]
 

@@ -7,6 +7,7 @@ import re
 import traceback
 from collections import Counter
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, ClassVar
@@ -19,13 +20,21 @@ from microconv.activation.audience.build import build_audience
 from microconv.activation.audience.normalise import sha256_hex
 from microconv.activation.audience.people import ConsentRecord, Person
 from microconv.activation.destinations.base import Destination
-from microconv.activation.push.audience_list import AudienceList, Identifier, RefusedError
+from microconv.activation.push.audience_list import (
+    AudienceList,
+    Identifier,
+    Operation,
+    RefusedError,
+    TryLaterError,
+    UnsureError,
+)
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.push_ledger import PushLedger
 from microconv.config.load import read_destination
 from microconv.config.sections import DestinationConfig
 from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
-from microconv.errors import ConfigError
+from microconv.errors import ConfigError, MicroconvError
+from microconv.findings import SEVERITIES
 from microconv.segments.members import Member
 from microconv.testing.fault_schedule import START, want, wrong_lists
 
@@ -219,6 +228,51 @@ class DestinationContract:
         shown = "".join([*said, caplog.text, *capfd.readouterr()])
         for identifier in (*identifiers, Identifier("fax", "raw-fax")):
             assert identifier.value not in shown
+
+    # What it says when it is asked
+
+    def test_looking_changes_nothing_and_shows_nobody(
+        self,
+        destination: Destination,
+        ledger: PushLedger,
+        caplog: pytest.LogCaptureFixture,
+        capfd: pytest.CaptureFixture[str],
+    ) -> None:
+        """Whatever the doctor, `push status --ask` and a dry run ask: the list stays as it is, and nobody is named."""
+        one, two = self.some(destination, 2)
+        self.pushed(destination, "p1", Counter([one]), ledger)
+        said: list[str] = []
+        with caplog.at_level(logging.DEBUG):
+            for segment in ("buyers", "never-pushed"):
+                with suppress(MicroconvError):
+                    for finding in destination.examine([segment]):
+                        assert finding.message
+                        assert finding.severity in SEVERITIES
+                        said.append(repr(finding))
+                with suppress(MicroconvError):
+                    facts = destination.list_facts(segment)
+                    said.append(repr(facts))
+                    assert facts is None or facts.members is None or facts.members >= 0
+                    assert facts is None or facts.match_rate is None or 0 <= facts.match_rate <= 1
+            asked: tuple[tuple[Operation, Identifier], ...] = (("add", two), ("remove", one))
+            for operation, identifier in asked:
+                try:
+                    answer = destination.validate("buyers", operation, [identifier])
+                except (RefusedError, TryLaterError, UnsureError) as error:
+                    said.append(str(error))
+                else:
+                    said.append(repr(answer))
+        self.settle(destination)
+        assert self.listed(destination, "buyers") == {one}
+        shown = "".join([*said, caplog.text, *capfd.readouterr()])
+        assert not any(each.value in shown for each in (one, two))
+
+    def test_two_segments_have_two_places(self, destination: Destination) -> None:
+        """What it tells lists apart by is not the same for two segments."""
+        assert destination.list_place("buyers") != destination.list_place("carts")
+        assert destination.list_place("buyers") == destination.list_place("buyers")
+
+    # Faults
 
     def test_after_any_faults_the_list_is_what_is_wanted(self, destination: Destination) -> None:
         """Random schedules of lost requests and answers, refusals and kills, with people who come, go and refuse."""
