@@ -183,6 +183,31 @@ def test_a_key_file_that_is_none_is_named(shop: Shop, name: str, content: str | 
     shop.run("push", "carts", "--to", name).assert_failed(2, "key.json")
 
 
+# One list, one segment
+
+
+@pytest.mark.parametrize(
+    ("name", "keys"),
+    [
+        ("google_ads", 'lists = { carts = "77", buyers = "77" }'),
+        ("meta", 'audiences = { carts = "77", buyers = "77" }'),
+        ("hubspot", 'property = "in_a_segment"'),
+        ("mailchimp", ""),
+    ],
+)
+def test_two_segments_on_one_list_are_refused_before_anything_is_asked(
+    shop: Shop, name: str, keys: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("A_SECRET", "x")
+    path = shop.folder / "microconv.toml"
+    text = path.read_text().replace(f'name = "{name}"', f'name = "{name}"\n{keys}')
+    path.write_text(
+        text.replace('name = "buyers"', f'name = "buyers"\nidentity = ["email"]\ndestinations = ["{name}"]')
+    )
+    done = shop.run("push", "carts", "--to", name)
+    done.assert_failed(2, f"The segments carts and buyers would share a list at {name}")
+
+
 # What a million costs
 
 

@@ -176,6 +176,10 @@ class GoogleAdsDestination(Destination):
         except NotSentError as error:
             raise DestinationError(f"{self.settings.name}: {error}.", hint=_REACHED) from None
 
+    def list_place(self, segment: str) -> str:
+        """Return the number that the settings give, or the segment: its list is then one of ours."""
+        return self.settings.lists.get(segment, segment)
+
     def starts_anew(self, segment: str) -> bool:
         """Tell whether Google has no list of a segment.
 
