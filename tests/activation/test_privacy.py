@@ -110,10 +110,11 @@ def test_user_without_consent_is_never_exported_and_counts_reconcile(
         hashed |= {
             sha("xy@gmail.com") for email in emails if email.endswith("gmail.com") and audience_format == "google_ads"
         }
-        hashed |= {sha("+18005550100") for phone in phones if phone.replace(" ", "").endswith("8005550100")}
+        number = "18005550100" if audience_format == "meta" else "+18005550100"
+        hashed |= {sha(number) for phone in phones if phone.replace(" ", "").endswith("8005550100")}
         return hashed | {sha(user) for user in users}
 
-    keys = ("Email", "Phone", "email_sha256", "phone_sha256", "external_id_sha256")
+    keys = ("Email", "Phone", "email", "phone", "email_sha256", "phone_sha256", "external_id_sha256")
     sent = {row[key] for row in rows for key in keys if row.get(key)}
     assert sent <= hashes(consenting_members)
     assert not sent & hashes(denied)
