@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Generator, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -18,8 +18,12 @@ NumberedRow = tuple[int, Sequence[object]]
 """A row with its place: the line in a CSV file, else its number from 1 up."""
 
 
-def read_rows(path: Path, source: str, known: Collection[str]) -> tuple[Sequence[str], Iterator[Sequence[object]]]:
-    """Return the columns of a file and its rows. Of Parquet, only `known` columns are read.
+def read_rows(
+    path: Path, source: str, known: Collection[str]
+) -> tuple[Sequence[str], Generator[Sequence[object], None, None]]:
+    """Return the columns of a file and its rows; whoever does not read all of them closes them, and so the file.
+
+    Of Parquet, only `known` columns are read.
 
     Raises:
         ConfigError: it is in another format, damaged, or a line has more or fewer fields than the first.

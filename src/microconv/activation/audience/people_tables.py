@@ -8,6 +8,7 @@ memory.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from pathlib import Path
 
 from microconv.activation.audience.people import ConsentRecord, Person
@@ -32,7 +33,9 @@ def read_people(path: Path) -> Iterator[Person]:
     """
     source = f"The identity file {path}"
     with readable(source):
-        yield from people_from_rows(*read_rows(path, source, _KNOWN), source=source)
+        columns, rows = read_rows(path, source, _KNOWN)
+        with closing(rows):
+            yield from people_from_rows(columns, rows, source=source)
 
 
 def read_consents(path: Path) -> Iterator[ConsentRecord]:
@@ -43,7 +46,9 @@ def read_consents(path: Path) -> Iterator[ConsentRecord]:
     """
     source = f"The consent file {path}"
     with readable(source):
-        yield from consents_from_rows(*read_rows(path, source, _KNOWN), source=source)
+        columns, rows = read_rows(path, source, _KNOWN)
+        with closing(rows):
+            yield from consents_from_rows(columns, rows, source=source)
 
 
 def people_from_rows(columns: Sequence[str], rows: Iterable[Sequence[object]], *, source: str) -> Iterator[Person]:
