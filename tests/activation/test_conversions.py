@@ -317,6 +317,7 @@ def test_list_and_status_say_what_could_be_and_what_was_sent(shop: Shop):
     shop.agree(1, 2, 3)
     listed = json.loads(shop.run("conversions", "list", "--format", "json").stdout)["found"][0]
     assert (listed["orders"], listed["may_be_sent"], listed["left_out"]) == (4, 3, "no_consent_record 1")
+    assert "orders of the last 90 days count; Google Ads takes none" in shop.run("conversions", "list").stdout
     assert "never sent" in shop.run("conversions", "status").stdout
     shop.send()
     (known,) = json.loads(shop.run("conversions", "status", "--format", "json").stdout)["found"]

@@ -116,10 +116,13 @@ class Conversions:
             ConfigError: There is no identity or consent table, or it cannot be read.
             LockedError: Another run holds the lock.
         """
-        rows = []
+        rows, told = [], []
         with sending_run(self.engine, "conversions", self.clock()) as run_id:
             for each in self._named(()):
-                one = self._one(each, self._at(each), run_id, Deadline(1.0, self.monotonic))
+                at = self._at(each)
+                one = self._one(each, at, run_id, Deadline(1.0, self.monotonic))
+                span = wording.span(int(at.rules.max_age.total_seconds()))
+                told.append(f"{each.name}: orders of the last {span} count; {at.rules.name} takes none that is older.")
                 one.ledger.prepare()
                 one.load()
                 left_out = sum(one.left_out.values())
@@ -136,7 +139,9 @@ class Conversions:
                 )
         orders, sendable = sum(row.orders for row in rows), sum(row.may_be_sent for row in rows)
         return ListedConversions(
-            tuple(rows), f"{wording.count(sendable)} of {wording.plural(orders, 'order')} may be sent."
+            tuple(rows),
+            f"{wording.count(sendable)} of {wording.plural(orders, 'order')} may be sent.",
+            tuple(told),
         )
 
     def poll(self, *, wait: bool = False, on_wait: Callable[[int], None] = lambda _: None) -> ConversionRequests:
