@@ -203,5 +203,7 @@ def test_command_that_a_message_names_works(line, synced):
         assert "No such list was pushed to GA4" in done.stderr
     elif line == "microconv segment ga4 NAME --by-push --create":  # nor has it a segment
         assert "no segment named 'NAME'" in done.stderr
+    elif line == "microconv conversions send":  # nor has it conversions
+        assert "has no [[conversions]]" in done.stderr
     else:
         assert done.code == 0, done

@@ -4,5 +4,5 @@
 -- structure: none
 SELECT DISTINCT s.kind, s.identifier
 FROM {{ relation('mc_sent') }} AS s
-JOIN {{ relation('chosen_identifiers') }} AS c ON c.kind = s.kind AND c.identifier = s.identifier
+INNER JOIN {{ relation('chosen_identifiers') }} AS c ON c.kind = s.kind AND c.identifier = s.identifier
 WHERE s.batch_id = @batch_id

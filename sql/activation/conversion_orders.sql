@@ -14,7 +14,10 @@
 IF(
       REGEXP_CONTAINS({{ transaction_id }}, r'^[A-Za-z0-9._:/#-]{1,64}$'),
       {{ transaction_id }},
-      CONCAT('mc-', SUBSTR(TO_HEX(SHA256({{ transaction_id }})), 1, 32))
+      CONCAT(
+        'mc-',
+        SUBSTR(TO_HEX(SHA256({{ transaction_id }})), 1, 32)
+      )
     )
 {%- endmacro %}
 WITH days AS (

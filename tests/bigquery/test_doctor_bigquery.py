@@ -116,7 +116,7 @@ def test_before_the_first_sync_only_the_working_dataset_and_the_days_are_missing
     assert done.code == 0, done
     assert {name for name, status in found.items() if status == "warning"} == {"working dataset", "waiting days"}
     assert {name for name, status in found.items() if status == "not_tested"} == {
-        *("database", "disk", "tables", "runs", "staged export", "external tables")
+        *("database", "disk", "tables", "runs", "staged export", "external tables", "destinations")
     }
 
 
