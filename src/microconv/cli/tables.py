@@ -17,7 +17,7 @@ from microconv.wording import Bar, Heading, Sheet, visible
 if TYPE_CHECKING:
     from rich.table import Table
 
-_LONGEST_WORD = 28
+_LONGEST_WORD = 32
 """Longer words, such as addresses, may be folded, after a sign that parts them where there is one."""
 _LONGEST_BAR, _SHORTEST_BAR = 50, 10
 _PART = re.compile(r"[^/?&=.,;:_-]*[/?&=.,;:_-]?")
