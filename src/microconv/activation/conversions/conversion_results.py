@@ -22,10 +22,10 @@ _UNDONE = ("sent", "failed", "unknown")
 _EXPLAINED = {
     "changed": "their value changed, and the destination is not told of that",
     "consent_denied": "consent was withdrawn, and the destination takes nothing back without naming the person",
-    "no_consent_record": "consent is no longer there, and the destination takes nothing back without naming the person",
+    "no_consent_record": "their consent row is gone, and the destination takes nothing back without naming the person",
     "consent_unreadable": "consent cannot be read, and the destination takes nothing back without naming the person",
     "withdrawn": "consent was withdrawn, and the destination cannot be told",
-    "gone": "they are no longer in the export, and the destination cannot be told",
+    "gone": "they are gone from the export, and the destination cannot be told",
     "refunded": "their money was given back, and the destination cannot be told",
     "refund_unclear": "money was given back in another currency, so that nobody can tell what is left",
     "not_final": "their day is not final again",

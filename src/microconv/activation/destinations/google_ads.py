@@ -51,7 +51,7 @@ _LONGEST_ID = 10
 _REFUSED = "The reason is Google's; docs/google-ads.md says what an account needs, and who may use it."
 EXAMPLE = MemberKey("email", sha256_hex("alexz@example.com"))
 """Nobody's: the address of Google's own documentation."""
-_NO_LIST = "there is no list any more"
+_NO_LIST = "the list is gone at Google"
 _REACHED = (
     "Check the account in the entry of [[destinations]], and that this machine may reach datamanager.googleapis.com "
     "(network, proxy, firewall); `microconv doctor` tells more."
