@@ -1,0 +1,182 @@
+"""How often customers come back and what they spend: BG/NBD and Gamma-Gamma, by maximum likelihood.
+
+Fader, Hardie and Lee, "Counting your customers the easy way" (Marketing Science 24, 2005), and Fader and Hardie, "The
+Gamma-Gamma model of monetary value" (2013). Times in any one unit. Customers who are alike are one row with a count.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+import numpy.typing as npt
+
+Numbers = npt.NDArray[np.float64]
+_MOST_LOG = 12.0
+"""Parameters are looked for between exp(-12) and exp(12)."""
+
+
+class Buyers(NamedTuple):
+    """Customers that are alike: arrays of one length.
+
+    Attributes:
+        repeats: Purchases after the first.
+        last: From the first purchase to the last.
+        seen: From the first purchase to the end of what is known.
+        customers: How many of them there are.
+    """
+
+    repeats: Numbers
+    last: Numbers
+    seen: Numbers
+    customers: Numbers
+
+
+class NotFittedError(Exception):
+    """The likelihood has no maximum that can be found: the data do not fit the model."""
+
+
+@dataclass(frozen=True)
+class Comebacks:
+    """The BG/NBD model: rates of purchase vary as a gamma (r, alpha), chances to be lost after one as a beta (a, b)."""
+
+    r: float
+    alpha: float
+    a: float
+    b: float
+    log_likelihood: float
+
+    @classmethod
+    def fitted(cls, buyers: Buyers) -> Comebacks:
+        """Fit it.
+
+        Raises:
+            NotFittedError: There is no maximum, or nobody came back.
+        """
+        from scipy.special import gammaln
+
+        if not (buyers.repeats * buyers.customers).sum():
+            raise NotFittedError("nobody came back")
+        x, last, seen, n = buyers
+        came = x > 0
+        scale = float(seen.max()) or 1.0
+
+        def lost(logs: Numbers) -> float:
+            r, alpha, a, b = np.exp(logs)
+            first = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
+            second = gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)
+            alive = -(r + x) * np.log(alpha + seen / scale)
+            gone = np.where(
+                came, np.log(a) - np.log(b + np.maximum(x, 1) - 1) - (r + x) * np.log(alpha + last / scale), -np.inf
+            )
+            return -float((n * (first + second + np.logaddexp(alive, gone))).sum())
+
+        r, alpha, a, b, least = _least(lost, 4)
+        # The likelihood is that of times in the caller's unit.
+        return cls(r, alpha * scale, a, b, float(-least - (n * x).sum() * np.log(scale)))
+
+    def expected(self, time: float) -> float:
+        """Return how many purchases after the first a new customer makes within a time."""
+        from scipy.special import hyp2f1
+
+        a, b, r = self.a, self.b, self.r
+        rest = (self.alpha / (self.alpha + time)) ** r
+        inner = hyp2f1(r, b, a + b - 1, time / (self.alpha + time))
+        return float((a + b - 1) / (a - 1) * (1 - rest * inner))
+
+    def alive(self, repeats: Numbers, last: Numbers, seen: Numbers) -> Numbers:
+        """Return the chance that customers are not lost."""
+        return 1 / (1 + self._odds_of_loss(repeats, last, seen))
+
+    def to_come(self, time: float, repeats: Numbers, last: Numbers, seen: Numbers) -> Numbers:
+        """Return how many purchases customers are expected to make within a time from the end of what is known."""
+        from scipy.special import hyp2f1
+
+        a, b, r, x = self.a, self.b, self.r, repeats
+        ahead = self.alpha + seen + time
+        inner = hyp2f1(r + x, b + x, a + b + x - 1, time / ahead)
+        rest = ((self.alpha + seen) / ahead) ** (r + x)
+        number = (a + b + x - 1) / (a - 1) * (1 - rest * inner)
+        return np.asarray(number / (1 + self._odds_of_loss(repeats, last, seen)), np.float64)
+
+    def _odds_of_loss(self, repeats: Numbers, last: Numbers, seen: Numbers) -> Numbers:
+        x = repeats
+        odds = self.a / (self.b + np.maximum(x, 1) - 1) * ((self.alpha + seen) / (self.alpha + last)) ** (self.r + x)
+        return np.where(x > 0, odds, 0.0)
+
+
+@dataclass(frozen=True)
+class Spending:
+    """The Gamma-Gamma model: a purchase is gamma (p, nu) around the customer's mean, and nu is a gamma (q, gamma)."""
+
+    p: float
+    q: float
+    gamma: float
+    log_likelihood: float
+
+    @classmethod
+    def fitted(cls, repeats: Numbers, mean: Numbers, customers: Numbers) -> Spending:
+        """Fit it to customers who came back, by their number of purchases after the first and the mean of these.
+
+        Raises:
+            NotFittedError: There is no maximum, or nobody spent anything.
+        """
+        from scipy.special import gammaln
+
+        some = (repeats > 0) & (mean > 0)
+        x, n = repeats[some], customers[some]
+        if len(x) < 2:  # noqa: PLR2004 - one customer has no spread
+            raise NotFittedError("fewer than two customers came back")
+        scale = float(np.average(mean[some], weights=n))
+        z = mean[some] / scale
+
+        def lost(logs: Numbers) -> float:
+            p, q, gamma = np.exp(logs)
+            return -float(
+                (
+                    n
+                    * (
+                        gammaln(p * x + q)
+                        - gammaln(p * x)
+                        - gammaln(q)
+                        + q * np.log(gamma)
+                        + (p * x - 1) * np.log(z)
+                        + p * x * np.log(x)
+                        - (p * x + q) * np.log(gamma + x * z)
+                    )
+                ).sum()
+            )
+
+        p, q, gamma, least = _least(lost, 3)
+        return cls(p, q, gamma * scale, float(-least - n.sum() * np.log(scale)))
+
+    @property
+    def mean(self) -> float:
+        """What a purchase is worth over all customers; infinite where q is 1 or less."""
+        return self.p * self.gamma / (self.q - 1) if self.q > 1 else np.inf
+
+    def expected(self, repeats: Numbers, mean: Numbers) -> Numbers:
+        """Return what a purchase of each customer is worth, between their own mean and that of all."""
+        return np.asarray(self.p * (self.gamma + repeats * mean) / (self.p * repeats + self.q - 1), np.float64)
+
+
+def _least(lost: Callable[[Numbers], float], parameters: int) -> Sequence[float]:
+    """Return the parameters at which a function of their logarithms is least, and how little it is there."""
+    from scipy.optimize import minimize
+
+    best = None
+    for start in (0.0, -1.0, 1.0):
+        found = minimize(
+            lost,
+            np.full(parameters, start),
+            method="Nelder-Mead",
+            options={"maxiter": 4000, "xatol": 1e-7, "fatol": 1e-9},
+        )
+        found = minimize(lost, found.x, method="BFGS")
+        if np.isfinite(found.fun) and (best is None or found.fun < best.fun):
+            best = found
+    if best is None or np.abs(best.x).max() > _MOST_LOG:
+        raise NotFittedError("the likelihood has no maximum")
+    return (*map(float, np.exp(best.x)), float(best.fun))
