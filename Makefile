@@ -22,10 +22,10 @@ help:
 demo: $(VENV)/.runtime
 	$(BIN)/microconv demo $(DEMO) --events $(EVENTS)
 
-# Two at a time: half of them wait for the emulator. A file stays together, for what its tests share; files begin in the
+# Three at a time: half of them wait for the emulator. A file stays together, for what its tests share; files begin in the
 # order of their names, so that those of few and long tests (tests/resilience) do not come last, one after the other.
 test: $(VENV)/.develop $(EMULATOR)/.made
-	$(BIN)/python -m pytest --numprocesses 2 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/.develop
 	$(BIN)/python -m pytest -m long

@@ -218,6 +218,10 @@ BROKEN: dict[str, Make] = {
 }
 
 
+RARE = {"an answer is not waited for": 6, "what is unsure is not said again when nothing older can arrive": 19}
+"""The first schedule in which a design leaves a wrong list, where that takes many: those before need not run."""
+
+
 @pytest.mark.parametrize("design", BROKEN)
 def test_a_design_that_is_known_to_be_wrong_is_found_out(design: str):
-    assert any(wrong_lists(seed, None, BROKEN[design]) for seed in range(60))
+    assert any(wrong_lists(seed, None, BROKEN[design]) for seed in range(RARE.get(design, 0), 60))

@@ -21,7 +21,8 @@ from microconv.activation.push.push_ledger import PlannedCounts, PushLedger
 from microconv.clients.outgoing import Outgoing
 from microconv.engines.duckdb import IN_MEMORY
 
-SCHEDULES = 100
+SCHEDULES, MANY = 24, 100
+"""In a usual run, and in `make test-long`."""
 FAULTY, QUIET = 16, 10
 LIFESPANS = (None, 25 * MINUTE, timedelta(days=540))
 A_DAY = 24 * 60 + 1
@@ -110,10 +111,16 @@ def differences(service: AudienceService, shop: Shop, when: str) -> list[str]:
     return [f"{when}: {len(listed - wanted)} too many, {len(wanted - listed)} missing"] if listed != wanted else []
 
 
-@pytest.mark.parametrize("block", range(4))
-def test_after_any_faults_of_the_network_the_list_is_what_is_wanted(block: int, server: tuple[Server, str]) -> None:
-    size = number_of_schedules(SCHEDULES) // 4 or 1
-    for seed in range(block * size, (block + 1) * size):
+def test_after_any_faults_of_the_network_the_list_is_what_is_wanted(server: tuple[Server, str]) -> None:
+    for seed in range(number_of_schedules(SCHEDULES)):
+        assert run(seed, *server) == []
+
+
+@pytest.mark.long
+def test_after_any_faults_of_many_schedules_of_the_network_the_list_is_what_is_wanted(
+    server: tuple[Server, str],
+) -> None:
+    for seed in range(1_000, 1_000 + number_of_schedules(MANY)):
         assert run(seed, *server) == []
 
 
