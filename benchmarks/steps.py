@@ -207,20 +207,11 @@ def export(config: str) -> Reading:
     return meter.reading(written=result.written)
 
 
-def push(config: str, address: str, transport: str) -> Reading:
-    """Push everybody to Google Ads at an address, to the end of the last request that may be sent."""
+def push(config: str, entry: str) -> Reading:
+    """Push everybody to a destination called ads, of that entry, to the end of the last request that may be sent."""
     path = Path(config)
-    of_google = {
-        "name": "ads",
-        "kind": "google_ads",
-        "customer_id": "1234567890",
-        "accepts_customer_match_terms": "true",
-        "endpoint": address,
-        "transport": transport,
-    }
-    lines = [f"{key} = {value if value == 'true' else json.dumps(value)}" for key, value in of_google.items()]
     pushing = path.with_name("push.toml")
-    pushing.write_text("\n".join((path.read_text(), "[[destinations]]", *lines, "")))
+    pushing.write_text(f"{path.read_text()}\n{entry}")
     meter = Meter()
     with Project(load_config(pushing, {}, catalogue.destination_settings)) as project:
         with meter.running():

@@ -11,16 +11,33 @@ from functools import partial
 from pathlib import Path
 
 from benchmarks import cloud as clouds
-from benchmarks import google, taxonomies
+from benchmarks import platforms, taxonomies
 from benchmarks.inputs import Input
-from benchmarks.measure import Reading, in_turn, run_command, run_step
+from benchmarks.measure import Reading, in_turn, run_command, run_in, run_step
 
 ANALYSES = ("funnel", "rules", "attribution", "paths", "discover", "coverage", "members", "report_data")
 ADDED = (10_000, 100_000)
 PEOPLE = (100_000, 1_000_000)
 SEGMENTS = 10
-LITTLE_MEMORY = "400MB"
-"""What DuckDB may take in a push; the rest is Python."""
+GOOGLE = """\
+[[destinations]]
+name = "ads"
+kind = "google_ads"
+customer_id = "1234567890"
+accepts_customer_match_terms = true
+transport = "{platform}"
+endpoint = "{address}"
+"""
+META = """\
+[[destinations]]
+name = "ads"
+kind = "meta"
+ad_account = "1234567890"
+access_token = {{ env = "META_TOKEN" }}
+app_secret = {{ env = "META_APP_SECRET" }}
+endpoint = "{address}"
+"""
+META_SECRETS = {"META_TOKEN": "token-of-the-tests", "META_APP_SECRET": "app-secret-of-the-tests"}
 ENTRIES = (200, 1_000)
 
 
@@ -180,22 +197,21 @@ def people(setting: Setting) -> Iterator[Row]:
 
 
 def pushes(setting: Setting) -> Iterator[Row]:
-    """A push of a million people to Customer Match, whose quota of requests is kept; one round, since it is slow."""
-    for transport in ("grpc", "rest"):
-        folder = setting.input.folder / f"push_{transport}"
+    """A push of a million people to Customer Match, whose quota is kept, and to Meta; one round, since it is slow."""
+    for platform, entry in (("grpc", GOOGLE), ("rest", GOOGLE), ("meta", META)):
+        folder = setting.input.folder / f"push_{platform}"
         folder.mkdir()
-        config = Path(run_step("make_people", folder=folder, people=PEOPLE[-1]).facts["config"])
-        text = config.read_text()
-        config.write_text(text.replace("threads = 2", f'threads = 2\nmemory_limit = "{LITTLE_MEMORY}"'))
-        with google.running(transport) as served:
-            found = run_step("push", config=config, address=served.address, transport=transport)
+        config = run_step("make_people", folder=folder, people=PEOPLE[-1]).facts["config"]
+        with platforms.running(platform) as served:
+            at = entry.format(address=served.address, platform=platform)
+            found = run_in(sys.executable, "benchmarks.steps", "push", {"config": config, "entry": at}, META_SECRETS)
         sent = found.facts["identifiers"]
-        assert served.told["members"] == {"1001": sent}
-        name = f"push {sent:,} identifiers, {transport}"
+        assert list(served.told["members"].values()) == [sent]
+        name = f"push {sent:,} identifiers, {platform}"
         yield row("pushes", name, found, Figure(sent / found.cpu / 1000, "k identifiers/CPU s"))
         yield Row("pushes", "  its memory", figure=Figure(found.peak_mb, "MB", 1_000))
-        requests = served.told["calls"]["IngestAudienceMembers"]
-        yield Row("pushes", "  requests to send", figure=Figure(requests, "requests", math.ceil(sent / 10_000)))
+        goal = math.ceil(sent / 10_000)
+        yield Row("pushes", "  requests to send", figure=Figure(served.told["requests"], "requests", goal))
 
 
 def heavy_actor(setting: Setting) -> Iterator[Row]:

@@ -14,6 +14,7 @@ import pytest
 
 import ga4
 import many_rows
+from microconv.config.values import number_of_bytes
 from microconv.engines.base import RAW_EVENTS, AddRows, Change, DeleteDays, DeleteKeys, InsertScratch, PutRow
 from microconv.engines.duckdb import DuckDBEngine, duckdb_type
 from microconv.engines.tables import Column, Table
@@ -373,3 +374,58 @@ def test_errors_of_the_driver_never_come_through(engine: DuckDBEngine):
         with pytest.raises(MicroconvError) as raised:
             call()
         assert raised.value.hint
+
+
+def test_rows_are_streamed_in_their_order_and_other_queries_come_after_them(engine: DuckDBEngine):
+    numbers = Query("numbers", "SELECT n FROM UNNEST(GENERATE_ARRAY(1, 120000)) AS n ORDER BY n DESC", {})
+
+    batches = list(engine.stream(numbers))
+
+    assert [n for batch in batches for n in batch.column("n").to_pylist()] == list(range(120_000, 0, -1))
+    assert len(batches) > 1
+    assert engine.query(Query("one", "SELECT 1 AS one", {})).to_pylist() == [{"one": 1}]
+
+
+def test_errors_while_rows_are_streamed_are_ours(engine: DuckDBEngine):
+    with pytest.raises(EngineError, match="broken"):
+        list(engine.stream(Query("broken", "SELECT nothing FROM nowhere", {})))
+
+
+def test_scratch_tables_that_are_discarded_are_gone_and_tables_stay(engine: DuckDBEngine):
+    engine.ensure(VISITS)
+    engine.materialise(Query("one", "SELECT 1 AS one", {}), "scratch")
+
+    engine.discard("scratch", "never_made", VISITS.name)
+
+    assert engine.columns(VISITS.name)
+    with pytest.raises(EngineError):
+        engine.columns("scratch")
+
+
+@pytest.mark.parametrize(
+    ("limit", "with_room"),
+    [("1GB", 300_000_000), ("4GB", 1_200_000_000), ("200MB", 200_000_000)],
+)
+def test_room_for_python_is_left_for_a_while(tmp_path: Path, limit: str, with_room: int):
+    with DuckDBEngine(tmp_path / "shop.duckdb", memory_limit=limit) as engine:
+        whole = memory_limit(engine)
+        with engine.leave_room():
+            assert memory_limit(engine) == pytest.approx(with_room, rel=0.05)
+        assert memory_limit(engine) == whole == pytest.approx(number_of_bytes(limit), rel=0.05)
+
+
+def memory_limit(engine: DuckDBEngine) -> int:
+    said = engine._connection.execute("SELECT current_setting('memory_limit')").fetchall()[0][0]
+    return number_of_bytes(said)
+
+
+def test_what_a_lower_limit_cannot_hold_is_spilled_and_read_again(tmp_path: Path):
+    with DuckDBEngine(tmp_path / "shop.duckdb", memory_limit="1GB") as engine:
+        texts = "SELECT n, REPEAT(CAST(n AS STRING), 20) AS text FROM UNNEST(GENERATE_ARRAY(1, 4000000)) AS n"
+        engine.materialise(Query("texts", texts, {}), "texts")
+        with engine.leave_room():
+            held = engine._connection.execute("SELECT SUM(memory_usage_bytes) FROM duckdb_memory()").fetchall()[0][0]
+            found = engine.query(Query("sums", "SELECT COUNT(DISTINCT text) AS texts FROM texts", {})).to_pylist()
+
+    assert held <= 300_000_000
+    assert found == [{"texts": 4_000_000}]

@@ -168,7 +168,12 @@ def _check_safe_endpoint(address: str) -> str:
     return address
 
 
-def _bytes(value: object) -> int:
+def number_of_bytes(value: object) -> int:
+    """Return the bytes of a number, or of a text such as "500MB".
+
+    Raises:
+        ValueError: It is neither.
+    """
     text = str(value) if isinstance(value, str) or (isinstance(value, int) and not isinstance(value, bool)) else ""
     matched = re.fullmatch(rf"{_SIZE}|([0-9]{{1,19}})", text)
     amount = 0
@@ -268,7 +273,7 @@ Length = Annotated[Duration, PlainValidator(_duration), PlainSerializer(str, ret
 SHORTEST_LEASE = Duration.parse("1m")
 Lease = Annotated[Length, AfterValidator(_check_lease)]
 Memory = Annotated[str, AfterValidator(_check_memory)]
-Bytes = Annotated[int, PlainValidator(_bytes)]
+Bytes = Annotated[int, PlainValidator(number_of_bytes)]
 Price = Annotated[float, Field(ge=0, allow_inf_nan=False, strict=True)]
 Switch = Annotated[bool, Field(strict=True)]
 InFolder = Annotated[Path, AfterValidator(_in_folder)]

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import date, datetime
 from types import TracebackType
@@ -141,6 +142,13 @@ class Engine(Protocol):
         """Run a template and return its rows."""
         ...
 
+    def stream(self, query: Query) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a template in its order, some at a time: more than may be in memory at once.
+
+        Nothing else may be asked of the engine before all of them were read.
+        """
+        ...
+
     def estimate(self, query: Query) -> int | None:
         """Return the bytes a template would be billed for, without running it; None where nothing is billed."""
         ...
@@ -175,6 +183,14 @@ class Engine(Protocol):
 
     def load(self, rows: pa.RecordBatchReader, scratch: str) -> None:
         """Write rows (texts and whole numbers) into a scratch table, as they come; one of that name is replaced."""
+        ...
+
+    def discard(self, *scratches: str) -> None:
+        """Give back the memory of scratch tables that are not read any more; one that is not there is no error."""
+        ...
+
+    def leave_room(self) -> AbstractContextManager[None]:
+        """Hold less in memory meanwhile, since Python holds many rows beside the engine."""
         ...
 
     def read_shards(self, shards: Sequence[Shard], schema: ShardSchema) -> None:

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import duckdb
 
+from microconv.config.values import number_of_bytes
 from microconv.engines.base import (
     RAW_EVENTS,
     AddRows,
@@ -35,6 +36,10 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
 _VERSION_COMMENT = "microconv schema "
+_STREAMED_ROWS = 50_000
+_PART_WITH_ROOM = 0.3
+_LEAST_WITH_ROOM = 300_000_000
+"""What it takes of its memory limit while Python holds many rows, and at least: enough to push a million people."""
 _ADDED_ROWS = "added_rows"
 _LOADED_ROWS = "loaded_rows"
 IN_MEMORY = Path(":memory:")
@@ -61,6 +66,7 @@ class DuckDBEngine:
             EngineError: the file is not a database, or its folder cannot be written.
         """
         self.path = path
+        self._memory_limit = memory_limit
         self._reading: tuple[Shard, ...] = ()
         if b"?" in str(path).encode(errors="replace"):
             raise EngineError(
@@ -115,6 +121,11 @@ class DuckDBEngine:
         """Run a template and return its rows."""
         with self._errors(query.name):
             return _whole_numbers(self._connection.sql(_translated(query), params=_values(query)).to_arrow_table())
+
+    def stream(self, query: Query) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a template in its order; until all are read, the connection takes nothing else."""
+        with self._errors(query.name):
+            yield from self._connection.sql(_translated(query), params=_values(query)).to_arrow_reader(_STREAMED_ROWS)
 
     def estimate(self, query: Query) -> int | None:  # noqa: ARG002 - the protocol's signature
         """Return None: nothing is billed."""
@@ -182,6 +193,29 @@ class DuckDBEngine:
                 self._connection.execute(f"CREATE OR REPLACE TEMP TABLE {quote(scratch)} AS FROM {_LOADED_ROWS}")
             finally:
                 self._connection.unregister(_LOADED_ROWS)
+
+    def discard(self, *scratches: str) -> None:
+        """Drop temporary tables."""
+        for scratch in scratches:
+            with self._errors(scratch):
+                self._connection.execute(f"DROP TABLE IF EXISTS temp.{quote(scratch)}")
+
+    @contextmanager
+    def leave_room(self) -> Iterator[None]:
+        """Take a part of the memory limit only; what does not fit goes to the folder for spilling."""
+        self._limit_memory(_PART_WITH_ROOM)
+        try:
+            yield
+        finally:
+            self._limit_memory(1.0)
+
+    def _limit_memory(self, part: float) -> None:
+        """Set the memory limit to a part of what the settings allow, but not to too little to work with."""
+        whole = number_of_bytes(self._memory_limit)
+        limit = min(whole, max(_LEAST_WITH_ROOM, int(whole * part)))
+        # What cannot be spilled now stays: then the limit is as it was.
+        with suppress(duckdb.OutOfMemoryException):
+            self._connection.execute(f"SET memory_limit = '{limit}B'")
 
     def read_shards(self, shards: Sequence[Shard], schema: ShardSchema) -> None:
         """Make `raw_events` a view over the files of these shards, with the columns that staging knows."""

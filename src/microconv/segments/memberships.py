@@ -79,6 +79,7 @@ def build(
             AddRows(SEGMENT_BUILDS, tuple(_row(each, found, built_at) for each in found.segments)),
         ]
     )
+    engine.discard(*(f"{_MATCHES}{place}" for place in range(len(config.segments))), _MOVED, _CHANGES, _CHANGED)
     on_progress(steps, steps, "done")
     return found
 

@@ -104,7 +104,7 @@ def plan_conversion(
 
 def _fingerprint(engine: Engine, told: Sequence[str]) -> str:
     digest = hashlib.sha256("\n".join((*told, "")).encode())
-    for batch in engine.query(templates.query("activation/planned_conversions")).to_batches(max_chunksize=50_000):
+    for batch in engine.stream(templates.query("activation/planned_conversions")):
         for row in batch.to_pylist():
             digest.update(("\t".join(map(str, row.values())) + "\n").encode())
     return digest.hexdigest()

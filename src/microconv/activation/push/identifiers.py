@@ -82,6 +82,7 @@ def want(engine: Engine, rows: Iterable[AudienceRows], devices: DevicesOf | None
     """
     load_identifiers(engine, rows, _ROWS)
     engine.materialise(wanted_query(devices), WANTED)
+    engine.discard(_ROWS)
 
 
 def wanted_query(devices: DevicesOf | None = None) -> Query:

@@ -19,8 +19,6 @@ from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 from microconv.taxonomy import Taxonomy
 
-_HASHED_ROWS = 50_000
-
 
 @dataclass(frozen=True)
 class ListAudience:
@@ -155,8 +153,7 @@ def lists_query(destination: str | None, segment: str | None) -> Query:
 def _fingerprint(engine: Engine, audience: ListAudience) -> str:
     digest = hashlib.sha256()
     digest.update("\n".join((audience.segment, audience.destination, audience.normalisation, "")).encode())
-    changes = engine.query(templates.query("activation/planned_changes"))
-    for batch in changes.to_batches(max_chunksize=_HASHED_ROWS):
+    for batch in engine.stream(templates.query("activation/planned_changes")):
         lines = pc.binary_join_element_wise(*(batch.column(name).cast("string") for name in batch.schema.names), " ")
         digest.update("\n".join((*lines.to_pylist(), "")).encode())
     return digest.hexdigest()

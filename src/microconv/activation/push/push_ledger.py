@@ -145,6 +145,7 @@ class PushLedger:
                 ),
             ]
         )
+        self.engine.discard(CHANGES, PLANNED, BATCHES, REPLACED)
         return [each for each in self.open_batches() if each.push_id == push_id and each.state == "planned"]
 
     def identifiers(self, batch: LedgerBatch) -> list[Identifier]:

@@ -203,7 +203,8 @@ class Pushes:
             ).result(dry_run=dry_run)
             for number, (segment, destination) in enumerate(wanted, start=1)
         )
-        return PushResult(push_id, dry_run, tuple(done))
+        with self.engine.leave_room():
+            return PushResult(push_id, dry_run, tuple(done))
 
     def poll(self, *, wait: bool = False, on_wait: Callable[[int], None] = lambda _: None) -> BatchesResult:
         """Ask what became of requests that are being worked on.

@@ -6,7 +6,7 @@ import re
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager, nullcontext
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from google.cloud import bigquery
 
 _SCRATCH = "mc_scratch_"
+_STREAMED_ROWS = 50_000
 
 
 class BigQueryEngine:
@@ -110,6 +111,10 @@ class BigQueryEngine:
         """Run a template and return its rows."""
         return self._jobs.rows(self._run(self._statement(query)), query.name)
 
+    def stream(self, query: Query) -> Iterator[pa.RecordBatch]:
+        """Yield the rows of a template in its order."""
+        yield from self.query(query).to_batches(max_chunksize=_STREAMED_ROWS)
+
     def look(self, sql: str, most: int) -> Looked:
         """Run a SELECT of one's own in the working dataset, within the limits; return at most `most` rows.
 
@@ -176,6 +181,13 @@ class BigQueryEngine:
             self._jobs.load(scratch, file, table, rows.schema)
         self._dataset.let_expire(table)
         self._places[scratch] = table
+
+    def discard(self, *scratches: str) -> None:
+        """Do nothing: scratch tables take no memory of this machine, and go when the run ends."""
+
+    def leave_room(self) -> AbstractContextManager[None]:
+        """Do nothing: its memory is elsewhere."""
+        return nullcontext()
 
     def read_shards(self, shards: Sequence[Shard], schema: ShardSchema) -> None:
         """Make `raw_events` a union of these shards, with the columns that staging knows.

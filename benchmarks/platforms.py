@@ -1,7 +1,8 @@
-"""A Data Manager API on loopback, in a process of its own: `python -m benchmarks.google TRANSPORT` prints its address.
+"""A platform on loopback, in a process of its own: `python -m benchmarks.platforms grpc|rest|meta` prints its address.
 
-It turns away what is beyond the quota of a project, by the clock of this machine. A line on its input ends it; it then
-prints the calls that it took, and how many are on each list, as JSON.
+`grpc` and `rest` are Google's Data Manager API, which turns away what is beyond the quota of a project, by the clock of
+this machine. A line on its input ends it; it then prints how many requests to add members it took, and how many are
+on each list, as JSON.
 """
 
 from __future__ import annotations
@@ -33,9 +34,9 @@ class Served:
 
 
 @contextmanager
-def running(transport: str) -> Iterator[Served]:
+def running(platform: str) -> Iterator[Served]:
     """Run it."""
-    command = [sys.executable, "-m", "benchmarks.google", transport]
+    command = [sys.executable, "-m", "benchmarks.platforms", platform]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stdout is not None
         assert process.stdin is not None
@@ -48,7 +49,7 @@ def running(transport: str) -> Iterator[Served]:
             served.told = json.loads(process.stdout.readline())
 
 
-def main(transport: str) -> None:
+def google(transport: str) -> None:
     from data_manager_server import DataManagerModel, serving
 
     model = DataManagerModel(writes_per_minute=WRITES_PER_MINUTE)
@@ -66,7 +67,36 @@ def main(transport: str) -> None:
         sys.stdin.readline()
         done.set()
         members = {name: len(each.members) for name, each in model.lists.items()}
-        print(json.dumps({"calls": Counter(model.calls), "members": members}), flush=True)
+        print(json.dumps({"requests": model.calls.count("IngestAudienceMembers"), "members": members}), flush=True)
+
+
+def meta() -> None:
+    from meta_server import MetaModel, serving
+
+    class Model(MetaModel):
+        """One that keeps the time of this machine, and no request: a million rows would be many."""
+
+        def call(self, method: str, path: str, parameters: dict[str, str]) -> Any:
+            told = super().call(method, path, parameters)
+            taken[method, path.partition("/")[2]] += 1
+            self.requests.clear()
+            return told
+
+    taken: Counter[tuple[str, str]] = Counter()
+    with serving() as server:
+        server.model = model = Model()
+        print(server.address, flush=True)
+        sys.stdin.readline()
+        model.tick()
+        members = {name: len(each.listed) for name, each in model.audiences.items()}
+        print(json.dumps({"requests": taken["POST", "users"], "members": members}), flush=True)
+
+
+def main(platform: str) -> None:
+    if platform == "meta":
+        meta()
+    else:
+        google(platform)
 
 
 if __name__ == "__main__":
