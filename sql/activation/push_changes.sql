@@ -18,9 +18,9 @@ WITH standing AS (
     COALESCE(s.was_sent, FALSE) OR COALESCE(b.state, 'unknown') != 'planned' AS was_sent,
     IF(s.operation = 'add' AND b.sent_at IS NOT NULL, b.sent_at, s.added_at) AS added_at,
     s.unsure_until,
-    COALESCE(s.refusals, 0) + IF(b.rejected > 0, 1, 0) AS refusals,
-    -- Refused by name, or alone time and again: it is tried once a day.
-    b.rejected >= b.identifiers AND COALESCE(s.refusals, 0) >= 5
+    GREATEST(COALESCE(s.refusals, 0), 0) + IF(b.rejected > 0, 1, 0) AS refusals,
+    -- Refused by name (-1 where that kept nobody else off), or alone time and again: it is tried once a day.
+    b.rejected >= b.identifiers AND (COALESCE(s.refusals, 0) >= 5 OR s.refusals = -1)
       AND UNIX_MICROS(@now) - UNIX_MICROS(b.sent_at) < 86400000000 AS is_refused,
     -- Until when this operation may take effect unseen.
     IF(b.state IN ('sent', 'unknown'), UNIX_MICROS(b.sent_at) + @settle_us, NULL) AS arrives_until_us

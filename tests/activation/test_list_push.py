@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pyarrow as pa
@@ -38,7 +38,7 @@ class Watched:
     """A list that looks into the ledger whenever a request comes in; it answers as it was told, then with success."""
 
     ledger: PushLedger
-    answers: list[Exception] = field(default_factory=list)
+    answers: list[Exception | Answer] = field(default_factory=list)
     minute: int = 0
     seen: list[tuple[LedgerBatch, tuple[str, ...]]] = field(default_factory=list)
     limits: ListLimits = field(default_factory=lambda: ListLimits(4, 4 * MINUTE, timedelta(days=1)))
@@ -47,9 +47,10 @@ class Watched:
         batch = [each for each in self.ledger.open_batches() if each.state == "sent"][-1]
         self.seen.append((batch, tuple(each.value for each in identifiers)))
         self.minute += 1
-        if self.answers:
-            raise self.answers.pop(0)
-        return Answer("success")
+        told = self.answers.pop(0) if self.answers else Answer("success")
+        if isinstance(told, Exception):
+            raise told
+        return told
 
     def finish(self) -> None:
         """Do nothing."""
@@ -75,7 +76,7 @@ def want(engine: Engine, values: str) -> None:
 
 @pytest.fixture
 def made(engine: DuckDBEngine) -> Push:
-    def make(*answers: Exception) -> tuple[ListPush, Watched]:
+    def make(*answers: Exception | Answer) -> tuple[ListPush, Watched]:
         ledger = PushLedger(engine, "ads", "buyers")
         ledger.prepare()
         audience = Watched(ledger, list(answers))
@@ -119,11 +120,41 @@ def test_who_is_refused_by_name_is_set_apart_and_the_rest_is_sent_again(engine: 
     want(engine, "abcd")
     outcome = push.push("p1", normalisation="n1")
     assert [values for _, values in audience.seen] == [("a", "b", "c", "d"), ("a", "c", "d"), ("c", "d")]
-    assert [each.state for each in outcome.batches] == ["success"]
+    assert [(each.state, each.identifiers) for each in outcome.batches] == [
+        ("success", 2),
+        ("failed", 1),
+        ("failed", 1),
+    ]
     counts = push.push("p2", normalisation="n1").planned
     assert (counts.of("refused"), counts.of("send"), counts.is_settled) == (2, 0, True)
     audience.minute += 24 * 60
     assert push.push("p3", normalisation="n1").planned.of("send") == 2
+
+
+def test_who_is_refused_by_name_while_the_rest_was_taken_is_set_apart_and_nothing_is_sent_again(
+    engine: DuckDBEngine, made: Push
+):
+    push, audience = made(Answer("success", reason="they are not known", refused=(1, 3)))
+    audience.limits = replace(audience.limits, most_identifiers=8)
+    want(engine, "abcd")
+    batch, refused = push.push("p1", normalisation="n1").batches
+    assert (batch.state, batch.identifiers, batch.reason) == ("success", 2, None)
+    assert (refused.state, refused.rejected, refused.reason) == ("failed", 2, "they are not known")
+    assert len(audience.seen) == 1
+    counts = push.push("p2", normalisation="n1").planned
+    assert (counts.of("refused"), counts.of("send"), counts.is_settled) == (2, 0, True)
+    audience.minute += 24 * 60
+    push.push("p3", normalisation="n1")
+    assert audience.seen[-1][1] == ("b", "d")
+    assert push.push("p4", normalisation="n1").is_settled
+
+
+def test_a_batch_of_which_all_are_refused_by_name_has_failed(engine: DuckDBEngine, made: Push):
+    push, _ = made(Answer("success", refused=(0, 1)))
+    want(engine, "ab")
+    (batch,) = push.push("p1", normalisation="n1").batches
+    assert (batch.state, batch.identifiers, batch.is_set_apart) == ("failed", 2, True)
+    assert push.push("p2", normalisation="n1").planned.of("refused") == 2
 
 
 def test_a_row_that_is_wrong_and_not_named_is_found_by_smaller_batches(engine: DuckDBEngine, made: Push):

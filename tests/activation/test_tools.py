@@ -155,10 +155,35 @@ def test_users_that_braze_does_not_know_are_not_made(at: At) -> None:
 
 
 @only("mailchimp")
-def test_addresses_that_are_not_in_the_audience_are_passed_over(at: At) -> None:
+def test_addresses_that_are_not_in_the_audience_are_refused_by_name(at: At) -> None:
     at.tool.audience = {ANNA.value}
-    assert at.list().send("add", [ANNA, BEN]).state == "success"
+    answer = at.list().send("add", [BEN, ANNA])
+    assert (answer.state, answer.refused) == ("success", (0,))
+    assert not any(name in repr(answer) for name in (BEN.value, "shop.example"))
     assert at.listed() == {ANNA}
+
+
+@only("mailchimp")
+def test_addresses_that_mailchimp_writes_in_other_letters_are_found(at: At) -> None:
+    at.tool.audience = set()
+    at.tool.answers = lambda told: json.loads(json.dumps(told).replace(BEN.value, f" {BEN.value.upper()}"))
+    assert at.list().send("add", [ANNA, BEN]).refused == (0, 1)
+
+
+@only("mailchimp")
+def test_who_is_not_in_the_audience_is_off_its_segments_too(at: At) -> None:
+    at.list().send("add", [ANNA])
+    answer = at.list().send("remove", [ANNA, BEN])
+    assert (answer.state, answer.refused) == ("success", ())
+    assert at.listed() == set()
+
+
+@only("mailchimp")
+@pytest.mark.parametrize("errors", [None, "no", [None, 7], [{"email_addresses": None}], [{"email_addresses": [7]}], {}])
+def test_errors_of_mailchimp_that_name_nobody_refuse_nobody(at: At, errors: Any) -> None:
+    at.tool.answers = lambda told: told | {"errors": errors}
+    answer = at.list().send("add", [ANNA])
+    assert (answer.state, answer.refused) == ("success", ())
 
 
 # What answers mean

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, cast
+from typing import ClassVar, cast
 
 from microconv.activation.conversions.conversion_destination import (
     Conversion,
@@ -18,12 +18,11 @@ from microconv.activation.conversions.conversion_tables import BATCHES, CONVERSI
 from microconv.activation.conversions.converters import Who
 from microconv.activation.push.audience_list import Answer, Identifier, ListLimits, Operation
 from microconv.activation.push.push_ledger import LedgerBatch, PlannedCounts, PushLedger
-from microconv.engines.base import DeleteKeys, InsertScratch, PutRow
+from microconv.engines.tables import Table
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 
-CHANGES, PLANNED, NEW_BATCHES = "conversion_changes", "conversion_planned", "conversion_batches"
-REPLACED, NAMED = "conversion_replaced", "conversion_named"
+CHANGES = "conversion_changes"
 _ORDER = "order"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -37,13 +36,13 @@ class ConversionLedger(PushLedger):
         margin: So long after it is planned a request may leave.
     """
 
+    kind: ClassVar[str] = "conversion"
+    list_column: ClassVar[str] = "conversion"
+    batches: ClassVar[Table] = BATCHES
+    told: ClassVar[Table] = CONVERSIONS
+
     rules: ConversionRules
     margin: timedelta
-
-    def prepare(self) -> None:
-        """Make the tables where they are missing."""
-        self.engine.ensure(CONVERSIONS)
-        self.engine.ensure(BATCHES)
 
     def open_batches(self) -> list[LedgerBatch]:
         """Return the batches that are not final, the oldest first."""
@@ -90,35 +89,12 @@ class ConversionLedger(PushLedger):
             },
         )
 
-    def write_ahead(
-        self, push_id: str, now: datetime, *, normalisation: str, most_identifiers: int
-    ) -> list[LedgerBatch]:
-        """Write down all that is planned, before any of it is sent; return its batches in their order.
-
-        Batches that were planned before and never sent have failed: their orders are in the new ones.
-        """
-        replaced = [each for each in self.open_batches() if each.state == "planned"]
-        at: dict[str, Value] = {"destination": self.destination, "conversion": self.segment}
-        planned: dict[str, Value] = {
-            **at,
-            "push_id": push_id,
-            "now": now,
-            "normalisation": normalisation,
-            "most_orders": most_identifiers,
-        }
-        self.engine.materialise(templates.query("activation/conversion_planned", params=planned), PLANNED)
-        batches: dict[str, Value] = {"push_id": push_id, "now": now}
-        self.engine.materialise(templates.query("activation/conversion_batches", params=batches), NEW_BATCHES)
-        self.engine.materialise(templates.query("activation/conversion_replaced", params=at), REPLACED)
-        self.engine.apply(
-            [
-                DeleteKeys(CONVERSIONS, "conversion_key", REPLACED),
-                InsertScratch(CONVERSIONS, PLANNED),
-                InsertScratch(BATCHES, NEW_BATCHES),
-                *(_put(replace(each, state="failed", settled_at=now, reason="planned anew")) for each in replaced),
-            ]
+    def planned_query(self, push_id: str, now: datetime, normalisation: str, most_identifiers: int) -> Query:
+        """Return the query of the orders that are sent, each with the batch that it is in."""
+        params: dict[str, Value] = {"push_id": push_id, "now": now, "normalisation": normalisation}
+        return templates.query(
+            "activation/conversion_planned", params={**self._at, **params, "most_orders": most_identifiers}
         )
-        return [each for each in self.open_batches() if each.push_id == push_id and each.state == "planned"]
 
     def identifiers(self, batch: LedgerBatch) -> list[Identifier]:
         """Return the orders of a batch, in their order, packed as `ConversionList` reads them."""
@@ -131,31 +107,6 @@ class ConversionLedger(PushLedger):
         said_us = (now - _EPOCH) // timedelta(microseconds=1)
         new = [row | {"said_us": said_us} for row in rows if row["operation"] == "send"][:most]
         return [unpacked(Identifier(_ORDER, json.dumps(row))) for row in new]
-
-    def put(self, batch: LedgerBatch, **changes: Any) -> LedgerBatch:  # noqa: ANN401 - fields of the batch
-        """Write the state of a batch."""
-        changed = replace(batch, **changes)
-        self.engine.apply([_put(changed)])
-        return changed
-
-    def set_apart(self, batch: LedgerBatch, places: Sequence[int], *, reason: str, now: datetime) -> LedgerBatch:
-        """Move orders that were refused by name into a batch of their own, which failed; return the rest."""
-        refused, rest = batch.split(places, reason=reason, now=now)
-        params: dict[str, Value] = {
-            "batch_id": batch.batch_id,
-            "refused_id": refused.batch_id,
-            "places": list(places),
-        }
-        self.engine.materialise(templates.query("activation/conversion_named", params=params), NAMED)
-        self.engine.apply(
-            [
-                DeleteKeys(CONVERSIONS, "conversion_key", NAMED),
-                InsertScratch(CONVERSIONS, NAMED),
-                _put(refused),
-                _put(rest),
-            ]
-        )
-        return rest
 
 
 @dataclass(frozen=True)
@@ -205,12 +156,6 @@ def open_batches_query(destination: str, conversion: str) -> Query:
     """Return the query of the batches of a conversion that are not final."""
     params: dict[str, Value] = {"destination": destination, "conversion": conversion}
     return templates.query("activation/open_conversion_batches", params=params)
-
-
-def _put(batch: LedgerBatch) -> PutRow:
-    row = asdict(batch)
-    row["conversion"] = row.pop("segment")
-    return PutRow(BATCHES, row)
 
 
 def _moment(micros: int) -> datetime:

@@ -13,12 +13,12 @@ from microconv.activation.audience_plan import reasons
 from microconv.activation.conversions.conversion_destination import MICROS
 from microconv.activation.conversions.conversion_plan import ConversionPlan
 from microconv.activation.push.push_ledger import LedgerBatch
-from microconv.errors import DestinationError, MicroconvError
+from microconv.activation.push.push_result import became_of
+from microconv.errors import MicroconvError
 from microconv.result import Result, column, sheet
 from microconv.wording import Sheet
 
 _SHOWN_DIGITS = 12
-_UNDONE = ("sent", "failed", "unknown")
 _EXPLAINED = {
     "changed": "their value changed, and the destination is not told of that",
     "consent_denied": "consent was withdrawn, and the destination takes nothing back without naming the person",
@@ -96,29 +96,16 @@ class SentConversion:
 
     def settled(self, batches: tuple[LedgerBatch, ...]) -> SentConversion:
         """Return the same after its batches were sent, with what these have become."""
-        if not batches:
-            return replace(self, outcome="nothing to send")
-        undone = [each for each in batches if each.state in _UNDONE]
-        rejected = sum(each.rejected or 0 for each in batches)
-        refused = f"{self.destination} refused {wording.plural(rejected, 'order')} of {self.conversion}."
-        is_accepted = any(each.state == "accepted" for each in batches)
-        return replace(
-            self,
-            batches=batches,
-            outcome="partly failed" if undone else "accepted" if is_accepted else "sent",
-            notes=(*self.notes, *((refused,) if rejected else ())),
-            failure=self._failure(undone) if undone else None,
+        became = became_of(
+            batches,
+            self.destination,
+            self.conversion,
+            "order",
+            "Run `microconv conversions send` again: it says once more what was not confirmed, and an order "
+            "id counts once.",
         )
-
-    def _failure(self, undone: list[LedgerBatch]) -> DestinationError:
-        why = sorted({each.reason for each in undone if each.reason})
-        because = f" ({wording.listed(why)})" if why else " (no answer came)"
-        number = wording.plural(sum(each.identifiers for each in undone), "order")
-        return DestinationError(
-            f"{self.destination} did not confirm {number} of {self.conversion}{because}.",
-            hint="Run `microconv conversions send` again: it says once more what was not confirmed; an order id counts "
-            "once.",
-        )
+        notes = (*self.notes, *became.warnings)
+        return replace(self, batches=batches, outcome=became.outcome, notes=notes, failure=became.failure)
 
     def document(self) -> dict[str, Any]:
         """Return the conversion as JSON; values are in the currency."""

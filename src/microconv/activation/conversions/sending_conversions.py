@@ -262,7 +262,7 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
     yield None, templates.query("activation/conversion_planned", params=planned)
     yield None, templates.query("activation/conversion_batches", params={"push_id": "run", "now": now})
     yield None, templates.query("activation/conversion_replaced", params=at)
-    named: dict[str, Value] = {"batch_id": "batch", "refused_id": "batch-x1", "places": [0]}
+    named: dict[str, Value] = {"batch_id": "batch", "refused_id": "batch-x1", "places": [0], "refusals": 6}
     yield None, templates.query("activation/conversion_named", params=named)
     yield None, templates.query("activation/batch_conversions", params={"batch_id": "batch"})
     yield None, open_batches_query("destination", "conversion")

@@ -45,6 +45,7 @@ class RequestShape(Section):
 
     path: str = ""
     body: dict[str, Any] = Field(description="a JSON object")
+    refused: str | None = Field(default=None, pattern=_POINTER, description="where an answer lists values not taken")
 
 
 class RejectedShape(Section):
@@ -165,6 +166,14 @@ class Payload(Section):
         filled = _filled(self.shape(operation).body, values, each, self.nothing)
         return json.dumps(filled, ensure_ascii=False, separators=(",", ":")).encode()
 
+    def refused(self, operation: Operation, document: object, identifiers: Sequence[Identifier]) -> tuple[int, ...]:
+        """Return the places of the identifiers that an answer lists as not taken, although it took the rest."""
+        pointer = self.shape(operation).refused
+        if pointer is None:
+            return ()
+        values = {each.strip().casefold() for each in pointed_at(document, pointer) if isinstance(each, str)}
+        return tuple(place for place, each in enumerate(identifiers) if each.value.casefold() in values)
+
     def rows(self, operation: Operation, document: object, count: int) -> tuple[int, ...]:
         """Return the rows that an error names by JSON pointers into what was sent (`/identifiers/3/value`)."""
         ((prefix, _),) = _each_in(self.shape(operation).body)
@@ -184,6 +193,14 @@ def pointed(document: object, pointer: str) -> object:
         else:
             return None
     return document
+
+
+def pointed_at(document: object, pointer: str) -> Iterator[object]:
+    """Yield what a JSON pointer leads to in which `*` is each element of a list; of a list at its end, all."""
+    before, star, after = pointer.partition("/*")
+    found = pointed(document, before)
+    for each in found if isinstance(found, list) else ():
+        yield from pointed_at(each, after) if star and after else (each,)
 
 
 @cache

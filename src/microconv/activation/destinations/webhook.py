@@ -46,6 +46,7 @@ from microconv.errors import DestinationError, UsageError
 from microconv.findings import Finding, fault, ok, warning
 
 _STATUS_PATH = re.compile(r"/[A-Za-z0-9/_.~%?=&:@!$'()*+,;-]{0,499}")
+_NOT_TAKEN = "its answer names them as not taken"
 _LONGEST_RULE = 250
 """Braze takes texts of 255 characters."""
 _SECRET_IN_A_QUERY = re.compile(r"key|token|secret|passw|sig|auth|code", re.IGNORECASE)
@@ -337,7 +338,7 @@ class WebhookList:
             **self._signing.headers(body),
         }
         reply = self._called("POST", self._url + self._shape.path(operation, values), headers, body)
-        return self._judged(reply, operation, len(identifiers), request_id)
+        return self._judged(reply, operation, identifiers, request_id)
 
     def finish(self) -> None:
         """Do nothing: each request stands for itself."""
@@ -423,9 +424,9 @@ class WebhookList:
             raise TryLaterError(f"HTTP {reply.status}", retry_after=reply.retry_after())
         return reply
 
-    def _judged(self, reply: Reply, operation: Operation, count: int, request_id: str) -> Answer:
+    def _judged(self, reply: Reply, operation: Operation, identifiers: Sequence[Identifier], request_id: str) -> Answer:
         """Say what an answer means. Its text is somebody else's, and is never shown."""
-        status = reply.status
+        status, count = reply.status, len(identifiers)
         if status == 202 or (self._shape.status and status in (200, 201)):  # noqa: PLR2004 - accepted
             place = self._status_path(reply)
             if place is not None:
@@ -434,7 +435,8 @@ class WebhookList:
         if 200 <= status < 300:  # noqa: PLR2004 - success
             rejected = min(self._shape.rejected.read(reply.document), count)
             if not rejected:
-                return Answer("success", request_id)
+                refused = self._shape.refused(operation, reply.document, identifiers)
+                return Answer("success", request_id, reason=_NOT_TAKEN if refused else None, refused=refused)
             state: Literal["partial", "failed"] = "partial" if rejected < count else "failed"
             return Answer(state, request_id, rejected=rejected)
         if 300 <= status < 400:  # noqa: PLR2004 - redirections

@@ -31,12 +31,14 @@ class Answer:
         request_id: What the destination calls it.
         rejected: How many identifiers it refused, where it says so.
         reason: Why, in its words; never an identifier.
+        refused: The places of identifiers that it refused by name, while the rest of the batch is as `state` says.
     """
 
     state: BatchState
     request_id: str | None = None
     rejected: int | None = None
     reason: str | None = None
+    refused: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -45,7 +45,7 @@ SENT = Table(
         Column("batch_id", "STRING", "the batch of that operation, whose state is that of the identifier"),
         Column("was_sent", "BOOL", "an operation before that one left this machine"),
         Column("added_at", "TIMESTAMP", "when an addition before that operation was sent (UTC)"),
-        Column("refusals", "INT64", "how often in a row a batch with it was refused in part: batches shrink with it"),
+        Column("refusals", "INT64", "how often in a row a batch with it was refused in part; -1: refused by name"),
         Column("unsure_until", "TIMESTAMP", "an older operation may still take effect until then (UTC); NULL: none"),
     ),
     cluster=("destination", "segment"),

@@ -140,7 +140,7 @@ def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None,
     batches: dict[str, Value] = {"push_id": "push", "now": templates.EXAMPLE_MOMENT}
     yield None, templates.query("activation/push_batches", params=batches)
     yield None, templates.query("activation/push_replaced", params=at)
-    named: dict[str, Value] = {"batch_id": "batch", "refused_id": "batch-x1", "places": [0]}
+    named: dict[str, Value] = {"batch_id": "batch", "refused_id": "batch-x1", "places": [0], "refusals": 6}
     yield None, templates.query("activation/push_named", params=named)
     yield None, templates.query("activation/batch_identifiers", params={"batch_id": "batch"})
 

@@ -10,9 +10,9 @@ The rules, each of which was broken in a model, and each break left wrong lists 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from microconv.activation.push.audience_list import (
@@ -30,7 +30,7 @@ _MOST_NAMINGS = 20
 
 @dataclass(frozen=True)
 class ListOutcome:
-    """What a push did: what it planned, and its batches by state."""
+    """What a push did: what it planned, its batches (also those of what was refused by name), and those asked about."""
 
     planned: PlannedCounts
     batches: tuple[LedgerBatch, ...]
@@ -64,6 +64,7 @@ class ListPush:
     before_send: Callable[[LedgerBatch], None] = lambda _: None
     wait_for: Callable[[TryLaterError, int], bool] = lambda *_: False
     _latest: datetime | None = field(default=None, init=False)
+    _refused: list[LedgerBatch] = field(default_factory=list, init=False)
 
     def now(self) -> datetime:
         """Return the time by which waits are measured: the destination's own, and never one that goes back."""
@@ -88,9 +89,10 @@ class ListPush:
         planned = self.ledger.write_ahead(
             push_id, self.now(), normalisation=normalisation, most_identifiers=limits.most_identifiers
         )
-        sent = tuple(map(self.send, planned))
+        self._refused.clear()
+        sent = [self.send(each) for each in planned]
         self.audience.finish()
-        return ListOutcome(counts, sent, polled)
+        return ListOutcome(counts, (*(each for each in sent if each.identifiers), *self._refused), polled)
 
     def send(self, batch: LedgerBatch) -> LedgerBatch:
         """Send a batch; without the identifiers that are refused by name, until none is or too many times.
@@ -116,13 +118,24 @@ class ListPush:
                 named = sorted({place for place in error.rows or () if 0 <= place < len(identifiers)})
                 if named:
                     namings += 1
-                    batch = self.ledger.set_apart(batch, named, reason=str(error), now=self.now())
+                    batch = self._set_apart(batch, named, str(error), alone=True)
                     if batch.identifiers:
                         continue
                     return batch
                 answer = Answer("failed", rejected=1 if error.rows is None else None, reason=str(error))
+            if answer.refused:
+                said = answer.reason or "refused by name"
+                batch = self._set_apart(batch, answer.refused, said, alone=False)
+                if not batch.identifiers:
+                    return batch
+                answer = replace(answer, reason=None)
             return self._recorded(batch, answer)
         return self._recorded(batch, Answer("failed", rejected=1, reason="refused by name too many times"))
+
+    def _set_apart(self, batch: LedgerBatch, places: Sequence[int], reason: str, *, alone: bool) -> LedgerBatch:
+        refused, rest = self.ledger.set_apart(batch, places, reason=reason, now=self.now(), alone=alone)
+        self._refused.append(refused)
+        return rest
 
     def _asked(self, batch: LedgerBatch) -> LedgerBatch:
         if batch.sent_at is None or batch.state == "planned":

@@ -2,23 +2,25 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 from microconv.activation.push.audience_list import BatchState, Identifier, Operation
 from microconv.activation.push.ledger_tables import LEDGER, SENT
 from microconv.engines.base import DeleteKeys, Engine, InsertScratch, PutRow
+from microconv.engines.tables import Table
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 
 CHANGES = "push_changes"
-PLANNED = "push_planned"
-BATCHES = "push_batches"
-REPLACED = "push_replaced"
-NAMED = "push_named"
 WANTED = "wanted_identifiers"
+_SET_APART = re.compile(r"-x[0-9]+$")
+_SCRATCHES = ("changes", "planned", "batches", "replaced")
+_ALONE, _TOGETHER = 6, -1
+"""What `refusals` is of identifiers that wait a day: then each is tried alone, or together with others."""
 
 
 @dataclass(frozen=True)
@@ -39,6 +41,11 @@ class LedgerBatch:
     sent_at: datetime | None
     settled_at: datetime | None
     reason: str | None
+
+    @property
+    def is_set_apart(self) -> bool:
+        """Whether it holds what was refused by name, out of another batch."""
+        return _SET_APART.search(self.batch_id) is not None
 
     def split(self, places: Sequence[int], *, reason: str, now: datetime) -> tuple[LedgerBatch, LedgerBatch]:
         """Return a failed batch of what was refused by name at these places, and what is left of this one."""
@@ -66,7 +73,19 @@ class PlannedCounts:
 
 @dataclass(frozen=True)
 class PushLedger:
-    """The ledger of one list: a segment at a destination."""
+    """The ledger of one list: a segment at a destination.
+
+    Attributes:
+        kind: What the names of its templates and scratch tables begin with.
+        list_column: The column that names the list.
+        batches: The table of batches.
+        told: The table of what the destination was told.
+    """
+
+    kind: ClassVar[str] = "push"
+    list_column: ClassVar[str] = "segment"
+    batches: ClassVar[Table] = LEDGER
+    told: ClassVar[Table] = SENT
 
     engine: Engine
     destination: str
@@ -74,8 +93,8 @@ class PushLedger:
 
     def prepare(self) -> None:
         """Make the tables where they are missing."""
-        self.engine.ensure(LEDGER)
-        self.engine.ensure(SENT)
+        self.engine.ensure(self.told)
+        self.engine.ensure(self.batches)
 
     def open_batches(self) -> list[LedgerBatch]:
         """Return the batches that are not final, the oldest first."""
@@ -122,31 +141,38 @@ class PushLedger:
         Batches that were planned before and never sent have failed: their identifiers are in the new ones.
         """
         replaced = [each for each in self.open_batches() if each.state == "planned"]
-        at: dict[str, Value] = {"destination": self.destination, "segment": self.segment}
-        planned: dict[str, Value] = {
-            **at,
-            "push_id": push_id,
-            "normalisation": normalisation,
-            "most_identifiers": most_identifiers,
-        }
-        self.engine.materialise(templates.query("activation/push_planned", params=planned), PLANNED)
-        self.engine.materialise(
-            templates.query("activation/push_batches", params={"push_id": push_id, "now": now}), BATCHES
-        )
-        self.engine.materialise(templates.query("activation/push_replaced", params=at), REPLACED)
+        changes, planned, batches, left = (f"{self.kind}_{name}" for name in _SCRATCHES)
+        about_batches: dict[str, Value] = {"push_id": push_id, "now": now}
+        self.engine.materialise(self.planned_query(push_id, now, normalisation, most_identifiers), planned)
+        self.engine.materialise(templates.query(f"activation/{batches}", params=about_batches), batches)
+        self.engine.materialise(templates.query(f"activation/{left}", params=self._at), left)
         self.engine.apply(
             [
-                DeleteKeys(SENT, "sent_key", REPLACED),
-                InsertScratch(SENT, PLANNED),
-                InsertScratch(LEDGER, BATCHES),
-                *(
-                    PutRow(LEDGER, asdict(replace(each, state="failed", settled_at=now, reason="planned anew")))
-                    for each in replaced
-                ),
+                DeleteKeys(self.told, self.told.grain[0], left),
+                InsertScratch(self.told, planned),
+                InsertScratch(self.batches, batches),
+                *(self._put(replace(each, state="failed", settled_at=now, reason="planned anew")) for each in replaced),
             ]
         )
-        self.engine.discard(CHANGES, PLANNED, BATCHES, REPLACED)
+        self.engine.discard(changes, planned, batches, left)
         return [each for each in self.open_batches() if each.push_id == push_id and each.state == "planned"]
+
+    def planned_query(self, push_id: str, now: datetime, normalisation: str, most_identifiers: int) -> Query:
+        """Return the query of the identifiers that are sent, each with the batch that it is in."""
+        del now
+        params: dict[str, Value] = {"push_id": push_id, "normalisation": normalisation}
+        return templates.query(
+            "activation/push_planned", params={**self._at, **params, "most_identifiers": most_identifiers}
+        )
+
+    @property
+    def _at(self) -> dict[str, Value]:
+        return {"destination": self.destination, self.list_column: self.segment}
+
+    def _put(self, batch: LedgerBatch) -> PutRow:
+        row = asdict(batch)
+        row[self.list_column] = row.pop("segment")
+        return PutRow(self.batches, row)
 
     def identifiers(self, batch: LedgerBatch) -> list[Identifier]:
         """Return the identifiers of a batch, in their order."""
@@ -164,27 +190,34 @@ class PushLedger:
     def put(self, batch: LedgerBatch, **changes: Any) -> LedgerBatch:  # noqa: ANN401 - fields of the batch
         """Write the state of a batch."""
         changed = replace(batch, **changes)
-        self.engine.apply([PutRow(LEDGER, asdict(changed))])
+        self.engine.apply([self._put(changed)])
         return changed
 
-    def set_apart(self, batch: LedgerBatch, places: Sequence[int], *, reason: str, now: datetime) -> LedgerBatch:
-        """Move identifiers that were refused by name into a batch of their own, which failed; return the rest."""
+    def set_apart(
+        self, batch: LedgerBatch, places: Sequence[int], *, reason: str, now: datetime, alone: bool = True
+    ) -> tuple[LedgerBatch, LedgerBatch]:
+        """Move identifiers that were refused by name into a batch of their own, which failed; return it and the rest.
+
+        Those that keep others from being taken are tried `alone` when a day is over.
+        """
         refused, rest = batch.split(places, reason=reason, now=now)
         params: dict[str, Value] = {
             "batch_id": batch.batch_id,
             "refused_id": refused.batch_id,
             "places": list(places),
+            "refusals": _ALONE if alone else _TOGETHER,
         }
-        self.engine.materialise(templates.query("activation/push_named", params=params), NAMED)
+        named = f"{self.kind}_named"
+        self.engine.materialise(templates.query(f"activation/{named}", params=params), named)
         self.engine.apply(
             [
-                DeleteKeys(SENT, "sent_key", NAMED),
-                InsertScratch(SENT, NAMED),
-                PutRow(LEDGER, asdict(refused)),
-                PutRow(LEDGER, asdict(rest)),
+                DeleteKeys(self.told, self.told.grain[0], named),
+                InsertScratch(self.told, named),
+                self._put(refused),
+                self._put(rest),
             ]
         )
-        return rest
+        return refused, rest
 
 
 def open_batches_query(destination: str, segment: str | None) -> Query:

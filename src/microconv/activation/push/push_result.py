@@ -37,6 +37,38 @@ class ListChanges:
 
 
 @dataclass(frozen=True)
+class Became:
+    """What became of batches: in a word or two, what people should look at, and what was not confirmed."""
+
+    outcome: str
+    warnings: tuple[str, ...] = ()
+    failure: DestinationError | None = None
+
+
+def became_of(batches: tuple[LedgerBatch, ...], destination: str, name: str, noun: str, again: str) -> Became:
+    """Sum up what became of batches of a list or conversion; `noun` is what they hold, `again` says what to do next.
+
+    What was refused by name is not a failure, since saying it again changes nothing, unless it cannot be taken off.
+    """
+    if not batches:
+        return Became("nothing to send")
+    rejected = sum(each.rejected or 0 for each in batches)
+    warnings = (f"{destination} refused {wording.plural(rejected, noun)} of {name}.",) if rejected else ()
+    undone = [
+        each for each in batches if each.state in _UNDONE and not (each.is_set_apart and each.operation != "remove")
+    ]
+    if undone:
+        why = sorted({each.reason for each in undone if each.reason})
+        because = f" ({wording.listed(why)})" if why else " (no answer came)"
+        number = wording.plural(sum(each.identifiers for each in undone), noun)
+        said = f"{destination} did not confirm {number} of {name}{because}."
+        return Became("partly failed", warnings, DestinationError(said, hint=again))
+    is_accepted = any(each.state == "accepted" for each in batches)
+    has_left = not all(each.is_set_apart for each in batches)
+    return Became("accepted" if is_accepted else "sent" if has_left else "refused", warnings)
+
+
+@dataclass(frozen=True)
 class PushedList:
     """What a push did with one list.
 
@@ -76,29 +108,19 @@ class PushedList:
 
     def settled(self, batches: tuple[LedgerBatch, ...]) -> PushedList:
         """Return the same after its batches were sent, with what these have become."""
-        states = {each.state for each in batches}
-        if not batches:
-            return replace(self, outcome="nothing to send")
-        undone = [each for each in batches if each.state in _UNDONE]
-        rejected = sum(each.rejected or 0 for each in batches)
-        refused = f"{self.destination} refused {wording.plural(rejected, 'identifier')} of {self.segment}."
-        outcome = "partly failed" if undone else "accepted" if "accepted" in states else "sent"
+        became = became_of(
+            batches,
+            self.destination,
+            self.segment,
+            "identifier",
+            "Run `microconv push` again: it says once more what was not confirmed, and nothing twice at a time.",
+        )
         return replace(
             self,
             batches=batches,
-            outcome=outcome,
-            warnings=(*self.warnings, *((refused,) if rejected else ())),
-            failure=self._failure(undone) if undone else None,
-        )
-
-    def _failure(self, undone: list[LedgerBatch]) -> DestinationError:
-        identifiers = sum(each.identifiers for each in undone)
-        why = sorted({each.reason for each in undone if each.reason})
-        because = f" ({wording.listed(why)})" if why else " (no answer came)"
-        number = wording.plural(identifiers, "identifier")
-        return DestinationError(
-            f"{self.destination} did not confirm {number} of {self.segment}{because}.",
-            hint="Run `microconv push` again: it says once more what was not confirmed, and nothing twice at a time.",
+            outcome=became.outcome,
+            warnings=(*self.warnings, *became.warnings),
+            failure=became.failure,
         )
 
     def document(self) -> dict[str, Any]:
