@@ -82,6 +82,10 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("channels", {"since": SECOND_DAY, "until": SECOND_DAY}),
     ("hesitation", {"since": SECOND_DAY}),
     ("segment", {"name": "cart_abandoners", "as_of": datetime(2024, 3, 2, 12, tzinfo=UTC)}),
+    ("lifetime_value", {"by": "first_channel", "horizon": "30d"}),
+    ("lifetime_value", {"by": "first_micro_conversion", "goal": "add_to_cart", "until": SECOND_DAY}),
+    ("retention_cohorts", {"grain": "month", "since": SECOND_DAY}),
+    ("post_sale", {"goal": "view_item", "since": SECOND_DAY}),
 )
 """Further forms: what people give on the command line or from Python."""
 

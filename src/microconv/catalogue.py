@@ -83,6 +83,21 @@ QUESTIONS: dict[str, Line] = {
     "channels": Line("analyses.channels:Channels", "Count sessions by default channel group.", "channels"),
     "hesitation": Line("analyses.hesitation:Hesitation", "Show between which mindsets people hesitate.", "hesitation"),
     "segment": Line("segments.size:Segment", "Count the members of a segment.", "segment"),
+    "lifetime_value": Line(
+        "analyses.insight.lifetime:LifetimeValue",
+        "Say what a buyer is worth, and how many buy again.",
+        "value --show lifetime",
+    ),
+    "retention_cohorts": Line(
+        "analyses.insight.retention:RetentionCohorts",
+        "Follow the buyers of one week or month through those that follow.",
+        "value --show cohorts",
+    ),
+    "post_sale": Line(
+        "analyses.insight.post_sale:PostSale",
+        "Say who comes to what follows the sale, and when.",
+        "value --show post_sale",
+    ),
 }
 """All questions; of those that share a command, the first is asked unless an option picks another."""
 

@@ -7,13 +7,14 @@ Gamma-Gamma model of monetary value" (2013). Times in any one unit. Customers wh
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
 Numbers = npt.NDArray[np.float64]
+Covariance = tuple[tuple[float, ...], ...]
 _MOST_LOG = 12.0
 """Parameters are looked for between exp(-12) and exp(12)."""
 
@@ -47,6 +48,8 @@ class Comebacks:
     a: float
     b: float
     log_likelihood: float
+    covariance: Covariance | None = field(default=None, repr=False, compare=False)
+    """Of the logarithms of the four; None where the likelihood is flat."""
 
     @classmethod
     def fitted(cls, buyers: Buyers) -> Comebacks:
@@ -75,7 +78,17 @@ class Comebacks:
 
         r, alpha, a, b, least = _least(lost, 4)
         # The likelihood is that of times in the caller's unit.
-        return cls(r, alpha * scale, a, b, float(-least - (n * x).sum() * np.log(scale)))
+        covariance = _covariance(lost, np.log([r, alpha, a, b]))
+        return cls(r, alpha * scale, a, b, float(-least - (n * x).sum() * np.log(scale)), covariance)
+
+    def drawn(self, count: int, seed: int) -> list[Comebacks]:
+        """Return models as chance might have made them: logarithms drawn from the normal of the maximum's curvature.
+
+        Raises:
+            NotFittedError: The likelihood is flat.
+        """
+        logs = _drawn((self.r, self.alpha, self.a, self.b), self.covariance, count, seed)
+        return [Comebacks(r, alpha, a, b, self.log_likelihood) for r, alpha, a, b in np.exp(logs).tolist()]
 
     def expected(self, time: float) -> float:
         """Return how many purchases after the first a new customer makes within a time."""
@@ -115,6 +128,8 @@ class Spending:
     q: float
     gamma: float
     log_likelihood: float
+    covariance: Covariance | None = field(default=None, repr=False, compare=False)
+    """Of the logarithms of the three; None where the likelihood is flat."""
 
     @classmethod
     def fitted(cls, repeats: Numbers, mean: Numbers, customers: Numbers) -> Spending:
@@ -150,7 +165,17 @@ class Spending:
             )
 
         p, q, gamma, least = _least(lost, 3)
-        return cls(p, q, gamma * scale, float(-least - n.sum() * np.log(scale)))
+        covariance = _covariance(lost, np.log([p, q, gamma]))
+        return cls(p, q, gamma * scale, float(-least - n.sum() * np.log(scale)), covariance)
+
+    def drawn(self, count: int, seed: int) -> list[Spending]:
+        """Return models as chance might have made them; see `Comebacks.drawn`.
+
+        Raises:
+            NotFittedError: The likelihood is flat.
+        """
+        logs = _drawn((self.p, self.q, self.gamma), self.covariance, count, seed)
+        return [Spending(p, q, gamma, self.log_likelihood) for p, q, gamma in np.exp(logs).tolist()]
 
     @property
     def mean(self) -> float:
@@ -180,3 +205,31 @@ def _least(lost: Callable[[Numbers], float], parameters: int) -> Sequence[float]
     if best is None or np.abs(best.x).max() > _MOST_LOG:
         raise NotFittedError("the likelihood has no maximum")
     return (*map(float, np.exp(best.x)), float(best.fun))
+
+
+def _covariance(lost: Callable[[Numbers], float], at: Numbers) -> Covariance | None:
+    """Return the inverse of the second derivatives of a function at its least, by central differences; None if flat."""
+    step, size = 1e-3, len(at)
+    moves = np.eye(size) * step
+    bend = np.empty((size, size))
+    for i in range(size):
+        for j in range(i, size):
+            here, there = moves[i], moves[j]
+            bend[i, j] = bend[j, i] = (
+                lost(at + here + there) - lost(at + here - there) - lost(at - here + there) + lost(at - here - there)
+            ) / (4 * step * step)
+    if not np.isfinite(bend).all():
+        return None
+    try:
+        np.linalg.cholesky(bend)
+        found = np.linalg.inv(bend)
+    except np.linalg.LinAlgError:
+        return None
+    return tuple(tuple(map(float, row)) for row in found)
+
+
+def _drawn(values: Sequence[float], covariance: Covariance | None, count: int, seed: int) -> Numbers:
+    if covariance is None:
+        raise NotFittedError("the likelihood is flat")
+    rng = np.random.default_rng(seed)
+    return rng.multivariate_normal(np.log(values), np.array(covariance), count, method="cholesky")

@@ -8,7 +8,7 @@ from datetime import date
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from microconv import wording
-from microconv.analyses.attribution.amounts import UNITS_OF_VALUE, Amount, in_words, listed, read_amounts
+from microconv.analyses.amounts import UNITS_OF_VALUE, Amount, in_words, listed, read_amounts
 from microconv.analyses.attribution.attribution_question import AttributionQuestion, left_out
 from microconv.analyses.attribution.spend import (
     SPEND_TEMPLATE,

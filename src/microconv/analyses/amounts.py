@@ -58,10 +58,17 @@ def read_amounts(rows: Iterable[dict[str, Any]], currency: str) -> tuple[Amount,
     )
 
 
-def in_words(amounts: Sequence[Amount], currency: str, *, is_assumed: bool) -> tuple[str, ...]:
+def in_words(
+    amounts: Sequence[Amount],
+    currency: str,
+    *,
+    is_assumed: bool,
+    otherwise: str = "Their conversions earn credit as all others do.",
+) -> tuple[str, ...]:
     """Say what counts and what is left out, as assumptions; nothing where all is in the project's currency.
 
-    `is_assumed`: values without a currency count as being in the project's.
+    `is_assumed`: values without a currency count as being in the project's. `otherwise` says what the conversions still
+    count for whose value is left out.
     """
     others = [each for each in amounts if each.currency != currency]
     converted = [each for each in others if each.value is not None and each.currency is not None]
@@ -76,8 +83,7 @@ def in_words(amounts: Sequence[Amount], currency: str, *, is_assumed: bool) -> t
         said.append(f"{each} count as {wording.money(each.value or 0.0, currency)}, {why}.")
     if left_out:
         said.append(
-            f"Value is in {currency}, and no other currency is added to it. Left out: {listed(left_out)}. "
-            "Their conversions earn credit as all others do."
+            f"Value is in {currency}, and no other currency is added to it. Left out: {listed(left_out)}. {otherwise}"
         )
     return tuple(said)
 
