@@ -17,6 +17,7 @@ from pushed_shop import Shop
 from microconv import catalogue
 from microconv.activation.destinations.base import Destination
 from microconv.config.sections import DestinationConfig
+from microconv.errors import UsageError
 
 ROOT = Path(__file__).parents[2]
 NOWHERE = "http://127.0.0.1:9"
@@ -45,6 +46,7 @@ PACKAGES = {"google-ads": ("google.ads.datamanager_v1",), "ga4": ("google.ads.da
 """What is imported of an extra before the first request; one that brings nothing is not here."""
 WITHOUT_A_KEY = ("files", "warehouse")
 WITH_GOOGLE = ("google_ads", "ga4")
+IDENTITY = '["email", "phone", "user_id"]'
 VENDORS = ("google.ads", "google.analytics", "google.auth", "grpc", "requests", "urllib3")
 
 
@@ -53,14 +55,19 @@ def made(name: str) -> Destination:
 
 
 def of_kinds(*names: str) -> str:
+    return "\n".join(entry_of(name, KINDS[name]) for name in names)
+
+
+def entry_of(name: str, entry: dict[str, Any]) -> str:
+    """An entry of [[destinations]]."""
+
     def value(of: object) -> str:
         if isinstance(of, dict):
             return "{ " + ", ".join(f"{key} = {value(each)}" for key, each in of.items()) + " }"
         return json.dumps(of)
 
-    entries = ({"name": name, **KINDS[name]} for name in names)
-    tables = (["[[destinations]]", *(f"{key} = {value(each)}" for key, each in entry.items())] for entry in entries)
-    return "\n".join(line for lines in tables for line in lines)
+    keys = (f"{key} = {value(each)}" for key, each in {"name": name, **entry}.items())
+    return "\n".join(("[[destinations]]", *keys))
 
 
 @pytest.fixture
@@ -206,6 +213,88 @@ def test_two_segments_on_one_list_are_refused_before_anything_is_asked(
     )
     done = shop.run("push", "carts", "--to", name)
     done.assert_failed(2, f"The segments carts and buyers would share a list at {name}")
+
+
+Keys = dict[str, Any]
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "others"),
+    [
+        ("google_ads", {"lists": {"carts": "77"}}, {"lists": {"carts": "77"}}),
+        ("google_ads", {"lists": {"carts": "77"}}, {"lists": {"buyers": "77"}}),
+        ("meta", {"audiences": {"carts": "77"}}, {"audiences": {"carts": "77"}, "ad_account": "act_9876543210"}),
+        ("ga4", {}, {}),
+        ("ga4", {"user_properties": {"carts": "left"}}, {"user_properties": {"buyers": "left"}}),
+        ("ga4", {}, {"stream": "G-TESTS67890", "via": "measurement_protocol", "api_secret": SECRET}),
+        ("hook", {}, {}),
+        ("klaviyo", {}, {"url": f"{NOWHERE}/other"}),
+        ("hubspot", {"property": "in_it"}, {"property": "in_it"}),
+        ("mailchimp", {}, {"token": {"env": "OTHER"}}),
+    ],
+)
+def test_two_destinations_with_one_list_are_refused_before_anything_is_asked(
+    tmp_path: Path, name: str, keys: Keys, others: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    monkeypatch.setattr(type(made(name)), "check_ready", lambda self: asked.append(self.settings.name))
+    segment = "buyers" if "buyers" in str(others) else "carts"
+    shop = two_of(tmp_path, name, keys, others, segment)
+    said = f"The segment carts at here and the segment {segment} at other would share a list"
+    for command in (
+        ("push", "carts", "--to"),
+        ("push", "retire", "carts", "--from"),
+        ("push", "sweep", "carts", "--from"),
+    ):
+        shop.run(*command, "here").assert_failed(2, said)
+    assert asked == []
+
+
+@pytest.mark.parametrize(
+    ("name", "keys", "others"),
+    [
+        ("google_ads", {}, {}),
+        ("google_ads", {"lists": {"carts": "77"}}, {"lists": {"carts": "78"}}),
+        ("google_ads", {"lists": {"carts": "77"}}, {"lists": {"carts": "77"}, "customer_id": "9876543210"}),
+        ("meta", {}, {}),
+        ("meta", {"audiences": {"carts": "77"}}, {}),
+        ("ga4", {}, {"stream": "1:1234567890:android:321abc456def7890"}),
+        ("ga4", {}, {"ga4_property": "987654321"}),
+        ("hook", {}, {"url": f"{NOWHERE}/other"}),
+        ("hubspot", {}, {"property": "in_it"}),
+        ("hubspot", {}, {"token": {"env": "OTHER"}}),
+        ("mailchimp", {}, {"list": "8"}),
+        ("mailchimp", {}, {"url": f"{NOWHERE}/other"}),
+        ("warehouse", {}, {}),
+    ],
+)
+def test_two_destinations_of_one_kind_have_lists_of_their_own(
+    tmp_path: Path, name: str, keys: Keys, others: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def asked(self: Destination) -> None:
+        raise UsageError(f"asked {self.settings.name}", hint="Stop.")
+
+    monkeypatch.setattr(type(made(name)), "check_ready", asked)
+    monkeypatch.setenv("A_SECRET", "x")
+    done = two_of(tmp_path, name, keys, others, "carts").run("push", "carts", "--to", "here")
+    done.assert_failed(2, "asked here")
+
+
+def two_of(folder: Path, name: str, keys: Keys, others: Keys, segment: str) -> Shop:
+    """A shop with two destinations of a kind, here and other, each with keys of its own; a segment goes to other."""
+    shop = Shop(folder / "shop")
+    path = shop.folder / "microconv.toml"
+    text = path.read_text().replace('destinations = ["crm"]', "destinations = []")
+    text = text.replace('identity = ["email", "phone"]\ndestinations = []', f"identity = {IDENTITY}\ndestinations = []")
+    if segment == "carts":
+        text = text.replace("destinations = []", 'destinations = ["other"]')
+    else:
+        text = text.replace(
+            f'name = "{segment}"', f'name = "{segment}"\nidentity = {IDENTITY}\ndestinations = ["other"]'
+        )
+    two = {"here": {**KINDS[name], **keys}, "other": {**KINDS[name], **others}}
+    path.write_text("\n".join((text, *(entry_of(one, each) for one, each in two.items()), "")))
+    return shop
 
 
 # What a million costs

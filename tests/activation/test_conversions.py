@@ -362,3 +362,19 @@ def test_a_configuration_that_cannot_be_meant_is_refused(shop: Shop):
     shop.configure()
     done = shop.run("conversions", "list")
     assert "names no destination of [[destinations]]" in done.stderr
+
+
+def test_two_conversions_with_one_action_in_one_account_are_refused_before_anything_is_sent(shop: Shop):
+    path = shop.folder / "microconv.toml"
+    entry = path.read_text().partition("[[destinations]]")[2].partition("[[conversions]]")[0]
+    other = entry.replace('name = "ads"', 'name = "other"').replace("1234567890", "123-456-7890")
+    again = '[[conversions]]\nname = "again"\nentry = "add_to_cart"\ndestination = "other"\naction = "777"\n'
+    path.write_text(f"{path.read_text()}\n[[destinations]]{other}\n{again}")
+    shop.agree(1, 2)
+
+    done = shop.run("conversions", "send", "orders")
+
+    done.assert_failed(2, "The conversions orders and again have one action in one account")
+    assert shop.there == {}
+    path.write_text(path.read_text().replace(again, again.replace("777", "778")))
+    assert shop.run("conversions", "send", "orders").code == 0

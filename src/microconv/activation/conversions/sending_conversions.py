@@ -98,6 +98,7 @@ class Conversions:
             LockedError: Another run holds the lock.
         """
         wanted = [(each, self._at(each)) for each in self._named(names)]
+        self._check_places()
         for name in dict.fromkeys(each.destination for each, _ in wanted):
             self.destination(name).check_ready()
         with sending_run(self.engine, "conversions", self.clock()) as run_id:
@@ -200,6 +201,20 @@ class Conversions:
             tuple(rows),
             f"{wording.plural(len(configured | told), 'conversion')} with {wording.plural(standing, 'order')} told.",
         )
+
+    def _check_places(self) -> None:
+        """Two destinations may be one account: an order would count there for both conversions."""
+        places: dict[tuple[str, str, str], str] = {}
+        for each in self.config.conversions:
+            at = self.destination(each.destination)
+            place = (at.settings.kind, at.account, at.conversion_place(each.action))
+            other = places.setdefault(place, each.name)
+            if other != each.name:
+                raise UsageError(
+                    f"The conversions {other} and {each.name} have one action in one account: one order would count "
+                    "there for both.",
+                    hint="Give one of them another action, or leave it out.",
+                )
 
     def _at(self, conversion: ConversionConfig) -> ConversionDestination:
         return self.destination(conversion.destination).conversions(conversion.action)

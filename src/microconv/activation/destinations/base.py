@@ -199,8 +199,16 @@ class Destination(ABC):
             DestinationError: It cannot be reached.
         """
 
+    @property
+    def account(self) -> str:
+        """Where its lists are at the platform: what has one `list_place` in one account of a kind is one list.
+
+        By default no other destination has its lists there.
+        """
+        return self.settings.name
+
     def list_place(self, segment: str) -> str:
-        """Return where the platform keeps the list of a segment: no two segments may share it."""
+        """Return where the account keeps the list of a segment: no two segments may share it."""
         return segment
 
     def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
@@ -278,6 +286,10 @@ class Destination(ABC):
             f"The destination {self.settings.name} ({self.settings.kind}) does not know when members were added.",
             hint="Empty its list there, and run `microconv push --full`.",
         )
+
+    def conversion_place(self, action: str) -> str:
+        """Return where the account counts conversions of an action: no two conversions may share it."""
+        return action
 
     def conversions(self, action: str) -> ConversionDestination:
         """Give what takes conversions; `action` is what the platform calls their kind (`[[conversions]]`).

@@ -193,6 +193,16 @@ class Ga4Destination(Destination):
         account = Account(settings.ga4_property, "GOOGLE_ANALYTICS_PROPERTY")
         return EventList(self._data_manager, Receiver(account, settings.stream), membership, times)
 
+    @property
+    def account(self) -> str:
+        """The property."""
+        return self.settings.ga4_property
+
+    def list_place(self, segment: str) -> str:
+        """Return the user property of a segment; a web stream and an app have devices of their own."""
+        devices = "apps" if is_app(self.settings.stream) else "the web"
+        return f"{self.settings.user_property(segment)} on {devices}"
+
     def check_ready(self) -> None:
         """Make sure that Google takes our credentials, or that there is a secret for the Measurement Protocol.
 

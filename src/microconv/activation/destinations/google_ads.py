@@ -176,9 +176,17 @@ class GoogleAdsDestination(Destination):
         except NotSentError as error:
             raise DestinationError(f"{self.settings.name}: {error}.", hint=_REACHED) from None
 
+    @property
+    def account(self) -> str:
+        """The account of Google Ads."""
+        return self.settings.customer_id
+
     def list_place(self, segment: str) -> str:
-        """Return the number that the settings give, or the segment: its list is then one of ours."""
-        return self.settings.lists.get(segment, segment)
+        """Return the number that the settings give, or the code of a list of ours."""
+        return self.settings.lists.get(segment, self._code(segment))
+
+    def _code(self, segment: str) -> str:
+        return f"microconv:{self.settings.name}:{segment}"
 
     def starts_anew(self, segment: str) -> bool:
         """Tell whether Google has no list of a segment.
@@ -264,7 +272,7 @@ class GoogleAdsDestination(Destination):
             self._client,
             Account(settings.customer_id),
             None if login is None else Account(login),
-            code=f"microconv:{settings.name}:{segment}",
+            code=self._code(segment),
             name=settings.list_names.get(segment, f"microconv {segment}"),
             keeps_for=timedelta(days=settings.membership_days),
             list_id=settings.lists.get(segment),

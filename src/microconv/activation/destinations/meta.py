@@ -137,10 +137,21 @@ class MetaDestination(Destination):
         limits = ListLimits(MOST_ROWS, settles_after, answers_for=settles_after + _ANSWERS_FOR)
         return MetaList(self.audience(segment), frozenset({*self.identity, "address"}), limits, self.clock)
 
+    @property
+    def account(self) -> str:
+        """Meta: the number of an audience is that of one audience, whichever account it is asked for with."""
+        return "Meta"
+
     def list_place(self, segment: str) -> str:
-        """Return the audience of a segment: one of a number, or ours."""
-        number = self.settings.audiences.get(segment)
-        return segment if number is None else f"audience {number}"
+        """Return the number of an audience that is there already, or the mark of ours."""
+        return self.settings.audiences.get(segment, self._mark(segment))
+
+    def _mark(self, segment: str) -> str:
+        return f"Kept by microconv: {self.settings.name}/{segment}"
+
+    def conversion_place(self, action: str) -> str:
+        """Return the dataset and the name of the event."""
+        return f"{self.settings.dataset} {action}"
 
     def conversions(self, action: str) -> MetaConversions:
         """Give what takes conversions as events of a name, such as Lead; nothing is asked or sent yet.
@@ -262,7 +273,7 @@ class MetaDestination(Destination):
         return CustomAudience(
             self.graph,
             settings.ad_account,
-            mark=f"Kept by microconv: {settings.name}/{segment}",
+            mark=self._mark(segment),
             name=settings.audience_names.get(segment, f"microconv {segment}"),
             source=settings.customer_file_source,
             audience_id=settings.audiences.get(segment),

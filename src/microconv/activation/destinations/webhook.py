@@ -182,6 +182,13 @@ class WebhookDestination(Destination):
             outgoing=Outgoing(float(settings.timeout.seconds)),
         )
 
+    @property
+    def account(self) -> str:
+        """The address that is posted to; for a tool that all accounts reach by one address, where its key is."""
+        if self.payload.url is None and self.settings.url is not None:
+            return self.settings.url.rstrip("/")
+        return f"{self.settings.payload} {self.settings.token!r}"
+
     def list_place(self, segment: str) -> str:
         """Say by what its payload tells the list of a segment from others."""
         return " ".join(self.payload.place({**self._places(segment), "segment": segment}))

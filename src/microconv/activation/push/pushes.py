@@ -23,6 +23,7 @@ from microconv.activation.push.ledger_views import (
     list_batches,
     verify,
 )
+from microconv.activation.push.list_places import check_places
 from microconv.activation.push.list_plan import lists
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.one_list import OneList, Wishes
@@ -98,7 +99,7 @@ class Pushes:
             )
         with sending_run(self.engine, "push", self.clock()) as push_id:
             audiences = self.audiences()
-            _check_lists(wanted, push_id, self.config)
+            self._check_lists(wanted, push_id)
             audiences = audiences.built(push_id, dry_run=dry_run)
             pushed = self._pushed(push_id, audiences, wanted, wishes, dry_run=dry_run)
             patience = self._patience()
@@ -133,6 +134,7 @@ class Pushes:
                 f"Segment {segment} names the destination {destination}, so the next push would add everybody again.",
                 hint=f'Take "{destination}" out of its `destinations` in the configuration first.',
             )
+        check_places([(segment, destination)], self.config, self.destination)
         if not any((row["segment"], row["destination"]) == (segment, destination) for row in self._known()):
             raise UsageError(
                 f"Nothing was ever pushed of {segment} to {destination}.",
@@ -183,7 +185,7 @@ class Pushes:
                 for segment, at in self._configured()
                 if (segment.name, at) in unfinished
             ]
-            _check_lists(wanted, push_id, self.config)
+            self._check_lists(wanted, push_id)
             return self._pushed(push_id, self.audiences(), wanted, wishes)
 
     def _pushed(
@@ -335,38 +337,23 @@ class Pushes:
             ]
         return found
 
-
-def _check_lists(wanted: Sequence[tuple[SegmentConfig, Destination]], push_id: str, config: Config) -> None:
-    """Whether a segment can go to its destination shows before anything is sent."""
-    for segment, destination in wanted:
-        destination.audience_list(segment.name, push_id)
-        devices = destination.accepts.devices
-        labels = [each.property for each in config.sources]
-        if devices is not None and (devices.property or labels[0]) not in labels:
-            raise UsageError(
-                f"The destination {destination.settings.name} names a property that is not under [[sources]].",
-                hint=f"Its key property is one of: {', '.join(labels)}.",
-            )
-        if devices is not None and devices.property is None and len(set(labels)) > 1:
-            raise UsageError(
-                f"The devices of which property the destination {destination.settings.name} is told is not said, and "
-                f"there are {wording.count(len(set(labels)))}.",
-                hint=f'Add property = "…" to its entry: {", ".join(labels)}.',
-            )
-    for destination in {each.settings.name: each for _, each in wanted}.values():
-        _check_places(destination, [segment.name for segment, at in wanted if at is destination], config)
-        destination.check_ready()
-
-
-def _check_places(destination: Destination, wanted: Sequence[str], config: Config) -> None:
-    """Two segments on one list would take each other's members off it."""
-    name = destination.settings.name
-    configured = [each.name for each in config.segments if name in each.destinations]
-    places: dict[str, str] = {}
-    for segment in dict.fromkeys((*wanted, *configured)):
-        other = places.setdefault(destination.list_place(segment), segment)
-        if other != segment:
-            raise UsageError(
-                f"The segments {other} and {segment} would share a list at {name}, and take each other's members off.",
-                hint="Make a destination of its own for one of them, with another list, property or address.",
-            )
+    def _check_lists(self, wanted: Sequence[tuple[SegmentConfig, Destination]], push_id: str) -> None:
+        """Whether a segment can go to its destination shows before anything is sent."""
+        check_places([(segment.name, at.settings.name) for segment, at in wanted], self.config, self.destination)
+        for segment, destination in wanted:
+            destination.audience_list(segment.name, push_id)
+            devices = destination.accepts.devices
+            labels = [each.property for each in self.config.sources]
+            if devices is not None and (devices.property or labels[0]) not in labels:
+                raise UsageError(
+                    f"The destination {destination.settings.name} names a property that is not under [[sources]].",
+                    hint=f"Its key property is one of: {', '.join(labels)}.",
+                )
+            if devices is not None and devices.property is None and len(set(labels)) > 1:
+                raise UsageError(
+                    f"The devices of which property the destination {destination.settings.name} is told is not said, "
+                    f"and there are {wording.count(len(set(labels)))}.",
+                    hint=f'Add property = "…" to its entry: {", ".join(labels)}.',
+                )
+        for destination in {each.settings.name: each for _, each in wanted}.values():
+            destination.check_ready()

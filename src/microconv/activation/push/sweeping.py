@@ -25,6 +25,7 @@ from microconv.activation.push.audience_list import (
 )
 from microconv.activation.push.ledger_tables import LEDGER
 from microconv.activation.push.ledger_views import BatchesResult, BatchRow, has_ledger
+from microconv.activation.push.list_places import check_places
 from microconv.activation.push.list_plan import lists
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.push_ledger import LedgerBatch, PushLedger
@@ -88,6 +89,7 @@ class Sweeping:
         pushes = self.pushes
         find_named(pushes.config.destinations, destination, "destination")
         at = pushes.destination(destination)
+        check_places([(segment, destination)], pushes.config, pushes.destination)
         with sending_run(pushes.engine, "sweep", pushes.clock()) as push_id:
             at.check_ready()
             audience = at.audience_list(segment, push_id)
