@@ -98,6 +98,9 @@ QUESTIONS: dict[str, Line] = {
         "Say who comes to what follows the sale, and when.",
         "value --show post_sale",
     ),
+    "what_if": Line(
+        "analyses.insight.what_if:WhatIf", "Say what more of a step would bring, to the goal and its value.", "what-if"
+    ),
 }
 """All questions; of those that share a command, the first is asked unless an option picks another."""
 

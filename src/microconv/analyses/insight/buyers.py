@@ -26,7 +26,7 @@ FEWEST_BUYERS = 20
 FEWEST_KNOWN = 10
 """Buyers known for as long as an average reaches, below which it is not told."""
 
-ACTOR_GROUPS = 64
+ACTOR_GROUPS = 256
 """Groups of actors, by their key, that resampling draws from."""
 
 SHORTEST_DAYS = 56
