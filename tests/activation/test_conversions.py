@@ -378,3 +378,70 @@ def test_two_conversions_with_one_action_in_one_account_are_refused_before_anyth
     assert shop.there == {}
     path.write_text(path.read_text().replace(again, again.replace("777", "778")))
     assert shop.run("conversions", "send", "orders").code == 0
+
+
+def examined(shop: Shop) -> list[tuple[str, str]]:
+    found = shop.run("doctor", "--format", "json").document["checks"]
+    return [(each["severity"], each["message"]) for each in found if each["check"] == "destinations"]
+
+
+def only_conversions(shop: Shop) -> None:
+    """The account takes conversions, and no list: it has not accepted the terms of those."""
+    path = shop.folder / "microconv.toml"
+    path.write_text(path.read_text().replace("accepts_customer_match_terms = true\n", ""))
+
+
+def test_the_doctor_lets_google_check_a_conversion_about_nobody_and_reads_no_lists(shop: Shop):
+    only_conversions(shop)
+
+    assert examined(shop) == [
+        ("ok", "ads (google_ads): Google Ads would take conversions of orders: it checked one about nobody.")
+    ]
+    assert shop.server.model.calls == ["IngestEvents"]
+    (request,) = shop.server.model.requests
+    assert request.validate_only
+    assert request.destinations[0].product_destination_id == "777"
+    hashes = [each.email_address for event in request.events for each in event.user_data.user_identifiers]
+    assert hashes == [sha256_hex("nobody@example.com")]
+    assert shop.there == {}
+
+
+def test_the_doctor_tells_that_google_would_refuse_conversions(shop: Shop):
+    shop.server.model.scripted["IngestEvents"] = deque([Refuse(400, "INVALID_CONVERSION_ACTION_ID")])
+
+    (found,) = examined(shop)
+
+    assert found[0] == "error"
+    assert "would not take conversions of orders: INVALID_CONVERSION_ACTION_ID" in found[1]
+
+
+def test_the_doctor_tells_that_google_did_not_say(shop: Shop):
+    shop.server.model.scripted["IngestEvents"] = deque([HangUp()])
+
+    (found,) = examined(shop)
+
+    assert (found[0], "did not say whether" in found[1]) == ("not_tested", True)
+
+
+def test_the_doctor_tells_that_an_action_is_not_a_number(shop: Shop):
+    path = shop.folder / "microconv.toml"
+    path.write_text(path.read_text().replace('action = "777"', 'action = "Lead"'))
+
+    (found,) = examined(shop)
+
+    assert found[0] == "error"
+    assert "is not the number of a conversion action" in found[1]
+
+
+def test_orders_are_sent_to_an_account_that_keeps_no_lists_and_no_list_is_kept_there(shop: Shop):
+    only_conversions(shop)
+    shop.agree(1, 2, denied=(3,))
+    shop.send()
+    assert shop.there
+
+    rule = 'rule = { did = "purchase", within = "14d" }'
+    keys = ['name = "buyers"', rule, 'identity = ["email"]', 'destinations = ["ads"]']
+    with (shop.folder / "microconv.toml").open("a") as file:
+        file.write("\n".join(("", "[[segments]]", *keys, "")))
+    shop.run("push").assert_failed(2, "does not say that the account accepts the terms of Customer Match")
+    assert {each[0] for each in examined(shop)} == {"error", "ok"}

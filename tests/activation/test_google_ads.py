@@ -30,7 +30,7 @@ from microconv.activation.push.audience_list import Answer, Identifier, RefusedE
 from microconv.activation.push.identifiers import Address
 from microconv.clients.data_manager import ReceiverStatus
 from microconv.config.sections import DestinationConfig
-from microconv.errors import ConfigError, DestinationError
+from microconv.errors import ConfigError, DestinationError, UsageError
 from microconv.testing import DestinationContract
 
 KEYS: dict[str, Any] = {
@@ -376,10 +376,14 @@ def test_settings_that_cannot_be(changed: dict[str, Any], said: str) -> None:
         catalogue.destination(entry, Path("/nowhere/microconv.toml"))
 
 
-def test_the_terms_must_be_accepted() -> None:
+def test_the_terms_must_be_accepted_for_lists() -> None:
     entry = DestinationConfig(name="there", kind="google_ads", customer_id="1234567890")
-    with pytest.raises(ConfigError, match="accepts_customer_match_terms"):
-        catalogue.destination(entry, Path("/nowhere/microconv.toml"))
+    there = catalogue.destination(entry, Path("/nowhere/microconv.toml"))
+    assert there.conversions("777").rules.name == "Google Ads"
+    with pytest.raises(UsageError, match="accepts the terms of Customer Match"):
+        there.audience_list("carts", "p1")
+    with pytest.raises(UsageError, match="accepts the terms of Customer Match"):
+        list(there.examine(["carts"]))
 
 
 # By the command

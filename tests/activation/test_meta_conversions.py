@@ -242,8 +242,9 @@ def test_conversions_need_a_dataset(server: MetaServer) -> None:
 
 
 def test_the_doctor_looks_at_the_dataset(server: MetaServer) -> None:
-    assert [each.message for each in at(server).examine([])][-1] == f"The dataset {DATASET} is there for conversions."
-    assert [each.severity for each in at(server, dataset="99").examine([])][-1] == "error"
+    (found,) = at(server).examine_conversions(["Lead"])
+    assert found.message == f"The dataset {DATASET} is there for conversions."
+    assert [each.severity for each in at(server, dataset="99").examine_conversions(["Lead"])] == ["error"]
     assert {method for method, _, _ in server.model.requests} == {"GET"}
 
 

@@ -39,7 +39,7 @@ CHECKS = (
     Examination("external tables", "tables of other systems, against what was read", staged.external, needs=_STAGED),
     Examination("staged export", "what the last run found in it", staged.staged_export, needs=("taxonomy", "tables")),
     Examination("runs", "how the latest runs ended", staged.runs, needs=("tables",)),
-    Examination("destinations", "what a push to each of them needs", receivers.destinations),
+    Examination("destinations", "what a push or conversions to each of them need", receivers.destinations),
     Examination("clock", "the time here and at BigQuery", cloud.clock, needs=("jobs",)),
 )
 """All checks, in the order in which they are made and shown."""

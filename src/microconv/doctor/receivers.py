@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
+from microconv.activation.conversions.examined_conversions import examined
+from microconv.activation.destinations.base import Destination
 from microconv.config.sections import DestinationConfig
 from microconv.doctor.patient import Patient
 from microconv.errors import MicroconvError
@@ -12,7 +14,7 @@ from microconv.findings import Finding, fault, not_tested, ok
 
 
 def destinations(patient: Patient) -> Finding | tuple[Finding, ...]:
-    """Ask each destination what a push of its segments would need; one that fails does not keep the others from it."""
+    """Ask each destination what its segments and conversions need; one that fails does not keep the others from it."""
     found = tuple(finding for entry in patient.config.destinations for finding in _of_one(patient, entry))
     return found or not_tested("The configuration names none.")
 
@@ -23,9 +25,8 @@ def _of_one(patient: Patient, entry: DestinationConfig) -> Iterator[Finding]:
     try:
         destination = patient.project.destination(entry.name)
         destination.check_ready()
-        segments = [each.name for each in patient.config.segments if entry.name in each.destinations]
         # One by one: what was found before it failed is kept.
-        for finding in destination.examine(segments):
+        for finding in _examined(patient, destination):
             found.append(finding)  # noqa: PERF402 - see above
     except MicroconvError as error:
         found.append(fault(error.message, error.hint))
@@ -38,3 +39,19 @@ def _of_one(patient: Patient, entry: DestinationConfig) -> Iterator[Finding]:
         )
     for each in found or [ok("nothing is missing for a push that can be looked up from here.")]:
         yield replace(each, message=f"{name}: {each.message}")
+
+
+def _examined(patient: Patient, destination: Destination) -> Iterator[Finding]:
+    """Yield what is found of segments and conversions; where there are none of either, of a push in general."""
+    config, name = patient.config, destination.settings.name
+    conversions = [each for each in config.conversions if each.destination == name]
+    segments = [each.name for each in config.segments if name in each.destinations]
+    if segments or not conversions:
+        yield from destination.examine(segments)
+    if conversions:
+        yield from destination.examine_conversions([each.action for each in conversions])
+    for each in conversions:
+        try:
+            yield examined(each.name, destination.conversions(each.action), patient.now())
+        except MicroconvError as error:
+            yield fault(error.message, error.hint)

@@ -223,6 +223,14 @@ class Destination(ABC):
         del segments
         yield from ()
 
+    def examine_conversions(self, actions: Sequence[str]) -> Iterator[Finding]:
+        """Look, for the doctor, at what conversions of these actions need in common; see `examine`.
+
+        Each of them is then tried by itself, with one about nobody, where the platform checks without effect.
+        """
+        del actions
+        yield from ()
+
     def list_facts(self, segment: str) -> ListFacts | None:
         """Ask what the platform says of the list of a segment; None: it says nothing of lists, or has no such list.
 

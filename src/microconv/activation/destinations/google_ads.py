@@ -91,8 +91,8 @@ class GoogleAdsSettings(DestinationSettings):
     login_customer_id: CustomerId | None = Field(
         default=None, description="the manager account whose user the credentials are; default: the account itself"
     )
-    accepts_customer_match_terms: Annotated[bool, AfterValidator(_accepted)] = Field(
-        strict=True, description="true: the account accepts the terms of Customer Match"
+    accepts_customer_match_terms: Annotated[bool, AfterValidator(_accepted)] | None = Field(
+        default=None, strict=True, description="true: the account accepts the terms of Customer Match; lists need that"
     )
     lists: Mapping[FileStem, Annotated[str, AfterValidator(_list_id)]] = Field(
         default_factory=dict, description="numbers of lists that are there, by segment; default: a list of ours"
@@ -131,8 +131,13 @@ class GoogleAdsDestination(Destination):
         return Accepts("Google Ads", frozenset({"email", "phone"}), GOOGLE, with_address=True, minimum=100)
 
     def audience_list(self, segment: str, push_id: str, facts: Mapping[str, Any] | None = None) -> GoogleAdsList:
-        """Give the list of a segment to a push; nothing is asked or sent yet."""
+        """Give the list of a segment to a push; nothing is asked or sent yet.
+
+        Raises:
+            UsageError: The account does not accept the terms of Customer Match.
+        """
         del push_id, facts
+        self._check_terms()
         settings = self.settings
         limits = ListLimits(
             MOST_MEMBERS,
@@ -176,6 +181,15 @@ class GoogleAdsDestination(Destination):
         except NotSentError as error:
             raise DestinationError(f"{self.settings.name}: {error}.", hint=_REACHED) from None
 
+    def _check_terms(self) -> None:
+        if not self.settings.accepts_customer_match_terms:
+            raise UsageError(
+                f"The destination {self.settings.name} keeps no lists: it does not say that the account accepts the "
+                "terms of Customer Match.",
+                hint="Read Google's policy (support.google.com/adspolicy/answer/6299717), and give "
+                "accepts_customer_match_terms = true in its entry of [[destinations]].",
+            )
+
     @property
     def account(self) -> str:
         """The account of Google Ads."""
@@ -218,7 +232,9 @@ class GoogleAdsDestination(Destination):
 
     def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
         """Look at the list of each segment, and let Google check a member who is nobody; nothing is changed."""
-        if not segments:
+        if segments:
+            self._check_terms()
+        else:
             self._facts("none")
             yield ok("Google lets these credentials read the lists of the account.")
         for segment in segments:

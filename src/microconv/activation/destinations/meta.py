@@ -190,7 +190,7 @@ class MetaDestination(Destination):
         self._account_facts()
 
     def examine(self, segments: Sequence[str]) -> Iterator[Finding]:
-        """Look at token, account, terms, audiences and dataset; nothing is changed.
+        """Look at token, account, terms and audiences; nothing is changed.
 
         Raises:
             DestinationError: Meta did not say.
@@ -208,6 +208,10 @@ class MetaDestination(Destination):
             yield fault(said, f"Accept them at {TERMS}, once.")
         for segment in segments:
             yield self._examined(segment)
+
+    def examine_conversions(self, actions: Sequence[str]) -> Iterator[Finding]:
+        """Look whether the dataset is there."""
+        del actions
         if self.settings.dataset is not None:
             yield self._examined_dataset(self.settings.dataset)
 
