@@ -87,6 +87,9 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("retention_cohorts", {"grain": "month", "since": SECOND_DAY}),
     ("post_sale", {"goal": "view_item", "since": SECOND_DAY}),
     ("what_if", {"changes": "add_to_cart +5%, view_item -10%", "until": SECOND_DAY}),
+    ("momentum", {"goal": "add_to_cart", "segment": "cart_abandoners"}),
+    ("momentum", {"since": SECOND_DAY, "until": SECOND_DAY}),
+    ("momentum_weeks", {"weeks": 2}),
 )
 """Further forms: what people give on the command line or from Python."""
 

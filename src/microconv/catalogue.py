@@ -101,6 +101,16 @@ QUESTIONS: dict[str, Line] = {
     "what_if": Line(
         "analyses.insight.what_if:WhatIf", "Say what more of a step would bring, to the goal and its value.", "what-if"
     ),
+    "momentum": Line(
+        "analyses.insight.momentum:Momentum",
+        "Show who moves towards the goal, and who is stalled.",
+        "momentum --show states",
+    ),
+    "momentum_weeks": Line(
+        "analyses.insight.momentum:MomentumWeeks",
+        "Show how the states of momentum move from week to week.",
+        "momentum --show weeks",
+    ),
 }
 """All questions; of those that share a command, the first is asked unless an option picks another."""
 
