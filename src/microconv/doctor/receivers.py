@@ -47,11 +47,19 @@ def _examined(patient: Patient, destination: Destination) -> Iterator[Finding]:
     conversions = [each for each in config.conversions if each.destination == name]
     segments = [each.name for each in config.segments if name in each.destinations]
     if segments or not conversions:
-        yield from destination.examine(segments)
+        yield from _told(destination.examine(segments))
     if conversions:
-        yield from destination.examine_conversions([each.action for each in conversions])
+        yield from _told(destination.examine_conversions([each.action for each in conversions]))
     for each in conversions:
         try:
             yield examined(each.name, destination.conversions(each.action), patient.now())
         except MicroconvError as error:
             yield fault(error.message, error.hint)
+
+
+def _told(findings: Iterator[Finding]) -> Iterator[Finding]:
+    """Yield findings, and as the last one that there can be no more."""
+    try:
+        yield from findings
+    except MicroconvError as error:
+        yield fault(error.message, error.hint)
