@@ -111,6 +111,11 @@ QUESTIONS: dict[str, Line] = {
         "Show how the states of momentum move from week to week.",
         "momentum --show weeks",
     ),
+    "suggest_segments": Line(
+        "analyses.insight.suggest_segments:SuggestSegments",
+        "Propose segments to build, ready to paste, and entries to retire.",
+        "suggest-segments",
+    ),
 }
 """All questions; of those that share a command, the first is asked unless an option picks another."""
 

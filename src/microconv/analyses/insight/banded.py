@@ -35,6 +35,7 @@ class Banded(NamedTuple):
         exposed: How many did it before the goal.
         exposed_targets: How many of them reached the goal after it.
         other_targets: How many reached the goal without it.
+        actors: How many were looked at.
     """
 
     ratio: Ratio | None
@@ -42,11 +43,7 @@ class Banded(NamedTuple):
     exposed: int
     exposed_targets: int
     other_targets: int
-
-    @property
-    def is_thin(self) -> bool:
-        """Whether too little is known to tell."""
-        return self.exposed < FEWEST_A_SIDE or self.exposed_targets + self.other_targets < FEWEST_TARGETS
+    actors: int
 
 
 def banded_query(entries: Sequence[str], goal: str, end_at: datetime, since: date | None, until: date | None) -> Query:
@@ -77,12 +74,12 @@ def read_banded(rows: Iterable[Mapping[str, Any]]) -> dict[str, Banded]:
 
 
 def _banded(rows: Sequence[Mapping[str, Any]]) -> Banded:
-    exposed, targets, others = (
-        int(sum(row[name] for row in rows)) for name in ("exposed_actors", "exposed_targets", "other_targets")
+    exposed, targets, others, actors = (
+        int(sum(row[name] for row in rows)) for name in ("exposed_actors", "exposed_targets", "other_targets", "actors")
     )
     ratio = rate_ratio(
         RateStratum(row["exposed_targets"], row["exposed_ms"], row["other_targets"], row["other_ms"]) for row in rows
     )
     enough = targets + others >= FEWEST_TARGETS and exposed >= FEWEST_A_SIDE
     is_on_path = enough and others == 0
-    return Banded(ratio if enough else None, is_on_path, exposed, targets, others)
+    return Banded(ratio if enough else None, is_on_path, exposed, targets, others, actors)

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, Annotated, ClassVar, NamedTuple
 
 from pydantic import AfterValidator, Field
 
 from microconv import wording
-from microconv.analyses.amounts import UNITS_OF_VALUE, Amount
+from microconv.analyses.amounts import Amount
 from microconv.analyses.insight.banded import FEWEST_A_SIDE, FEWEST_TARGETS, Banded, banded_query, read_banded
 from microconv.analyses.insight.buyers import ACTOR_GROUPS, BuyerQuestion, between, not_enough
+from microconv.analyses.insight.onward_rates import RESAMPLES, Followed, beyond, ends, resampling
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 from microconv.question import Context, Option
@@ -23,8 +23,6 @@ from microconv.taxonomy import Taxonomy
 from microconv.wording import Bar
 
 if TYPE_CHECKING:
-    import numpy as np
-    import numpy.typing as npt
     import pyarrow as pa
 
 NEW, HERE, ALL = "new people", "people already here", "all changes"
@@ -36,8 +34,6 @@ ON_PATH, MAYBE_NOTHING = "on the path: nobody gets there without it", "may be no
 _CHANGE = re.compile(r"\s*([A-Za-z0-9_]+)\s*([+-]\s*\d{1,4}(?:\.\d{1,4})?)\s*%\s*")
 _LEAST, _MOST = -1.0, 10.0
 _USUAL = 0.05
-_RESAMPLES = 1_000
-_SEED = 20_240_301
 
 
 class StepChange(NamedTuple):
@@ -209,7 +205,7 @@ class WhatIf(BuyerQuestion):
         amounts = self.amounts(tables[2] if len(tables) > 2 else None, context)  # noqa: PLR2004 - the third query
         onward = tables[0].to_pylist()
         ratios = read_banded(tables[1].to_pylist())
-        followed = {change.entry: _Followed.read(onward, change.entry, goal) for change in changes}
+        followed = {change.entry: Followed.read(onward, change.entry, goal) for change in changes}
         steps: list[WhatIfStep] = []
         for change in changes:
             steps += _carried(
@@ -245,42 +241,12 @@ class WhatIf(BuyerQuestion):
         )
         yield (
             "An actor counts from the first time they did the step, and a later step if it came after that. Intervals "
-            f"are those of {wording.count(_RESAMPLES)} resamplings of {ACTOR_GROUPS} groups of actors, at 95%."
+            f"are those of {wording.count(RESAMPLES)} resamplings of {ACTOR_GROUPS} groups of actors, at 95%."
         )
         if len(changes) > 1 and self.changes:
             yield "Several changes are added up: whoever two of them would win counts twice."
         if self.since is not None or self.until is not None:
             yield "The days asked for are those on which actors did the step first; what came later counts, too."
-
-
-@dataclass(frozen=True)
-class _Followed:
-    """What follows an entry, by group of actors: how many did it, came to each step after it, and its value."""
-
-    actors: npt.NDArray[np.float64]
-    reached: Mapping[str, npt.NDArray[np.float64]]
-    value: npt.NDArray[np.float64]
-
-    @classmethod
-    def read(cls, rows: Sequence[Mapping[str, Any]], entry: str, goal: str) -> _Followed:
-        import numpy as np
-
-        actors, value = np.zeros(ACTOR_GROUPS), np.zeros(ACTOR_GROUPS)
-        reached: dict[str, npt.NDArray[np.float64]] = {}
-        for row in rows:
-            if row["micro_conversion"] != entry:
-                continue
-            group = row["actor_group"]
-            actors[group] = row["actors"]
-            reached.setdefault(row["step"], np.zeros(ACTOR_GROUPS))[group] = row["reached"]
-            if row["step"] == goal:
-                value[group] = row["value_micros"] / UNITS_OF_VALUE
-        return cls(actors, reached, value)
-
-    def at(self, step: str) -> npt.NDArray[np.float64]:
-        import numpy as np
-
-        return self.reached.get(step, np.zeros(ACTOR_GROUPS))
 
 
 def _steps(taxonomy: Taxonomy, goal: str) -> list[str]:
@@ -305,29 +271,14 @@ def _later(taxonomy: Taxonomy, entry: str, goal: str) -> list[str]:
     ]
 
 
-def _weights() -> npt.NDArray[np.float64]:
-    import numpy as np
-
-    rng = np.random.default_rng(_SEED)
-    drawn = rng.multinomial(ACTOR_GROUPS, np.full(ACTOR_GROUPS, 1 / ACTOR_GROUPS), _RESAMPLES)
-    return drawn.astype(np.float64)
-
-
-def _ends(drawn: npt.NDArray[np.float64]) -> tuple[float, float]:
-    import numpy as np
-
-    low, high = np.quantile(drawn, (0.025, 0.975))
-    return float(low), float(high)
-
-
 def _carried(
-    change: StepChange, followed: _Followed, later: Sequence[str], banded: Banded | None, goal: str
+    change: StepChange, followed: Followed, later: Sequence[str], banded: Banded | None, goal: str
 ) -> Iterator[WhatIfStep]:
     """Yield the changed step, what comes after it with new people, and the goal with people already here."""
-    weights, number = _weights(), int(followed.actors.sum())
+    weights, number = resampling(), int(followed.actors.sum())
     drawn_actors = change.share * (weights @ followed.actors)
     enough = number >= FEWEST_A_SIDE
-    low, high = _ends(drawn_actors) if enough else (None, None)
+    low, high = ends(drawn_actors) if enough else (None, None)
     yield WhatIfStep(
         str(change),
         change.entry,
@@ -349,22 +300,20 @@ def _carried(
         yield _row(change, goal, HERE, followed, goal, extra=banded)
 
 
-def _row(
-    change: StepChange, step: str, who: str, followed: _Followed, goal: str, *, extra: Banded | None
-) -> WhatIfStep:
+def _row(change: StepChange, step: str, who: str, followed: Followed, goal: str, *, extra: Banded | None) -> WhatIfStep:
     """Return what a change brings at a step; with `extra`, beyond what they would have done anyway."""
     number, reached = int(followed.actors.sum()), int(followed.at(step).sum())
     says = _why_not(number, reached, extra)
     if says:
         onward = reached / number if number >= FEWEST_A_SIDE else None
         return WhatIfStep(str(change), step, who, reached, onward, *(None,) * 6, tier="", says=says)
-    weights = _weights()
+    weights = resampling()
     actors, drawn = weights @ followed.actors, weights @ followed.at(step)
-    kept, drawn_kept = _beyond(extra, reached / number, drawn / actors.clip(min=1))
+    kept, drawn_kept = beyond(extra, reached / number, drawn / actors.clip(min=1))
     value = float(followed.value.sum()) if step == goal else 0.0
     has_value = bool(followed.value.any()) and step == goal
-    low, high = _ends(change.share * drawn * drawn_kept)
-    value_low, value_high = _ends(change.share * (weights @ followed.value) * drawn_kept) if has_value else (None, None)
+    low, high = ends(change.share * drawn * drawn_kept)
+    value_low, value_high = ends(change.share * (weights @ followed.value) * drawn_kept) if has_value else (None, None)
     return WhatIfStep(
         change=str(change),
         step=step,
@@ -403,35 +352,13 @@ def _says(change: StepChange, extra: Banded | None, low: float, high: float) -> 
     return MAYBE_NOTHING if low <= 0 <= high else ""
 
 
-def _beyond(extra: Banded | None, rate: float, drawn: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
-    """Return which share of those who reach the goal after the step would not have reached it without.
-
-    With proportional rates of ratio R, of whom p reach it, 1 - (1 - p) ** (1 / R) would have without the step. On the
-    path, nobody would have. R moves with p, which is drawn already, and with the rate of those who did without: of that
-    the logarithm is drawn from a normal with what is left of the ratio's variance.
-    """
-    import numpy as np
-
-    if extra is None or extra.ratio is None:
-        return 1.0, np.ones(len(drawn))
-    left = math.sqrt(max(extra.ratio.log_error**2 - 1 / extra.exposed_targets, 0.0))
-    noise = np.random.default_rng(_SEED + 1).normal(0, left, len(drawn))
-
-    def share(p: npt.NDArray[np.float64], ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        p, ratio = p.clip(1e-12, 1 - 1e-12), ratio.clip(1e-6)
-        return 1 - (1 - (1 - p) ** (1 / ratio)) / p
-
-    told = float(share(np.array([rate]), np.array([extra.ratio.ratio]))[0])
-    return told, share(drawn, extra.ratio.ratio * drawn / rate * np.exp(noise))
-
-
 def _together(
-    changes: Sequence[StepChange], followed: Mapping[str, _Followed], ratios: Mapping[str, Banded], goal: str
+    changes: Sequence[StepChange], followed: Mapping[str, Followed], ratios: Mapping[str, Banded], goal: str
 ) -> Iterator[WhatIfStep]:
     """Yield the goal with all changes together, added up; nothing where one of them cannot be told."""
     import numpy as np
 
-    weights = _weights()
+    weights = resampling()
     for who in (NEW, HERE):
         added = value = 0.0
         drawn_added, drawn_value = np.zeros(len(weights)), np.zeros(len(weights))
@@ -442,15 +369,15 @@ def _together(
             if change.entry == goal or (who == HERE and extra is None) or _why_not(number, reached, extra):
                 break
             actors, drawn = weights @ each.actors, weights @ each.at(goal)
-            kept, drawn_kept = _beyond(extra, reached / number, drawn / actors.clip(min=1))
+            kept, drawn_kept = beyond(extra, reached / number, drawn / actors.clip(min=1))
             added += change.share * reached * kept
             value += change.share * float(each.value.sum()) * kept
             drawn_added += change.share * drawn * drawn_kept
             drawn_value += change.share * (weights @ each.value) * drawn_kept
         else:
             has_value = any(each.value.any() for each in followed.values())
-            low, high = _ends(drawn_added)
-            value_low, value_high = _ends(drawn_value) if has_value else (None, None)
+            low, high = ends(drawn_added)
+            value_low, value_high = ends(drawn_value) if has_value else (None, None)
             yield WhatIfStep(
                 change=ALL,
                 step=goal,

@@ -1,0 +1,90 @@
+"""What follows an entry: how many come to each step after it, and how many of them would have come without it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from microconv.analyses.amounts import UNITS_OF_VALUE
+from microconv.analyses.insight.banded import Banded
+from microconv.analyses.insight.buyers import ACTOR_GROUPS
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
+
+RESAMPLES = 1_000
+_SEED = 20_240_301
+
+
+@dataclass(frozen=True)
+class Followed:
+    """What follows an entry, by group of actors: how many did it, came to each step after it, and its value."""
+
+    actors: npt.NDArray[np.float64]
+    reached: Mapping[str, npt.NDArray[np.float64]]
+    value: npt.NDArray[np.float64]
+
+    @classmethod
+    def read(cls, rows: Sequence[Mapping[str, Any]], entry: str, goal: str) -> Followed:
+        """Read the rows of `sql/analyses/insight/onward.sql` of one entry."""
+        import numpy as np
+
+        actors, value = np.zeros(ACTOR_GROUPS), np.zeros(ACTOR_GROUPS)
+        reached: dict[str, npt.NDArray[np.float64]] = {}
+        for row in rows:
+            if row["micro_conversion"] != entry:
+                continue
+            group = row["actor_group"]
+            actors[group] = row["actors"]
+            reached.setdefault(row["step"], np.zeros(ACTOR_GROUPS))[group] = row["reached"]
+            if row["step"] == goal:
+                value[group] = row["value_micros"] / UNITS_OF_VALUE
+        return cls(actors, reached, value)
+
+    def at(self, step: str) -> npt.NDArray[np.float64]:
+        """Return how many came to a step after it, by group."""
+        import numpy as np
+
+        return self.reached.get(step, np.zeros(ACTOR_GROUPS))
+
+
+def resampling() -> npt.NDArray[np.float64]:
+    """Return how often each group of actors is drawn, one row per resampling."""
+    import numpy as np
+
+    rng = np.random.default_rng(_SEED)
+    drawn = rng.multinomial(ACTOR_GROUPS, np.full(ACTOR_GROUPS, 1 / ACTOR_GROUPS), RESAMPLES)
+    return drawn.astype(np.float64)
+
+
+def ends(drawn: npt.NDArray[np.float64]) -> tuple[float, float]:
+    """Return the interval that holds the middle 95% of what was drawn."""
+    import numpy as np
+
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    return float(low), float(high)
+
+
+def beyond(extra: Banded | None, rate: float, drawn: npt.NDArray[np.float64]) -> tuple[float, npt.NDArray[np.float64]]:
+    """Return which share of those who reach the goal after the step would not have reached it without.
+
+    With proportional rates of ratio R, of whom p reach it, 1 - (1 - p) ** (1 / R) would have without the step. On the
+    path, nobody would have. R moves with p, which is drawn already, and with the rate of those who did without: of that
+    the logarithm is drawn from a normal with what is left of the ratio's variance.
+    """
+    import numpy as np
+
+    if extra is None or extra.ratio is None:
+        return 1.0, np.ones(len(drawn))
+    left = math.sqrt(max(extra.ratio.log_error**2 - 1 / extra.exposed_targets, 0.0))
+    noise = np.random.default_rng(_SEED + 1).normal(0, left, len(drawn))
+
+    def share(p: npt.NDArray[np.float64], ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+        p, ratio = p.clip(1e-12, 1 - 1e-12), ratio.clip(1e-6)
+        return 1 - (1 - (1 - p) ** (1 / ratio)) / p
+
+    told = float(share(np.array([rate]), np.array([extra.ratio.ratio]))[0])
+    return told, share(drawn, extra.ratio.ratio * drawn / rate * np.exp(noise))

@@ -1,0 +1,210 @@
+"""What is suggested can be pasted, holds whom it says, and rests on more than chance."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from insight.simulated import DAY, HOUR, MINUTE, Done, Visits, taxonomy
+from insight.simulated import staged as simulated
+from microconv.analyses.insight.evidence import DISCOUNTS, rule_as_toml
+from microconv.analyses.insight.suggest_segments import SegmentProposal, SuggestedSegmentsResult
+from microconv.config.load import load_config
+from microconv.config.positions import read_toml
+from microconv.config.segment_rules import SegmentRule
+from microconv.project import Project
+from projects import write_config
+
+ENTRIES = {
+    "guide": {"kind": "secondary", "stage": "awareness"},
+    "film": {"kind": "secondary", "stage": "awareness"},
+    "view": {"kind": "milestone", "stage": "consideration"},
+    "cart": {"kind": "milestone", "stage": "decision"},
+    "stall": {"kind": "secondary", "stage": "decision", "mindset": "commitment"},
+    "buy": {"kind": "macro", "stage": "decision", "value": "event"},
+}
+DAYS = 40
+
+
+def project_of(
+    folder: Path, *, seed: int = 1, ratio: float = 3.0, actors: int = 8_000, extra: str = "", triggers: str = ""
+) -> Project:
+    """A shop in which `guide` makes the goal `ratio` times as likely, `film` nothing, and a cart is on the way."""
+    rng = np.random.default_rng(seed)
+    actor = np.arange(actors)
+    begins = rng.integers(0, DAYS * DAY, actors)
+    at: dict[str, np.ndarray] = {"view": begins + MINUTE}
+    has = {"view": rng.random(actors) < 0.6, "guide": rng.random(actors) < 0.15, "film": rng.random(actors) < 0.2}
+    at["guide"], at["film"] = begins + 2 * MINUTE, begins + 3 * MINUTE
+    buys = has["view"] & (rng.random(actors) < 0.06 * np.where(has["guide"], ratio, 1.0))
+    has["cart"] = buys | (has["view"] & (rng.random(actors) < 0.15))
+    at["cart"] = begins + HOUR
+    at["buy"], has["buy"] = begins + HOUR + (rng.random(actors) * 2 * DAY).astype(np.int64) + MINUTE, buys
+    has["stall"] = has["cart"] & ~buys & (rng.random(actors) < 0.5)
+    at["stall"] = begins + 3 * HOUR
+    done = {
+        name: Done(
+            actor[has[name]],
+            at[name][has[name]],
+            {"value": np.full(int(buys.sum()), 30.0), "currency": ["USD"] * int(buys.sum())} if name == "buy" else {},
+        )
+        for name in ENTRIES
+    }
+    known = taxonomy(**{name: {key: str(value) for key, value in facts.items()} for name, facts in ENTRIES.items()})
+    folder.mkdir(exist_ok=True)
+    simulated(folder / "microconv.duckdb", known, Visits(actor, begins), done, days=DAYS).close()
+    lines = ['name = "shop"', 'version = "1.0"']
+    for name, facts in ENTRIES.items():
+        lines += ["[[micro_conversions]]", f'id = "{name}"', f'event = "{name}"']
+        lines += [f'{key} = "{value}"' for key, value in facts.items()]
+        lines += ["hesitation = true"] if name == "stall" else []
+        lines += [f"triggers = {triggers}"] if triggers and name == "film" else []
+    (folder / "taxonomy.toml").write_text("\n".join(lines) + "\n")
+    extra = f'[taxonomy]\npreset = "none"\nfile = "taxonomy.toml"\n{extra}'
+    return Project(load_config(write_config(folder, extra=extra), {}))
+
+
+def asked(project: Project, **fields: Any) -> SuggestedSegmentsResult:
+    result = project.ask("suggest_segments", **fields)
+    assert isinstance(result, SuggestedSegmentsResult)
+    json.dumps(result.document(), allow_nan=False)
+    return result
+
+
+@pytest.fixture(scope="module")
+def shop(tmp_path_factory: pytest.TempPathFactory) -> Any:
+    with project_of(tmp_path_factory.mktemp("shop")) as project:
+        yield project
+
+
+@pytest.fixture(scope="module")
+def suggested(shop: Project) -> SuggestedSegmentsResult:
+    return asked(shop)
+
+
+def by_name(result: SuggestedSegmentsResult) -> dict[str, SegmentProposal]:
+    return {row.segment: row for row in result.proposals}
+
+
+def test_what_is_printed_loads_and_holds_whom_it_says(shop: Project, suggested: SuggestedSegmentsResult):
+    file = shop.config.file
+    shop.close()
+    pasted = file.with_name("pasted.toml")
+    pasted.write_text(file.read_text() + suggested.toml)
+    with Project(load_config(pasted, {})) as project:
+        sizes = {each.name: project.ask("segment", name=each.name).rows[0].members for each in project.config.segments}
+
+    assert sizes == {row.segment: row.members for row in suggested.proposals}
+    assert len(sizes) >= 5
+
+
+def test_each_block_says_where_it_could_be_sent_and_sends_nothing_by_itself(suggested: SuggestedSegmentsResult):
+    blocks = [each for each in suggested.toml.split("[[segments]]\n") if each]
+
+    assert len(blocks) == len(suggested.proposals)
+    for block in blocks:
+        assert '# destinations = ["mails"] # an example' in block
+        assert set(read_toml(block)) == {"name", "rule"}
+
+
+def test_configured_destinations_are_named_with_their_kinds(tmp_path: Path):
+    extra = '[[destinations]]\nname = "lists"\nkind = "file"\npath = "out"\nformat = "csv"\n'
+    with project_of(tmp_path, extra=extra) as project:
+        result = asked(project)
+
+    assert '# destinations = ["lists"] # configured: lists (file)' in result.toml
+
+
+def test_a_signal_yields_who_did_it_and_who_could_be_invited(suggested: SuggestedSegmentsResult):
+    rows = by_name(suggested)
+
+    assert {"guide_without_buy", "invite_to_guide", "view_no_further", "cart_no_further", "stall_without_buy"} == set(
+        rows
+    )
+    assert rows["cart_no_further"].why.startswith("came as far as cart and no further; nobody reaches buy without it")
+    assert "wavered (stall)" in rows["stall_without_buy"].why
+    assert "not proof that it causes it" in rows["guide_without_buy"].why
+    assert {row.tier for row in rows.values()} == {"observed"}
+
+
+def test_expected_effect_is_size_times_response_times_what_a_response_brings_discounted(
+    shop: Project, suggested: SuggestedSegmentsResult
+):
+    row = by_name(suggested)["cart_no_further"]
+    twice = by_name(asked(shop, response=0.1))["cart_no_further"]
+    steps = shop.ask("what_if", changes="cart +5%").rows
+    onward = next(each.onward for each in steps if each.step == "buy" and each.who == "new people")
+
+    assert row.expected == pytest.approx(row.members * 0.05 * onward * DISCOUNTS["observed"])
+    assert row.low is not None
+    assert row.low < row.expected < row.high
+    assert twice.expected == pytest.approx(2 * row.expected)
+
+
+def test_an_invitation_counts_only_what_people_would_not_have_done_anyway(suggested: SuggestedSegmentsResult):
+    rows = by_name(suggested)
+    invited, did = rows["invite_to_guide"], rows["guide_without_buy"]
+
+    # The true ratio is 3: of those who bought after it, two of three would not have without.
+    each_invited, each_did = invited.expected / invited.members, did.expected / did.members
+    assert 0.45 < each_invited / each_did < 0.8
+
+
+def test_what_predicts_nothing_and_nothing_uses_is_to_be_retired(tmp_path: Path):
+    # 8,000 actors cannot say that a ratio is 1 to within a quarter.
+    with project_of(tmp_path / "free", actors=60_000) as project:
+        result = asked(project)
+    with project_of(tmp_path / "used", actors=60_000, triggers='["the report"]') as project:
+        used = asked(project)
+    segment = '[[segments]]\nname = "films"\nrule = { did = "film", within = "9d" }\n'
+    with project_of(tmp_path / "named", actors=60_000, extra=segment) as project:
+        named = asked(project)
+
+    assert [row.entry for row in result.retirements] == ["film"]
+    assert result.sentence.endswith(" film predicts nothing, and nothing uses it: retire.")
+    assert "film" not in result.toml
+    assert used.retirements == named.retirements == ()
+
+
+def test_a_segment_that_is_configured_is_not_proposed_again(tmp_path: Path, suggested: SuggestedSegmentsResult):
+    row = by_name(suggested)["guide_without_buy"]
+    extra = (
+        f'[[segments]]\nname = "mine"\nrule = {row.rule}\n'
+        '[[segments]]\nname = "cart_no_further"\nrule = { did = "view", within = "1d" }\n'
+    )
+    with project_of(tmp_path, extra=extra) as project:
+        names = set(by_name(asked(project)))
+
+    assert "guide_without_buy" not in names
+    assert "cart_no_further_2" in names
+    assert "cart_no_further" not in names
+
+
+def test_no_signal_is_found_in_40_shops_where_none_is_planted(tmp_path: Path):
+    found = 0
+    for seed in range(40):
+        with project_of(tmp_path / str(seed), seed=seed, ratio=1.0) as project:
+            names = set(by_name(asked(project)))
+        found += bool(names & {"guide_without_buy", "film_without_buy", "invite_to_guide", "invite_to_film"})
+
+    assert found == 0
+
+
+def test_rules_are_written_as_toml_that_reads_the_same():
+    rule = SegmentRule.model_validate(
+        {
+            "all": [
+                {"did": ["a", 'b"\\é'], "within": "3d", "at_least": 2, "not_did": "c"},
+                {"not": {"last": "d", "between": ["1d", "7d"]}},
+                {"total": "value", "of": "a", "within": "9d", "at_least": 2.5},
+            ]
+        }
+    )
+
+    assert read_toml(f"rule = {rule_as_toml(rule.model_dump(mode='json'))}")["rule"] == json.loads(
+        rule.model_dump_json()
+    )
