@@ -116,6 +116,11 @@ QUESTIONS: dict[str, Line] = {
         "Propose segments to build, ready to paste, and entries to retire.",
         "suggest-segments",
     ),
+    "stage_times": Line(
+        "analyses.insight.stage_times:StageTimes",
+        "Measure how long actors take from one stage to the next.",
+        "momentum --show times",
+    ),
 }
 """All questions; of those that share a command, the first is asked unless an option picks another."""
 
