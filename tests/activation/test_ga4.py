@@ -42,6 +42,10 @@ KEYS: dict[str, Any] = {
 }
 
 
+MANY = 120
+"""Schedules of faults by each way, in `make test-long`."""
+
+
 @pytest.fixture(autouse=True)
 def secrets(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("GA4_SECRET", SECRET)
@@ -542,30 +546,46 @@ class TestEventsByGrpc(TestEventsByRest):
     keys: ClassVar[dict[str, Any]] = {**TestEventsByRest.keys, "transport": "grpc"}
 
 
+def run_over_the_api(seed: int, server: DataManagerServer, transport: str) -> list[str]:
+    """Run a schedule over the Data Manager API; return what was wrong."""
+    model = server.model = DataManagerModel(chance=random.Random(seed), is_faulty=True, slowest=SLOWEST)
+
+    def settle() -> None:
+        model.tick(SLOWEST + 1)
+        # Sixteen pushes of faults, then quiet ones.
+        model.is_faulty = model.now < START + 15 * (SLOWEST + 1) * MINUTE
+
+    devices = [device(number) for number in range(8)]
+    wrong = wrong_lists(
+        seed,
+        devices,
+        lambda _: event_list((server, transport)),
+        lambda: in_ga4(model, "mc_carts", "carts"),
+        settle,
+        segment="carts",
+    )
+    # It was put to the test.
+    assert len(model.calls) > len(model.accepted)
+    return wrong
+
+
 @pytest.mark.parametrize("transport", ["grpc", "rest"])
 def test_after_any_faults_of_the_api_the_property_is_what_is_wanted(transport: str) -> None:
-    model = DataManagerModel()
-    with data_manager(model) as server:
+    with data_manager(DataManagerModel()) as server:
         for seed in range(number_of_schedules(6)):
-            model = server.model = DataManagerModel(chance=random.Random(seed), is_faulty=True, slowest=SLOWEST)
-
-            def settle(model: DataManagerModel = model) -> None:
-                model.tick(SLOWEST + 1)
-                # Sixteen pushes of faults, then quiet ones.
-                model.is_faulty = model.now < START + 15 * (SLOWEST + 1) * MINUTE
-
-            def listed(model: DataManagerModel = model) -> set[Identifier]:
-                return in_ga4(model, "mc_carts", "carts")
-
-            devices = [device(number) for number in range(8)]
-            there = (server, transport)
-            wrong = wrong_lists(seed, devices, lambda _: event_list(there), listed, settle, segment="carts")  # noqa: B023 - called here
-            assert wrong == []
-            assert len(model.calls) > len(model.accepted)
+            assert run_over_the_api(seed, server, transport) == []
 
 
-@pytest.mark.parametrize("seed", range(4))
-def test_after_any_faults_the_property_is_what_is_wanted(seed: int) -> None:
+@pytest.mark.long
+@pytest.mark.parametrize("transport", ["grpc", "rest"])
+def test_after_many_faults_of_the_api_the_property_is_what_is_wanted(transport: str) -> None:
+    with data_manager(DataManagerModel()) as server:
+        for seed in range(1_000, 1_000 + number_of_schedules(MANY)):
+            assert run_over_the_api(seed, server, transport) == []
+
+
+def run_over_the_protocol(seed: int) -> list[str]:
+    """Run a schedule over the Measurement Protocol; return what was wrong."""
     stream = Stream(chance=random.Random(seed), is_faulty=True)
 
     def listed() -> set[Identifier]:
@@ -577,7 +597,19 @@ def test_after_any_faults_the_property_is_what_is_wanted(seed: int) -> None:
 
     devices = [device(number) for number in range(8)]
     with serving(stream) as address:
-        assert wrong_lists(seed, devices, lambda _: protocol_list(address), listed, settle, segment="carts") == []
+        wrong = wrong_lists(seed, devices, lambda _: protocol_list(address), listed, settle, segment="carts")
     # It was put to the test.
     assert stream.lost
     assert stream.minute > FAULTY_MINUTES
+    return wrong
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_after_any_faults_the_property_is_what_is_wanted(seed: int) -> None:
+    assert run_over_the_protocol(seed) == []
+
+
+@pytest.mark.long
+def test_after_many_faults_the_property_is_what_is_wanted() -> None:
+    for seed in range(1_000, 1_000 + number_of_schedules(MANY)):
+        assert run_over_the_protocol(seed) == []
