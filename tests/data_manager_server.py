@@ -316,11 +316,8 @@ class DataManagerModel:
             statuses = []
             for receiver in request.destinations:
                 doubled = sum(not self._counted(receiver, event) for event in taken)
-                reason = "PROCESSING_ERROR_REASON_DUPLICATE_TRANSACTION_ID" if doubled else ""
                 done = api.RequestStatusPerDestination.IngestEventsStatus(record_count=len(events))
-                statuses.append(
-                    self._status(receiver, len(events), lost + doubled, reason, events_ingestion_status=done)
-                )
+                statuses.append(self._status(receiver, len(events), lost, doubled, events_ingestion_status=done))
             return statuses
 
         return api.IngestEventsResponse(request_id=self._accept(request, apply))
@@ -481,14 +478,21 @@ class DataManagerModel:
         return taken, len(records) - len(taken)
 
     def _status(
-        self, receiver: api.Destination, records: int, rejected: int, reason: str = "", **more: Any
+        self, receiver: api.Destination, records: int, lost: int, doubled: int = 0, **more: Any
     ) -> api.RequestStatusPerDestination:
+        rejected = lost + doubled
         state = "SUCCESS" if not rejected else "PARTIAL_SUCCESS" if rejected < records else "FAILED"
         said = api.RequestStatusPerDestination(destination=receiver, request_status=state, **more)
         # How many, and why, is not always told.
         if rejected and not (self.is_faulty and self.chance.random() < 0.5):
-            named = reason or "PROCESSING_ERROR_REASON_INVALID_FORMAT"
-            said.error_info = api.ErrorInfo(error_counts=[api.ErrorCount(record_count=rejected, reason=named)])
+            counts = {"INVALID_FORMAT": lost, "DUPLICATE_TRANSACTION_ID": doubled}
+            said.error_info = api.ErrorInfo(
+                error_counts=[
+                    api.ErrorCount(record_count=count, reason=f"PROCESSING_ERROR_REASON_{name}")
+                    for name, count in counts.items()
+                    if count
+                ]
+            )
         return said
 
 

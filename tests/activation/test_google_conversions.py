@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from google.ads import datamanager_v1 as api
 from tenacity import Retrying, wait_none
 
 from activation.killed_engine import KilledEngine
@@ -110,6 +111,37 @@ def test_an_order_that_google_has_already_is_there(leads: GoogleConversions, ser
     again = leads.send("send", [LEAD])
     assert leads.ask(str(again.request_id)).state == "success"
     assert len(server.model.events) == 1
+
+
+@pytest.mark.parametrize(
+    ("state", "reasons", "became"),
+    [
+        ("FAILED", {"DUPLICATE_TRANSACTION_ID": 3}, "success"),
+        ("FAILED", {"DUPLICATE_TRANSACTION_ID": 2}, "failed"),
+        ("FAILED", {"DUPLICATE_TRANSACTION_ID": 2, "INVALID_FORMAT": 1}, "failed"),
+        ("FAILED", {}, "failed"),
+        ("PARTIAL_SUCCESS", {"DUPLICATE_TRANSACTION_ID": 2}, "success"),
+        ("PARTIAL_SUCCESS", {"DUPLICATE_TRANSACTION_ID": 1, "INVALID_FORMAT": 1}, "partial"),
+        ("PARTIAL_SUCCESS", {}, "partial"),
+    ],
+)
+def test_what_google_rejects_is_there_only_where_all_of_it_was_there_already(
+    leads: GoogleConversions, server: DataManagerServer, state: str, reasons: dict[str, int], became: str
+):
+    answer = leads.send("send", [LEAD])
+    accepted = server.model.accepted[str(answer.request_id)]
+    said = api.RequestStatusPerDestination(
+        destination=api.Destination(product_destination_id="777"),
+        request_status=state,
+        events_ingestion_status={"record_count": 3},
+        error_info={
+            "error_counts": [
+                {"record_count": count, "reason": f"PROCESSING_ERROR_REASON_{name}"} for name, count in reasons.items()
+            ]
+        },
+    )
+    accepted.statuses = [said]
+    assert leads.ask(str(answer.request_id)).state == became
 
 
 def test_a_restatement_changes_the_value_and_counts_nothing(leads: GoogleConversions, server: DataManagerServer):

@@ -32,10 +32,9 @@ from microconv.activation.conversions.conversion_results import (
 from microconv.activation.conversions.conversion_tables import BATCHES
 from microconv.activation.conversions.one_conversion import OneConversion, OnProgress, conversion_ledger, orders_query
 from microconv.activation.destinations.base import Destination
-from microconv.activation.push.audience_list import FINAL
 from microconv.activation.push.list_push import ListPush
+from microconv.activation.push.polling import polled
 from microconv.activation.push.push_guards import Allowed
-from microconv.activation.push.push_ledger import LedgerBatch
 from microconv.activation.push.sending import Deadline, Sending
 from microconv.activation.sending_run import sending_run
 from microconv.config.conversion_settings import ConversionConfig
@@ -48,7 +47,6 @@ from microconv.queries.templates import Query, Value
 from microconv.taxonomy import Taxonomy
 
 _COMMAND = "microconv conversions send"
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0
 _NOBODY_ALLOWED = Allowed()
 
 
@@ -156,25 +154,11 @@ class Conversions:
             LockedError: Another run holds the lock.
         """
         deadline = Deadline(self.config.push.deadline.seconds, self.monotonic)
-        asked: dict[str, LedgerBatch] = {}
-        pause, waiting = _SHORTEST_PAUSE, 0
         with sending_run(self.engine, "conversions", self.clock()):
             known = self.engine.version(BATCHES.name) is not None
             pushes = [self._push(each, deadline) for each in self.config.conversions if known]
-            while True:
-                for push in pushes:
-                    asked |= {each.batch_id: each for each in push.poll() if each.state in ("accepted", *FINAL)}
-                waiting = sum(each.state == "accepted" for each in asked.values())
-                if not waiting or not wait or deadline.is_before(pause):
-                    break
-                on_wait(waiting)
-                self.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-        return ConversionRequests(
-            tuple(map(ConversionRequest.of, asked.values())),
-            f"{wording.count(len(asked) - waiting)} of {wording.plural(len(asked), 'request')} have an answer; "
-            f"{wording.count(waiting)} are still being worked on.",
-        )
+            asked, said = polled(pushes, deadline, self.sleep, wait=wait, on_wait=on_wait)
+        return ConversionRequests(tuple(map(ConversionRequest.of, asked)), said)
 
     def status(self) -> ConversionStatuses:
         """Say what is known of each conversion: of those of the configuration, and of others that were sent once."""

@@ -21,7 +21,7 @@ from microconv.activation.conversions.conversion_destination import (
 )
 from microconv.activation.destinations.data_manager_answers import answer_of, as_answers
 from microconv.activation.push.audience_list import Answer, ListLimits, UnsureError
-from microconv.clients.data_manager import DataManager, Receiver
+from microconv.clients.data_manager import DataManager, Receiver, ReceiverStatus
 from microconv.clients.data_manager_failures import BusyError, RequestRefusedError
 from microconv.clients.outgoing import NoAnswerError, NotSentError
 
@@ -86,14 +86,22 @@ class GoogleConversions:
         except (NotSentError, NoAnswerError, BusyError, RequestRefusedError) as error:
             raise UnsureError(str(error)) from None
         answer = answer_of(request_id, statuses)
-        words = [word for each in statuses for word, _ in each.reasons]
-        if answer.state in ("partial", "failed") and words and all(word.endswith(_THERE_ALREADY) for word in words):
+        if answer.state in ("partial", "failed") and all(map(_has_all, statuses)):
             return Answer("success", request_id)
         return answer
 
     def now(self) -> datetime | None:
         """Tell no time: this machine's clock counts."""
         return None
+
+
+def _has_all(status: ReceiverStatus) -> bool:
+    """Tell whether whatever was rejected was there already; of all rejected without a reason nobody knows that."""
+    if status.state == "success" and not status.rejected:
+        return True
+    known = sum(count for word, count in status.reasons if word.endswith(_THERE_ALREADY))
+    all_told = status.records if status.state == "failed" and status.records else status.rejected
+    return 0 < known == all_told
 
 
 def event_of(conversion: Conversion) -> Mapping[str, Any]:

@@ -11,7 +11,7 @@ from typing import Any
 from microconv import wording
 from microconv.activation.destinations.base import Destination
 from microconv.activation.push.asked_lists import asked_status
-from microconv.activation.push.audience_list import FINAL, AudienceList
+from microconv.activation.push.audience_list import AudienceList
 from microconv.activation.push.given_up import GivenUpList
 from microconv.activation.push.ledger_views import (
     BatchesResult,
@@ -27,7 +27,8 @@ from microconv.activation.push.list_places import check_places
 from microconv.activation.push.list_plan import lists
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.one_list import OneList, Wishes
-from microconv.activation.push.push_ledger import LedgerBatch, PushLedger, open_batches_query
+from microconv.activation.push.polling import polled
+from microconv.activation.push.push_ledger import PushLedger, open_batches_query
 from microconv.activation.push.push_result import PushResult
 from microconv.activation.push.sending import Deadline, Rates, Sending
 from microconv.activation.reach import Reach, reach
@@ -39,7 +40,6 @@ from microconv.engines.base import Engine
 from microconv.errors import UsageError
 
 _NOTHING_SPECIAL = Wishes()
-_SHORTEST_PAUSE, _LONGEST_PAUSE = 2.0, 60.0
 _NEVER: Mapping[str, Any] = {
     **dict.fromkeys(("listed", "waiting", "unsettled", "refused"), 0),
     **dict.fromkeys(("last_sent_at", "oldest_added_at")),
@@ -219,25 +219,11 @@ class Pushes:
             LockedError: Another run holds the lock.
         """
         deadline = Deadline(self.config.push.deadline.seconds, self.monotonic)
-        asked: dict[str, LedgerBatch] = {}
-        pause = _SHORTEST_PAUSE
         with sending_run(self.engine, "poll", self.clock()) as push_id:
             patience = self._patience()
             waited_for = [self._list_push(segment, at, push_id, patience(at)) for segment, at in self._waited_for()]
-            while True:
-                for push in waited_for:
-                    asked |= {each.batch_id: each for each in push.poll() if each.state in ("accepted", *FINAL)}
-                waiting = sum(each.state == "accepted" for each in asked.values())
-                if not waiting or not wait or deadline.is_before(pause):
-                    break
-                on_wait(waiting)
-                self.sleep(pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
-        return BatchesResult(
-            tuple(map(BatchRow.of, asked.values())),
-            f"{wording.count(len(asked) - waiting)} of {wording.plural(len(asked), 'request')} have an answer; "
-            f"{wording.count(waiting)} are still being worked on.",
-        )
+            asked, said = polled(waited_for, deadline, self.sleep, wait=wait, on_wait=on_wait)
+        return BatchesResult(tuple(map(BatchRow.of, asked)), said)
 
     def status(self, *, ask: bool = False) -> StatusResult:
         """Say what is known of each list: of those of the configuration, and of others that were pushed to.
