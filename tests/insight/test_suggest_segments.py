@@ -122,9 +122,8 @@ def test_configured_destinations_are_named_with_their_kinds(tmp_path: Path):
 def test_a_signal_yields_who_did_it_and_who_could_be_invited(suggested: SuggestedSegmentsResult):
     rows = by_name(suggested)
 
-    assert {"guide_without_buy", "invite_to_guide", "view_no_further", "cart_no_further", "stall_without_buy"} == set(
-        rows
-    )
+    signals = {"guide_without_buy", "invite_to_guide"}
+    assert set(rows) == signals | {"view_no_further", "cart_no_further", "stall_without_buy", "stalled_before_buy"}
     assert rows["cart_no_further"].why.startswith("came as far as cart and no further; nobody reaches buy without it")
     assert "wavered (stall)" in rows["stall_without_buy"].why
     assert "not proof that it causes it" in rows["guide_without_buy"].why
@@ -192,6 +191,50 @@ def test_no_signal_is_found_in_40_shops_where_none_is_planted(tmp_path: Path):
         found += bool(names & {"guide_without_buy", "film_without_buy", "invite_to_guide", "invite_to_film"})
 
     assert found == 0
+
+
+def comers_of(folder: Path, *, chance: float, later: float) -> Project:
+    """People who come every other day or so until they give up, and reach the goal on a visit or, silent, each week."""
+    rng = np.random.default_rng(3)
+    actors, moments = [], []
+    buyers, bought = [], []
+    for actor in range(2_000):
+        day, gives_up = float(rng.uniform(0, 10)), float(rng.uniform(5, 35))
+        while day < gives_up:
+            actors.append(actor)
+            moments.append(int(day * DAY))
+            if rng.random() < chance:
+                buyers.append(actor)
+                bought.append(int(day * DAY) + HOUR)
+                break
+            day += float(rng.uniform(1, 3))
+        else:
+            weeks = rng.geometric(later) if later else 1_000
+            if gives_up + 7 * weeks < DAYS:
+                buyers.append(actor)
+                bought.append(int((gives_up + 7 * weeks) * DAY))
+    actor, at_us = np.array(actors), np.array(moments)
+    done = {"view": Done(actor, at_us + MINUTE), "buy": Done(np.array(buyers), np.array(bought))}
+    known = taxonomy(**{name: {key: str(value) for key, value in facts.items()} for name, facts in ENTRIES.items()})
+    with project_of(folder, actors=1):
+        pass
+    (folder / "microconv.duckdb").unlink()
+    simulated(folder / "microconv.duckdb", known, Visits(actor, at_us), done, days=DAYS).close()
+    return Project(load_config(folder / "microconv.toml", {}))
+
+
+def test_the_stalled_are_proposed_only_where_the_steady_do_better(tmp_path: Path):
+    with comers_of(tmp_path / "better", chance=0.03, later=0.0) as project:
+        better = by_name(asked(project))
+    with comers_of(tmp_path / "alike", chance=0.03, later=0.2) as project:
+        alike = by_name(asked(project))
+
+    row = better["stalled_before_buy"]
+    assert '{ lapsed = ["view", "cart"], for = "' in row.rule
+    assert "of the steady; not proof that bringing them back makes them steady" in row.why
+    assert 0 < row.low < row.expected < row.high
+    assert row.expected / (row.members * 0.05 * DISCOUNTS["observed"]) == pytest.approx(0.09, abs=0.05)
+    assert "stalled_before_buy" not in alike
 
 
 def test_rules_are_written_as_toml_that_reads_the_same():

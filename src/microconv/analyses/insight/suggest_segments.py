@@ -14,9 +14,10 @@ from microconv.analyses.hesitation import Hesitation, HesitationResult
 from microconv.analyses.insight.banded import banded_query, read_banded
 from microconv.analyses.insight.buyers import ACTOR_GROUPS, BuyerQuestion, between, not_enough
 from microconv.analyses.insight.evidence import DISCOUNTS, FEWEST_TO_RETIRE, NOTHING, Evidence, rule_as_toml, weigh
+from microconv.analyses.insight.momentum import Momentum, MomentumState
 from microconv.analyses.insight.onward_rates import Followed, beyond, ends, resampling
 from microconv.config.sections import Config
-from microconv.config.segment_rules import SegmentRule
+from microconv.config.segment_rules import ANYTHING, SegmentRule
 from microconv.config.values import Duration, Length
 from microconv.queries import templates
 from microconv.queries.templates import Query
@@ -24,6 +25,7 @@ from microconv.question import Context, Option
 from microconv.result import Result, column, sheet
 from microconv.segments.members import actors_query, members_query
 from microconv.segments.size import Segment
+from microconv.stats.intervals import newcombe
 from microconv.taxonomy import Taxonomy
 from microconv.wording import Bar, Sheet, Verbatim
 
@@ -197,6 +199,17 @@ class SuggestSegments(BuyerQuestion):
         entries = (taxonomy.entry(each) for each in counted if each != goal)
         return [each.id for each in entries if each.kind != "macro" and each.stage != "post_sale"]
 
+    def _milestones(self, taxonomy: Taxonomy) -> list[str]:
+        """Return the milestones before the goal, in the order of the journey."""
+        last = taxonomy.rank(self.goal_in(taxonomy))
+        return [
+            each
+            for each in self._looked_at(taxonomy)
+            if taxonomy.entry(each).kind == "milestone"
+            and not taxonomy.entry(each).is_hesitation
+            and taxonomy.rank(each) < last
+        ]
+
     def _evidence(self, context: Context) -> dict[str, Evidence]:
         goal = self.goal_in(context.taxonomy)
         end_at = context.latest_event_at or templates.EXAMPLE_MOMENT
@@ -214,6 +227,16 @@ class SuggestSegments(BuyerQuestion):
         }
         rows = context.look_up(templates.query("analyses/insight/onward", params=params))
         return {entry: Followed.read(rows, entry, goal) for entry in entries}
+
+    def _momentum(self, context: Context) -> tuple[int | None, dict[str, MomentumState]]:
+        """Return after how many days of silence actors are stalled, and the states."""
+        import pyarrow as pa
+
+        asked = Momentum(goal=self.goal, since=self.since, until=self.until)
+        (query,) = asked.queries(context)
+        rows = context.look_up(query)
+        states = asked.result((pa.Table.from_pylist(rows),), context).states
+        return rows[0]["usual_pause_days"] if rows else None, {each.state: each for each in states}
 
     def _hesitation(self, context: Context) -> HesitationResult:
         import pyarrow as pa
@@ -234,6 +257,7 @@ class SuggestSegments(BuyerQuestion):
             *self._of_milestones(taxonomy, goal, evidence, followed),
             *self._of_signals(taxonomy, goal, evidence, followed),
             *self._of_hesitation(context, goal, evidence, followed),
+            *self._of_momentum(context, goal),
         ]
         taken = {each.name for each in context.config.segments}
         rules = [each.rule.model_dump_json() for each in context.config.segments]
@@ -249,13 +273,7 @@ class SuggestSegments(BuyerQuestion):
         self, taxonomy: Taxonomy, goal: str, evidence: Mapping[str, Evidence], followed: Mapping[str, Followed]
     ) -> Iterator[_Draft]:
         """Yield those who came as far as a milestone and no further."""
-        milestones = [
-            each
-            for each in self._looked_at(taxonomy)
-            if taxonomy.entry(each).kind == "milestone"
-            and not taxonomy.entry(each).is_hesitation
-            and taxonomy.rank(each) < taxonomy.rank(goal)
-        ]
+        milestones = self._milestones(taxonomy)
         for place, entry in enumerate(milestones):
             further = [*milestones[place + 1 :], goal]
             rule = SegmentRule.model_validate({"did": entry, "within": str(self.within), "not_did": further})
@@ -276,7 +294,7 @@ class SuggestSegments(BuyerQuestion):
         found.sort(key=lambda each: (-(each.shrunken or 0.0), taxonomy.rank(each.entry)))
         # Two entries with the same figures are one act that is called two names.
         found = list({each.banded: each for each in reversed(found)}.values())[::-1]
-        start = self._start(taxonomy, goal, evidence)
+        start = self._start(taxonomy, evidence)
         for each in found[:_MOST_SIGNALS]:
             entry, within = each.entry, str(self.within)
             rule = {"did": entry, "within": within, "not_did": goal}
@@ -305,19 +323,10 @@ class SuggestSegments(BuyerQuestion):
                 extra=each,
             )
 
-    def _start(self, taxonomy: Taxonomy, goal: str, evidence: Mapping[str, Evidence]) -> str | None:
+    def _start(self, taxonomy: Taxonomy, evidence: Mapping[str, Evidence]) -> str | None:
         """Return the first milestone on the way to the goal that anybody did."""
-        return next(
-            (
-                each
-                for each in self._looked_at(taxonomy)
-                if taxonomy.entry(each).kind == "milestone"
-                and taxonomy.rank(each) < taxonomy.rank(goal)
-                and each in evidence
-                and evidence[each].banded.exposed
-            ),
-            None,
-        )
+        milestones = self._milestones(taxonomy)
+        return next((each for each in milestones if each in evidence and evidence[each].banded.exposed), None)
 
     def _of_hesitation(
         self, context: Context, goal: str, evidence: Mapping[str, Evidence], followed: Mapping[str, Followed]
@@ -340,6 +349,33 @@ class SuggestSegments(BuyerQuestion):
                 followed[entry],
                 goal,
             )
+
+    def _of_momentum(self, context: Context, goal: str) -> Iterator[_Draft]:
+        """Yield those who came to a milestone and have been silent for longer than people usually are."""
+        pause, states = self._momentum(context)
+        milestones = self._milestones(context.taxonomy)
+        if not pause or not milestones:
+            return
+        rule = SegmentRule.model_validate(
+            {
+                "all": [
+                    {"lapsed": milestones, "of": ANYTHING, "for": f"{pause}d"},
+                    {"not": {"did": goal, "within": _LONG_AGO}},
+                ]
+            }
+        )
+        steady, stalled = states["steady"], states["stalled"]
+        if steady.rate is None or stalled.rate is None or not steady.observed or not stalled.observed:
+            return
+        apart = newcombe(steady.conversions or 0, steady.observed, stalled.conversions or 0, stalled.observed)
+        if apart is None or apart.low <= 0:  # then nothing says that coming back brings anything
+            return
+        why = (
+            f"came to a milestone, and did not come at all for {wording.plural(pause, 'day')} since; "
+            f"{wording.share(stalled.rate)} of the stalled reach {goal} in a week, and {wording.share(steady.rate)} "
+            "of the steady; not proof that bringing them back makes them steady"
+        )
+        yield _Draft(f"stalled_before_{goal}", rule, why, steady.rate - stalled.rate, apart.low, apart.high)
 
     def _draft(
         self, name: str, rule: SegmentRule, why: str, followed: Followed, goal: str, *, extra: Evidence | None = None
