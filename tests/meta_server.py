@@ -7,22 +7,19 @@ pass, errors by subcode, allowances in headers. It says nothing about Meta's own
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
 import random
 import re
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
+from loopback import Asked, Told, answering
 from microconv.activation.push.audience_list import Identifier
 from microconv.activation.push.identifiers import Address
 
@@ -34,17 +31,6 @@ SLOWEST = 4
 PROOF = hmac.new(APP_SECRET.encode(), TOKEN.encode(), hashlib.sha256).hexdigest()
 _KINDS = {"EMAIL": "email", "PHONE": "phone", "EXTERN_ID": "user_id"}
 _ADDRESS = ("FN", "LN", "COUNTRY", "ZIP")
-
-
-@dataclass
-class Told:
-    """What the server answers: a status, a document or a page, headers; or it hangs up."""
-
-    status: int = 200
-    document: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    page: str | None = None
-    hangs_up: bool = False
 
 
 def error(code: int, subcode: int | None = None, status: int = 400, *, passing: bool = False, **headers: str) -> Told:
@@ -278,55 +264,20 @@ class MetaServer:
 def serving() -> Iterator[MetaServer]:
     """Serve on loopback."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self._answer(urlsplit(self.path).query)
+    def tell(asked: Asked) -> Told:
+        server.addresses.append(asked.line)
+        target = urlsplit(asked.target)
+        form = target.query if asked.method == "GET" else asked.body.decode()
+        if asked.method != "GET" and target.query:
+            return error(100)
+        if asked.headers["authorization"] != f"Bearer {TOKEN}":
+            return error(190)
+        parameters = dict(parse_qsl(form, strict_parsing=True, keep_blank_values=True))
+        if parameters.pop("appsecret_proof", "") != PROOF:
+            return error(104)
+        version, _, rest = target.path.removeprefix("/").partition("/")
+        return server.model.call(asked.method, rest, parameters) if version == "v26.0" else error(2635)
 
-        def do_POST(self) -> None:
-            self._answer(self.rfile.read(int(self.headers["Content-Length"])).decode())
-
-        def do_DELETE(self) -> None:
-            self.do_POST()
-
-        def _answer(self, form: str) -> None:
-            with lock:
-                server.addresses.append(self.requestline)
-                told = self._told(dict(parse_qsl(form, strict_parsing=True, keep_blank_values=True)))
-            if told.hangs_up:
-                with contextlib.suppress(OSError):
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            body = (told.page if told.page is not None else json.dumps(told.document)).encode()
-            self.send_response(told.status)
-            for name, value in told.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Type", "text/html" if told.page is not None else "application/json")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def _told(self, parameters: dict[str, str]) -> Told:
-            path = urlsplit(self.path)
-            if self.command != "GET" and path.query:
-                return error(100)
-            if self.headers["Authorization"] != f"Bearer {TOKEN}":
-                return error(190)
-            if parameters.pop("appsecret_proof", "") != PROOF:
-                return error(104)
-            version, _, rest = path.path.removeprefix("/").partition("/")
-            return server.model.call(self.command, rest, parameters) if version == "v26.0" else error(2635)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    lock = threading.Lock()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server = MetaServer(MetaModel(), f"http://127.0.0.1:{http.server_address[1]}")
-    thread = threading.Thread(target=http.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
+    with answering(tell) as address:
+        server = MetaServer(MetaModel(), address)
         yield server
-    finally:
-        http.shutdown()
-        http.server_close()
-        thread.join()

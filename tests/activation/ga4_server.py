@@ -6,18 +6,16 @@ later, in any order. Names, values and counts have the documented limits.
 
 from __future__ import annotations
 
-import contextlib
 import json
 import random
 import re
-import socket
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
+
+from loopback import Asked, Told, answering
 
 STREAM, SECRET = "G-TESTS12345", "secret-of-the-tests"
 SLOWEST = 3
@@ -101,43 +99,15 @@ class Stream:
 def serving(stream: Stream) -> Iterator[str]:
     """Serve on loopback; give the address."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            document = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-            parts = urlsplit(self.path)
-            with lock:
-                if parts.path == "/debug/mp/collect":
-                    stream.validated.append(document)
-                    self._answer(200, {"validationMessages": stream.mistakes(document)})
-                elif parts.path == "/mp/collect":
-                    self._answer(stream.collect(dict(parse_qsl(parts.query)), document))
-                else:
-                    self._answer(404)
+    def tell(asked: Asked) -> Told:
+        parts, document = urlsplit(asked.target), json.loads(asked.body)
+        if parts.path == "/debug/mp/collect":
+            stream.validated.append(document)
+            return Told(200, {"validationMessages": stream.mistakes(document)})
+        if parts.path != "/mp/collect":
+            return Told(404)
+        status = stream.collect(dict(parse_qsl(parts.query)), document)
+        return Told(status, headers={"Retry-After": "0"} if status == 429 else {}, hangs_up=status in (0, 1))
 
-        def _answer(self, status: int, document: Any = None) -> None:
-            if status in (0, 1):
-                with contextlib.suppress(OSError):
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            body = b"" if document is None else json.dumps(document).encode()
-            self.send_response(status)
-            if status == 429:
-                self.send_header("Retry-After", "0")
-            if status != 204:
-                self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    lock = threading.Lock()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with answering(tell) as address:
+        yield address

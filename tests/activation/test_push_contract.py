@@ -14,8 +14,9 @@ from typing import Any, ClassVar
 
 import pyarrow.parquet as pq
 import pytest
-from webhook_server import SECRET, SLOWEST, AudienceService, Told, serving
+from webhook_server import SECRET, SLOWEST, AudienceService, serving
 
+from loopback import Told
 from microconv import catalogue
 from microconv.activation.audience.normalise import sha256_hex
 from microconv.activation.destinations.audience_formats import FIELDS, AudienceFormat

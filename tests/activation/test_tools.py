@@ -13,8 +13,8 @@ from typing import Any, ClassVar
 
 import pytest
 from tool_servers import KEY, Braze, HubSpot, Klaviyo, Mailchimp, Tool, serving_tool
-from webhook_server import Told
 
+from loopback import Told
 from microconv import catalogue
 from microconv.activation.destinations.base import Destination
 from microconv.activation.destinations.payloads import payload

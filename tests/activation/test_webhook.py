@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 from segment_builder import Segment
-from webhook_server import SECRET, AudienceService, Told, serving
+from webhook_server import SECRET, AudienceService, serving
 
+from loopback import Told
 from microconv import catalogue
 from microconv.activation.audience.normalise import sha256_hex
 from microconv.activation.destinations.payloads import Payload, payload, payload_in

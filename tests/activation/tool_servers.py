@@ -7,21 +7,16 @@ are read; it says nothing about a tool's own validation.
 from __future__ import annotations
 
 import base64
-import contextlib
 import json
 import random
 import re
-import socket
-import threading
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, ClassVar
 
-from webhook_server import Told
-
+from loopback import Asked, Told, answering
 from microconv.activation.push.audience_list import Identifier
 
 KEY = "key-of-the-tool"
@@ -246,40 +241,10 @@ class Mailchimp(Tool):
 def serving_tool(tool: Tool) -> Iterator[str]:
     """Serve a tool on loopback; give the address that goes into `url`."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            self._answer("POST", self.rfile.read(int(self.headers["Content-Length"])))
+    def tell(asked: Asked) -> Told:
+        told = tool.told(asked.method, asked.target, asked.headers, asked.body)
+        tool.statuses.add(0 if told.hangs_up else told.status)
+        return told
 
-        def do_GET(self) -> None:
-            self._answer("GET", b"")
-
-        def _answer(self, method: str, body: bytes) -> None:
-            headers = {name.lower(): value for name, value in self.headers.items()}
-            with lock:
-                told = tool.told(method, self.path, headers, body)
-                tool.statuses.add(0 if told.hangs_up else told.status)
-            if told.hangs_up:
-                with contextlib.suppress(OSError):
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            content = b"" if told.document is None else json.dumps(told.document).encode()
-            self.send_response(told.status)
-            for name, value in told.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(content)))
-            self.end_headers()
-            self.wfile.write(content)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    lock = threading.Lock()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}{tool.url}"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with answering(tell) as address:
+        yield f"{address}{tool.url}"

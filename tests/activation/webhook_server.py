@@ -6,36 +6,23 @@ it does wrong is what vendors document or were seen to do; it says nothing about
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import hmac
 import json
 import random
-import socket
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+from loopback import Asked, Told, answering
 from microconv.activation.push.audience_list import Identifier
 
 SECRET = "s3cret-of-the-tests"
 START = datetime(2026, 1, 1, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)
 SLOWEST = 4
-
-
-@dataclass
-class Told:
-    """What the server answers: a status, a document, headers; or it hangs up."""
-
-    status: int = 200
-    document: Any = None
-    headers: dict[str, str] = field(default_factory=dict)
-    hangs_up: bool = False
 
 
 BEFORE = {
@@ -149,42 +136,10 @@ class AudienceService:
 def serving(service: AudienceService) -> Iterator[str]:
     """Serve on loopback; give the address."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"]))
-            self._answer(lambda headers: service.post(headers, body))
+    def tell(asked: Asked) -> Told:
+        if asked.method == "POST":
+            return service.post(asked.headers, asked.body)
+        return service.get(asked.target) if service._is_signed(asked.headers, asked.target.encode()) else Told(401)
 
-        def do_GET(self) -> None:
-            def told(headers: dict[str, str]) -> Told:
-                return service.get(self.path) if service._is_signed(headers, self.path.encode()) else Told(401)
-
-            self._answer(told)
-
-        def _answer(self, tell: Callable[[dict[str, str]], Told]) -> None:
-            with lock:
-                told = tell({name.lower(): value for name, value in self.headers.items()})
-            if told.hangs_up:
-                with contextlib.suppress(OSError):
-                    self.connection.shutdown(socket.SHUT_RDWR)
-                return
-            body = b"" if told.document is None else json.dumps(told.document).encode()
-            self.send_response(told.status)
-            for name, value in told.headers.items():
-                self.send_header(name, value)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    lock = threading.Lock()
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_address[1]}/audiences"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with answering(tell) as address:
+        yield f"{address}/audiences"
