@@ -111,7 +111,7 @@ class LeadingResult(Result):
             f"What moves before {self.goal}",
             seen,
             LeadingEntry,
-            without=() if any(row.says for row in seen) else ("says",),
+            without=() if not self.tests or any(row.says for row in seen) else ("says",),
             only=() if self.tests else ("micro_conversion", "per_day", "says"),
         )
 
