@@ -6,7 +6,7 @@ import json
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -255,6 +255,46 @@ def analyse(config: str, database: str, name: str) -> Reading:
     return meter.reading()
 
 
+def multiply(source: str, target: str, times: int) -> Reading:
+    """Copy staged tables so many times over, each copy with people, sessions and orders of its own."""
+    with duckdb.connect(target) as connection:
+        connection.execute(f"ATTACH '{source}' AS one (READ_ONLY)")
+        tables = "SELECT table_name, comment FROM duckdb_tables() WHERE database_name = 'one'"
+        for name, comment in connection.execute(tables).fetchall():
+            columns = [each[0] for each in connection.execute(f"SELECT * FROM one.{name} LIMIT 0").description]
+            copies = times if name in _COPIED else 1
+            connection.execute(
+                f"CREATE TABLE {name} AS SELECT {', '.join(map(_of_a_copy, columns))} FROM one.{name} AS t "
+                f"CROSS JOIN range({copies}) AS copies (copy)"
+            )
+            connection.execute(f"COMMENT ON TABLE {name} IS '{comment}'")
+        (events,) = connection.execute("SELECT COUNT(*) FROM mc_events").fetchall()[0]
+    return Meter().reading(events=events)
+
+
+_COPIED = {
+    table.name for table in (mc_tables.EVENTS, mc_tables.SESSIONS, mc_tables.MICRO_CONVERSIONS, mc_tables.SIGNALS)
+}
+
+
+def _of_a_copy(column: str) -> str:
+    if column.endswith("_key"):
+        return f"t.{column} + copy AS {column}"
+    if column in {"transaction_id", "user_pseudo_id", "user_id"}:
+        return f"t.{column} || IF(copy = 0, '', '.' || copy) AS {column}"
+    return f"t.{column}"
+
+
+def question(config: str, database: str, name: str, fields: Mapping[str, Any]) -> Reading:
+    """Ask a question of the catalogue once, its SQL not translated before, as a command does."""
+    meter = Meter()
+    with Project(_config(config, database)) as project:
+        project.summary()
+        with meter.running():
+            project.ask(name, **fields)
+    return meter.reading()
+
+
 def _twice(meter: Meter, run: Callable[[], T]) -> T:
     """Run it once to warm up, as a part, and once more as the reading."""
     with meter.running("first call"):
@@ -323,6 +363,8 @@ _ALL = (
     push,
     build_segments,
     analyse,
+    multiply,
+    question,
     make_up,
     funnel,
     rules,

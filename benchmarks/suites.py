@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import shutil
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -17,6 +17,13 @@ from benchmarks.measure import Reading, in_turn, run_command, run_in, run_step
 
 ANALYSES = ("funnel", "rules", "attribution", "paths", "discover", "coverage", "members", "report_data")
 ADDED = (10_000, 100_000)
+COPIES = 9
+INSIGHT: Mapping[str, Mapping[str, object]] = {
+    "lift": {},
+    "value": {},
+    "momentum": {},
+}
+"""Questions of insight, with what is asked."""
 PEOPLE = (100_000, 1_000_000)
 SEGMENTS = 10
 GOOGLE = """\
@@ -150,6 +157,18 @@ def analyses(setting: Setting) -> Iterator[Row]:
     cases = {name: partial(run_step, "analyse", config=config, database=database, name=name) for name in ANALYSES}
     for name, found in in_turn(cases, setting.rounds).items():
         yield row("analyses", name, found, Figure(found.parts["first call"], "s CPU, first call"))
+
+
+def insight(setting: Setting) -> Iterator[Row]:
+    """Each question of insight on the input, and on copies of it that hold ten million events."""
+    config = setting.input.config
+    once, many = setting.staged(config), setting.input.folder / "copies.duckdb"
+    found = run_step("multiply", source=once, target=many, times=COPIES)
+    for database, events, seconds in ((once, "", 10), (many, f", {found.facts['events']:,} events", 120)):
+        for name, fields in INSIGHT.items():
+            asked = run_step("question", config=config, database=database, name=name, fields=fields)
+            yield row("insight", f"{name}{events}", asked, Figure(asked.wall, "s", seconds))
+            yield Row("insight", "  its memory", figure=Figure(asked.peak_mb, "MB", 2_000))
 
 
 def rows(setting: Setting) -> Iterator[Row]:
@@ -291,5 +310,8 @@ def cloud(setting: Setting) -> Iterator[Row]:
 
 SUITES = {
     suite.__name__: suite
-    for suite in (startup, reading, incremental, taxonomy, rows, people, pushes, analyses, heavy_actor, growth, cloud)
+    for suite in (
+        *(startup, reading, incremental, taxonomy, rows, people, pushes, analyses, insight, heavy_actor, growth),
+        cloud,
+    )
 }

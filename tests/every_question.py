@@ -81,6 +81,9 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("attribution", {"touchpoint": "source_medium", "since": SECOND_DAY, "models": ["linear"], "windows": ["1d"]}),
     ("channels", {"since": SECOND_DAY, "until": SECOND_DAY}),
     ("hesitation", {"since": SECOND_DAY}),
+    ("lift", {"goal": "next_stage", "since": SECOND_DAY}),
+    ("lift", {"by": "hour", "goal": "add_to_cart"}),
+    ("lift", {"tier": "observed", "correction": "bh"}),
     ("segment", {"name": "cart_abandoners", "as_of": datetime(2024, 3, 2, 12, tzinfo=UTC)}),
     ("lifetime_value", {"by": "first_channel", "horizon": "30d"}),
     ("lifetime_value", {"by": "first_micro_conversion", "goal": "add_to_cart", "until": SECOND_DAY}),
@@ -92,7 +95,6 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("momentum", {"since": SECOND_DAY, "until": SECOND_DAY}),
     ("momentum_weeks", {"weeks": 2}),
     ("stage_times", {"by": "channel_group", "goal": "add_to_cart", "segment": "cart_abandoners"}),
-    ("leading", {"goal": "add_to_cart", "lags": 3, "since": SECOND_DAY}),
     ("stage_times", {"by": "new_or_returning", "since": SECOND_DAY, "until": SECOND_DAY}),
 )
 """Further forms: what people give on the command line or from Python."""

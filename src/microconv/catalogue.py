@@ -82,6 +82,7 @@ QUESTIONS: dict[str, Line] = {
     ),
     "channels": Line("analyses.channels:Channels", "Count sessions by default channel group.", "channels"),
     "hesitation": Line("analyses.hesitation:Hesitation", "Show between which mindsets people hesitate.", "hesitation"),
+    "lift": Line("analyses.insight.lift:Lift", "Show which small steps go with more conversions.", "lift"),
     "segment": Line("segments.size:Segment", "Count the members of a segment.", "segment"),
     "lifetime_value": Line(
         "analyses.insight.lifetime:LifetimeValue",
@@ -120,9 +121,6 @@ QUESTIONS: dict[str, Line] = {
         "analyses.insight.stage_times:StageTimes",
         "Measure how long actors take from one stage to the next.",
         "momentum --show times",
-    ),
-    "leading": Line(
-        "analyses.insight.leading:Leading", "Show which entry's daily rate moves before the goal's.", "leading"
     ),
 }
 """All questions; of those that share a command, the first is asked unless an option picks another."""

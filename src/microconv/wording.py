@@ -87,6 +87,20 @@ def share(value: float | None) -> str:
     return f"{value:.1%}"
 
 
+def times(value: float | None) -> str:
+    """Write a ratio: `1.25`, `12.5`, `150`; a dash when there is none."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return f"{value:.2f}" if value < 10 else decimal(value) if value < 100 else decimal(value, 0)  # noqa: PLR2004 - as said
+
+
+def p_value(value: float | None) -> str:
+    """Write a p-value: `0.012`, `<0.001`; a dash when there is none."""
+    if value is None or not math.isfinite(value):
+        return NOTHING
+    return "<0.001" if value < 0.001 else f"{value:.3f}"  # noqa: PLR2004 - as said
+
+
 def ratio(part: float, whole: float) -> float | None:
     """Return part over whole, None when the whole is empty."""
     return part / whole if whole else None

@@ -1,0 +1,47 @@
+"""What `--goal` means: an entry, or for each entry the next stage of the journey."""
+
+from __future__ import annotations
+
+from microconv.taxonomy import Taxonomy
+from microconv.taxonomy.entry import STAGES
+
+NEXT_STAGE = "next_stage"
+"""The goal that is another one for each entry: whatever comes first of a later stage."""
+
+
+def entries_before(goal: str, taxonomy: Taxonomy) -> list[str]:
+    """Return what may go before a goal: all that is staged, but the goal itself, in the order of the taxonomy."""
+    return [each for each in staged_entries(taxonomy) if each != goal]
+
+
+def staged_entries(taxonomy: Taxonomy) -> list[str]:
+    """Return the ids under which occurrences are staged, in the order of the taxonomy."""
+    return sorted({each.counts_as for each in taxonomy.entries}, key=taxonomy.rank)
+
+
+def small_steps(goals: set[str], taxonomy: Taxonomy) -> list[str]:
+    """Return what shows that somebody is active and no more: early entries that are neither goals nor hesitation."""
+    early = STAGES[:2]
+    return [
+        each
+        for each in staged_entries(taxonomy)
+        if each not in goals and taxonomy.entry(each).stage in early and not taxonomy.entry(each).is_hesitation
+    ]
+
+
+def next_stages(taxonomy: Taxonomy) -> list[tuple[list[str], list[str]]]:
+    """Return pairs: entries of a stage, and whatever lies in a later one; hesitation is no progress."""
+    staged = [(each, taxonomy.entry(each)) for each in staged_entries(taxonomy)]
+    found = []
+    for place, stage in enumerate(STAGES):
+        entries = [name for name, entry in staged if entry.stage == stage and entry.kind != "macro"]
+        later = [
+            name
+            for name, entry in staged
+            if not entry.is_hesitation
+            and (STAGES.index(entry.stage) > place or (entry.stage == stage and entry.kind == "macro"))
+            and entry.stage != "post_sale"
+        ]
+        if entries and later:
+            found.append((entries, later))
+    return found

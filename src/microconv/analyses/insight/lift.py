@@ -1,0 +1,488 @@
+"""Which small steps go with more conversions: the rate ratio over time, how sure it is, and what it does not say."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import date, timedelta
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from microconv import wording
+from microconv.analyses.insight.banded import (
+    ACTIVITY_FROM,
+    FEWEST_A_SIDE,
+    FEWEST_TARGETS,
+    LAG_SECONDS,
+    PLACEBO,
+    PLACEBOS,
+    Banded,
+    banded_query,
+    read_banded,
+    read_by_context,
+    read_ratios,
+)
+from microconv.analyses.insight.goals import NEXT_STAGE, entries_before, next_stages, small_steps
+from microconv.config.sections import Period
+from microconv.config.values import EntryId
+from microconv.errors import UsageError
+from microconv.queries import templates
+from microconv.queries.templates import Query
+from microconv.question import Context, Option, Question
+from microconv.result import Result, column
+from microconv.stats.multiplicity import adjusted
+from microconv.stats.ratios import Ratio, e_value
+from microconv.stats.shrinkage import Common, Estimated, common, shrunken
+from microconv.taxonomy import Taxonomy
+from microconv.wording import Bar, Heading, Sheet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+Tier = Literal["adjusted", "observed"]
+By = Literal["device_category", "channel_group", "new_or_returning", "hour"]
+
+LEVEL = 0.05
+_LANDMARK = timedelta(days=1)
+_FEWEST_OF_A_WEEK = 5
+_FEWEST_PLACEBOS = 5
+_QUANTILE = 1.959964
+_SENTENCES = 5
+
+MORE, FEWER = "goes with more", "goes with fewer"
+CHANCE, NOTHING_MORE, LESS = "no more than chance", "no more than any small step", "less than any small step"
+ON_PATH, NO_TARGETS = "on the path", "nobody came to it after"
+
+
+@dataclass(frozen=True)
+class EntryLift:
+    """What one entry goes with.
+
+    Attributes:
+        micro_conversion: The entry.
+        context: What the actors are like, with `by`; else empty.
+        goal: What is counted after it.
+        tier: `adjusted` (among like actors) or `observed`.
+        verdict: What may be said of it, in words.
+        ratio: The rate of the goal after the entry over that without it, by Mantel and Haenszel over bands of time;
+            None where it cannot be told. `low` to `high` is its 95% interval.
+        beyond: An adjusted ratio over that of a small step picked by chance.
+        shrunken: The ratio (or `beyond`), drawn to that of all entries: the one to rank by.
+        p_value: Of nothing there, corrected over all entries.
+        observed: The ratio among all actors, whatever they are like.
+        exposed: Actors who did it before the goal; `exposed_targets` of them came to the goal after it.
+        other_targets: Actors who came to the goal without it.
+        exposed_rate: Actors who came to the goal per 1,000 days of actors who had done it; `other_rate`, who had not.
+        lag_targets: Actors who came to the goal within moments of it: they count on neither side.
+        landmark: The ratio that only looks at what was done in the first day, from the second on.
+        weeks: In how many of the weeks in which actors began, with enough to tell, the observed ratio lies on the same
+            side of 1.
+        before_data: The ratio among actors whose history began before the data.
+        e_value: How strongly something that is not known would have to go with both to explain an adjusted ratio away.
+        says: What it says, and what it does not.
+    """
+
+    micro_conversion: str = column("micro-conversion")
+    context: str = column("context")
+    goal: str = column("goal")
+    tier: str = column("evidence")
+    verdict: str = column("so")
+    ratio: float | None = column("ratio", wording.times)
+    low: float | None = column("from", wording.times)
+    high: float | None = column("to", wording.times)
+    beyond: float | None = column("beyond any step", wording.times)
+    shrunken: float | None = column("shrunken", wording.times)
+    p_value: float | None = column("p", wording.p_value)
+    observed: float | None = column("observed", wording.times)
+    exposed: int = column("did it", wording.count)
+    exposed_targets: int = column("goal after it", wording.count)
+    other_targets: int = column("goal without", wording.count)
+    exposed_rate: float | None = column("rate after it", wording.cents)
+    other_rate: float | None = column("rate without", wording.cents)
+    lag_targets: int = column("within moments", wording.count)
+    landmark: float | None = column("by the first day", wording.times)
+    weeks: str = column("weeks alike")
+    before_data: float | None = column("began before", wording.times)
+    e_value: float | None = column("E-value", wording.times)
+    says: str = column("says")
+
+
+@dataclass(frozen=True)
+class LiftResult(Result):
+    """Entries, those that go with more first; what lies on the path, or cannot be told, last.
+
+    `placebo` is the ratio of small steps picked by chance, `placebo_low` to `placebo_high` where 95% of such steps lie.
+    """
+
+    row_type: ClassVar[type] = EntryLift
+
+    goal: str
+    by: str | None
+    tier: str
+    lifts: tuple[EntryLift, ...]
+    placebo: float | None
+    placebo_low: float | None
+    placebo_high: float | None
+    sentence: str
+    assumptions: tuple[str, ...]
+    since: date | None = None
+    until: date | None = None
+
+    @property
+    def rows(self) -> tuple[EntryLift, ...]:
+        """The entries."""
+        return self.lifts
+
+    def sheets(self) -> Iterator[Sheet | str]:
+        """Show the ratios, what they rest on, how stable they are, and the first of them in words."""
+        first = (
+            "micro_conversion",
+            *(("context",) if self.by else ()),
+            *(("goal",) if self.goal == NEXT_STAGE else ()),
+        )
+        told = (
+            "verdict",
+            "ratio",
+            "low",
+            "high",
+            *(("beyond", "observed") if self.tier == "adjusted" else ()),
+            "shrunken",
+        )
+        yield self._sheet(f"Lift towards {self.goal}, {self.tier}", (*first, *told))
+        support = ("exposed", "exposed_targets", "other_targets", "exposed_rate", "other_rate", "lag_targets")
+        yield self._sheet("What it rests on (rates: per 1,000 days of actors)", (*first, *support))
+        if not self.by:
+            steady = ("landmark", "weeks", "before_data", "p_value", *(("e_value",) if self.tier == "adjusted" else ()))
+            yield self._sheet("How steady it is", (*first, *steady))
+        yield from (row.says for row in [each for each in self.lifts if each.verdict in (MORE, FEWER)][:_SENTENCES])
+
+    def _sheet(self, title: str, names: Sequence[str]) -> Sheet:
+        headings: Mapping[str, Heading] = {
+            name: EntryLift.__dataclass_fields__[name].metadata["heading"] for name in names
+        }
+        rows = tuple(tuple(getattr(row, name) for name in names) for row in self.lifts)
+        return Sheet(title, tuple(headings.values()), rows)
+
+    def bars(self) -> tuple[Bar, ...]:
+        """One bar per entry with a ratio: its shrunken one."""
+        return tuple(
+            Bar(" ".join(filter(None, (row.micro_conversion, row.context))), row.shrunken, wording.times(row.shrunken))
+            for row in self.lifts
+            if row.shrunken is not None
+        )
+
+
+class Lift(Period, Question):
+    """Say which small steps go with more conversions, counted only by what came before them, and how sure that is.
+
+    The rate of the goal after an entry is held against the rate without it, at the same time since people began. By
+    default only like actors are compared: device, channel, country, and how much they had done so far.
+    """
+
+    options: ClassVar[Mapping[str, Option]] = {"goal": Option(metavar="ID|next_stage")}
+    examples: ClassVar[tuple[str, ...]] = (
+        "lift",
+        "lift --goal next_stage",
+        "lift --goal add_to_cart --by device_category",
+        "lift --tier observed --format json",
+    )
+
+    goal: EntryId | None = Field(
+        default=None, description="the micro-conversion to come to, or next_stage; default: the first macro-conversion"
+    )
+    by: By | None = Field(default=None, description="tell actors apart by what their first session was like")
+    tier: Tier = Field(default="adjusted", description="whether only like actors are compared")
+    correction: Literal["by", "bh"] = Field(
+        default="by", description="how p-values are corrected: by (any dependence), bh (no negative dependence)"
+    )
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Yield the goal, where it is an entry."""
+        if self.goal is not None and self.goal != NEXT_STAGE:
+            yield self.goal, "goal"
+
+    def queries(self, context: Context) -> tuple[Query, ...]:
+        """Return the queries of each group of entries with one goal.
+
+        Raises:
+            UsageError: The taxonomy has no entry that may go before the goal.
+        """
+        end = context.latest_event_at or templates.EXAMPLE_MOMENT
+        end_at, zone = end + timedelta(milliseconds=1), context.config.project.timezone
+        found = []
+        for entries, goals in self._groups(context.taxonomy):
+            asked = (entries, goals, end_at, self.since, self.until)
+            if self.by:
+                found.append(banded_query(*asked, context=self.by, timezone=zone))
+                continue
+            found += [
+                banded_query(*asked),
+                banded_query(*asked, landmark=_LANDMARK),
+                banded_query(*asked, context="week"),
+            ]
+            if self.tier == "adjusted":
+                steps = small_steps(set(goals), context.taxonomy)
+                found.append(banded_query(*asked, context="strata", small_steps=steps, placebos=True))
+        return tuple(found)
+
+    def result(self, tables: Sequence[pa.Table], context: Context) -> LiftResult:
+        """Rank the entries by their shrunken ratios."""
+        groups = self._groups(context.taxonomy)
+        size = len(tables) // len(groups)
+        rows: list[EntryLift] = []
+        placebo: Common | None = None
+        for place, (_, goals) in enumerate(groups):
+            found, of_group = self._of_group(tables[place * size : (place + 1) * size], goals)
+            rows += found
+            placebo = of_group or placebo
+        rows.sort(
+            key=lambda row: (
+                row.shrunken is None,
+                -(row.shrunken or 0),
+                row.verdict,
+                -row.exposed,
+                row.micro_conversion,
+            )
+        )
+        goal = self._goal(context.taxonomy)
+        only = placebo if len(groups) == 1 else None
+        return LiftResult(
+            goal=goal,
+            by=self.by,
+            tier=self._tier,
+            lifts=tuple(rows),
+            placebo=None if only is None else math.exp(only.mean),
+            placebo_low=None if only is None else math.exp(only.mean - _QUANTILE * only.spread),
+            placebo_high=None if only is None else math.exp(only.mean + _QUANTILE * only.spread),
+            sentence=_sentence(rows, goal, self._tier),
+            assumptions=tuple(self._assumptions(goal)),
+            since=self.since,
+            until=self.until,
+        )
+
+    @property
+    def _tier(self) -> Tier:
+        return "observed" if self.by else self.tier
+
+    def _goal(self, taxonomy: Taxonomy) -> str:
+        return NEXT_STAGE if self.goal == NEXT_STAGE else taxonomy.counted(self.goal or taxonomy.macros[0])
+
+    def _groups(self, taxonomy: Taxonomy) -> list[tuple[list[str], list[str]]]:
+        goal = self._goal(taxonomy)
+        groups = next_stages(taxonomy) if goal == NEXT_STAGE else [(entries_before(goal, taxonomy), [goal])]
+        if not any(entries for entries, _ in groups):
+            raise UsageError(
+                f"The taxonomy has nothing that may go before {goal}.",
+                hint="Add micro-conversions to it: docs/taxonomy.md.",
+            )
+        return groups
+
+    def _of_group(self, tables: Sequence[pa.Table], goals: Sequence[str]) -> tuple[list[EntryLift], Common | None]:
+        goal = goals[0] if len(goals) == 1 else "a later stage"
+        if self.by:
+            split = read_by_context(tables[0].to_pylist())
+            bare = [_row(each, name, what, goal, "observed") for (name, what), each in split.items()]
+            return _judged(bare, [each.ratio for each in split.values()], None, self.correction), None
+        plain = tables[0].to_pylist()
+        found = read_banded(plain)
+        landmark, before = read_banded(tables[1].to_pylist()), read_banded(plain, began_before=True)
+        by_week = read_by_context(tables[2].to_pylist())
+        among_like = read_ratios(tables[3].to_pylist()) if self.tier == "adjusted" else {}
+        null = _null([each for name, each in among_like.items() if name.startswith(PLACEBO)])
+        rows, ratios = [], []
+        for name, each in found.items():
+            ratio = each.ratio
+            if self.tier == "adjusted":
+                ratio = None if each.is_thin else among_like.get(name)
+            row = _row(each, name, "", goal, self.tier)
+            at_landmark, earlier = landmark.get(name), before.get(name)
+            rows.append(
+                replace(
+                    row,
+                    observed=None if each.ratio is None or each.is_on_path else each.ratio.ratio,
+                    landmark=at_landmark.ratio.ratio if at_landmark and at_landmark.ratio else None,
+                    before_data=earlier.ratio.ratio if earlier and earlier.ratio else None,
+                    weeks=_weeks(name, each.ratio, by_week),
+                    e_value=e_value(ratio).high if ratio and not each.is_on_path and self.tier == "adjusted" else None,
+                )
+            )
+            ratios.append(ratio)
+        return _judged(rows, ratios, null, self.correction), null
+
+    def _assumptions(self, goal: str) -> Iterator[str]:
+        yield (
+            "Time at risk begins with an actor's first session in the data, and ends with the goal or the data. "
+            f"An entry counts from {LAG_SECONDS} seconds after it on, and both sides are compared at the same time "
+            "since they began (Mantel and Haenszel)."
+        )
+        if self._tier == "adjusted":
+            levels = ", ".join(map(str, ACTIVITY_FROM))
+            yield (
+                "Adjusted: actors are compared with others of the same device, channel and country (the five largest, "
+                f"and the rest) who had done about as much so far (levels from {levels} early small steps on). What an "
+                "entry does by making people do more does not count for it."
+            )
+            yield (
+                f"Placebos: {PLACEBOS} made-up entries of small steps picked by chance. What goes with no more than "
+                "they do is not called a lift, whatever its interval."
+            )
+        yield "It is what goes together. Only an experiment shows that one causes the other."
+        names = {"by": "Benjamini and Yekutieli", "bh": "Benjamini and Hochberg: no entries may depend negatively"}
+        yield (
+            f"p-values are corrected over all entries ({names[self.correction]}). Shrunken ratios are drawn to that of "
+            "all, as the largest of many is too large."
+        )
+        yield "Actors whose history began before the data are apart: what they had done then is unknown."
+        if goal == NEXT_STAGE:
+            yield "The next stage is whatever comes first of a later one, for decisions a macro-conversion."
+
+
+def _row(found: Banded, name: str, context: str, goal: str, tier: str) -> EntryLift:
+    verdict = ""
+    if found.is_thin:
+        lacking = found.exposed if found.exposed < FEWEST_A_SIDE else found.targets
+        verdict = f"not enough data: n = {wording.count(lacking)}"
+    elif found.is_on_path:
+        verdict = ON_PATH
+    elif found.exposed_targets == 0:
+        verdict = NO_TARGETS
+    return EntryLift(
+        name,
+        context,
+        goal,
+        tier,
+        verdict,
+        *(None,) * 6,  # the figures, which come when all are known
+        observed=None,
+        exposed=found.exposed,
+        exposed_targets=found.exposed_targets,
+        other_targets=found.other_targets,
+        exposed_rate=None if not found.exposed_days else 1_000 * found.exposed_targets / found.exposed_days,
+        other_rate=None if not found.other_days else 1_000 * found.other_targets / found.other_days,
+        lag_targets=found.lag_targets,
+        landmark=None,
+        weeks="",
+        before_data=None,
+        e_value=None,
+        says="",
+    )
+
+
+def _judged(
+    rows: Sequence[EntryLift], ratios: Sequence[Ratio | None], null: Common | None, correction: Literal["by", "bh"]
+) -> list[EntryLift]:
+    """Say what may be said of each: against a ratio of 1, or against what a step picked by chance shows."""
+    told = [place for place, (row, ratio) in enumerate(zip(rows, ratios, strict=True)) if ratio and not row.verdict]
+    base = Common(0.0, 0.0) if null is None else null
+    estimates: dict[int, Estimated] = {}
+    p_values = []
+    for place in told:
+        ratio = ratios[place]
+        assert ratio is not None  # noqa: S101 - chosen above
+        estimates[place] = Estimated(math.log(ratio.ratio) - base.mean, math.hypot(ratio.log_error, base.spread))
+        error = estimates[place].error
+        p_values.append(math.erfc(abs(estimates[place].value) / error / math.sqrt(2)) if error else 1.0)
+    corrected = dict(zip(told, adjusted(p_values, correction), strict=True))
+    of_all = common(list(estimates.values()))
+    found = []
+    for place, row in enumerate(rows):
+        ratio = ratios[place]
+        if place not in estimates or ratio is None or of_all is None:
+            found.append(
+                replace(
+                    row, verdict=row.verdict or NO_TARGETS, says=f"{row.micro_conversion}: {row.verdict or NO_TARGETS}."
+                )
+            )
+            continue
+        p_value = corrected[place]
+        verdict = (
+            (CHANCE if null is None else NOTHING_MORE)
+            if p_value >= LEVEL
+            else MORE
+            if estimates[place].value > 0
+            else FEWER
+        )
+        judged = replace(
+            row,
+            verdict=verdict,
+            ratio=ratio.ratio,
+            low=ratio.low,
+            high=ratio.high,
+            beyond=None if null is None else math.exp(estimates[place].value),
+            shrunken=math.exp(shrunken(estimates[place], of_all).value),
+            p_value=p_value,
+        )
+        found.append(replace(judged, says=_says(judged, null)))
+    return found
+
+
+def _verdict(ratio: Ratio, beyond: float, p_value: float, *, is_calibrated: bool) -> str:
+    if p_value >= LEVEL:
+        return NOTHING_MORE if is_calibrated else CHANCE
+    if beyond > 0:
+        return MORE
+    return FEWER if ratio.high < 1 else LESS
+
+
+def _null(placebos: Sequence[Ratio | None]) -> Common | None:
+    """Return what a small step picked by chance shows, on the scale of logarithms; None where too few can be told."""
+    told = [Estimated(math.log(each.ratio), each.log_error) for each in placebos if each is not None]
+    return common(told) if len(told) >= _FEWEST_PLACEBOS else None
+
+
+def _weeks(name: str, ratio: Ratio | None, by_week: Mapping[tuple[str, str], Banded]) -> str:
+    """Say in how many weeks with enough goals on both sides the ratio lies on the same side of 1."""
+    if ratio is None:
+        return ""
+    told = [
+        each
+        for (entry, _), each in by_week.items()
+        if entry == name
+        and min(each.exposed_targets, each.other_targets) >= _FEWEST_OF_A_WEEK
+        and each.exposed_days
+        and each.other_days
+    ]
+    if not told:
+        return ""
+    alike = sum(
+        (each.exposed_targets / each.exposed_days > each.other_targets / each.other_days) == (ratio.ratio > 1)
+        for each in told
+    )
+    return f"{alike} of {len(told)}"
+
+
+def _says(row: EntryLift, null: Common | None) -> str:
+    """Say in a sentence or two what the figures of an entry say, and what they do not."""
+    who = f"Among actors with {row.context}, those" if row.context else "Actors"
+    others = "like actors" if row.tier == "adjusted" else "others"
+    told = (
+        f"{who} who did {row.micro_conversion} came to {row.goal} {wording.times(row.ratio)} times as often after it "
+        f"as {others} without it (95% interval: {wording.times(row.low)} to {wording.times(row.high)})."
+    )
+    if null is not None:
+        told += f" A small step picked by chance goes with {wording.times(math.exp(null.mean))} times as many."
+    if row.verdict in (CHANCE, NOTHING_MORE, LESS):
+        return f"{told} That is {row.verdict}."
+    return f"{told} It goes together; whether it causes it, only an experiment tells."
+
+
+def _sentence(rows: Sequence[EntryLift], goal: str, tier: str) -> str:
+    told = [row for row in rows if row.ratio is not None]
+    if not told:
+        most = max((row.exposed_targets + row.other_targets for row in rows), default=0)
+        return (
+            f"Not enough data to tell what goes with {goal}: n = {wording.count(most)}, "
+            f"and {FEWEST_TARGETS} who come to it are needed."
+        )
+    more = [row for row in told if row.verdict == MORE]
+    among = "among like actors" if tier == "adjusted" else "among all actors, whatever they are like"
+    if not more:
+        return f"Of {len(told)} that can be told, none goes with clearly more {goal} {among}."
+    first = more[0]
+    named = f"{first.micro_conversion} ({first.context})" if first.context else first.micro_conversion
+    return (
+        f"{len(more)} of {len(told)} go with more {goal} {among}; {named} with most: {wording.times(first.ratio)} "
+        f"times as many ({wording.times(first.low)} to {wording.times(first.high)}). That is no proof of a cause."
+    )

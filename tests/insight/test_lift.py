@@ -1,0 +1,161 @@
+"""Lift towards goals whose truth is known: what is told, how sure, and what is not told."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from asking import answer
+from insight.lift_worlds import FACTORS, TAXONOMY, World, made
+from microconv.analyses.insight import lift
+from microconv.analyses.insight.lift import EntryLift, Lift, LiftResult
+
+SEEDS, MANY = 4, 40
+"""In a usual run, and in `make test-long`."""
+NOTHING = tuple((name, 1.0) for name in FACTORS)
+
+WORLDS: dict[str, tuple[World, str]] = {
+    "plain": (World(actors=12_000), "observed"),
+    "histories that began before": (World(actors=12_000, began_before=0.3), "observed"),
+    "activity behind both": (World(actors=12_000, activity=(0.5, 2.0)), "adjusted"),
+    "device behind both": (World(actors=12_000, device=(0.5, 2.0)), "adjusted"),
+}
+TRUTHS = FACTORS | {"busy": 1.0}
+
+
+def asked(folder: Path, world: World, seed: int, **fields: Any) -> LiftResult:
+    place = folder / f"{seed}.duckdb"
+    with made(place, world, seed) as engine:
+        found: LiftResult = answer(engine, Lift(**fields), TAXONOMY)
+    place.unlink()
+    return found
+
+
+def by_name(result: LiftResult) -> dict[str, EntryLift]:
+    return {row.micro_conversion: row for row in result.lifts}
+
+
+def held(folder: Path, name: str, seeds: range) -> Counter[str]:
+    """In how many properties the interval of each entry holds its truth."""
+    world, tier = WORLDS[name]
+    found: Counter[str] = Counter()
+    for seed in seeds:
+        rows = by_name(asked(folder, world, seed, tier=tier))
+        for entry, truth in TRUTHS.items():
+            row = rows[entry]
+            assert row.low is not None
+            assert row.high is not None
+            found[entry] += row.low <= truth <= row.high
+    return found
+
+
+@pytest.mark.parametrize("name", WORLDS)
+def test_intervals_hold_the_truth(name: str, tmp_path: Path) -> None:
+    """A part of the forty below, with the same share."""
+    found = held(tmp_path, name, range(SEEDS))
+    assert sum(found.values()) >= 0.9 * SEEDS * len(TRUTHS), found
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", WORLDS)
+def test_intervals_hold_the_truth_in_36_of_40(name: str, tmp_path: Path) -> None:
+    found = held(tmp_path, name, range(MANY))
+    assert min(found[entry] for entry in TRUTHS) >= 36, found
+
+
+def test_what_active_people_do_seems_to_help_until_like_is_compared_with_like(tmp_path: Path) -> None:
+    world = World(activity=(0.5, 2.0))
+    observed = by_name(asked(tmp_path, world, 1, tier="observed"))["busy"]
+    adjusted = by_name(asked(tmp_path, world, 1))["busy"]
+    assert observed.verdict == lift.MORE
+    assert adjusted.verdict == lift.NOTHING_MORE
+    assert adjusted.observed == observed.ratio
+
+
+def test_a_step_that_all_take_is_on_the_path_and_not_ranked(tmp_path: Path) -> None:
+    rows = asked(tmp_path, World(), 2).lifts
+    last = rows[-1]
+    assert (last.micro_conversion, last.verdict) == ("checkout", lift.ON_PATH)
+    assert (last.ratio, last.shrunken, last.other_targets) == (None, None, 0)
+    assert last.exposed > last.exposed_targets >= 20
+
+
+def test_time_before_a_step_is_not_held_against_it(tmp_path: Path) -> None:
+    """Over whole histories, an entry without any effect seems to harm: who converts early had no time for it."""
+    rows = by_name(asked(tmp_path, World(factors=NOTHING), 3, tier="observed"))
+    for name in FACTORS:
+        row = rows[name]
+        did = row.exposed_targets / row.exposed
+        did_not = row.other_targets / (World().actors - row.exposed)
+        assert did < did_not
+        assert row.ratio == pytest.approx(1, abs=0.35)
+
+
+def test_whoever_began_before_the_data_is_apart(tmp_path: Path) -> None:
+    row = by_name(asked(tmp_path, World(actors=12_000, began_before=0.5), 4, tier="observed"))["doubles"]
+    none = by_name(asked(tmp_path, World(), 4, tier="observed"))["doubles"]
+    assert row.before_data is not None
+    assert 1 < row.before_data < 4
+    assert none.before_data is None
+
+
+def _found(folder: Path, seed: int) -> list[str]:
+    """What is said of properties in which nothing does anything, in either tier, but of the checkout."""
+    with made(folder / f"{seed}.duckdb", World(factors=NOTHING), seed) as engine:
+        results = [answer(engine, Lift(tier=tier), TAXONOMY) for tier in ("observed", "adjusted")]
+    return [
+        f"{seed}: {row.micro_conversion} {row.tier} {row.verdict} {row.ratio}"
+        for result in results
+        for row in result.lifts
+        if row.verdict in (lift.MORE, lift.FEWER)
+    ]
+
+
+def test_nothing_is_found_where_nothing_is_planted(tmp_path: Path) -> None:
+    assert [found for seed in range(300, 304) for found in _found(tmp_path, seed)] == []
+
+
+@pytest.mark.long
+def test_nothing_is_found_in_forty_properties_where_nothing_is_planted(tmp_path: Path) -> None:
+    assert [found for seed in range(300, 340) for found in _found(tmp_path, seed)] == []
+
+
+def test_little_data_is_said_to_be_little(tmp_path: Path) -> None:
+    result = asked(tmp_path, World(actors=150), 5)
+    assert all(row.ratio is None and row.says for row in result.lifts)
+    assert any(row.verdict.startswith("not enough data: n = ") for row in result.lifts)
+    assert result.sentence.startswith("Not enough data to tell what goes with buy: n = ")
+
+
+def test_each_context_and_each_next_stage_is_told(tmp_path: Path) -> None:
+    with made(tmp_path / "x.duckdb", World(device=(0.5, 2.0)), 6) as engine:
+        split = answer(engine, Lift(by="device_category"), TAXONOMY)
+        hours = answer(engine, Lift(by="hour"), TAXONOMY)
+        onward = answer(engine, Lift(goal="next_stage"), TAXONOMY)
+    assert {row.context for row in split.lifts} == {"desktop", "mobile"}
+    assert {row.tier for row in split.lifts} == {"observed"}
+    assert len({row.context for row in hours.lifts}) == 24
+    assert {row.micro_conversion: row.goal for row in onward.lifts} == {
+        **dict.fromkeys(("look", "busy", *FACTORS), "a later stage"),
+        "checkout": "buy",
+    }
+
+
+def test_no_figure_is_without_bounds(tmp_path: Path) -> None:
+    for seed, world in enumerate((World(actors=400), World(actors=1_500, goals=0.03), World(actors=300, goals=0.3))):
+        for row in asked(tmp_path, world, seed).lifts:
+            for value in (
+                row.ratio,
+                row.low,
+                row.high,
+                row.beyond,
+                row.shrunken,
+                row.observed,
+                row.landmark,
+                row.e_value,
+            ):
+                assert value is None or math.isfinite(value)
