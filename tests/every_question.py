@@ -95,6 +95,7 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("momentum", {"since": SECOND_DAY, "until": SECOND_DAY}),
     ("momentum_weeks", {"weeks": 2}),
     ("stage_times", {"by": "channel_group", "goal": "add_to_cart", "segment": "cart_abandoners"}),
+    ("leading", {"goal": "add_to_cart", "lags": 3, "since": SECOND_DAY}),
     ("stage_times", {"by": "new_or_returning", "since": SECOND_DAY, "until": SECOND_DAY}),
 )
 """Further forms: what people give on the command line or from Python."""

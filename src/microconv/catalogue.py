@@ -122,6 +122,9 @@ QUESTIONS: dict[str, Line] = {
         "Measure how long actors take from one stage to the next.",
         "momentum --show times",
     ),
+    "leading": Line(
+        "analyses.insight.leading:Leading", "Show which entry's daily rate moves before the goal's.", "leading"
+    ),
 }
 """All questions; of those that share a command, the first is asked unless an option picks another."""
 

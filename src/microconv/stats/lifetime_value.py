@@ -63,18 +63,21 @@ class Comebacks:
         if not (buyers.repeats * buyers.customers).sum():
             raise NotFittedError("nobody came back")
         x, last, seen, n = buyers
-        came = x > 0
         scale = float(seen.max()) or 1.0
+        # What is costly is worked out once for each value that there is; most customers share theirs with others.
+        (times, of), (lasts, of_last), (spans, of_span) = (
+            np.unique(each, return_inverse=True) for each in (x, last, seen)
+        )
+        came, before = times > 0, np.maximum(times, 1) - 1
 
         def lost(logs: Numbers) -> float:
             r, alpha, a, b = np.exp(logs)
-            first = gammaln(r + x) - gammaln(r) + r * np.log(alpha)
-            second = gammaln(a + b) + gammaln(b + x) - gammaln(b) - gammaln(a + b + x)
-            alive = -(r + x) * np.log(alpha + seen / scale)
-            gone = np.where(
-                came, np.log(a) - np.log(b + np.maximum(x, 1) - 1) - (r + x) * np.log(alpha + last / scale), -np.inf
-            )
-            return -float((n * (first + second + np.logaddexp(alive, gone))).sum())
+            first = gammaln(r + times) - gammaln(r) + r * np.log(alpha)
+            second = gammaln(a + b) + gammaln(b + times) - gammaln(b) - gammaln(a + b + times)
+            odds = np.where(came, np.log(a) - np.log(b + before), -np.inf)
+            alive = -(r + x) * np.log(alpha + spans / scale)[of_span]
+            gone = odds[of] - (r + x) * np.log(alpha + lasts / scale)[of_last]
+            return -float((n * ((first + second)[of] + np.logaddexp(alive, gone))).sum())
 
         r, alpha, a, b, least = _least(lost, 4)
         # The likelihood is that of times in the caller's unit.
@@ -146,6 +149,8 @@ class Spending:
             raise NotFittedError("fewer than two customers came back")
         scale = float(np.average(mean[some], weights=n))
         z = mean[some] / scale
+        times, of = np.unique(x, return_inverse=True)  # as above
+        log_x, log_z, total = np.log(x), np.log(z), x * z
 
         def lost(logs: Numbers) -> float:
             p, q, gamma = np.exp(logs)
@@ -153,13 +158,12 @@ class Spending:
                 (
                     n
                     * (
-                        gammaln(p * x + q)
-                        - gammaln(p * x)
+                        (gammaln(p * times + q) - gammaln(p * times))[of]
                         - gammaln(q)
                         + q * np.log(gamma)
-                        + (p * x - 1) * np.log(z)
-                        + p * x * np.log(x)
-                        - (p * x + q) * np.log(gamma + x * z)
+                        + (p * x - 1) * log_z
+                        + p * x * log_x
+                        - (p * x + q) * np.log(gamma + total)
                     )
                 ).sum()
             )
