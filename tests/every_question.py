@@ -97,6 +97,8 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("stage_times", {"by": "channel_group", "goal": "add_to_cart", "segment": "cart_abandoners"}),
     ("leading", {"goal": "add_to_cart", "lags": 3, "since": SECOND_DAY}),
     ("stage_times", {"by": "new_or_returning", "since": SECOND_DAY, "until": SECOND_DAY}),
+    ("thresholds", {"measure": "view_item", "landmarks": ["1h"], "window": "1h", "goal": "add_to_cart"}),
+    ("thresholds", {"measure": "distinct", "since": SECOND_DAY, "until": THIRD_DAY}),
 )
 """Further forms: what people give on the command line or from Python."""
 

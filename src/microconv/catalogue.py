@@ -125,6 +125,11 @@ QUESTIONS: dict[str, Line] = {
     "leading": Line(
         "analyses.insight.leading:Leading", "Show which entry's daily rate moves before the goal's.", "leading"
     ),
+    "thresholds": Line(
+        "analyses.insight.thresholds:Thresholds",
+        "Say from how many micro-conversions on a goal follows more often.",
+        "thresholds",
+    ),
 }
 """All questions; of those that share a command, the first is asked unless an option picks another."""
 
