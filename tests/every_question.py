@@ -81,7 +81,7 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("attribution", {"touchpoint": "source_medium", "since": SECOND_DAY, "models": ["linear"], "windows": ["1d"]}),
     ("channels", {"since": SECOND_DAY, "until": SECOND_DAY}),
     ("hesitation", {"since": SECOND_DAY}),
-    ("lift", {"goal": "next_stage", "since": SECOND_DAY}),
+    ("lift", {"goal": "next_stage", "until": THIRD_DAY}),
     ("lift", {"by": "hour", "goal": "add_to_cart"}),
     ("lift", {"tier": "observed", "correction": "bh"}),
     ("segment", {"name": "cart_abandoners", "as_of": datetime(2024, 3, 2, 12, tzinfo=UTC)}),
