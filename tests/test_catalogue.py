@@ -307,8 +307,8 @@ def test_python_asks_by_name(name: str, given: dict[str, Any], project: Project)
 
 
 def test_python_asks_a_question_that_there_is(project: Project):
-    with pytest.raises(UsageError, match="There is no question 'lift'"):
-        project.ask("lift")
+    with pytest.raises(UsageError, match="There is no question 'uplift'"):
+        project.ask("uplift")
 
 
 FUNNEL = "purchase_journey"

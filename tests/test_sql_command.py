@@ -117,7 +117,7 @@ class Listening(DuckDBEngine):
         return super().query(query)
 
 
-OF_THE_DATA = {"touchpoints", "as_of", "latest_us"}
+OF_THE_DATA = {"touchpoints", "as_of", "latest_us", "end_at", "end_date", "until_date"}
 
 
 def known(query):

@@ -15,7 +15,10 @@
 {% if context == 'new_or_returning' -%}
 IF(COALESCE({{ s }}.session_number, 1) > 1, 'returning', 'new')
 {%- elif context == 'hour' -%}
-CONCAT(SUBSTR(CONCAT('0', CAST(EXTRACT(HOUR FROM {{ s }}.started_at AT TIME ZONE @timezone) AS STRING)), -2), ':00')
+CONCAT(
+        IF(EXTRACT(HOUR FROM {{ s }}.started_at AT TIME ZONE @timezone) < 10, '0', ''),
+        CAST(EXTRACT(HOUR FROM {{ s }}.started_at AT TIME ZONE @timezone) AS STRING), ':00'
+      )
 {%- elif context == 'week' -%}
 CAST(DATE_TRUNC({{ s }}.session_date, WEEK(MONDAY)) AS STRING)
 {%- elif context == 'strata' -%}
