@@ -2,7 +2,7 @@
    whether touches before an earlier conversion no longer count; `grouped`: with the week and a group of actors;
    `touchpoint` as in `_touches.sql`. #}
 {% from 'analyses/attribution/_touches.sql' import of_sessions with context %}
-{% from 'analyses/_value.sql' import value_of with context %}
+{% from 'analyses/_value.sql' import copy_number, value_of with context %}
 
 {# The columns by which figures are split, each followed by a comma. #}
 {% macro groups(row) -%}
@@ -27,15 +27,7 @@ occurrences AS (
     {{ value_of('m' | identifier) }} IS NOT NULL AS is_counted,
     {% endif %}
     COALESCE({{ value_of('m' | identifier) }}, 0) AS value,
-    ROW_NUMBER() OVER (
-      PARTITION BY
-        m.property,
-        m.transaction_id,
-        m.actor_key,
-        IF(m.transaction_id IS NULL, m.client_key, NULL),
-        IF(m.transaction_id IS NULL, m.event_order, NULL)
-      ORDER BY m.event_order, m.client_key
-    ) AS copy_number
+    {{ copy_number('m' | identifier) }} AS copy_number
   FROM {{ relation('mc_micro_conversions') }} AS m
   WHERE m.micro_conversion = @conversion
 ),

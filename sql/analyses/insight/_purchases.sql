@@ -1,7 +1,7 @@
 {# The purchases of a goal, and what buyers were like before; import `with context`. A purchase is an occurrence of
    `@conversion`; of those of one actor with one transaction id in a property, the earliest counts. Purchases of one actor
    on one day of the property are one. It reads `by`: 'nothing', 'first_micro_conversion' or 'first_channel'. #}
-{% from 'analyses/_value.sql' import value_of with context %}
+{% from 'analyses/_value.sql' import copy_number, value_of with context %}
 {% from 'analyses/_sessions.sql' import channel with context %}
 
 {# CTEs `buying_days`: actor_key, event_date, value_micros (what the day's purchases are worth, in units of 1e-6 of the
@@ -14,15 +14,7 @@ occurrences AS (
     m.event_date,
     m.event_order,
     COALESCE({{ value_of('m' | identifier) }}, 0) AS value,
-    ROW_NUMBER() OVER (
-      PARTITION BY
-        m.property,
-        m.transaction_id,
-        m.actor_key,
-        IF(m.transaction_id IS NULL, m.client_key, NULL),
-        IF(m.transaction_id IS NULL, m.event_order, NULL)
-      ORDER BY m.event_order, m.client_key
-    ) AS copy_number
+    {{ copy_number('m' | identifier) }} AS copy_number
   FROM {{ relation('mc_micro_conversions') }} AS m
   WHERE m.micro_conversion = @conversion AND m.actor_key IS NOT NULL
 ),

@@ -6,7 +6,7 @@
 -- params: entries ARRAY<STRING>, steps ARRAY<STRING>, conversion STRING, currency STRING, assumed_currency STRING,
 --   first_date DATE, last_date DATE, end_at TIMESTAMP, actor_groups INT64
 -- structure: none
-{% from 'analyses/_value.sql' import value_of with context %}
+{% from 'analyses/_value.sql' import copy_number, value_of with context %}
 WITH did AS (
   SELECT m.micro_conversion, m.actor_key, MIN(m.event_order) AS first_order, MIN(m.event_date) AS first_date
   FROM {{ relation('mc_micro_conversions') }} AS m
@@ -34,15 +34,7 @@ occurrences AS (
     m.actor_key,
     m.event_order,
     COALESCE({{ value_of('m' | identifier) }}, 0) AS value,
-    ROW_NUMBER() OVER (
-      PARTITION BY
-        m.property,
-        m.transaction_id,
-        m.actor_key,
-        IF(m.transaction_id IS NULL, m.client_key, NULL),
-        IF(m.transaction_id IS NULL, m.event_order, NULL)
-      ORDER BY m.event_order, m.client_key
-    ) AS copy_number
+    {{ copy_number('m' | identifier) }} AS copy_number
   FROM {{ relation('mc_micro_conversions') }} AS m
   WHERE m.micro_conversion = @conversion AND m.actor_key IS NOT NULL AND m.event_at <= @end_at
 ),

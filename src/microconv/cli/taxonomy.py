@@ -166,7 +166,7 @@ def suggest(context: CommandContext, *, path: Path | None, output_format: str) -
     """Propose entries for events, pages and parameters that no entry covers; what to collapse, to retire, to carry.
 
     Each proposal says how often it happens, what stage and kind it probably is and why, and how it goes with the
-    macro-conversions: a raw association, and no proof. Parameters come from three days of the export.
+    macro-conversions: a raw association, which proves nothing. Parameters come from three days of the export.
 
     \b
     Examples:

@@ -87,7 +87,7 @@ class Evidence:
 
 
 def weigh(banded: Mapping[str, Banded]) -> dict[str, Evidence]:
-    """Return the evidence of each entry, corrected for how many there are; those on the path are no tests."""
+    """Return the evidence of each entry, corrected for how many there are; those on the path are not tested."""
     tested = [(entry, each.ratio) for entry, each in banded.items() if each.ratio is not None and not each.is_on_path]
     estimates = [Estimated(math.log(ratio.ratio), ratio.log_error) for _, ratio in tested if ratio.log_error > 0]
     of_all = common(estimates)

@@ -30,7 +30,7 @@ def small_steps(goals: set[str], taxonomy: Taxonomy) -> list[str]:
 
 
 def next_stages(taxonomy: Taxonomy) -> list[tuple[list[str], list[str]]]:
-    """Return pairs: entries of a stage, and whatever lies in a later one; hesitation is no progress."""
+    """Return pairs: entries of a stage, and whatever lies in a later one, hesitation left out."""
     staged = [(each, taxonomy.entry(each)) for each in staged_entries(taxonomy)]
     found = []
     for place, stage in enumerate(STAGES):

@@ -380,7 +380,7 @@ def _of_contexts(by: FirstBy | None) -> Iterator[str]:
 
 def _sentence(total: BuyerValue, groups: Sequence[BuyerValue], found: _Value, currency: str, goal: str) -> str:
     if not total.buyers:
-        return f"No {goal} is staged in these days, so there is no buyer to value."
+        return f"No {goal} is staged in these days: nobody to value."
     if total.repeat_rate is None:
         return f"There are only {wording.plural(total.buyers, 'buyer')}: {not_enough(total.buyers)}."
     again = (

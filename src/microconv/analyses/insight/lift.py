@@ -484,5 +484,5 @@ def _sentence(rows: Sequence[EntryLift], goal: str, tier: str) -> str:
     named = f"{first.micro_conversion} ({first.context})" if first.context else first.micro_conversion
     return (
         f"{len(more)} of {len(told)} go with more {goal} {among}; {named} with most: {wording.times(first.ratio)} "
-        f"times as many ({wording.times(first.low)} to {wording.times(first.high)}). That is no proof of a cause."
+        f"times as many ({wording.times(first.low)} to {wording.times(first.high)}). That does not prove a cause."
     )

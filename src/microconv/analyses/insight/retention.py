@@ -175,7 +175,7 @@ def _by_age(cohorts: Sequence[CohortPeriod]) -> Iterator[tuple[int, float, int]]
 
 def _sentence(cohorts: Sequence[CohortPeriod], grain: Grain, goal: str) -> str:
     if not cohorts:
-        return f"No {goal} is staged in these days, so there is no buyer to follow."
+        return f"No {goal} is staged in these days: nobody to follow."
     known = {age: (share, buyers) for age, share, buyers in _by_age(cohorts)}
     if 1 not in known:
         buyers = sum(row.buyers for row in cohorts if row.age == 0)

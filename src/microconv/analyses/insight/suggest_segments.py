@@ -495,7 +495,7 @@ def _sentence(
     proposals: Sequence[SegmentProposal], retirements: Sequence[Retirement], goal: str, actors: int, response: float
 ) -> str:
     if not actors:
-        return "Nothing is staged, so there is no segment to propose."
+        return "Nothing is staged, so nothing can be proposed."
     retired = ""
     if retirements:
         names = wording.listed([each.entry for each in retirements])
