@@ -13,6 +13,7 @@ from asking import answer
 from insight.lift_worlds import FACTORS, TAXONOMY, World, made
 from microconv.analyses.insight import lift
 from microconv.analyses.insight.lift import EntryLift, Lift, LiftResult
+from microconv.stats.ratios import Ratio
 
 SEEDS, MANY = 4, 40
 """In a usual run, and in `make test-long`."""
@@ -74,6 +75,24 @@ def test_what_active_people_do_seems_to_help_until_like_is_compared_with_like(tm
     assert observed.verdict == lift.MORE
     assert adjusted.verdict == lift.NOTHING_MORE
     assert adjusted.observed == observed.ratio
+
+
+@pytest.mark.parametrize(
+    ("high", "beyond", "p_value", "said"),
+    [
+        (3.0, 0.4, 0.001, lift.MORE),
+        (3.0, 0.4, 0.05, lift.NOTHING_MORE),
+        (1.9, -0.4, 0.001, lift.LESS),
+        (0.9, -0.4, 0.001, lift.FEWER),
+        (0.9, -0.4, 0.2, lift.NOTHING_MORE),
+    ],
+)
+def test_fewer_is_said_only_where_the_whole_ratio_lies_below_one(
+    high: float, beyond: float, p_value: float, said: str
+) -> None:
+    """Where a chance step goes with twice as many, one that goes with half as many again is less, not fewer."""
+    ratio = Ratio(high * 0.8, high * 0.64, high, 0.01)
+    assert lift.verdict_of(ratio, beyond, p_value, is_calibrated=True) == said
 
 
 def test_a_step_that_all_take_is_on_the_path_and_not_ranked(tmp_path: Path) -> None:

@@ -397,13 +397,7 @@ def _judged(
             )
             continue
         p_value = corrected[place]
-        verdict = (
-            (CHANCE if null is None else NOTHING_MORE)
-            if p_value >= LEVEL
-            else MORE
-            if estimates[place].value > 0
-            else FEWER
-        )
+        verdict = verdict_of(ratio, estimates[place].value, p_value, is_calibrated=null is not None)
         judged = replace(
             row,
             verdict=verdict,
@@ -418,7 +412,15 @@ def _judged(
     return found
 
 
-def _verdict(ratio: Ratio, beyond: float, p_value: float, *, is_calibrated: bool) -> str:
+def verdict_of(ratio: Ratio, beyond: float, p_value: float, *, is_calibrated: bool) -> str:
+    """Say what a ratio comes to.
+
+    Args:
+        ratio: The ratio with its interval.
+        beyond: The logarithm of the ratio over that of a step picked by chance, or over 1.
+        p_value: Of nothing there, corrected.
+        is_calibrated: Whether it is held against steps picked by chance.
+    """
     if p_value >= LEVEL:
         return NOTHING_MORE if is_calibrated else CHANCE
     if beyond > 0:
