@@ -31,6 +31,7 @@ HEAVY = (
     "pydantic",
     "requests",
     "rich",
+    "sklearn",
     "sqlglot",
     "tenacity",
     "tomlkit",
