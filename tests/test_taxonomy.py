@@ -332,6 +332,13 @@ def test_deprecated_entry_counts_as_its_replacement_or_else_as_itself(alone):
     assert loaded.macros == ("goal",)
 
 
+def test_goal_of_a_question_is_the_one_given_or_else_the_first_macro(alone):
+    loaded = alone(entry("new") + entry("old", 'deprecated = "1.1"', 'replaced_by = "new"'), version="1.2")
+    assert [loaded.goal(given) for given in (None, "new", "old")] == ["goal", "new", "new"]
+    with pytest.raises(TaxonomyError):
+        loaded.goal("neww")
+
+
 @pytest.mark.parametrize("key", ["deprecated", "deprecated_in"])
 def test_both_names_of_the_version_of_deprecation_are_read(alone, key):
     loaded = alone(entry("old", f'{key} = "1.0"'))

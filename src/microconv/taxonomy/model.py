@@ -81,6 +81,14 @@ class Taxonomy:
         """
         return self.entry(entry_id).counts_as
 
+    def goal(self, given: str | None) -> str:
+        """Return the id under which the goal of a question is staged: the one that is given, or the first macro.
+
+        Raises:
+            TaxonomyError: The taxonomy has no such entry.
+        """
+        return self.counted(given or self.macros[0])
+
     def check_names(self, named: Iterable[tuple[str, str]]) -> None:
         """Refuse ids that the taxonomy does not have. This is the only place where names are checked.
 

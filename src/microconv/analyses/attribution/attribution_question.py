@@ -93,7 +93,7 @@ class AttributionQuestion(AttributionConfig, Period, Question):
 
     def goal_in(self, taxonomy: Taxonomy) -> str:
         """Return the id under which conversions are staged."""
-        return taxonomy.counted(self.goal or taxonomy.macros[0])
+        return taxonomy.goal(self.goal)
 
     def touchpoints(self, context: Context) -> tuple[str, ...]:
         """Return the touchpoints that are told apart, in the order of their numbers; of sessions, `OTHER` is the last.

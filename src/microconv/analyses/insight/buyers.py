@@ -52,7 +52,7 @@ class BuyerQuestion(Period, Question):
 
     def goal_in(self, taxonomy: Taxonomy) -> str:
         """Return the id under which purchases are staged."""
-        return taxonomy.counted(self.goal or taxonomy.macros[0])
+        return taxonomy.goal(self.goal)
 
     def purchases(self, context: Context) -> dict[str, Value]:
         """Return the parameters of `sql/analyses/insight/_purchases.sql`, but for what buyers are split by."""

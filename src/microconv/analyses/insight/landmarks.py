@@ -49,7 +49,7 @@ class LandmarkQuestion(Period, Question):
 
     def goal_in(self, taxonomy: Taxonomy) -> str:
         """Return the id under which the goal is staged."""
-        return taxonomy.counted(self.goal or taxonomy.macros[0])
+        return taxonomy.goal(self.goal)
 
     def small_steps(self, taxonomy: Taxonomy) -> list[str]:
         """Return the ids of what may come before the goal: all that counts but macros, hesitation and the goal."""

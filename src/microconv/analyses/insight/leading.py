@@ -148,7 +148,7 @@ class Leading(Period, Question):
 
     def goal_in(self, taxonomy: Taxonomy) -> str:
         """Return the id under which the goal is staged."""
-        return taxonomy.counted(self.goal or taxonomy.macros[0])
+        return taxonomy.goal(self.goal)
 
     def queries(self, context: Context) -> tuple[Query, ...]:
         """Return the one query."""

@@ -267,7 +267,7 @@ class Lift(Period, Question):
         return "observed" if self.by else self.tier
 
     def _goal(self, taxonomy: Taxonomy) -> str:
-        return NEXT_STAGE if self.goal == NEXT_STAGE else taxonomy.counted(self.goal or taxonomy.macros[0])
+        return NEXT_STAGE if self.goal == NEXT_STAGE else taxonomy.goal(self.goal)
 
     def _groups(self, taxonomy: Taxonomy) -> list[tuple[list[str], list[str]]]:
         goal = self._goal(taxonomy)

@@ -62,7 +62,7 @@ class MomentumQuestion(Period, Question):
 
     def goal_in(self, taxonomy: Taxonomy) -> str:
         """Return the id under which the goal is staged."""
-        return taxonomy.counted(self.goal or taxonomy.macros[0])
+        return taxonomy.goal(self.goal)
 
     def query(self, name: str, context: Context, params: Mapping[str, Value], **structure: Any) -> Query:  # noqa: ANN401 - as templates take it
         """Return the query of a template that counts only the actors of the segment, if there is one."""

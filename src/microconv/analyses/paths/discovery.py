@@ -115,7 +115,7 @@ class Discover(Question):
             yield self.goal, "the goal of discover"
 
     def _goal(self, taxonomy: Taxonomy) -> str:
-        return taxonomy.counted(self.goal or taxonomy.macros[0])
+        return taxonomy.goal(self.goal)
 
     def queries(self, context: Context) -> tuple[Query, ...]:
         """Return the query of the sequences."""

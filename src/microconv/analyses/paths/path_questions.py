@@ -323,7 +323,7 @@ class PathsQuestion(Question):
 
     def goal_in(self, taxonomy: Taxonomy) -> str:
         """Return the id under which the goal is staged."""
-        return taxonomy.counted(self.goal or taxonomy.macros[0])
+        return taxonomy.goal(self.goal)
 
     def queries(self, context: Context) -> tuple[Query, ...]:
         """Return the queries of the sequences, the transitions and the links."""
