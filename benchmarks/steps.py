@@ -22,8 +22,9 @@ from microconv import catalogue, staging
 from microconv.analyses.attribution.markov import markov
 from microconv.analyses.attribution.shapley import shapley
 from microconv.analyses.attribution.touch_paths import TouchPaths
+from microconv.config.attribution_settings import RULE_MODELS
 from microconv.config.load import load_config
-from microconv.config.sections import RULE_MODELS, Config
+from microconv.config.sections import Config
 from microconv.demo import write_demo
 from microconv.engines.base import AddRows
 from microconv.engines.dialect import to_duckdb

@@ -13,7 +13,7 @@ from typing import Any
 
 from asking import CONFIG
 from microconv.analyses.funnels.funnel import FunnelQuestion
-from microconv.config.sections import FunnelConfig
+from microconv.config.funnel_settings import FunnelConfig
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context

@@ -16,8 +16,9 @@ from pydantic import BaseModel, ValidationError
 from config_files import BIGQUERY, MINIMAL, PULLED, problem, write
 from microconv.activation.destinations.file import FileSettings
 from microconv.catalogue import destination_settings
+from microconv.config.attribution_settings import RULE_MODELS
 from microconv.config.load import load_config
-from microconv.config.sections import RULE_MODELS, Config, PushGuards
+from microconv.config.sections import Config, PushGuards
 from microconv.config.segment_rules import SegmentRule
 from microconv.config.values import Duration
 from microconv.errors import ConfigError, UsageError

@@ -453,7 +453,7 @@ def test_credentials_that_have_expired_are_told_before_a_call(
 def test_nothing_of_the_package_is_loaded_before_a_call() -> None:
     code = (
         "import sys; from pathlib import Path; from microconv import catalogue; "
-        "from microconv.config.sections import DestinationConfig as Entry; "
+        "from microconv.config.destination_settings import DestinationConfig as Entry; "
         "made = catalogue.destination(Entry(name='ads', kind='google_ads', customer_id='1234567890', "
         "accepts_customer_match_terms=True), Path('/nowhere/microconv.toml')); "
         "made.audience_list('buyers', 'p1'); "

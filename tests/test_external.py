@@ -31,8 +31,8 @@ from external_files import (
     write_rows,
 )
 from microconv import catalogue
+from microconv.config.external_settings import ExternalEventsConfig
 from microconv.config.load import load_config
-from microconv.config.sections import ExternalEventsConfig
 from microconv.engines.base import AddRows, Engine
 from microconv.errors import ConfigError, EngineError, SourceError, UsageError
 from microconv.own_tables.cells import Odd

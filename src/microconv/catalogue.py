@@ -16,7 +16,8 @@ from microconv.errors import UsageError
 
 if TYPE_CHECKING:
     from microconv.activation.destinations.base import Destination, DestinationSettings
-    from microconv.config.sections import Config, DestinationConfig
+    from microconv.config.destination_settings import DestinationConfig
+    from microconv.config.sections import Config
     from microconv.engines.base import Engine
     from microconv.queries.templates import Query
     from microconv.question import Question

@@ -20,8 +20,8 @@ from microconv.activation.audience.audience_rows import AudienceRow
 from microconv.activation.audience.normalise import sha256_hex
 from microconv.activation.destinations.base import Delivery, Destination, Receipt
 from microconv.activation.export import batches
+from microconv.config.destination_settings import DestinationConfig
 from microconv.config.load import read_destination
-from microconv.config.sections import DestinationConfig
 from microconv.errors import ConfigError, DestinationError, FindingsError
 
 _MOST_POLLS = 100

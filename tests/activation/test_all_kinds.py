@@ -16,7 +16,7 @@ from pushed_shop import Shop
 
 from microconv import catalogue
 from microconv.activation.destinations.base import Destination
-from microconv.config.sections import DestinationConfig
+from microconv.config.destination_settings import DestinationConfig
 from microconv.errors import UsageError
 
 ROOT = Path(__file__).parents[2]

@@ -27,7 +27,7 @@ from microconv.activation.destinations.ga4 import Ga4Destination, Ga4Settings
 from microconv.activation.destinations.ga4_lists import OUT, EventList, ProtocolList
 from microconv.activation.push.audience_list import Identifier, RefusedError, TryLaterError, UnsureError
 from microconv.activation.push.identifiers import DEVICE, SignedInDevice
-from microconv.config.sections import DestinationConfig
+from microconv.config.destination_settings import DestinationConfig
 from microconv.errors import ConfigError, UsageError
 from microconv.testing import DestinationContract
 from microconv.testing.fault_schedule import wrong_lists

@@ -29,7 +29,7 @@ from microconv.activation.destinations.google_ads import GoogleAdsDestination, G
 from microconv.activation.push.audience_list import Answer, Identifier, RefusedError, TryLaterError, UnsureError
 from microconv.activation.push.identifiers import Address
 from microconv.clients.data_manager import ReceiverStatus
-from microconv.config.sections import DestinationConfig
+from microconv.config.destination_settings import DestinationConfig
 from microconv.errors import ConfigError, DestinationError, UsageError
 from microconv.testing import DestinationContract
 

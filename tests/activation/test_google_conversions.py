@@ -25,7 +25,7 @@ from microconv.activation.destinations.google_conversions import RULES, GoogleCo
 from microconv.activation.push.audience_list import Answer, Identifier, ListLimits, RefusedError, UnsureError
 from microconv.activation.push.list_push import ListPush
 from microconv.clients.data_manager import Account, DataManager, DataManagerAccess, Receiver
-from microconv.config.sections import DestinationConfig
+from microconv.config.destination_settings import DestinationConfig
 from microconv.engines.duckdb import IN_MEMORY
 from microconv.errors import UsageError
 

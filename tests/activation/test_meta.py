@@ -31,7 +31,7 @@ from microconv.activation.destinations.base import Destination
 from microconv.activation.destinations.meta import MetaDestination, MetaList
 from microconv.activation.push.audience_list import Answer, Identifier, RefusedError, TryLaterError, UnsureError
 from microconv.activation.push.identifiers import Address
-from microconv.config.sections import DestinationConfig
+from microconv.config.destination_settings import DestinationConfig
 from microconv.errors import ConfigError, DestinationError
 from microconv.testing import DestinationContract
 

@@ -48,7 +48,7 @@ from microconv.activation.push.audience_list import (
     UnsureError,
 )
 from microconv.activation.push.list_push import ListPush
-from microconv.config.sections import DestinationConfig
+from microconv.config.destination_settings import DestinationConfig
 from microconv.engines.duckdb import IN_MEMORY
 from microconv.errors import ConfigError, UsageError
 from projects import write_config

@@ -29,7 +29,7 @@ from microconv.activation.destinations.engine_table import (
 from microconv.activation.destinations.file import FileDestination
 from microconv.activation.push.audience_list import Answer, Identifier, Operation
 from microconv.activation.push.push_ledger import PushLedger
-from microconv.config.sections import DestinationConfig
+from microconv.config.destination_settings import DestinationConfig
 from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
 from microconv.queries.templates import Query
 from microconv.testing import DestinationContract

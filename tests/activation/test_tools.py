@@ -20,7 +20,7 @@ from microconv.activation.destinations.base import Destination
 from microconv.activation.destinations.payloads import payload
 from microconv.activation.destinations.webhook import WebhookDestination, WebhookList
 from microconv.activation.push.audience_list import Identifier, Origin, RefusedError, TryLaterError, UnsureError
-from microconv.config.sections import DestinationConfig
+from microconv.config.destination_settings import DestinationConfig
 from microconv.testing import DestinationContract
 from microconv.testing.fault_schedule import _FAULTY, _QUIET
 

@@ -22,8 +22,8 @@ from microconv.activation.destinations.payloads import Payload, payload, payload
 from microconv.activation.destinations.webhook import WebhookDestination, WebhookList, WebhookSettings
 from microconv.activation.push.audience_list import Identifier, RefusedError, TryLaterError, UnsureError
 from microconv.clients.outgoing import Reply
+from microconv.config.destination_settings import DestinationConfig
 from microconv.config.load import load_config
-from microconv.config.sections import DestinationConfig
 from microconv.errors import ConfigError, UsageError
 
 ANNA, BEN, CARL = (Identifier("email", sha256_hex(f"{name}@shop.example")) for name in ("anna", "ben", "carl"))

@@ -10,7 +10,8 @@ import pytest
 
 from asking import CONFIG, answer
 from microconv.analyses.attribution.credits import Attribution, AttributionResult
-from microconv.config.sections import AttributionConfig, Config
+from microconv.config.attribution_settings import AttributionConfig
+from microconv.config.sections import Config
 from microconv.errors import ConfigError, TaxonomyError, UsageError
 from microconv.taxonomy import load_taxonomy
 from staged_rows import DAY, IN_MEMORY, SECOND, Row, day, occurrence, session, shard, staged

@@ -7,7 +7,7 @@ import pytest
 
 from asking import CONFIG
 from microconv.analyses.funnels.comparison import FunnelComparison, FunnelComparisonResult
-from microconv.config.sections import FunnelConfig
+from microconv.config.funnel_settings import FunnelConfig
 from microconv.question import Context
 from microconv.taxonomy import Taxonomy
 from staged_rows import entry

@@ -16,7 +16,7 @@ from asking import answer
 from funnel_logs import ITEMS, Log, Rules, events_of, random_log, random_rules, rows_of, sessions_of, takings
 from judges import JUDGES
 from microconv.analyses.funnels.drop_off import FunnelDropOff
-from microconv.config.sections import FunnelConfig
+from microconv.config.funnel_settings import FunnelConfig
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.engines.tables import Column
 from microconv.errors import UsageError

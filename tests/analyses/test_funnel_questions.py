@@ -13,7 +13,7 @@ from asking import answer
 from microconv.analyses.funnels.breakdown import Breakdown, FunnelBreakdown
 from microconv.analyses.funnels.times import FunnelTimes
 from microconv.analyses.funnels.trend import FunnelTrend
-from microconv.config.sections import FunnelConfig
+from microconv.config.funnel_settings import FunnelConfig
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import UsageError
 from microconv.result import Result

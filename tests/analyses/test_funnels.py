@@ -9,7 +9,8 @@ import pytest
 
 from asking import answer
 from microconv.analyses.funnels.counts import Funnel, FunnelResult
-from microconv.config.sections import FunnelConfig, SegmentConfig
+from microconv.config.funnel_settings import FunnelConfig
+from microconv.config.segment_settings import SegmentConfig
 from microconv.engines.base import Engine
 from microconv.errors import ConfigError, TaxonomyError, UsageError
 from microconv.taxonomy import Taxonomy, load_taxonomy

@@ -7,7 +7,7 @@ from datetime import datetime
 import pytest
 
 from asking import CONFIG, answer
-from microconv.config.sections import SegmentConfig
+from microconv.config.segment_settings import SegmentConfig
 from microconv.engines.base import Engine
 from microconv.errors import TaxonomyError
 from microconv.question import Context

@@ -10,7 +10,7 @@ from microconv.analyses.channels import ChannelsResult
 from microconv.analyses.funnels.counts import FunnelResult, FunnelStep
 from microconv.audit.coverage import CoverageDay, CoverageResult, Outage
 from microconv.catalogue import QUESTIONS
-from microconv.config.sections import Count
+from microconv.config.funnel_settings import Count
 from microconv.report import Answered, ReportData
 from microconv.result import Result
 

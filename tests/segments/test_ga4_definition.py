@@ -8,7 +8,7 @@ import pytest
 from google.analytics import admin_v1alpha as admin
 
 from analytics_property_server import mistakes
-from microconv.config.sections import SegmentConfig
+from microconv.config.segment_settings import SegmentConfig
 from microconv.segments.ga4_definition import by_rule, by_user_property
 from microconv.taxonomy import MicroConversion, Taxonomy
 from staged_rows import entry

@@ -11,7 +11,8 @@ import pytest
 
 from config_files import MINIMAL, problem, write
 from microconv.config.load import load_config
-from microconv.config.sections import PushConfig, SegmentConfig
+from microconv.config.sections import PushConfig
+from microconv.config.segment_settings import SegmentConfig
 from microconv.engines.base import InsertScratch
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.errors import EngineError, TaxonomyError, UsageError

@@ -11,7 +11,8 @@ from zoneinfo import ZoneInfo
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from microconv.config.sections import PushConfig, SegmentConfig
+from microconv.config.sections import PushConfig
+from microconv.config.segment_settings import SegmentConfig
 from microconv.engines.base import DeleteDays, PutRow
 from microconv.engines.duckdb import DuckDBEngine
 from microconv.queries.templates import Query

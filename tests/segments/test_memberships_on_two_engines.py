@@ -12,7 +12,8 @@ import pytest
 import emulator as emulators
 from microconv.clients import retries
 from microconv.clients.bigquery_connection import Connection, Endpoints
-from microconv.config.sections import PushConfig, SegmentConfig
+from microconv.config.sections import PushConfig
+from microconv.config.segment_settings import SegmentConfig
 from microconv.engines.base import AddRows, Change, DeleteDays, Engine, PutRow
 from microconv.engines.bigquery import BigQueryEngine
 from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine

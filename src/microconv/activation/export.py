@@ -14,7 +14,7 @@ from microconv.activation.audience_plan import AudiencePlan, reasons
 from microconv.activation.destinations.base import Batch, Delivery, Destination, Receipt, Target
 from microconv.activation.guards import check_age, check_shrink
 from microconv.activation.segment_audience import SegmentAudiences
-from microconv.config.sections import SegmentConfig
+from microconv.config.segment_settings import SegmentConfig
 from microconv.errors import DestinationError, FindingsError
 from microconv.result import Result, column
 

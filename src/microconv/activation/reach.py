@@ -12,7 +12,7 @@ from microconv.activation.audience.reasons import Reason
 from microconv.activation.audience_plan import AudiencePlan
 from microconv.activation.destinations.base import Accepts
 from microconv.activation.segment_audience import SegmentAudiences
-from microconv.config.sections import SegmentConfig
+from microconv.config.segment_settings import SegmentConfig
 from microconv.result import Result, column, sheet
 from microconv.wording import Bar, Sheet
 

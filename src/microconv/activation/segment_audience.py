@@ -10,7 +10,8 @@ from microconv.activation.audience.first_party import read_consent, read_identit
 from microconv.activation.audience.people import Consent, ConsentRecord, Person, consent_by_user
 from microconv.activation.audience_plan import AudiencePlan, plan_audience
 from microconv.activation.destinations.base import Accepts, Destination
-from microconv.config.sections import Config, SegmentConfig
+from microconv.config.sections import Config
+from microconv.config.segment_settings import SegmentConfig
 from microconv.engines.base import Engine
 from microconv.segments.members import Member, has_user_ids, members
 from microconv.segments.memberships import build, current, default_moment, preview, rule_version, upcoming

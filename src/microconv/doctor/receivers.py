@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from microconv.activation.conversions.examined_conversions import examined
 from microconv.activation.destinations.base import Destination
-from microconv.config.sections import DestinationConfig
+from microconv.config.destination_settings import DestinationConfig
 from microconv.doctor.patient import Patient
 from microconv.errors import MicroconvError
 from microconv.findings import Finding, fault, not_tested, ok

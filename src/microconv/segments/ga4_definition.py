@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from microconv import wording
-from microconv.config.sections import SegmentConfig
 from microconv.config.segment_rules import STAGES, SegmentRule
+from microconv.config.segment_settings import SegmentConfig
 from microconv.config.values import Duration
 from microconv.segments.ga4_audiences import obstacles, plain_rule
 from microconv.segments.sentence import sentence

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from microconv.config.load import find_named
-from microconv.config.sections import Config, SegmentConfig
+from microconv.config.sections import Config
+from microconv.config.segment_settings import SegmentConfig
 from microconv.engines.base import Engine
 from microconv.queries import templates
 from microconv.queries.templates import Query

@@ -17,7 +17,8 @@ from pydantic import BaseModel
 from pydantic_core import to_jsonable_python
 
 from microconv import wording
-from microconv.config.sections import Config, PushConfig, SegmentConfig
+from microconv.config.sections import Config, PushConfig
+from microconv.config.segment_settings import SegmentConfig
 from microconv.engines.base import AddRows, DeleteKeys, Engine, InsertScratch
 from microconv.errors import UsageError
 from microconv.queries import templates

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Self
 
 from microconv.config.load import find_named
-from microconv.config.sections import SegmentConfig
+from microconv.config.segment_settings import SegmentConfig
 from microconv.result import Result, column, sheet
 from microconv.segments.ga4_audiences import obstacles
 from microconv.segments.sentence import sentence

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from microconv import wording
 from microconv.config.load import find_named
-from microconv.config.sections import Config, SegmentConfig
+from microconv.config.sections import Config
 from microconv.config.segment_rules import SegmentRule
+from microconv.config.segment_settings import SegmentConfig
 from microconv.queries.templates import Query
 from microconv.question import HIDDEN, Context, Option, Question, overlay, section_of
 from microconv.result import Result, column

@@ -12,7 +12,8 @@ from pathlib import Path
 from typing import Any, Literal
 from zoneinfo import ZoneInfo
 
-from microconv.config.sections import Config, ExternalEventsConfig, ExternalMetricsConfig
+from microconv.config.external_settings import ExternalEventsConfig, ExternalMetricsConfig
+from microconv.config.sections import Config
 from microconv.engines.base import Engine
 from microconv.errors import SourceError
 from microconv.own_tables.table_files import ENDINGS

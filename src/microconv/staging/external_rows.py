@@ -15,7 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from typing import Any, Self
 from zoneinfo import ZoneInfo
 
-from microconv.config.sections import ExternalEventsConfig, ExternalMetricsConfig
+from microconv.config.external_settings import ExternalEventsConfig, ExternalMetricsConfig
 from microconv.errors import SourceError
 from microconv.own_tables.cells import Odd, text_of
 from microconv.own_tables.placeholders import is_nobody

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from microconv.config.funnel_settings import FunnelConfig
 from microconv.config.occurrences import PropertyCondition
-from microconv.config.sections import Config, FunnelConfig
+from microconv.config.sections import Config
 from microconv.config.segment_rules import SegmentRule
 from microconv.engines.base import Engine
 from microconv.engines.tables import Column

@@ -30,8 +30,8 @@ from microconv.activation.push.audience_list import (
 )
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.push_ledger import PushLedger
+from microconv.config.destination_settings import DestinationConfig
 from microconv.config.load import read_destination
-from microconv.config.sections import DestinationConfig
 from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
 from microconv.errors import ConfigError, MicroconvError
 from microconv.findings import SEVERITIES

@@ -24,7 +24,7 @@ from microconv.activation.audience.normalise import Normalisation
 from microconv.activation.conversions.conversion_destination import ConversionDestination
 from microconv.activation.push.audience_list import Answer, AudienceList, Identifier, Operation
 from microconv.activation.push.identifiers import DevicesOf, SignedInDevice
-from microconv.config.sections import DestinationConfig
+from microconv.config.destination_settings import DestinationConfig
 from microconv.errors import UsageError
 from microconv.findings import Finding
 

@@ -14,7 +14,8 @@ from microconv.activation.audience.audience_rows import IdentityKind
 from microconv.activation.audience.normalise import PLAIN
 from microconv.activation.destinations.base import Accepts, Destination, DestinationSettings
 from microconv.activation.push.audience_list import Answer, Identifier, ListLimits, Operation, RefusedError
-from microconv.config.sections import Config, DestinationConfig
+from microconv.config.destination_settings import DestinationConfig
+from microconv.config.sections import Config
 from microconv.engines.base import DeleteKeys, Engine, InsertScratch
 from microconv.engines.tables import Column, Table
 from microconv.errors import UsageError

@@ -30,7 +30,7 @@ from microconv.activation.destinations.base import (
 )
 from microconv.activation.destinations.file_failures import folder_error
 from microconv.activation.destinations.folder_list import FolderList
-from microconv.config.sections import DestinationConfig
+from microconv.config.destination_settings import DestinationConfig
 from microconv.config.values import InFolder, as_list, unique
 from microconv.errors import UsageError
 from microconv.files import FileSet, Seal, WrittenFile

@@ -22,7 +22,8 @@ from microconv.activation.push.pushes import Pushes
 from microconv.activation.segment_audience import denied_if_erased
 from microconv.activation.sending_run import sending_run
 from microconv.config.load import find_named
-from microconv.config.sections import Config, SegmentConfig
+from microconv.config.sections import Config
+from microconv.config.segment_settings import SegmentConfig
 from microconv.errors import UsageError
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value

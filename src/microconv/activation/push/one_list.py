@@ -21,7 +21,7 @@ from microconv.activation.push.refusers import off_words, refusers_taken_off
 from microconv.activation.push.sending import Sending
 from microconv.activation.segment_audience import SegmentAudiences
 from microconv.config.push_limits import PushGuards
-from microconv.config.sections import SegmentConfig
+from microconv.config.segment_settings import SegmentConfig
 from microconv.errors import DestinationError, FindingsError
 
 _CONSENT_TRIES = 3

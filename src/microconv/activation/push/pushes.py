@@ -35,7 +35,8 @@ from microconv.activation.reach import Reach, reach
 from microconv.activation.segment_audience import SegmentAudiences
 from microconv.activation.sending_run import sending_run
 from microconv.config.load import find_named
-from microconv.config.sections import Config, SegmentConfig
+from microconv.config.sections import Config
+from microconv.config.segment_settings import SegmentConfig
 from microconv.engines.base import Engine
 from microconv.errors import UsageError
 

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, ClassVar, Self
 
 from microconv import wording
-from microconv.config.sections import AttributionConfig, Config, Period
+from microconv.config.attribution_settings import AttributionConfig
+from microconv.config.sections import Config, Period
 from microconv.errors import ConfigError
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value

@@ -12,8 +12,9 @@ from microconv import wording
 from microconv.analyses.funnels.counts import FunnelStep, steps_of
 from microconv.analyses.funnels.funnel import FunnelQuestion
 from microconv.analyses.funnels.machine import Carried, machine
+from microconv.config.funnel_settings import Count
 from microconv.config.problems import nearest
-from microconv.config.sections import Config, Count
+from microconv.config.sections import Config
 from microconv.errors import UsageError
 from microconv.queries import templates
 from microconv.queries.templates import Query

@@ -11,8 +11,10 @@ from pydantic import Field
 from microconv import wording
 from microconv.analyses.funnels.counts import Funnel, FunnelResult, FunnelStep
 from microconv.analyses.funnels.funnel import FunnelQuestion
+from microconv.config.funnel_settings import FunnelConfig
 from microconv.config.load import find_named
-from microconv.config.sections import Config, FunnelConfig, Period, SegmentConfig
+from microconv.config.sections import Config, Period
+from microconv.config.segment_settings import SegmentConfig
 from microconv.queries.templates import Query
 from microconv.question import HIDDEN, Context, Option, day_of, section_of
 from microconv.result import Result, column

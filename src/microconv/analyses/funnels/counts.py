@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from microconv import wording
 from microconv.analyses.funnels.funnel import FunnelQuestion
 from microconv.analyses.funnels.machine import machine
-from microconv.config.sections import Count, Entry, FunnelConfig, Order
+from microconv.config.funnel_settings import Count, Entry, FunnelConfig, Order
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context

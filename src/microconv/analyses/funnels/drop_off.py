@@ -11,7 +11,7 @@ from pydantic import Field
 from microconv import wording
 from microconv.analyses.funnels.funnel import FunnelQuestion
 from microconv.analyses.funnels.machine import machine
-from microconv.config.sections import Count
+from microconv.config.funnel_settings import Count
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context

@@ -9,8 +9,10 @@ from typing import Any, ClassVar, Self
 from pydantic import Field
 
 from microconv import wording
+from microconv.config.funnel_settings import FunnelConfig
 from microconv.config.load import find_named
-from microconv.config.sections import Config, FunnelConfig, Period, SegmentConfig
+from microconv.config.sections import Config, Period
+from microconv.config.segment_settings import SegmentConfig
 from microconv.errors import UsageError
 from microconv.queries.templates import Value
 from microconv.question import HIDDEN, Context, Option, Question, overlay, section_of

@@ -8,7 +8,7 @@ from itertools import combinations
 from typing import Any
 
 from microconv.analyses.funnels.funnel import FunnelQuestion
-from microconv.config.sections import ExclusionConfig, StepConfig
+from microconv.config.funnel_settings import ExclusionConfig, StepConfig
 from microconv.errors import ConfigError
 from microconv.queries.conditions import Operands
 from microconv.queries.templates import Value

@@ -11,7 +11,7 @@ from pydantic import Field
 from microconv import wording
 from microconv.analyses.funnels.funnel import FunnelQuestion
 from microconv.analyses.funnels.machine import Machine, machine
-from microconv.config.sections import Count
+from microconv.config.funnel_settings import Count
 from microconv.errors import UsageError
 from microconv.queries import templates
 from microconv.queries.templates import Query

@@ -11,7 +11,8 @@ from pydantic import Field
 from microconv import wording
 from microconv.analyses.insight.buyers import staged_days
 from microconv.config.load import find_named
-from microconv.config.sections import Config, Period, SegmentConfig
+from microconv.config.sections import Config, Period
+from microconv.config.segment_settings import SegmentConfig
 from microconv.config.values import EntryId
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
