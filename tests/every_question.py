@@ -57,6 +57,8 @@ TAXONOMY = load_taxonomy(preset="ecommerce", file=None)
 
 SECOND_DAY, THIRD_DAY = date(2024, 3, 2), date(2024, 3, 3)
 FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
+    ("changes", {"days": 1}),
+    ("changes", {"since": SECOND_DAY, "until": THIRD_DAY}),
     ("coverage", {"since": SECOND_DAY}),
     ("funnel", {"name": "visit", "since": SECOND_DAY, "segment": "cart_abandoners"}),
     ("funnel_breakdown", {"name": "purchase_journey", "by": "page@first", "top": 3}),

@@ -36,6 +36,9 @@ class Line(NamedTuple):
 
 
 QUESTIONS: dict[str, Line] = {
+    "changes": Line(
+        "analyses.key_figures:Changes", "Say what changed against the days before, beyond chance.", "changes"
+    ),
     "coverage": Line("audit.coverage:Coverage", "Find micro-conversions that went missing, by day.", "coverage"),
     "funnel": Line("analyses.funnels.counts:Funnel", "Count a funnel, and ask more about it.", "funnel"),
     "funnel_breakdown": Line(
