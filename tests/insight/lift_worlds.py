@@ -86,6 +86,61 @@ def made(path: Path, world: World, seed: int) -> DuckDBEngine:
     return staged(path, TAXONOMY, visits, done, days=DAYS)
 
 
+@dataclass(frozen=True)
+class VisitsWorld:
+    """A property whose people come in visits of ten minutes and reach the goal during visits only.
+
+    Attributes:
+        actors: Number of actors.
+        goals: Rate of the goal per hour of visits.
+        factors: What entries do to it, from the moment after them on.
+        visits: Average visits per actor of the two kinds of actors, half of them each; one is the least.
+    """
+
+    actors: int = 6_000
+    goals: float = 0.15
+    factors: tuple[tuple[str, float], ...] = tuple(FACTORS.items())
+    visits: tuple[float, float] = (1.5, 6.0)
+
+
+_VISIT: Final = 10 * MINUTE
+_MOST_VISITS: Final = 24
+_LOOKS: Final = 3
+
+
+def made_of_visits(path: Path, world: VisitsWorld, seed: int) -> DuckDBEngine:
+    """Stage a property that is visited: all that people do is drawn in the time of their visits, put end to end."""
+    rng = np.random.default_rng(seed)
+    n = world.actors
+    actors = np.arange(n)
+    count = np.minimum(1 + rng.poisson(np.asarray(world.visits)[rng.integers(0, 2, n)] - 1), _MOST_VISITS)
+    starts = np.sort(rng.integers(0, DAYS * DAY, (n, _MOST_VISITS)), axis=1)
+    here = count * float(_VISIT)
+    firsts = {name: rng.exponential(2.0 * HOUR, n) for name, _ in (*world.factors, ("busy", 1.0))}
+    effects = [(np.minimum(firsts[name], here), factor) for name, factor in world.factors]
+    edges = np.sort(np.column_stack([np.zeros(n), *(at for at, _ in effects), here]), axis=1)
+    bought, left = np.full(n, np.inf), rng.exponential(size=n)
+    for place in range(edges.shape[1] - 1):
+        start, end = edges[:, place], edges[:, place + 1]
+        rate = world.goals / HOUR * np.prod([np.where(at <= start, factor, 1.0) for at, factor in effects], axis=0)
+        now = (left <= rate * (end - start)) & ~np.isfinite(bought)
+        bought[now] = start[now] + left[now] / rate[now]
+        left = left - rate * (end - start)
+    firsts["buy"] = bought
+
+    def happened(of: NDArray[np.int64], since: Times) -> Done:
+        inside = since < here[of]
+        of, since = of[inside], since[inside].astype(np.int64)
+        return Done(of, np.maximum(starts[of, since // _VISIT] + since % _VISIT, starts[of, 0] + SECOND))
+
+    visit = np.arange(_MOST_VISITS) < count[:, None]
+    of = np.repeat(actors, count)
+    done = {name: happened(actors, at) for name, at in firsts.items()}
+    order = np.arange(len(of)) - np.repeat(np.cumsum(count) - count, count)
+    done["look"] = _joined([happened(of, (order + rng.random(len(of))) * _VISIT) for _ in range(_LOOKS)])
+    return staged(path, TAXONOMY, Visits(of, starts[visit]), done, days=DAYS)
+
+
 def _first(rng: np.random.Generator, rate: Times) -> Times:
     """When each actor does something first, in microseconds since it began; inf for never."""
     return _after(rng.exponential(size=len(rate)), np.tile(rate[:, None], (1, len(_HAZARD))) * _HAZARD)

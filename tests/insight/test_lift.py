@@ -10,27 +10,29 @@ from typing import Any
 import pytest
 
 from asking import answer
-from insight.lift_worlds import FACTORS, TAXONOMY, World, made
+from insight.lift_worlds import FACTORS, TAXONOMY, VisitsWorld, World, made, made_of_visits
 from microconv.analyses.insight import lift
 from microconv.analyses.insight.lift import EntryLift, Lift, LiftResult
+from microconv.analyses.insight.placebos import placebo_band
 from microconv.stats.ratios import Ratio
 
 SEEDS, MANY = 4, 40
 """In a usual run, and in `make test-long`."""
 NOTHING = tuple((name, 1.0) for name in FACTORS)
 
-WORLDS: dict[str, tuple[World, str]] = {
+WORLDS: dict[str, tuple[World | VisitsWorld, str]] = {
     "plain": (World(actors=12_000), "observed"),
     "histories that began before": (World(actors=12_000, began_before=0.3), "observed"),
     "activity behind both": (World(actors=12_000, activity=(0.5, 2.0)), "adjusted"),
     "device behind both": (World(actors=12_000, device=(0.5, 2.0)), "adjusted"),
+    "visits": (VisitsWorld(), "adjusted"),
 }
 TRUTHS = FACTORS | {"busy": 1.0}
 
 
-def asked(folder: Path, world: World, seed: int, **fields: Any) -> LiftResult:
+def asked(folder: Path, world: World | VisitsWorld, seed: int, **fields: Any) -> LiftResult:
     place = folder / f"{seed}.duckdb"
-    with made(place, world, seed) as engine:
+    with made(place, world, seed) if isinstance(world, World) else made_of_visits(place, world, seed) as engine:
         found: LiftResult = answer(engine, Lift(**fields), TAXONOMY)
     place.unlink()
     return found
@@ -77,22 +79,49 @@ def test_what_active_people_do_seems_to_help_until_like_is_compared_with_like(tm
     assert adjusted.observed == observed.ratio
 
 
+def test_whoever_is_here_now_seems_to_be_helped_by_anything_until_presence_is_compared(tmp_path: Path) -> None:
+    """The goal is reached during visits only: after any act at all its rate is high."""
+    world = VisitsWorld(factors=NOTHING)
+    observed = by_name(asked(tmp_path, world, 1, tier="observed"))
+    adjusted = asked(tmp_path, world, 1)
+    for name in FACTORS:
+        assert observed[name].verdict == lift.MORE
+        assert by_name(adjusted)[name].verdict == lift.NOTHING_MORE
+    assert adjusted.placebo == pytest.approx(1, abs=0.15)
+
+
 @pytest.mark.parametrize(
-    ("high", "beyond", "p_value", "said"),
+    ("high", "beyond", "p_value", "is_among", "said"),
     [
-        (3.0, 0.4, 0.001, lift.MORE),
-        (3.0, 0.4, 0.05, lift.NOTHING_MORE),
-        (1.9, -0.4, 0.001, lift.LESS),
-        (0.9, -0.4, 0.001, lift.FEWER),
-        (0.9, -0.4, 0.2, lift.NOTHING_MORE),
+        (3.0, 0.4, 0.001, False, lift.MORE),
+        (3.0, 0.4, 0.05, False, lift.NOTHING_MORE),
+        (3.0, 0.4, 0.001, True, lift.NOTHING_MORE),
+        (1.9, -0.4, 0.001, False, lift.LESS),
+        (0.9, -0.4, 0.001, False, lift.FEWER),
+        (0.9, -0.4, 0.2, False, lift.NOTHING_MORE),
+        (0.9, -0.4, 0.001, None, lift.FEWER),
+        (3.0, 0.4, 0.05, None, lift.CHANCE),
     ],
 )
 def test_fewer_is_said_only_where_the_whole_ratio_lies_below_one(
-    high: float, beyond: float, p_value: float, said: str
+    high: float, beyond: float, p_value: float, is_among: bool | None, said: str
 ) -> None:
     """Where a chance step goes with twice as many, one that goes with half as many again is less, not fewer."""
     ratio = Ratio(high * 0.8, high * 0.64, high, 0.01)
-    assert lift.verdict_of(ratio, beyond, p_value, is_calibrated=True) == said
+    assert lift.verdict_of(ratio, beyond, p_value, is_among_placebos=is_among) == said
+
+
+def test_what_a_chance_step_could_have_is_no_lift_however_sure_it_is() -> None:
+    """Placebos of 0.9 to 1.4: a ratio of 1.3 is among them, one of 1.6 is not; too few placebos say nothing."""
+    placebos = [Ratio(each, each / 1.2, each * 1.2, 0.5) for each in (0.9, 1.0, 1.1, 1.2, 1.3, 1.4)]
+    band = placebo_band(placebos)
+    assert band is not None
+    assert band.ratio == pytest.approx(1.14, abs=0.02)
+    assert 0.85 < band.low < 1
+    assert 1.3 < band.high < 1.55
+    assert band.holds(Ratio(1.3, 1.29, 1.31, 0.0))
+    assert not band.holds(Ratio(1.6, 1.2, 2.1, 0.0))
+    assert placebo_band([*placebos[:4], None, None]) is None
 
 
 def test_a_step_that_all_take_is_on_the_path_and_not_ranked(tmp_path: Path) -> None:
@@ -138,6 +167,21 @@ def test_nothing_is_found_where_nothing_is_planted(tmp_path: Path) -> None:
     assert [found for seed in range(300, 304) for found in _found(tmp_path, seed)] == []
 
 
+def _found_in_visits(folder: Path, seed: int) -> list[str]:
+    """What is said of properties that people visit, in which nothing does anything."""
+    rows = asked(folder, VisitsWorld(factors=NOTHING), seed).lifts
+    return [f"{seed}: {row.micro_conversion} {row.verdict}" for row in rows if row.verdict in (lift.MORE, lift.FEWER)]
+
+
+def test_nothing_is_found_in_visits_where_nothing_is_planted(tmp_path: Path) -> None:
+    assert [found for seed in range(300, 304) for found in _found_in_visits(tmp_path, seed)] == []
+
+
+@pytest.mark.long
+def test_nothing_is_found_in_the_visits_of_forty_properties(tmp_path: Path) -> None:
+    assert [found for seed in range(300, 340) for found in _found_in_visits(tmp_path, seed)] == []
+
+
 @pytest.mark.long
 def test_nothing_is_found_in_forty_properties_where_nothing_is_planted(tmp_path: Path) -> None:
     assert [found for seed in range(300, 340) for found in _found(tmp_path, seed)] == []
@@ -156,12 +200,23 @@ def test_each_context_and_each_next_stage_is_told(tmp_path: Path) -> None:
         hours = answer(engine, Lift(by="hour"), TAXONOMY)
         onward = answer(engine, Lift(goal="next_stage"), TAXONOMY)
     assert {row.context for row in split.lifts} == {"desktop", "mobile"}
-    assert {row.tier for row in split.lifts} == {"observed"}
+    assert {row.tier for row in split.lifts} == {"adjusted"}
+    assert split.placebo_low is not None
+    assert all(row.observed is not None and row.ratio != row.observed for row in split.lifts if row.ratio)
     assert len({row.context for row in hours.lifts}) == 24
     assert {row.micro_conversion: row.goal for row in onward.lifts} == {
         **dict.fromkeys(("look", "busy", *FACTORS), "a later stage"),
         "checkout": "buy",
     }
+
+
+def test_returning_actors_are_told_apart_from_new_ones(tmp_path: Path) -> None:
+    split = asked(tmp_path, World(actors=12_000, began_before=0.5), 7, by="new_or_returning").lifts
+    did = {(row.micro_conversion, row.context): row for row in split}
+    assert {context for _, context in did} == {"new", "returning"}
+    assert did["doubles", "returning"].exposed == pytest.approx(did["doubles", "new"].exposed, rel=0.1)
+    for context in ("new", "returning"):
+        assert did["doubles", context].ratio == pytest.approx(2, rel=0.4)
 
 
 def test_no_figure_is_without_bounds(tmp_path: Path) -> None:

@@ -4,12 +4,16 @@
 -- side: who clicks "buy" buys. `band` counts from 0 the spans of time since the first session that end at `ends_ms`; the target
 -- counts in the band that it ends. `began_before` are actors whose first session in the data was not their first at all.
 -- With `landmark_ms`, who did it by then counts as exposed from then on, who had not never does, and nothing before it counts.
+-- With `alike`, `stratum` tells like actors apart: device, channel and country (the five largest, and the rest) of the first
+-- session, how many small steps they had done by then, and how long ago they had last shown themselves, by a small step or by
+-- beginning a session. Recency is 0 up to the first of `recent_ms` after an act, 1 up to the second, and so on. Strata in which
+-- nobody came to the target, or nobody had done the entry, are left out: they tell nothing of a ratio.
 -- With `placebos`, what was done at moments picked by chance counts as entries of its own: steps that mean nothing.
--- grain: micro_conversion, context, began_before, band
+-- grain: micro_conversion, context, stratum, began_before, band
 -- params: entries ARRAY<STRING>, targets ARRAY<STRING>, starts_ms ARRAY<INT64>, ends_ms ARRAY<INT64>, lag_ms INT64,
 --   landmark_ms INT64, end_at TIMESTAMP, first_date DATE, last_date DATE, timezone STRING, small_steps ARRAY<STRING>,
---   activity_from ARRAY<INT64>, placebos INT64
--- structure: context, placebos
+--   activity_from ARRAY<INT64>, recent_ms ARRAY<INT64>, placebos INT64
+-- structure: context, alike, placebos
 {# What a first session is told apart by. #}
 {% macro context_of(s) -%}
 {% if context == 'new_or_returning' -%}
@@ -21,12 +25,6 @@ CONCAT(
       )
 {%- elif context == 'week' -%}
 CAST(DATE_TRUNC({{ s }}.session_date, WEEK(MONDAY)) AS STRING)
-{%- elif context == 'strata' -%}
-CONCAT(
-        COALESCE({{ s }}.device_category, '(not set)'), '\n',
-        COALESCE({{ s }}.channel_group, 'Unassigned'), '\n',
-        COALESCE(p.country, '(other)')
-      )
 {%- elif context == 'channel_group' -%}
 COALESCE({{ s }}.channel_group, 'Unassigned')
 {%- elif context -%}
@@ -35,32 +33,11 @@ COALESCE({{ s }}.{{ context | identifier }}, '(not set)')
 ''
 {%- endif %}
 {%- endmacro %}
-WITH numbered_sessions AS (
-  SELECT
-    s.actor_key, s.session_key, s.session_date, s.session_number, s.started_at, s.device_category, s.channel_group,
-    s.country,
-    ROW_NUMBER() OVER (PARTITION BY s.actor_key ORDER BY s.started_at, s.session_key) AS place
-  FROM {{ relation('mc_sessions') }} AS s
-  WHERE s.actor_key IS NOT NULL AND s.started_at < @end_at
-),
+{% from 'analyses/insight/_at_risk.sql' import first_sessions, counted_countries, reached with context %}
+WITH {{ first_sessions() }},
 
-first_sessions AS (
-  SELECT n.*
-  FROM numbered_sessions AS n
-  WHERE
-    n.place = 1
-    AND (@first_date IS NULL OR n.session_date >= @first_date)
-    AND (@last_date IS NULL OR n.session_date <= @last_date)
-),
-
-{% if context == 'strata' %}
-{# Countries of many actors are strata of their own, the others one together. #}
-counted_countries AS (
-  SELECT n.country, ROW_NUMBER() OVER (ORDER BY COUNT(*) DESC, n.country) AS place
-  FROM first_sessions AS n
-  WHERE n.country IS NOT NULL
-  GROUP BY n.country
-),
+{% if alike %}
+{{ counted_countries() }},
 
 large_countries AS (
   SELECT c.country
@@ -74,19 +51,23 @@ began AS (
     n.actor_key,
     DIV(UNIX_MICROS(n.started_at), 1000) AS began_ms,
     COALESCE(n.session_number, 1) > 1 AS began_before,
-    {{ context_of('n' | identifier) }} AS context
+    {{ context_of('n' | identifier) }} AS context,
+    {% if alike %}
+    CONCAT(
+      COALESCE(n.device_category, '(not set)'), '\n',
+      COALESCE(n.channel_group, 'Unassigned'), '\n',
+      COALESCE(p.country, '(other)')
+    ) AS stratum
+    {% else %}
+    '' AS stratum
+    {% endif %}
   FROM first_sessions AS n
-  {% if context == 'strata' %}
+  {% if alike %}
   LEFT JOIN large_countries AS p ON p.country = n.country
   {% endif %}
 ),
 
-reached AS (
-  SELECT m.actor_key, MIN(DIV(UNIX_MICROS(m.event_at), 1000)) AS target_ms
-  FROM {{ relation('mc_micro_conversions') }} AS m
-  WHERE m.micro_conversion IN UNNEST(@targets) AND m.event_at < @end_at
-  GROUP BY m.actor_key
-),
+{{ reached() }},
 
 at_risk AS (
   SELECT
@@ -94,70 +75,116 @@ at_risk AS (
     b.began_ms,
     b.began_before,
     b.context,
+    b.stratum,
     GREATEST(COALESCE(r.target_ms, DIV(UNIX_MICROS(@end_at), 1000)) - b.began_ms, 0) AS until_ms,
     r.target_ms IS NOT NULL AS is_reached
   FROM began AS b
   LEFT JOIN reached AS r ON r.actor_key = b.actor_key
 ),
 
-{% if context == 'strata' %}
-{# How much an actor had done by when: a level begins with so many small steps, whichever they were. #}
-numbered_steps AS (
+{% if alike %}
+{# When an actor showed itself, and how much it had done by then: small steps, whichever they were, and coming back. #}
+acts AS (
   SELECT
-    m.actor_key,
-    DIV(UNIX_MICROS(m.event_at), 1000) AS at_ms,
-    ROW_NUMBER() OVER (
-      PARTITION BY m.actor_key ORDER BY m.event_order, m.client_key, m.micro_conversion
-    ) AS steps
+    m.actor_key, DIV(UNIX_MICROS(m.event_at), 1000) AS at_ms, 1 AS steps, m.event_order AS act_order, m.client_key,
+    m.micro_conversion
   FROM {{ relation('mc_micro_conversions') }} AS m
   WHERE m.micro_conversion IN UNNEST(@small_steps) AND m.event_at < @end_at
-),
-
-level_starts AS (
-  SELECT n.actor_key, n.at_ms, level
-  FROM numbered_steps AS n
-  CROSS JOIN UNNEST(@activity_from) AS steps_from WITH OFFSET AS level
-  WHERE n.steps = steps_from
-),
-
-active AS (
-  SELECT l.actor_key, l.level + 1 AS level, GREATEST(l.at_ms - a.began_ms, 0) AS level_ms
-  FROM level_starts AS l
-  INNER JOIN at_risk AS a ON a.actor_key = l.actor_key
   UNION ALL
-  SELECT a.actor_key, 0 AS level, 0 AS level_ms
-  FROM at_risk AS a
+  SELECT
+    n.actor_key, DIV(UNIX_MICROS(n.started_at), 1000) AS at_ms, 0 AS steps, n.place AS act_order, 0 AS client_key,
+    '' AS micro_conversion
+  FROM numbered_sessions AS n
 ),
 
-levels AS (
+numbered_acts AS (
   SELECT
-    v.actor_key,
-    v.level,
-    v.level_ms,
-    COALESCE(
-      LEAD(v.level_ms) OVER (PARTITION BY v.actor_key ORDER BY v.level), 9000000000000000
-    ) AS next_ms
-  FROM active AS v
+    c.actor_key,
+    GREATEST(c.at_ms - a.began_ms, 0) AS at_ms,
+    SUM(c.steps) OVER (
+      PARTITION BY c.actor_key ORDER BY c.at_ms, c.steps, c.act_order, c.client_key, c.micro_conversion
+    ) AS steps,
+    ROW_NUMBER() OVER (
+      PARTITION BY c.actor_key ORDER BY c.at_ms, c.steps, c.act_order, c.client_key, c.micro_conversion
+    ) AS place
+  FROM acts AS c
+  INNER JOIN at_risk AS a ON a.actor_key = c.actor_key
+  WHERE c.at_ms - a.began_ms < a.until_ms OR (c.steps = 0 AND c.act_order = 1)
+),
+
+levelled_acts AS (
+  SELECT
+    n.actor_key,
+    n.at_ms,
+    n.place,
+    (SELECT COUNT(*) FROM UNNEST(@activity_from) AS steps_from WHERE steps_from <= n.steps) AS level
+  FROM numbered_acts AS n
+),
+
+{# Acts that follow each other before the first class of recency ends, at one level of activity, are one stay. #}
+marked_acts AS (
+  SELECT
+    v.*,
+    IF(
+      v.at_ms - LAG(v.at_ms) OVER (PARTITION BY v.actor_key ORDER BY v.place) < @recent_ms[OFFSET(0)]
+      AND v.level = LAG(v.level) OVER (PARTITION BY v.actor_key ORDER BY v.place),
+      0,
+      1
+    ) AS begins
+  FROM levelled_acts AS v
+),
+
+placed_acts AS (
+  SELECT m.*, SUM(m.begins) OVER (PARTITION BY m.actor_key ORDER BY m.place) AS stay
+  FROM marked_acts AS m
+),
+
+stays AS (
+  SELECT p.actor_key, p.stay, p.level, MIN(p.at_ms) AS from_ms, MAX(p.at_ms) AS last_ms
+  FROM placed_acts AS p
+  GROUP BY p.actor_key, p.stay, p.level
+),
+
+ended_stays AS (
+  SELECT
+    s.*,
+    COALESCE(LEAD(s.from_ms) OVER (PARTITION BY s.actor_key ORDER BY s.stay), 9000000000000000) AS next_ms
+  FROM stays AS s
+),
+
+{# After its latest act, an actor passes from one class of recency to the next until it shows itself again. #}
+recencies AS (
+  SELECT
+    s.actor_key,
+    s.level,
+    recency,
+    IF(recency = 0, s.from_ms, s.last_ms + @recent_ms[OFFSET(recency - IF(recency = 0, 0, 1))]) AS from_ms,
+    LEAST(s.last_ms + recent_ms, s.next_ms) AS until_ms,
+    s.stay = 1 AND recency = 0 AS is_first
+  FROM ended_stays AS s
+  CROSS JOIN UNNEST(@recent_ms) AS recent_ms WITH OFFSET AS recency
+  WHERE recency = 0 OR s.last_ms + @recent_ms[OFFSET(recency - IF(recency = 0, 0, 1))] < s.next_ms
 ),
 
 {% endif %}
-{# Time at risk, in pieces of one context each. #}
+{# Time at risk, in pieces of one stratum each. #}
 pieces AS (
-  {% if context == 'strata' %}
+  {% if alike %}
   SELECT
     a.actor_key,
     a.began_before,
-    CONCAT(a.context, '\n', CAST(l.level AS STRING)) AS context,
-    GREATEST(l.level_ms, COALESCE(@landmark_ms, 0)) AS from_ms,
-    LEAST(l.next_ms, a.until_ms) AS until_ms,
-    a.is_reached AND a.until_ms <= l.next_ms AS is_reached,
-    l.level = 0 AS is_first
+    a.context,
+    CONCAT(a.stratum, '\n', CAST(c.level AS STRING), '\n', CAST(c.recency AS STRING)) AS stratum,
+    GREATEST(c.from_ms, COALESCE(@landmark_ms, 0)) AS from_ms,
+    LEAST(c.until_ms, a.until_ms) AS until_ms,
+    a.is_reached AND a.until_ms <= c.until_ms AS is_reached,
+    c.is_first
   FROM at_risk AS a
-  INNER JOIN levels AS l ON l.actor_key = a.actor_key
-  WHERE l.level_ms < a.until_ms OR l.level = 0
+  INNER JOIN recencies AS c ON c.actor_key = a.actor_key
+  WHERE c.from_ms < a.until_ms OR c.is_first
   {% else %}
   SELECT
-    a.actor_key, a.began_before, a.context, COALESCE(@landmark_ms, 0) AS from_ms, a.until_ms, a.is_reached,
+    a.actor_key, a.began_before, a.context, a.stratum, COALESCE(@landmark_ms, 0) AS from_ms, a.until_ms, a.is_reached,
     TRUE AS is_first
   FROM at_risk AS a
   {% endif %}
@@ -220,6 +247,7 @@ bands AS (
 everybody AS (
   SELECT
     p.context,
+    p.stratum,
     p.began_before,
     b.band,
     COUNTIF(b.band = 0 AND p.is_first) AS actors,
@@ -228,13 +256,14 @@ everybody AS (
   FROM pieces AS p
   CROSS JOIN bands AS b
   WHERE (p.until_ms > b.starts_ms AND p.from_ms < b.ends_ms) OR b.band = 0
-  GROUP BY p.context, p.began_before, b.band
+  GROUP BY p.context, p.stratum, p.began_before, b.band
 ),
 
 doers AS (
   SELECT
     d.micro_conversion,
     p.context,
+    p.stratum,
     p.began_before,
     b.band,
     COUNTIF(
@@ -257,7 +286,7 @@ doers AS (
   INNER JOIN pieces AS p ON p.actor_key = d.actor_key
   CROSS JOIN bands AS b
   WHERE p.until_ms > b.starts_ms AND p.until_ms > d.did_ms AND b.ends_ms > d.did_ms AND p.from_ms < b.ends_ms
-  GROUP BY d.micro_conversion, p.context, p.began_before, b.band
+  GROUP BY d.micro_conversion, p.context, p.stratum, p.began_before, b.band
 ),
 
 names AS (
@@ -268,6 +297,7 @@ names AS (
 SELECT
   n.micro_conversion,
   e.context,
+  e.stratum,
   e.began_before,
   e.band,
   COALESCE(d.actors, 0) AS exposed_actors,
@@ -279,10 +309,14 @@ SELECT
   COALESCE(d.lag_targets, 0) AS lag_targets
 FROM everybody AS e
 CROSS JOIN names AS n
-{% if context == 'strata' %}INNER{% else %}LEFT{% endif %} JOIN doers AS d
+{% if alike %}INNER{% else %}LEFT{% endif %} JOIN doers AS d
   ON
     d.micro_conversion = n.micro_conversion
     AND d.context = e.context
+    AND d.stratum = e.stratum
     AND d.began_before = e.began_before
     AND d.band = e.band
-ORDER BY n.micro_conversion, e.context, e.began_before, e.band
+{% if alike %}
+WHERE e.targets > 0 -- without one, a stratum tells nothing of a ratio
+{% endif %}
+ORDER BY n.micro_conversion, e.context, e.stratum, e.began_before, e.band

@@ -22,10 +22,10 @@ LAG_SECONDS = 10
 PLACEBOS = 20
 """Pseudo-entries by which the width of "nothing" is measured."""
 PLACEBO = "placebo "
-ACTIVITY_FROM = (1, 3, 6, 11)
+ACTIVITY_FROM = (1, 2, 4, 8, 16, 32, 64)
 """From how many small steps on an actor is of the next level of activity; none is a level as well."""
 
-Context = Literal["device_category", "channel_group", "new_or_returning", "hour", "week", "strata"]
+Context = Literal["device_category", "channel_group", "new_or_returning", "hour", "week"]
 
 _MINUTE, _HOUR, _DAY = 60_000, 3_600_000, 86_400_000
 _STARTS_MS = (
@@ -33,6 +33,10 @@ _STARTS_MS = (
     *(days * _DAY for days in (1, 3, 7, 14, 30, 90)),
 )
 _LATEST_MS = 3_650 * _DAY
+RECENT_MS = (5 * _MINUTE, 30 * _MINUTE, _DAY, 7 * _DAY, _LATEST_MS)
+"""Where classes of recency end, after an actor's latest act."""
+RECENCY = "5 and 30 minutes, 1 and 7 days"
+"""These in words."""
 _A_DAY = _DAY
 
 
@@ -82,6 +86,7 @@ def banded_query(
     context: Context | None = None,
     timezone: str = "UTC",
     landmark: timedelta | None = None,
+    alike: bool = False,
     small_steps: Sequence[str] = (),
     placebos: bool = False,
 ) -> Query:
@@ -93,10 +98,12 @@ def banded_query(
         end_at: When the data end.
         since: The first day on which actors may have begun.
         until: The last such day.
-        context: What else to tell apart; `strata`: device, channel, country and how much they had done so far.
+        context: What else to tell apart, by the first session.
         timezone: Of the hours, with `hour`.
         landmark: With it, who did an entry by then is held against who had not, from then on.
-        small_steps: What counts as having done something: levels of activity, and placebos, are made of them.
+        alike: Whether like actors are compared: of one device, channel and country, who had done as much so far, and
+            had shown themselves as long ago.
+        small_steps: What counts as having done something: activity, recency and placebos are made of them.
         placebos: Whether pseudo-entries are added, named `placebo 0` and so on: small steps picked by chance.
     """
     params: dict[str, Value] = {
@@ -112,13 +119,15 @@ def banded_query(
     }
     if context == "hour":
         params["timezone"] = timezone
-    if context == "strata":
+    if alike:
         params["activity_from"] = list(ACTIVITY_FROM)
+        params["recent_ms"] = list(RECENT_MS)
     if placebos:
         params["placebos"] = PLACEBOS
-    if placebos or context == "strata":
+    if placebos or alike:
         params["small_steps"] = list(small_steps)
-    return templates.query("analyses/insight/lift", params=params, structure={"context": context, "placebos": placebos})
+    structure = {"context": context, "alike": alike, "placebos": placebos}
+    return templates.query("analyses/insight/lift", params=params, structure=structure)
 
 
 def read_banded(rows: Iterable[Mapping[str, Any]], *, began_before: bool = False) -> dict[str, Banded]:
@@ -131,28 +140,35 @@ def read_banded(rows: Iterable[Mapping[str, Any]], *, began_before: bool = False
     return _grouped(rows, lambda row: row["micro_conversion"], began_before=began_before)
 
 
-def read_by_context(rows: Iterable[Mapping[str, Any]]) -> dict[tuple[str, str], Banded]:
-    """Read its rows by entry and context."""
-    return _grouped(rows, lambda row: (row["micro_conversion"], row["context"]), began_before=False)
+def read_by_context(
+    rows: Iterable[Mapping[str, Any]], *, began_before: bool | None = False
+) -> dict[tuple[str, str], Banded]:
+    """Read its rows by entry and context; with `began_before` None all actors, whenever they began."""
+    return _grouped(rows, lambda row: (row["micro_conversion"], row["context"]), began_before=began_before)
 
 
-def read_ratios(rows: Iterable[Mapping[str, Any]]) -> dict[str, Ratio | None]:
-    """Read the ratios of `strata`, within which like actors are compared; see `rate_ratio`."""
-    strata: dict[str, list[RateStratum]] = {}
+def read_ratios(
+    rows: Iterable[Mapping[str, Any]], *, by_context: bool = False, began_before: bool | None = False
+) -> dict[tuple[str, str], Ratio | None]:
+    """Read ratios among like actors, by entry and context (empty where all contexts are one); see `rate_ratio`."""
+    strata: dict[tuple[str, str], list[RateStratum]] = {}
     for row in rows:
-        if not row["began_before"]:
-            strata.setdefault(row["micro_conversion"], []).append(_stratum(row))
-    return {name: rate_ratio(each) for name, each in strata.items()}
+        if began_before is None or row["began_before"] == began_before:
+            key = row["micro_conversion"], row["context"] if by_context else ""
+            strata.setdefault(key, []).append(_stratum(row))
+    return {key: rate_ratio(each) for key, each in strata.items()}
 
 
 def _stratum(row: Mapping[str, Any]) -> RateStratum:
     return RateStratum(row["exposed_targets"], row["exposed_ms"], row["other_targets"], row["other_ms"])
 
 
-def _grouped(rows: Iterable[Mapping[str, Any]], key: Callable[..., Any], *, began_before: bool) -> dict[Any, Banded]:
+def _grouped(
+    rows: Iterable[Mapping[str, Any]], key: Callable[..., Any], *, began_before: bool | None
+) -> dict[Any, Banded]:
     found: dict[Any, list[Mapping[str, Any]]] = {}
     for row in rows:
-        if row["began_before"] == began_before:
+        if began_before is None or row["began_before"] == began_before:
             found.setdefault(key(row), []).append(row)
     return {name: _banded(each) for name, each in found.items()}
 

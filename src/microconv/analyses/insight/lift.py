@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 from pydantic import Field
 
 from microconv import wording
+from microconv.analyses.insight.balances import ALIKE, EntryBalance, balance_query, read_balances
 from microconv.analyses.insight.banded import (
     ACTIVITY_FROM,
     FEWEST_A_SIDE,
@@ -18,6 +19,7 @@ from microconv.analyses.insight.banded import (
     LAG_SECONDS,
     PLACEBO,
     PLACEBOS,
+    RECENCY,
     Banded,
     banded_query,
     read_banded,
@@ -25,16 +27,17 @@ from microconv.analyses.insight.banded import (
     read_ratios,
 )
 from microconv.analyses.insight.goals import NEXT_STAGE, entries_before, next_stages, small_steps
+from microconv.analyses.insight.placebos import NO_BAND, PlaceboBand, placebo_band
 from microconv.config.sections import Period
 from microconv.config.values import EntryId
 from microconv.errors import UsageError
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context, Option, Question
-from microconv.result import Result, column
+from microconv.result import Result, column, sheet
 from microconv.stats.multiplicity import adjusted
 from microconv.stats.ratios import Ratio, e_value
-from microconv.stats.shrinkage import Common, Estimated, common, shrunken
+from microconv.stats.shrinkage import common, shrunken
 from microconv.taxonomy import Taxonomy
 from microconv.wording import Bar, Heading, Sheet
 
@@ -46,9 +49,8 @@ By = Literal["device_category", "channel_group", "new_or_returning", "hour"]
 
 LEVEL = 0.05
 _LANDMARK = timedelta(days=1)
+_BALANCE = 3
 _FEWEST_OF_A_WEEK = 5
-_FEWEST_PLACEBOS = 5
-_QUANTILE = 1.959964
 _SENTENCES = 5
 
 MORE, FEWER = "goes with more", "goes with fewer"
@@ -69,6 +71,7 @@ class EntryLift:
         ratio: The rate of the goal after the entry over that without it, by Mantel and Haenszel over bands of time;
             None where it cannot be told. `low` to `high` is its 95% interval.
         beyond: An adjusted ratio over that of a small step picked by chance.
+        is_among_placebos: Whether the ratio is one that a small step picked by chance could have.
         shrunken: The ratio (or `beyond`), drawn to that of all entries: the one to rank by.
         p_value: Of nothing there, corrected over all entries.
         observed: The ratio among all actors, whatever they are like.
@@ -93,6 +96,7 @@ class EntryLift:
     low: float | None = column("from", wording.times)
     high: float | None = column("to", wording.times)
     beyond: float | None = column("beyond any step", wording.times)
+    is_among_placebos: bool | None = column("among placebos")
     shrunken: float | None = column("shrunken", wording.times)
     p_value: float | None = column("p", wording.p_value)
     observed: float | None = column("observed", wording.times)
@@ -113,7 +117,9 @@ class EntryLift:
 class LiftResult(Result):
     """Entries, those that go with more first; what lies on the path, or cannot be told, last.
 
-    `placebo` is the ratio of small steps picked by chance, `placebo_low` to `placebo_high` where 95% of such steps lie.
+    `placebo` is the ratio of small steps picked by chance; 95% of such steps lie between `placebo_low` and
+    `placebo_high`, and `among_placebos` entries do. None where nothing is held against them. `balances` says how alike
+    the sides are, before and after; only of the adjusted tier, without `by`.
     """
 
     row_type: ClassVar[type] = EntryLift
@@ -125,6 +131,8 @@ class LiftResult(Result):
     placebo: float | None
     placebo_low: float | None
     placebo_high: float | None
+    among_placebos: int | None
+    balances: tuple[EntryBalance, ...]
     sentence: str
     assumptions: tuple[str, ...]
     since: date | None = None
@@ -151,11 +159,21 @@ class LiftResult(Result):
             "shrunken",
         )
         yield self._sheet(f"Lift towards {self.goal}, {self.tier}", (*first, *told))
+        if self.placebo_low is not None and self.placebo_high is not None:
+            told_of = sum(row.ratio is not None for row in self.lifts)
+            yield (
+                f"Small steps picked by chance (placebos) lie between {wording.times(self.placebo_low)} and "
+                f"{wording.times(self.placebo_high)}; so do {wording.count(self.among_placebos)} of "
+                f"{wording.plural(told_of, 'ratio')}."
+            )
         support = ("exposed", "exposed_targets", "other_targets", "exposed_rate", "other_rate", "lag_targets")
         yield self._sheet("What it rests on (rates: per 1,000 days of actors)", (*first, *support))
         if not self.by:
             steady = ("landmark", "weeks", "before_data", "p_value", *(("e_value",) if self.tier == "adjusted" else ()))
             yield self._sheet("How steady it is", (*first, *steady))
+        if self.balances:
+            without = ("goal",) if self.goal != NEXT_STAGE else ()
+            yield sheet("How alike they are (standardised differences)", self.balances, EntryBalance, without=without)
         yield from (row.says for row in [each for each in self.lifts if each.verdict in (MORE, FEWER)][:_SENTENCES])
 
     def _sheet(self, title: str, names: Sequence[str]) -> Sheet:
@@ -214,17 +232,18 @@ class Lift(Period, Question):
         found = []
         for entries, goals in self._groups(context.taxonomy):
             asked = (entries, goals, end_at, self.since, self.until)
-            if self.by:
-                found.append(banded_query(*asked, context=self.by, timezone=zone))
-                continue
-            found += [
-                banded_query(*asked),
-                banded_query(*asked, landmark=_LANDMARK),
-                banded_query(*asked, context="week"),
-            ]
+            found.append(banded_query(*asked, context=self.by, timezone=zone))
+            if self.by is None:
+                found.append(banded_query(*asked, landmark=_LANDMARK))
+                found.append(banded_query(*asked, context="week"))
             if self.tier == "adjusted":
                 steps = small_steps(set(goals), context.taxonomy)
-                found.append(banded_query(*asked, context="strata", small_steps=steps, placebos=True))
+                if self.by is None:
+                    found.append(balance_query(*asked, small_steps=steps))
+                among = banded_query(
+                    *asked, context=self.by, timezone=zone, alike=True, small_steps=steps, placebos=True
+                )
+                found.append(among)
         return tuple(found)
 
     def result(self, tables: Sequence[pa.Table], context: Context) -> LiftResult:
@@ -232,11 +251,15 @@ class Lift(Period, Question):
         groups = self._groups(context.taxonomy)
         size = len(tables) // len(groups)
         rows: list[EntryLift] = []
-        placebo: Common | None = None
+        balances: list[EntryBalance] = []
+        band: PlaceboBand | None = None
         for place, (_, goals) in enumerate(groups):
             found, of_group = self._of_group(tables[place * size : (place + 1) * size], goals)
             rows += found
-            placebo = of_group or placebo
+            if self.by is None and self.tier == "adjusted":
+                of_goal = tables[place * size + _BALANCE].to_pylist()
+                balances += read_balances(of_goal, found[0].goal if found else "")
+            band = of_group or band
         rows.sort(
             key=lambda row: (
                 row.shrunken is None,
@@ -246,25 +269,24 @@ class Lift(Period, Question):
                 row.micro_conversion,
             )
         )
+        ranks = {row.micro_conversion: place for place, row in enumerate(rows)}
         goal = self._goal(context.taxonomy)
-        only = placebo if len(groups) == 1 else None
+        only = band if len(groups) == 1 else None
         return LiftResult(
             goal=goal,
             by=self.by,
-            tier=self._tier,
+            tier=self.tier,
             lifts=tuple(rows),
-            placebo=None if only is None else math.exp(only.mean),
-            placebo_low=None if only is None else math.exp(only.mean - _QUANTILE * only.spread),
-            placebo_high=None if only is None else math.exp(only.mean + _QUANTILE * only.spread),
-            sentence=_sentence(rows, goal, self._tier),
+            placebo=None if only is None else only.ratio,
+            placebo_low=None if only is None else only.low,
+            placebo_high=None if only is None else only.high,
+            among_placebos=None if only is None else sum(row.is_among_placebos is True for row in rows),
+            balances=tuple(sorted(balances, key=lambda each: ranks[each.micro_conversion])),
+            sentence=_sentence(rows, goal, self.tier),
             assumptions=tuple(self._assumptions(goal)),
             since=self.since,
             until=self.until,
         )
-
-    @property
-    def _tier(self) -> Tier:
-        return "observed" if self.by else self.tier
 
     def _goal(self, taxonomy: Taxonomy) -> str:
         return NEXT_STAGE if self.goal == NEXT_STAGE else taxonomy.goal(self.goal)
@@ -279,37 +301,52 @@ class Lift(Period, Question):
             )
         return groups
 
-    def _of_group(self, tables: Sequence[pa.Table], goals: Sequence[str]) -> tuple[list[EntryLift], Common | None]:
+    def _of_group(self, tables: Sequence[pa.Table], goals: Sequence[str]) -> tuple[list[EntryLift], PlaceboBand | None]:
         goal = goals[0] if len(goals) == 1 else "a later stage"
-        if self.by:
-            split = read_by_context(tables[0].to_pylist())
-            bare = [_row(each, name, what, goal, "observed") for (name, what), each in split.items()]
-            return _judged(bare, [each.ratio for each in split.values()], None, self.correction), None
-        plain = tables[0].to_pylist()
-        found = read_banded(plain)
-        landmark, before = read_banded(tables[1].to_pylist()), read_banded(plain, began_before=True)
-        by_week = read_by_context(tables[2].to_pylist())
-        among_like = read_ratios(tables[3].to_pylist()) if self.tier == "adjusted" else {}
-        null = _null([each for name, each in among_like.items() if name.startswith(PLACEBO)])
+        plain, is_adjusted = tables[0].to_pylist(), self.tier == "adjusted"
+        # Who is returning began before the data: to leave these out would leave only the new.
+        whoever = None if self.by == "new_or_returning" else False
+        found = read_by_context(plain, began_before=whoever)
+        alike = tables[-1].to_pylist() if is_adjusted else []
+        among = read_ratios(alike, by_context=self.by is not None, began_before=whoever)
+        of_all = among if self.by is None else read_ratios(alike, began_before=whoever)
+        band = placebo_band(ratio for (name, _), ratio in of_all.items() if name.startswith(PLACEBO))
         rows, ratios = [], []
-        for name, each in found.items():
+        for key, each in found.items():
             ratio = each.ratio
-            if self.tier == "adjusted":
-                ratio = None if each.is_thin else among_like.get(name)
-            row = _row(each, name, "", goal, self.tier)
+            if is_adjusted:
+                ratio = None if each.is_thin else among.get(key)
+            observed = None if each.ratio is None or each.is_on_path else each.ratio.ratio
+            rows.append(replace(_row(each, *key, goal, self.tier), observed=observed))
+            ratios.append(ratio)
+        if self.by is None:
+            rows = self._with_steadiness(rows, ratios, plain, tables)
+        return _judged(rows, ratios, band, self.correction), band
+
+    def _with_steadiness(
+        self,
+        rows: Sequence[EntryLift],
+        ratios: Sequence[Ratio | None],
+        plain: Sequence[Mapping[str, Any]],
+        tables: Sequence[pa.Table],
+    ) -> list[EntryLift]:
+        """Return the rows with what says how steady they are: landmark, weeks, who began before the data, E-value."""
+        observed, before = read_banded(plain), read_banded(plain, began_before=True)
+        landmark, by_week = read_banded(tables[1].to_pylist()), read_by_context(tables[2].to_pylist())
+        found = []
+        for row, ratio in zip(rows, ratios, strict=True):
+            name = row.micro_conversion
             at_landmark, earlier = landmark.get(name), before.get(name)
-            rows.append(
+            found.append(
                 replace(
                     row,
-                    observed=None if each.ratio is None or each.is_on_path else each.ratio.ratio,
                     landmark=at_landmark.ratio.ratio if at_landmark and at_landmark.ratio else None,
                     before_data=earlier.ratio.ratio if earlier and earlier.ratio else None,
-                    weeks=_weeks(name, each.ratio, by_week),
-                    e_value=e_value(ratio).high if ratio and not each.is_on_path and self.tier == "adjusted" else None,
+                    weeks=_weeks(name, observed[name].ratio, by_week),
+                    e_value=e_value(ratio).high if ratio and not row.verdict and self.tier == "adjusted" else None,
                 )
             )
-            ratios.append(ratio)
-        return _judged(rows, ratios, null, self.correction), null
+        return found
 
     def _assumptions(self, goal: str) -> Iterator[str]:
         yield (
@@ -317,16 +354,25 @@ class Lift(Period, Question):
             f"An entry counts from {LAG_SECONDS} seconds after it on, and both sides are compared at the same time "
             "since they began (Mantel and Haenszel)."
         )
-        if self._tier == "adjusted":
+        if self.tier == "adjusted":
             levels = ", ".join(map(str, ACTIVITY_FROM))
             yield (
                 "Adjusted: actors are compared with others of the same device, channel and country (the five largest, "
-                f"and the rest) who had done about as much so far (levels from {levels} early small steps on). What an "
-                "entry does by making people do more does not count for it."
+                f"and the rest), who had done about as much so far (none, or from {levels} early small steps on), and "
+                f"who had last shown themselves as long ago (up to {RECENCY}, or longer): who is here now does "
+                "everything more often. What an entry does by making people do more, or come back, does not count for "
+                "it."
             )
+            if self.by is None:
+                yield (
+                    "How alike: the largest difference of any device, channel, country, number of small steps, or time "
+                    "since the latest act, between those who had done an entry by the end of their first day and those "
+                    f"who had not, in standard deviations; up to {ALIKE} is alike. After is what is left when both "
+                    "sides of each stratum weigh the same."
+                )
             yield (
-                f"Placebos: {PLACEBOS} made-up entries of small steps picked by chance. What goes with no more than "
-                "they do is not called a lift, whatever its interval."
+                f"Placebos: {PLACEBOS} made-up entries of small steps picked by chance. What lies among them is not "
+                "called a lift, whatever its interval."
             )
         yield "It is what goes together. Only an experiment shows that one causes the other."
         names = {"by": "Benjamini and Yekutieli", "bh": "Benjamini and Hochberg: no entries may depend negatively"}
@@ -334,7 +380,11 @@ class Lift(Period, Question):
             f"p-values are corrected over all entries ({names[self.correction]}). Shrunken ratios are drawn to that of "
             "all, as the largest of many is too large."
         )
-        yield "Actors whose history began before the data are apart: what they had done then is unknown."
+        if self.by == "new_or_returning":
+            yield "What returning actors had done before the data is unknown: it counts as not done."
+        else:
+            apart = "left out" if self.by else "apart"
+            yield f"Actors whose history began before the data are {apart}: what they had done then is unknown."
         if goal == NEXT_STAGE:
             yield "The next stage is whatever comes first of a later one, for decisions a macro-conversion."
 
@@ -354,7 +404,7 @@ def _row(found: Banded, name: str, context: str, goal: str, tier: str) -> EntryL
         goal,
         tier,
         verdict,
-        *(None,) * 6,  # the figures, which come when all are known
+        *(None,) * 7,  # the figures, which come when all are known
         observed=None,
         exposed=found.exposed,
         exposed_targets=found.exposed_targets,
@@ -371,67 +421,59 @@ def _row(found: Banded, name: str, context: str, goal: str, tier: str) -> EntryL
 
 
 def _judged(
-    rows: Sequence[EntryLift], ratios: Sequence[Ratio | None], null: Common | None, correction: Literal["by", "bh"]
+    rows: Sequence[EntryLift],
+    ratios: Sequence[Ratio | None],
+    band: PlaceboBand | None,
+    correction: Literal["by", "bh"],
 ) -> list[EntryLift]:
     """Say what may be said of each: against a ratio of 1, or against what a step picked by chance shows."""
-    told = [place for place, (row, ratio) in enumerate(zip(rows, ratios, strict=True)) if ratio and not row.verdict]
-    base = Common(0.0, 0.0) if null is None else null
-    estimates: dict[int, Estimated] = {}
-    p_values = []
-    for place in told:
-        ratio = ratios[place]
-        assert ratio is not None  # noqa: S101 - chosen above
-        estimates[place] = Estimated(math.log(ratio.ratio) - base.mean, math.hypot(ratio.log_error, base.spread))
-        error = estimates[place].error
-        p_values.append(math.erfc(abs(estimates[place].value) / error / math.sqrt(2)) if error else 1.0)
-    corrected = dict(zip(told, adjusted(p_values, correction), strict=True))
+    estimates = {
+        place: (NO_BAND if band is None else band).beyond(ratio)
+        for place, (row, ratio) in enumerate(zip(rows, ratios, strict=True))
+        if ratio and not row.verdict
+    }
+    p_values = [
+        math.erfc(abs(each.value) / each.error / math.sqrt(2)) if each.error else 1.0 for each in estimates.values()
+    ]
+    corrected = dict(zip(estimates, adjusted(p_values, correction), strict=True))
     of_all = common(list(estimates.values()))
     found = []
-    for place, row in enumerate(rows):
-        ratio = ratios[place]
+    for place, (row, ratio) in enumerate(zip(rows, ratios, strict=True)):
         if place not in estimates or ratio is None or of_all is None:
-            found.append(
-                replace(
-                    row, verdict=row.verdict or NO_TARGETS, says=f"{row.micro_conversion}: {row.verdict or NO_TARGETS}."
-                )
-            )
+            verdict = row.verdict or NO_TARGETS
+            found.append(replace(row, verdict=verdict, says=f"{row.micro_conversion}: {verdict}."))
             continue
-        p_value = corrected[place]
-        verdict = verdict_of(ratio, estimates[place].value, p_value, is_calibrated=null is not None)
+        inside = None if band is None else band.holds(ratio)
+        verdict = verdict_of(ratio, estimates[place].value, corrected[place], is_among_placebos=inside)
         judged = replace(
             row,
             verdict=verdict,
             ratio=ratio.ratio,
             low=ratio.low,
             high=ratio.high,
-            beyond=None if null is None else math.exp(estimates[place].value),
+            beyond=None if band is None else math.exp(estimates[place].value),
+            is_among_placebos=inside,
             shrunken=math.exp(shrunken(estimates[place], of_all).value),
-            p_value=p_value,
+            p_value=corrected[place],
         )
-        found.append(replace(judged, says=_says(judged, null)))
+        found.append(replace(judged, says=_says(judged, band)))
     return found
 
 
-def verdict_of(ratio: Ratio, beyond: float, p_value: float, *, is_calibrated: bool) -> str:
+def verdict_of(ratio: Ratio, beyond: float, p_value: float, *, is_among_placebos: bool | None) -> str:
     """Say what a ratio comes to.
 
     Args:
         ratio: The ratio with its interval.
         beyond: The logarithm of the ratio over that of a step picked by chance, or over 1.
         p_value: Of nothing there, corrected.
-        is_calibrated: Whether it is held against steps picked by chance.
+        is_among_placebos: Whether a step picked by chance could have it; None where it is not held against any.
     """
-    if p_value >= LEVEL:
-        return NOTHING_MORE if is_calibrated else CHANCE
+    if p_value >= LEVEL or is_among_placebos:
+        return CHANCE if is_among_placebos is None else NOTHING_MORE
     if beyond > 0:
         return MORE
     return FEWER if ratio.high < 1 else LESS
-
-
-def _null(placebos: Sequence[Ratio | None]) -> Common | None:
-    """Return what a small step picked by chance shows, on the scale of logarithms; None where too few can be told."""
-    told = [Estimated(math.log(each.ratio), each.log_error) for each in placebos if each is not None]
-    return common(told) if len(told) >= _FEWEST_PLACEBOS else None
 
 
 def _weeks(name: str, ratio: Ratio | None, by_week: Mapping[tuple[str, str], Banded]) -> str:
@@ -455,7 +497,7 @@ def _weeks(name: str, ratio: Ratio | None, by_week: Mapping[tuple[str, str], Ban
     return f"{alike} of {len(told)}"
 
 
-def _says(row: EntryLift, null: Common | None) -> str:
+def _says(row: EntryLift, band: PlaceboBand | None) -> str:
     """Say in a sentence or two what the figures of an entry say, and what they do not."""
     who = f"Among actors with {row.context}, those" if row.context else "Actors"
     others = "like actors" if row.tier == "adjusted" else "others"
@@ -463,8 +505,9 @@ def _says(row: EntryLift, null: Common | None) -> str:
         f"{who} who did {row.micro_conversion} came to {row.goal} {wording.times(row.ratio)} times as often after it "
         f"as {others} without it (95% interval: {wording.times(row.low)} to {wording.times(row.high)})."
     )
-    if null is not None:
-        told += f" A small step picked by chance goes with {wording.times(math.exp(null.mean))} times as many."
+    if band is not None:
+        chance = f"{wording.times(band.low)} to {wording.times(band.high)}"
+        told += f" Small steps picked by chance go with {chance} times as many."
     if row.verdict in (CHANCE, NOTHING_MORE, LESS):
         return f"{told} That is {row.verdict}."
     return f"{told} It goes together; whether it causes it, only an experiment tells."
