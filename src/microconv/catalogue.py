@@ -126,6 +126,16 @@ QUESTIONS: dict[str, Line] = {
         "Measure how long actors take from one stage to the next.",
         "momentum --show times",
     ),
+    "wavering": Line(
+        "analyses.insight.wavering:Wavering",
+        "Say between which mindsets people hesitate or turn back.",
+        "momentum --show wavering",
+    ),
+    "momentum_score": Line(
+        "analyses.insight.momentum_score:MomentumScore",
+        "Say whether momentum foretells who converts better than recency and frequency.",
+        "momentum --show score",
+    ),
     "leading": Line(
         "analyses.insight.leading:Leading", "Show which entry's daily rate moves before the goal's.", "leading"
     ),

@@ -15,57 +15,19 @@
 -- structure: segment, by
 {% from 'segments/_matching.sql' import matching with context %}
 {% from 'analyses/_sessions.sql' import channel with context %}
+{% from 'analyses/insight/_waited.sql' import in_seconds with context %}
 WITH
 {% if segment %}
 {{ matching(segment) }}
 ,
 
 {% endif %}
-first_sessions AS (
-  SELECT
-    s.actor_key,
-    s.started_at,
-    s.session_date,
-    COALESCE(s.session_number, 1) > 1 AS began_before,
-    {% if by == 'channel_group' %}
-    {{ channel('s' | identifier) }} AS context
-    {% elif by == 'device_category' %}
-    COALESCE(s.device_category, '(not set)') AS context
-    {% elif by == 'new_or_returning' %}
-    IF(COALESCE(s.session_number, 1) > 1, 'returning', 'new') AS context
-    {% else %}
-    '' AS context
-    {% endif %}
-  FROM {{ relation('mc_sessions') }} AS s
-  WHERE s.actor_key IS NOT NULL AND s.started_at <= @end_at
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY s.actor_key ORDER BY s.started_at, s.session_key) = 1
-),
+{% include 'analyses/insight/_ways.sql' %}
+,
 
-known_levels AS (
-  SELECT entry, @levels[OFFSET(place)] AS level
-  FROM UNNEST(@entries) AS entry WITH OFFSET AS place
-),
-
-firsts AS (
-  SELECT m.actor_key, k.level, MIN(m.event_order) AS at_order, MIN(m.event_date) AS event_date
-  FROM {{ relation('mc_micro_conversions') }} AS m
-  INNER JOIN known_levels AS k ON k.entry = m.micro_conversion
-  WHERE m.actor_key IS NOT NULL AND m.event_at <= @end_at
-  GROUP BY m.actor_key, k.level
-),
-
--- What is beyond a level comes first at that moment: one event that is both skips the lower one.
 stays AS (
-  SELECT
-    f.actor_key,
-    f.level,
-    DIV(f.at_order, 1000) AS from_us,
-    f.event_date,
-    f.at_order,
-    MIN(f.at_order) OVER (
-      PARTITION BY f.actor_key ORDER BY f.level DESC ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
-    ) AS beyond_order
-  FROM firsts AS f
+  SELECT o.actor_key, o.level, DIV(o.at_order, 1000) AS from_us, o.event_date, o.at_order, o.beyond_order
+  FROM onward AS o
   UNION ALL
   SELECT
     s.actor_key,
@@ -103,9 +65,7 @@ rounded AS (
     w.context,
     w.began_before,
     w.is_reached,
-    IF(
-      w.waited_us < 86400000000, DIV(GREATEST(w.waited_us, 0), 60000000) * 60, DIV(w.waited_us, 3600000000) * 3600
-    ) AS waited_seconds
+    {{ in_seconds('w' | identifier) }} AS waited_seconds
   FROM waits AS w
 )
 

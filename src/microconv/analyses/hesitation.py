@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import TYPE_CHECKING, Any, ClassVar, get_args
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from microconv import wording
 from microconv.config.sections import Period
@@ -15,13 +15,12 @@ from microconv.queries.templates import Query, Value
 from microconv.question import Context, Question, days
 from microconv.result import Result, column
 from microconv.taxonomy import Taxonomy
-from microconv.taxonomy.entry import Mindset
+from microconv.taxonomy.entry import MINDSETS
 from microconv.wording import Bar
 
 if TYPE_CHECKING:
     import pyarrow as pa
 
-_MINDSETS: tuple[str, ...] = get_args(Mindset)
 NOTHING_BEFORE = "(nothing before)"
 """Stands for the mindset of an actor who had done nothing that the taxonomy counts."""
 HIGHEST = "(none higher)"
@@ -93,7 +92,7 @@ class Hesitation(Period, Question):
         ordinary = [each for each in _staged(context.taxonomy) if each not in _hesitations(context.taxonomy)]
         params: dict[str, Value] = {
             "entries": ordinary,
-            "levels": [_MINDSETS.index(context.taxonomy.entry(each).mindset) for each in ordinary],
+            "levels": [MINDSETS.index(context.taxonomy.entry(each).mindset) for each in ordinary],
             "hesitations": _hesitations(context.taxonomy),
         }
         return (templates.query("analyses/hesitation", params=params | days(self)),)
@@ -134,8 +133,8 @@ def _transition(row: Mapping[str, Any], total: int) -> HesitationTransition:
     level = -1 if row["mindset_level"] is None else int(row["mindset_level"])
     return HesitationTransition(
         micro_conversion=row["micro_conversion"],
-        from_mindset=_MINDSETS[level] if level >= 0 else NOTHING_BEFORE,
-        to_mindset=_MINDSETS[level + 1] if level + 1 < len(_MINDSETS) else HIGHEST,
+        from_mindset=MINDSETS[level] if level >= 0 else NOTHING_BEFORE,
+        to_mindset=MINDSETS[level + 1] if level + 1 < len(MINDSETS) else HIGHEST,
         occurrences=row["occurrences"],
         actors=row["actors"],
         share=row["occurrences"] / total,

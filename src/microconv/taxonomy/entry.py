@@ -22,7 +22,8 @@ SentFrom = Literal["web", "app", "server"]
 ValueType = Literal["text", "number", "integer"]
 
 STAGES: tuple[Stage, ...] = get_args(Stage)
-_USUAL_MINDSET: dict[Stage, Mindset] = dict(zip(STAGES, get_args(Mindset), strict=True))
+MINDSETS: tuple[Mindset, ...] = get_args(Mindset)
+_USUAL_MINDSET: dict[Stage, Mindset] = dict(zip(STAGES, MINDSETS, strict=True))
 
 ORIGINS = ("event", "derived", "hesitation", "external")
 """The keys that say where an entry's occurrences come from, as a file writes them; an entry has exactly one."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping
 from datetime import date, timedelta
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 from pydantic import Field
 
@@ -21,7 +21,7 @@ from microconv.segments.compiled import compiled
 from microconv.staging import properties
 from microconv.staging.properties import Property
 from microconv.taxonomy import Taxonomy
-from microconv.taxonomy.entry import STAGES
+from microconv.taxonomy.entry import MINDSETS, STAGES
 
 STATES = ("accelerating", "steady", "hesitating", "stalled", "converted")
 """The states of an actor, as people read them."""
@@ -121,6 +121,22 @@ def hesitations_of(taxonomy: Taxonomy) -> list[str]:
 
 def _staged(taxonomy: Taxonomy) -> list[str]:
     return sorted({entry.counts_as for entry in taxonomy.staged}, key=taxonomy.rank)
+
+
+GOAL_LEVEL, BEYOND_GOAL = 4, 5
+"""Levels of the way to the goal: 1 to 3 are stages or mindsets up to it, 4 is the goal, 5 what comes after it."""
+
+
+def levels_of(taxonomy: Taxonomy, goal: str, of: Literal["stage", "mindset"]) -> dict[str, int]:
+    """Return how far on the way each entry is, but for hesitation: by its stage or its mindset; the goal is level 4."""
+    ladder: tuple[str, ...] = STAGES if of == "stage" else MINDSETS
+    found = {each: ladder.index(getattr(taxonomy.entry(each), of)) + 1 for each in steps_of(taxonomy)}
+    return {each: BEYOND_GOAL if level == len(ladder) else level for each, level in found.items()} | {goal: GOAL_LEVEL}
+
+
+def in_minutes(seconds: float | None) -> str:
+    """Write a time that is known to the minute."""
+    return "under 1 min" if seconds == 0 else wording.elapsed(seconds)
 
 
 def week_end(last: date, weeks_ago: int) -> date:

@@ -12,12 +12,17 @@ from pydantic import Field
 
 from microconv import wording
 from microconv.analyses.insight.buyers import between, not_enough
-from microconv.analyses.insight.momentum_question import MomentumQuestion, steps_of
+from microconv.analyses.insight.momentum_question import (
+    BEYOND_GOAL,
+    GOAL_LEVEL,
+    MomentumQuestion,
+    in_minutes,
+    levels_of,
+)
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context, days
 from microconv.result import Result, column, sheet
-from microconv.taxonomy import Taxonomy
 from microconv.taxonomy.entry import STAGES
 from microconv.wording import Bar, Sheet
 
@@ -38,14 +43,9 @@ FEWEST_LEFT = 10
 MOST_CURVE_STEPS = 100
 """Steps of a curve that the JSON document has at most, evenly picked, the last one among them."""
 
-_GOAL, _AFTER = 4, 5
 _LEAST_P = 0.0001
 _HOUR, _DAY = 3_600, 86_400
 _WITHIN = (_HOUR, _DAY, 7 * _DAY, 28 * _DAY)
-
-
-def _in_minutes(seconds: float | None) -> str:
-    return "under 1 min" if seconds == 0 else wording.elapsed(seconds)
 
 
 def _p_value(value: float) -> str:
@@ -72,10 +72,10 @@ class StageTime:
     week_low: float | None = column("7 days from", wording.share)
     week_high: float | None = column("7 days to", wording.share)
     within_four_weeks: float | None = column("in 28 days", wording.share)
-    movers_seconds: float | None = column("half of movers after", _in_minutes)
-    median_seconds: float | None = column("half of all after", _in_minutes)
-    median_low: float | None = column("half from", _in_minutes)
-    median_high: float | None = column("half to", _in_minutes)
+    movers_seconds: float | None = column("half of movers after", in_minutes)
+    median_seconds: float | None = column("half of all after", in_minutes)
+    median_low: float | None = column("half from", in_minutes)
+    median_high: float | None = column("half to", in_minutes)
     says: str = column("says")
 
 
@@ -172,7 +172,7 @@ class StageTimes(MomentumQuestion):
 
     def queries(self, context: Context) -> tuple[Query, ...]:
         """Return the one query."""
-        levels = _levels(context.taxonomy, self.goal_in(context.taxonomy))
+        levels = levels_of(context.taxonomy, self.goal_in(context.taxonomy), "stage")
         end_at = context.latest_event_at or templates.EXAMPLE_MOMENT
         params = {"entries": list(levels), "levels": list(levels.values()), "end_at": end_at, **days(self)}
         return (self.query("analyses/insight/stage_times", context, params, by=self.by or "nothing"),)
@@ -182,9 +182,8 @@ class StageTimes(MomentumQuestion):
         goal = self.goal_in(context.taxonomy)
         rows = tables[0].to_pylist()
         kept = [row for row in rows if self.by == "new_or_returning" or not row["began_before"]]
-        levels = sorted({0, *_levels(context.taxonomy, goal).values()} - {_AFTER})
-        if _AFTER not in _levels(context.taxonomy, goal).values():
-            levels.remove(_GOAL)
+        known = {*levels_of(context.taxonomy, goal, "stage").values()}
+        levels = sorted({0, *known} - ({BEYOND_GOAL} if BEYOND_GOAL in known else {GOAL_LEVEL}))
         found = [_Transition(level, goal, [row for row in kept if row["level"] == level], self.by) for level in levels]
         left_out = sum(row["reached"] + row["waiting"] for row in rows if row["began_before"] and row["level"] == 0)
         times = tuple(row for each in found for row in each.rows())
@@ -232,8 +231,8 @@ class _Transition:
 
     def __init__(self, level: int, goal: str, rows: Sequence[dict[str, Any]], by: By | None) -> None:
         self.level = level
-        self.from_stage = {0: FIRST_VISIT, _GOAL: goal}.get(level, STAGES[min(level, len(STAGES)) - 1])
-        self.to_stage = {0: goal, 3: goal, _GOAL: STAGES[-1]}.get(level, BEYOND)
+        self.from_stage = {0: FIRST_VISIT, GOAL_LEVEL: goal}.get(level, STAGES[min(level, len(STAGES)) - 1])
+        self.to_stage = {0: goal, 3: goal, GOAL_LEVEL: STAGES[-1]}.get(level, BEYOND)
         self.groups: dict[str, list[Waited]] = {ALL: _waits(rows)}
         if by:
             sizes: dict[str, int] = {}
@@ -256,12 +255,6 @@ class _Transition:
     @property
     def compared(self) -> list[list[Waited]]:
         return [waits for name, waits in self.groups.items() if name != ALL and _size(waits) >= FEWEST_ACTORS]
-
-
-def _levels(taxonomy: Taxonomy, goal: str) -> dict[str, int]:
-    """Return how far on the way each entry is: its stage, 4 for the goal, 5 for what comes after the sale."""
-    found = {each: STAGES.index(taxonomy.entry(each).stage) + 1 for each in steps_of(taxonomy)}
-    return {each: _AFTER if level == len(STAGES) else level for each, level in found.items()} | {goal: _GOAL}
 
 
 def _waits(rows: Sequence[dict[str, Any]]) -> list[Waited]:
@@ -363,7 +356,7 @@ def _sentence(times: Sequence[StageTime], tests: Sequence[StageTest], by: By | N
         f"The step that fewest take is from {slowest.from_stage} to {slowest.to_stage}: "
         f"{wording.share(slowest.within_week)} within 7 days"
         f"{between(slowest.week_low, slowest.week_high, wording.share)}, half of those who do after "
-        f"{_in_minutes(slowest.movers_seconds)}"
+        f"{in_minutes(slowest.movers_seconds)}"
     )
     if by is None:
         return f"{said}."
