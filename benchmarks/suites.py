@@ -20,8 +20,18 @@ ADDED = (10_000, 100_000)
 COPIES = 9
 INSIGHT: Mapping[str, Mapping[str, object]] = {
     "lift": {},
-    "value": {},
+    "thresholds": {},
+    "lifetime_value": {},
+    "retention_cohorts": {},
+    "post_sale": {},
     "momentum": {},
+    "momentum_weeks": {},
+    "stage_times": {},
+    "wavering": {},
+    "momentum_score": {},
+    "leading": {},
+    "what_if": {"changes": "add_to_cart +5%"},
+    "suggest_segments": {},
 }
 """Questions of insight, with what is asked."""
 PEOPLE = (100_000, 1_000_000)

@@ -124,7 +124,9 @@ def test_where_nothing_leads_the_closest_is_named_with_its_figures():
 def test_fewer_than_60_days_in_a_row_are_not_enough():
     result = judged(counted(3, lag=3, days=59))
 
-    assert result.sentence.startswith("not enough data: n = 59 days")
+    assert result.sentence == (
+        "What moves before purchase cannot be told yet: not enough data: n = 59 days in a row, and it takes 60."
+    )
     assert {(row.correlation, row.is_leading) for row in result.entries} == {(None, False)}
     assert {row.says for row in result.entries} == {"not enough data: n = 59 days"}
     # A day on which nobody came parts them.
@@ -179,4 +181,4 @@ def test_lead_is_found_in_staged_rows_and_told_by_the_command(tmp_path: Path):
     assert leading(result) == [("view_item", 3)]
     assert result == judged(sizes)
     assert isinstance(shorter, LeadingResult)
-    assert shorter.sentence.startswith("not enough data: n = 32 days")
+    assert "not enough data: n = 32 days" in shorter.sentence

@@ -330,7 +330,10 @@ def _of_filled(filled: Mapping[str, int]) -> Iterator[str]:
 
 def _sentence(entries: Sequence[LeadingEntry], goal: str, count: int, tests: int) -> str:
     if count < FEWEST_DAYS:
-        return f"{not_enough_days(count)}; what moves before {goal} can be told from {FEWEST_DAYS} days in a row on."
+        return (
+            f"What moves before {goal} cannot be told yet: {not_enough_days(count)} in a row, and it takes "
+            f"{FEWEST_DAYS}."
+        )
     if not tests:
         why = next((row.says for row in entries), "no other entry")
         return f"What moves before {goal} cannot be told: {why}."

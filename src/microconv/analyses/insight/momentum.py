@@ -127,6 +127,7 @@ class Momentum(MomentumQuestion):
         "momentum --show states --segment cart_abandoners --until 2024-03-31",
         "momentum --show weeks --weeks 12 --format csv",
         "momentum --show times --by device_category",
+        "momentum --show wavering --window 14d",
     )
 
     weeks: int = Field(default=8, ge=1, le=53, description="maximum number of weeks to look back")

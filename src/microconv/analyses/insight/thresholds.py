@@ -24,14 +24,14 @@ from microconv.config.values import Duration, EntryId, Length, unique
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context, Option
-from microconv.result import Result, column, sheet
+from microconv.result import Result, column, pivot, sheet
 from microconv.stats import steps
 from microconv.stats.intervals import wilson
 from microconv.stats.multiplicity import adjusted
 from microconv.stats.ratios import risk_ratio
 from microconv.stats.steps import Dose, RateStep
 from microconv.taxonomy import Taxonomy
-from microconv.wording import Bar, Sheet
+from microconv.wording import Bar, Heading, Sheet
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -121,6 +121,10 @@ class TimesRate:
     high: float | None = column("rate to", wording.share)
 
 
+def _rate_of(row: TimesRate | None) -> str:
+    return wording.NOTHING if row is None else f"{wording.share(row.rate)} of {wording.count(row.actors)}"
+
+
 @dataclass(frozen=True)
 class ThresholdsResult(Result):
     """Thresholds, those found first; and how the rate rises with what is found, or else with all together.
@@ -165,7 +169,20 @@ class ThresholdsResult(Result):
             f"{wording.count(thin)} {'has' if thin == 1 else 'have'} not enough data (all: --format csv)."
         )
         if self.curves:
-            yield sheet(f"How often {self.goal} follows, by number", self.curves, TimesRate)
+            yield from self._curves_of_one()
+
+    def _curves_of_one(self) -> Iterator[Sheet]:
+        """One table for each thing that is counted: numbers down, landmarks across."""
+        for counted in dict.fromkeys(row.counted for row in self.curves):
+            rows = [row for row in self.curves if row.counted == counted]
+            rows.sort(key=lambda row: int(row.times.split()[0]))
+            yield pivot(
+                f"How often {self.goal} follows, by number of times: {counted}",
+                {(row.times, row.landmark): row for row in rows},
+                down=Heading("times"),
+                write=_rate_of,
+                label=lambda landmark: f"within {landmark}",
+            )
 
     def bars(self) -> tuple[Bar, ...]:
         """One bar per number of the first curve: the rate."""
