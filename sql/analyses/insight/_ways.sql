@@ -1,25 +1,4 @@
-{# The first session of each actor (with what `by` splits it by); when each first came to each level, and when first to any beyond it:
-   common table expressions up to `onward`. #}
-first_sessions AS (
-  SELECT
-    s.actor_key,
-    s.started_at,
-    s.session_date,
-    COALESCE(s.session_number, 1) > 1 AS began_before,
-    {% if by == 'channel_group' %}
-    {{ channel('s' | identifier) }} AS context
-    {% elif by == 'device_category' %}
-    COALESCE(s.device_category, '(not set)') AS context
-    {% elif by == 'new_or_returning' %}
-    IF(COALESCE(s.session_number, 1) > 1, 'returning', 'new') AS context
-    {% else %}
-    '' AS context
-    {% endif %}
-  FROM {{ relation('mc_sessions') }} AS s
-  WHERE s.actor_key IS NOT NULL AND s.started_at <= @end_at
-  QUALIFY ROW_NUMBER() OVER (PARTITION BY s.actor_key ORDER BY s.started_at, s.session_key) = 1
-),
-
+{# When each actor first came to each level, and when first to any beyond it: common table expressions up to `onward`. #}
 known_levels AS (
   SELECT entry, @levels[OFFSET(place)] AS level
   FROM UNNEST(@entries) AS entry WITH OFFSET AS place

@@ -22,6 +22,26 @@ WITH
 ,
 
 {% endif %}
+first_sessions AS (
+  SELECT
+    s.actor_key,
+    s.started_at,
+    s.session_date,
+    COALESCE(s.session_number, 1) > 1 AS began_before,
+    {% if by == 'channel_group' %}
+    {{ channel('s' | identifier) }} AS context
+    {% elif by == 'device_category' %}
+    COALESCE(s.device_category, '(not set)') AS context
+    {% elif by == 'new_or_returning' %}
+    IF(COALESCE(s.session_number, 1) > 1, 'returning', 'new') AS context
+    {% else %}
+    '' AS context
+    {% endif %}
+  FROM {{ relation('mc_sessions') }} AS s
+  WHERE s.actor_key IS NOT NULL AND s.started_at <= @end_at
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY s.actor_key ORDER BY s.started_at, s.session_key) = 1
+),
+
 {% include 'analyses/insight/_ways.sql' %}
 ,
 

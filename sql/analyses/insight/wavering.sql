@@ -17,13 +17,19 @@
 -- structure: segment
 {% from 'segments/_matching.sql' import matching with context %}
 {% from 'analyses/insight/_waited.sql' import in_seconds with context %}
-{% set by = 'nothing' %}
 WITH
 {% if segment %}
 {{ matching(segment) }}
 ,
 
 {% endif %}
+first_sessions AS (
+  SELECT s.actor_key, COALESCE(s.session_number, 1) > 1 AS began_before
+  FROM {{ relation('mc_sessions') }} AS s
+  WHERE s.actor_key IS NOT NULL AND s.started_at <= @end_at
+  QUALIFY ROW_NUMBER() OVER (PARTITION BY s.actor_key ORDER BY s.started_at, s.session_key) = 1
+),
+
 {% include 'analyses/insight/_ways.sql' %}
 ,
 
