@@ -104,6 +104,8 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("stage_times", {"by": "new_or_returning", "since": SECOND_DAY, "until": SECOND_DAY}),
     ("thresholds", {"measure": "view_item", "landmarks": ["1h"], "window": "1h", "goal": "add_to_cart"}),
     ("thresholds", {"measure": "distinct", "since": SECOND_DAY, "until": THIRD_DAY}),
+    ("combinations", {"landmarks": ["1h"], "window": "1h", "goal": "add_to_cart"}),
+    ("combinations", {"size": 3, "ordered": True, "since": SECOND_DAY, "until": THIRD_DAY, "top": 5}),
 )
 """Further forms: what people give on the command line or from Python."""
 

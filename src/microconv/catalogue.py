@@ -144,6 +144,11 @@ QUESTIONS: dict[str, Line] = {
         "Say from how many micro-conversions on a goal follows more often.",
         "thresholds",
     ),
+    "combinations": Line(
+        "analyses.insight.combinations:Combinations",
+        "Say which small steps do more together than their parts.",
+        "combinations",
+    ),
 }
 """All questions; of those that share a command, the first is asked unless an option picks another."""
 
