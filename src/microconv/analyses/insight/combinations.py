@@ -187,11 +187,11 @@ class Combinations(LandmarkQuestion):
         """Find combinations on one half, and test them on the other."""
         goal = self.goal_in(context.taxonomy)
         counts = _Counts.of(tables[0].to_pylist())
-        place = {entry: place for place, entry in enumerate(self.small_steps(context.taxonomy))}
+        steps = self.small_steps(context.taxonomy)
         shapes = [
             _Shape(landmark, entries, is_ordered=self.ordered)
             for landmark in self.landmarks
-            for kept in [sorted(counts.entries(_ms(landmark)), key=lambda entry: place.get(entry, 0))]
+            for kept in [_combined(steps, counts.entries(_ms(landmark)), self.size)]
             for entries in (permutations(kept, self.size) if self.ordered else combinations(kept, self.size))
         ]
         judged = {shape: _judge(shape, counts, goal) for shape in shapes}
@@ -342,6 +342,11 @@ class _Counts:
 
 
 _NOBODY = OutcomeCell(0, 0)
+
+
+def _combined(steps: Sequence[str], done: set[str], size: int) -> list[str]:
+    """Return the entries to combine, in the order of the taxonomy: those done, or any where these are too few to."""
+    return [step for step in steps if step in done] if len(done) >= size else list(steps[:MOST_ENTRIES])
 
 
 def _ms(landmark: Duration) -> int:
