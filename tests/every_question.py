@@ -41,6 +41,20 @@ order = "unordered"
 [[segments]]
 name = "cart_abandoners"
 rule = { did = "add_to_cart", within = "14d", not_did = "purchase" }
+[[guardrails]]
+name = "bounce"
+metric = "bounce_rate"
+at_most = 0.6
+[[guardrails]]
+name = "removals"
+entry = "remove_from_cart"
+per = "add_to_cart"
+at_most = 2
+max_age = "3650d"
+[[guardrails]]
+name = "speed"
+external = "page_speed"
+at_most = 2.5
 """
 """Sections that ask: a funnel of every order, entry, window and count, and a segment. Help texts name the same ones."""
 
@@ -83,6 +97,7 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("attribution", {"touchpoint": "source_medium", "since": SECOND_DAY, "models": ["linear"], "windows": ["1d"]}),
     ("channels", {"since": SECOND_DAY, "until": SECOND_DAY}),
     ("hesitation", {"since": SECOND_DAY}),
+    ("guardrails", {"guardrail": "bounce", "as_of": datetime(2024, 3, 4, tzinfo=UTC)}),
     ("lift", {"goal": "next_stage", "until": THIRD_DAY}),
     ("lift", {"by": "hour", "goal": "add_to_cart"}),
     ("lift", {"tier": "observed", "correction": "bh"}),

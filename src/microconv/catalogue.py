@@ -86,6 +86,9 @@ QUESTIONS: dict[str, Line] = {
     ),
     "channels": Line("analyses.channels:Channels", "Count sessions by default channel group.", "channels"),
     "hesitation": Line("analyses.hesitation:Hesitation", "Show between which mindsets people hesitate.", "hesitation"),
+    "guardrails": Line(
+        "guardrails.guardrails_question:Guardrails", "Say whether what must not get worse holds.", "guardrails"
+    ),
     "lift": Line("analyses.insight.lift:Lift", "Show which small steps go with more conversions.", "lift"),
     "segment": Line("segments.size:Segment", "Count the members of a segment.", "segment"),
     "lifetime_value": Line(
@@ -205,6 +208,7 @@ QUERIES: tuple[str, ...] = (
     "staging.summary:examples",
     "analyses.saving:examples",
     "staging.volumes:examples",
+    "guardrails.guardrails_question:examples",
     "segments.members:examples",
     "segments.memberships:examples",
     "activation.audience.first_party:examples",

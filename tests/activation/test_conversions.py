@@ -445,3 +445,31 @@ def test_orders_are_sent_to_an_account_that_keeps_no_lists_and_no_list_is_kept_t
         file.write("\n".join(("", "[[segments]]", *keys, "")))
     shop.run("push").assert_failed(2, "does not say that the account accepts the terms of Customer Match")
     assert {each[0] for each in examined(shop)} == {"error", "ok"}
+
+
+RETURNS = '[[guardrails]]\nname = "returns"\nevent = "page_view"\nper = "sessions"\nat_most = 0.1\n'
+
+
+def test_guardrail_that_cannot_be_measured_stops_new_orders_and_not_what_is_taken_back(shop: Shop):
+    shop.send()
+    shop.keys = 'guardrails = ["returns"]'
+    shop.of_push = RETURNS
+    shop.configure()
+    shop.stage(*(bought(number) for number in range(1, 4)), [*bought(4), given_back(4, 10.0)], bought(5))
+    shop.agree(1, 2, 3, 4, 5)
+    before = dict(shop.there)
+
+    dry = shop.run("conversions", "send", "--dry-run")
+    assert dry.code == 1
+    assert "guardrail returns" in dry.stderr
+    assert shop.there == before
+
+    done = shop.run("conversions", "send")
+
+    assert done.code == 1
+    assert "cannot be measured: not enough data: n =" in done.stderr
+    assert "Nothing is sent but orders that are taken back" in done.stderr
+    assert "orders at ads: 1 order taken back all the same." in done.stderr
+    assert shop.there == before | {"T4": 0.0}
+    assert "let through by --allow-guardrail" in shop.run("conversions", "send", "--allow-guardrail", "returns").stderr
+    assert shop.there == before | {"T4": 0.0, "T5": 10.0}

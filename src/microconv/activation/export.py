@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any, ClassVar
 
@@ -12,8 +12,9 @@ from microconv.activation.audience.audience_rows import AudienceRow
 from microconv.activation.audience.first_party import consent_stamp
 from microconv.activation.audience_plan import AudiencePlan, reasons
 from microconv.activation.destinations.base import Batch, Delivery, Destination, Receipt, Target
-from microconv.activation.guards import check_age, check_shrink
+from microconv.activation.guards import OF_AN_EXPORT, check_age, check_shrink
 from microconv.activation.segment_audience import SegmentAudiences
+from microconv.activation.sending_gate import SendingGate
 from microconv.config.segment_settings import SegmentConfig
 from microconv.errors import DestinationError, FindingsError
 from microconv.result import Result, column
@@ -46,6 +47,7 @@ class ExportResult(Result):
         dry_run: Whether nothing was sent.
         receipts: What the destination said, one for each batch.
         warnings: What people should look at.
+        notes: What is good to know, such as the state of guardrails in a dry run.
     """
 
     row_type: ClassVar[type] = Outcome
@@ -61,6 +63,7 @@ class ExportResult(Result):
     receipts: tuple[Receipt, ...]
     warnings: tuple[str, ...]
     sentence: str
+    notes: tuple[str, ...] = ()
 
     @property
     def rows(self) -> tuple[Outcome, ...]:
@@ -68,8 +71,8 @@ class ExportResult(Result):
         return (Outcome("written", self.written), *(Outcome(*each) for each in self.excluded.items()))
 
     def sheets(self) -> tuple[str, ...]:
-        """The sentence says it all."""
-        return (self.sentence,)
+        """The sentence says it all, and what is good to know."""
+        return (self.sentence, *self.notes)
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document; where it went is part of it."""
@@ -82,6 +85,7 @@ class ExportResult(Result):
             "excluded": dict(self.excluded),
             "plan": self.plan,
             "warnings": list(self.warnings),
+            "notes": list(self.notes),
             "dry_run": self.dry_run,
         }
 
@@ -148,6 +152,7 @@ def export_segment(
     segment: SegmentConfig,
     destination: Destination,
     as_of: datetime | None,
+    gate: SendingGate,
     **options: Any,  # noqa: ANN401 - those of `export`
 ) -> ExportResult:
     """Plan and export. Consent is read again at the moment of sending; where it has changed, the plan is made again.
@@ -157,12 +162,16 @@ def export_segment(
         ConfigError: there is no identity or consent table: nobody may be sent without consent.
         DestinationError: The destination did not take it.
     """
+    gate.measure([segment])
+    warnings = gate.pass_segment(segment, destination.settings.name, OF_AN_EXPORT)
+    notes = () if gate.is_kept else gate.said(segment)
     consent, engine, file = audiences.config.consent, audiences.engine, audiences.config.file
     for _ in range(_CONSENT_TRIES):
         agreed = consent_stamp(consent, engine, file)
         plan = audiences.plan(segment, destination, as_of)
         if agreed == consent_stamp(consent, engine, file):
-            return export(plan, destination, has_user_ids=audiences.has_user_ids, **options)
+            done = export(plan, destination, has_user_ids=audiences.has_user_ids, **options)
+            return replace(done, warnings=(*warnings, *done.warnings), notes=notes)
     raise FindingsError(
         f"Segment {segment.name}: the consent table changed each of the {_CONSENT_TRIES} times that the "
         "audience was put together. Nothing was written; the last export is as it was.",

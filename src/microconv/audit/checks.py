@@ -26,9 +26,10 @@ AREAS: dict[str, str] = {
     "privacy": "Personal data",
     "taxonomy": "The taxonomy itself",
     "reconciliation": "Against the GA4 Data API",
+    "guardrails": "Guardrails",
 }
 """The folders of checks, in the order in which they are told, each with its heading."""
-NOT_BY_SQL = ("reconciliation",)
+NOT_BY_SQL = ("reconciliation", "guardrails")
 """Areas whose checks are Python: the templates in their folders are questions that these ask."""
 
 COLUMNS: dict[str, str] = {

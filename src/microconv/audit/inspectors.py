@@ -11,6 +11,8 @@ from microconv.audit.reconciliation.reconcile import reconcile
 from microconv.audit.supplied import Supply
 from microconv.engines.base import Engine
 from microconv.findings import Severity
+from microconv.guardrails.guardrails_question import guardrail_state
+from microconv.question import Context
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,31 @@ def _against_ga4(engine: Engine, supply: Supply, now: datetime) -> Inspection:
     )
 
 
+_SEVERITIES: dict[str, Severity] = {"breached": "error", "not measured": "warning", "warning": "note"}
+_NO_GUARDRAILS = "No guardrails are configured: [[guardrails]] says what must not get worse."
+
+
+def _guardrails(engine: Engine, supply: Supply, now: datetime) -> Inspection:
+    if not supply.config.guardrails:
+        return Inspection(not_tested=_NO_GUARDRAILS)
+    context = Context(supply.config, supply.taxonomy, lambda: engine)
+    states = [guardrail_state(each.name, context, now) for each in supply.config.guardrails]
+    return Inspection(
+        tuple(
+            ToldFinding(
+                subject=each.guardrail,
+                severity=_SEVERITIES[each.state],
+                message=f"{each.words[:1].upper()}{each.words[1:]}.",
+                remedy="Find out why, in the channels, campaigns and releases of these days; what names it is not sent."
+                if each.stops
+                else "Look again in some days, or measure it over more of them.",
+            )
+            for each in states
+            if each.state != "ok"
+        )
+    )
+
+
 INSPECTORS: tuple[Inspector, ...] = (
     Inspector(
         Check(
@@ -92,6 +119,17 @@ INSPECTORS: tuple[Inspector, ...] = (
             remedy="What to do depends on the cause; some gaps need nothing.",
         ),
         _against_ga4,
+    ),
+    Inspector(
+        Check(
+            name="guardrails",
+            area="guardrails",
+            meaning="Guardrails that are breached, cannot be measured, or are near their bound, as of now.",
+            severity="error",
+            finding="Which one, its figure with its interval, and its bound.",
+            remedy="Find out why; what names it is not sent until then.",
+        ),
+        _guardrails,
     ),
 )
 """The checks in Python."""

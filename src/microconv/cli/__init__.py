@@ -32,6 +32,7 @@ COMMANDS: dict[str, tuple[str | None, str]] = {
     "taxonomy": ("taxonomy:taxonomy", "Show or check the micro-conversion taxonomy."),
     **{name: (None, next(iter(lines.values())).answers) for name, lines in catalogue.by_command().items()},
     "segment": ("segment:segment", catalogue.QUESTIONS["segment"].answers),
+    "ethics": ("ethics:ethics", "Show the checklist of ethics and what was answered."),
     "audit": ("audit:audit", "Find what is wrong with the tracking."),
     "export": ("export:export", "Write a segment's audience to a destination."),
     "push": ("push:push", "Make lists at destinations what their segments are."),

@@ -40,6 +40,7 @@ def list_(context: CommandContext, *, output_format: str) -> None:
 @click.option("--allow-shrink", is_flag=True, help="Send even if more is taken back than may be.")
 @click.option("--allow-growth", is_flag=True, help="Send even if more is new than max_size.")
 @click.option("--allow-stale", is_flag=True, help="Send even if the latest event is older than max_age.")
+@output.allow_guardrail_option
 @output.format_option
 @click.pass_obj
 def send(
@@ -50,6 +51,7 @@ def send(
     allow_shrink: bool,
     allow_growth: bool,
     allow_stale: bool,
+    allow_guardrail: tuple[str, ...],
     output_format: str,
 ) -> None:
     """Tell ad platforms of conversions as they are now: new ones, other values, and what did not happen after all.
@@ -67,7 +69,7 @@ def send(
     from microconv.activation.push.push_guards import Allowed
 
     log = output.Log(context.log_format)
-    allowed = Allowed(shrink=allow_shrink, growth=allow_growth, stale=allow_stale)
+    allowed = Allowed(shrink=allow_shrink, growth=allow_growth, stale=allow_stale, guardrails=allow_guardrail)
     with context.project() as project, log.progress("Sending") as show:
         result = project.conversions.send(names, dry_run=dry_run, allowed=allowed, on_progress=show)
     for warning in result.warnings:

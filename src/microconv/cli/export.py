@@ -23,6 +23,7 @@ from microconv.errors import UsageError
 @click.option(
     "--allow-stale", is_flag=True, help="Write even if the latest event is older than max_age of the destination."
 )
+@output.allow_guardrail_option
 @output.format_option
 @click.pass_obj
 def export(
@@ -34,6 +35,7 @@ def export(
     dry_run: bool,
     allow_shrink: bool,
     allow_stale: bool,
+    allow_guardrail: tuple[str, ...],
     output_format: str,
 ) -> None:
     """Write the audience of SEGMENT: hashed identifiers of members who granted consent, with rejects and a manifest.
@@ -58,7 +60,13 @@ def export(
                 )
             destination = names[0]
         result = project.export(
-            segment, destination, as_of=asked, allow_shrink=allow_shrink, allow_stale=allow_stale, dry_run=dry_run
+            segment,
+            destination,
+            as_of=asked,
+            allow_shrink=allow_shrink,
+            allow_stale=allow_stale,
+            allow_guardrails=allow_guardrail,
+            dry_run=dry_run,
         )
     log = output.Log(context.log_format)
     for warning in result.warnings:

@@ -63,6 +63,16 @@ def format_option(command: Callable[..., None]) -> Callable[..., None]:
     )(command)
 
 
+def allow_guardrail_option(command: Callable[..., None]) -> Callable[..., None]:
+    """Add `--allow-guardrail NAME`, passed to the command as `allow_guardrail`."""
+    return click.option(
+        "--allow-guardrail",
+        multiple=True,
+        metavar="NAME",
+        help="Send even if this guardrail is breached or cannot be measured; may be repeated.",
+    )(command)
+
+
 def answer(result: Result, output_format: str, *, with_chart: bool = False) -> None:
     """Write a result on stdout: as CSV, as JSON, or as people read it.
 

@@ -43,16 +43,18 @@ class PushGroup(click.Group):
 
 def _allowing(command: Callable[..., None]) -> Callable[..., None]:
     """Add the options that let a push through guards, `--allow-shrink` and so on."""
+    command = output.allow_guardrail_option(command)
     for name, text in reversed(_ALLOWED.items()):
         command = click.option(f"--allow-{name}", is_flag=True, help=text)(command)
     return command
 
 
-def _wishes(show: output.Show, *, full: bool = False, **options: bool) -> Wishes:
+def _wishes(show: output.Show, *, full: bool = False, **options: Any) -> Wishes:  # noqa: ANN401 - flags and names
     from microconv.activation.push.one_list import Wishes
     from microconv.activation.push.push_guards import Allowed
 
-    return Wishes(full, Allowed(**{name: options[f"allow_{name}"] for name in _ALLOWED}), show)
+    flags = {name: options[f"allow_{name}"] for name in _ALLOWED}
+    return Wishes(full, Allowed(**flags, guardrails=options["allow_guardrail"]), show)
 
 
 @click.group("push", cls=PushGroup, invoke_without_command=True, short_help="Make lists at destinations current.")
@@ -89,7 +91,7 @@ def _push(
     destinations: tuple[str, ...],
     dry_run: bool,
     output_format: str,
-    **wishes: bool,
+    **wishes: Any,  # noqa: ANN401 - flags and names
 ) -> None:
     log = output.Log(context.log_format)
     with context.project() as project, log.progress("Pushing") as show:
@@ -306,7 +308,7 @@ def verify(context: CommandContext, *, output_format: str) -> None:
 @_allowing
 @output.format_option
 @click.pass_obj
-def resume(context: CommandContext, /, *, output_format: str, **allowed: bool) -> None:
+def resume(context: CommandContext, /, *, output_format: str, **allowed: Any) -> None:  # noqa: ANN401 - flags and names
     """Go on with the lists that a push left unfinished, because it was killed or not answered.
 
     The members are those of that push; consent is read anew, and guards look again. Lists that are finished are left

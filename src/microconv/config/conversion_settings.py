@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from microconv.config.guardrail_settings import GuardrailNames
 from microconv.config.occurrences import Section
 from microconv.config.problems import ItemError
 from microconv.config.push_limits import PushGuards
@@ -39,6 +40,7 @@ class ConversionConfig(Section):
         default=Duration.parse("90d"), description="how long before it the ad click may be, such as 30d"
     )
     provisional: Switch = Field(default=False, description="whether those of days that are not final are sent, too")
+    guardrails: GuardrailNames = Field(default=(), description="the guardrails that must hold before any are sent")
     push: PushGuards = Field(default_factory=PushGuards)
 
     def named(self) -> Iterator[tuple[str, str]]:

@@ -19,6 +19,7 @@ from microconv.config.external_settings import (
     unique_places_of_external_tables,
 )
 from microconv.config.funnel_settings import FunnelConfig
+from microconv.config.guardrail_settings import EthicsConfig, GuardrailConfig, GuardrailNames, unknown_guardrail
 from microconv.config.occurrences import Section
 from microconv.config.problems import ItemError, nearest
 from microconv.config.push_limits import Percent, PushGuards
@@ -176,6 +177,7 @@ class PushConfig(PushGuards):
         default=None, ge=1, strict=True, description="how many segments a person may enter in the time of `per`"
     )
     per: Length | None = Field(default=None, description="the time in which `at_most` is counted, such as 7d")
+    guardrails: GuardrailNames = Field(default=(), description="the guardrails that must hold before anything is sent")
 
     @model_validator(mode="after")
     def _has_both(self) -> Self:
@@ -271,14 +273,16 @@ class Sections(Section):
     conversions: Annotated[
         tuple[ConversionConfig, ...], AfterValidator(unique_names), AfterValidator(unique_actions)
     ] = ()
+    guardrails: Annotated[tuple[GuardrailConfig, ...], AfterValidator(unique_names)] = ()
     push: PushConfig = Field(default_factory=PushConfig)
+    ethics: EthicsConfig = Field(default_factory=EthicsConfig)
     identity: IdentityConfig = Field(default_factory=IdentityConfig)
     consent: ConsentConfig = Field(default_factory=ConsentConfig)
     audit: AuditConfig = Field(default_factory=AuditConfig)
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the ids that any section names."""
-        for section in (*self.funnels, self.attribution, *self.segments, *self.conversions):
+        for section in (*self.funnels, self.attribution, *self.segments, *self.conversions, *self.guardrails):
             yield from section.named()
 
     @field_validator("sources", mode="after")
@@ -338,6 +342,20 @@ class Sections(Section):
                     f"names no destination of [[destinations]]{nearest(conversion.destination, known)}",
                     ("conversions", index, "destination"),
                 )
+        return self
+
+    @model_validator(mode="after")
+    def _names_guardrails_there_are(self) -> Self:
+        known = [each.name for each in self.guardrails]
+        naming: list[tuple[tuple[str | int, ...], tuple[str, ...]]] = [
+            *((("segments", index), each.guardrails) for index, each in enumerate(self.segments)),
+            *((("conversions", index), each.guardrails) for index, each in enumerate(self.conversions)),
+            (("push",), self.push.guardrails),
+        ]
+        for place, names in naming:
+            for index, name in enumerate(names):
+                if name not in known:
+                    raise ItemError(unknown_guardrail(name, known), (*place, "guardrails", index))
         return self
 
     @field_validator("audit", mode="after")

@@ -7,6 +7,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from microconv.config.guardrail_settings import EthicsAnswers, GuardrailNames
 from microconv.config.occurrences import Section
 from microconv.config.problems import ItemError
 from microconv.config.push_limits import PushGuards
@@ -45,6 +46,8 @@ class SegmentConfig(Section):
     destinations: Annotated[tuple[FileStem, ...], BeforeValidator(as_list), AfterValidator(unique)] = Field(
         default=(), description="the destinations that `microconv push` sends it to"
     )
+    guardrails: GuardrailNames = Field(default=(), description="the guardrails that must hold before it is sent")
+    ethics: EthicsAnswers = Field(default_factory=dict)
     push: PushGuards = Field(default_factory=PushGuards)
 
     def named(self) -> Iterator[tuple[str, str]]:

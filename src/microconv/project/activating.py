@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
+from zoneinfo import ZoneInfo
 
 from microconv import catalogue
 from microconv.config.load import find_named
@@ -20,6 +21,7 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.activation.push.pushes import Pushes
     from microconv.activation.segment_audience import SegmentAudiences
     from microconv.engines.base import Engine
+    from microconv.guardrails.ethics import EthicsResult
     from microconv.segments.builds import Build, Change, SegmentDaysResult
     from microconv.segments.members import Member
     from microconv.segments.overlap import SegmentOverlapResult
@@ -140,6 +142,7 @@ class ActivatesSegments(Workplace):
         as_of: datetime | None = None,
         allow_shrink: bool = False,
         allow_stale: bool = False,
+        allow_guardrails: Sequence[str] = (),
         dry_run: bool = False,
     ) -> ExportResult:
         """Send a segment's audience to a destination; see `microconv.activation.export.export_segment`.
@@ -149,10 +152,11 @@ class ActivatesSegments(Workplace):
         Raises:
             UsageError: the configuration has no such segment or destination.
             ConfigError: there is no identity or consent table: nobody may be sent without consent.
-            FindingsError: a guard stopped the export.
+            FindingsError: a guard, a guardrail or an open question of ethics stopped the export.
             DestinationError: the destination did not take it.
         """
         from microconv.activation.export import export_segment
+        from microconv.activation.sending_gate import SendingGate
         from microconv.activation.sending_run import sending_run
 
         segment = find_named(self.config.segments, segment_name, "segment")
@@ -162,11 +166,15 @@ class ActivatesSegments(Workplace):
             audiences = self._audiences
             if as_of is None:
                 audiences = audiences.built(run_id, dry_run=dry_run)
+            gate = SendingGate(
+                self.config, self.taxonomy, self._staged, now, run_id, tuple(allow_guardrails), is_kept=not dry_run
+            )
             return export_segment(
                 audiences,
                 segment,
                 destination,
                 as_of,
+                gate,
                 run_id=run_id,
                 now=now,
                 allow_shrink=allow_shrink,
@@ -199,6 +207,12 @@ class ActivatesSegments(Workplace):
         from microconv.activation.push.explaining import Explaining
 
         return Explaining(self.pushes).explain(actor, segment, destinations)
+
+    def ethics(self) -> EthicsResult:
+        """Return the checklist of ethics with the answers of the configuration; see `microconv.guardrails.ethics`."""
+        from microconv.guardrails.ethics import ethics_result
+
+        return ethics_result(self.config, datetime.now(tz=ZoneInfo(self.config.project.timezone)).date())
 
     def erase(self, user_id: str) -> ErasureResult:
         """Remove a person wherever we know of; see `microconv.activation.push.erasing`."""

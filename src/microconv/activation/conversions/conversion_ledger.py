@@ -6,7 +6,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import ClassVar, cast
+from typing import Any, ClassVar, cast
 
 from microconv.activation.conversions.conversion_destination import (
     Conversion,
@@ -107,6 +107,22 @@ class ConversionLedger(PushLedger):
         said_us = (now - _EPOCH) // timedelta(microseconds=1)
         new = [row | {"said_us": said_us} for row in rows if row["operation"] == "send"][:most]
         return [unpacked(Identifier(_ORDER, json.dumps(row))) for row in new]
+
+
+@dataclass(frozen=True)
+class TakenBackLedger(ConversionLedger):
+    """The ledger of a conversion, of which only what no guardrail stops is planned: orders that are taken back."""
+
+    def plan(self, now: datetime, **limits: Any) -> PlannedCounts:  # noqa: ANN401 - those of the ledger
+        """Plan all, and keep of it what is taken back since consent was denied or money was given back."""
+        super().plan(now, **limits)
+        self.engine.materialise(taken_back_query(), CHANGES)
+        return self.counted()
+
+
+def taken_back_query() -> Query:
+    """Return the query of orders that are taken back, whatever guardrails say."""
+    return templates.query("activation/taken_back_conversions")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import get_args
 
@@ -11,7 +11,7 @@ from microconv import wording
 from microconv.activation.audience.audience_rows import IdentityKind
 from microconv.activation.audience.first_party import consent_signature, read_consent, read_identity
 from microconv.activation.conversions.conversion_destination import ConversionDestination, ConversionRules
-from microconv.activation.conversions.conversion_ledger import ConversionLedger
+from microconv.activation.conversions.conversion_ledger import ConversionLedger, TakenBackLedger
 from microconv.activation.conversions.conversion_plan import (
     ConversionPlan,
     check_conversion,
@@ -20,12 +20,14 @@ from microconv.activation.conversions.conversion_plan import (
 )
 from microconv.activation.conversions.conversion_results import SentConversion
 from microconv.activation.conversions.converters import ORDERS, load_people
+from microconv.activation.guards import Told
 from microconv.activation.push.audience_list import RefusedError, TryLaterError, UnsureError
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.push_guards import Allowed
 from microconv.activation.push.push_ledger import LedgerBatch, PlannedCounts
 from microconv.activation.push.sending import Sending
 from microconv.activation.segment_audience import denied_if_erased
+from microconv.activation.sending_gate import SendingGate
 from microconv.config.conversion_settings import ConversionConfig
 from microconv.config.load import find_named
 from microconv.config.push_limits import PushGuards
@@ -39,6 +41,9 @@ from microconv.taxonomy import Taxonomy
 
 _CONSENT_TRIES = 3
 _CLICK_ID = "click_id"
+_OF_CONVERSIONS = Told(
+    "sending", "sent", "Nothing is sent but orders that are taken back, since consent was denied or money given back."
+)
 _KINDS: tuple[IdentityKind, ...] = get_args(IdentityKind)
 
 OnProgress = Callable[[int, int, str], None]
@@ -62,6 +67,7 @@ class OneConversion:
     push_id: str
     sending: Sending
     clock: Callable[[], datetime]
+    gate: SendingGate | None = None
     allowed: Allowed = field(default_factory=Allowed)
     on_progress: OnProgress = lambda _done, _all, _name: None
     plan: ConversionPlan | None = field(default=None, init=False)
@@ -75,12 +81,52 @@ class OneConversion:
 
     def result(self, *, dry_run: bool) -> SentConversion:
         """Plan, check and send."""
+        warnings: tuple[str, ...] = ()
+        try:
+            if self.gate is not None:
+                warnings = self.gate.pass_conversion(self.conversion, _OF_CONVERSIONS)
+        except FindingsError as error:
+            stopped = self._so_far("stopped", error)
+            return stopped if dry_run else self._taken_back(stopped, error)
+        done = self._result(dry_run=dry_run)
+        if dry_run and self.gate is not None:
+            warnings = self.gate.said(self.conversion)
+        return replace(done, notes=(*done.notes, *warnings))
+
+    def _result(self, *, dry_run: bool) -> SentConversion:
         try:
             return self._planned() if dry_run else self._sent()
         except FindingsError as error:
             return self._so_far("stopped", error)
         except DestinationError as error:
             return self._so_far("failed", error)
+
+    def _taken_back(self, stopped: SentConversion, error: FindingsError) -> SentConversion:
+        """Take back orders whose person denied consent, or whose money was given back: that waits for no guard."""
+        ledger = taken_back_ledger(self.engine, self.config, self.conversion, self.at)
+        name = f"{self.conversion.name} at {self.conversion.destination}"
+        ledger.prepare()
+        self.load()
+        push = ListPush(
+            ledger,
+            self.sending,
+            self.clock,
+            before_send=lambda _: self.sending.await_turn(name),
+            wait_for=self.sending.wait_for,
+        )
+        try:
+            outcome = push.push(f"{self.push_id}.taken-back", normalisation=self.at.rules.normalisation.version)
+        except DestinationError as failure:
+            return replace(stopped, failure=failure).noting(error.message)
+        now = {each.batch_id: each for each in push.poll()}
+        batches = tuple(now.get(each.batch_id, each) for each in outcome.batches)
+        sent = stopped.settled(batches)
+        number = sum(each.identifiers for each in batches)
+        if number:
+            sent = sent.noting(f"{name}: {wording.plural(number, 'order')} taken back all the same.")
+        if sent.failure is not None:
+            sent = sent.noting(error.message)
+        return replace(sent, outcome="stopped", failure=sent.failure or error)
 
     def load(self) -> None:
         """Find the orders, and decide of whom anything may be sent."""
@@ -246,3 +292,11 @@ def conversion_ledger(
     """Return what a destination was told of a conversion; a request may leave until `push.deadline` is over."""
     margin = timedelta(seconds=config.push.deadline.seconds)
     return ConversionLedger(engine, conversion.destination, conversion.name, at.rules, margin)
+
+
+def taken_back_ledger(
+    engine: Engine, config: Config, conversion: ConversionConfig, at: ConversionDestination
+) -> TakenBackLedger:
+    """Return the same ledger, of which only what is taken back is planned."""
+    margin = timedelta(seconds=config.push.deadline.seconds)
+    return TakenBackLedger(engine, conversion.destination, conversion.name, at.rules, margin)

@@ -19,7 +19,12 @@ from microconv.activation.conversions.conversion_destination import (
     ConversionDestination,
     ConversionRules,
 )
-from microconv.activation.conversions.conversion_ledger import ConversionLedger, ConversionList, open_batches_query
+from microconv.activation.conversions.conversion_ledger import (
+    ConversionLedger,
+    ConversionList,
+    open_batches_query,
+    taken_back_query,
+)
 from microconv.activation.conversions.conversion_results import (
     ConversionRequest,
     ConversionRequests,
@@ -36,6 +41,7 @@ from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.polling import polled
 from microconv.activation.push.push_guards import Allowed
 from microconv.activation.push.sending import Deadline, Sending
+from microconv.activation.sending_gate import SendingGate
 from microconv.activation.sending_run import sending_run
 from microconv.config.conversion_settings import ConversionConfig
 from microconv.config.load import find_named
@@ -95,16 +101,28 @@ class Conversions:
             ConfigError: There is no identity or consent table, or it cannot be read.
             LockedError: Another run holds the lock.
         """
+        for name in allowed.guardrails:
+            find_named(self.config.guardrails, name, "guardrail")
         wanted = [(each, self._at(each)) for each in self._named(names)]
         self._check_places()
         for name in dict.fromkeys(each.destination for each, _ in wanted):
             self.destination(name).check_ready()
         with sending_run(self.engine, "conversions", self.clock()) as run_id:
             deadline = Deadline(self.config.push.deadline.seconds, self.monotonic)
+            gate = SendingGate(
+                self.config,
+                self.taxonomy,
+                self.engine,
+                self.clock(),
+                run_id,
+                allowed.guardrails,
+                is_kept=not dry_run,
+            )
+            gate.measure(conversions=[conversion for conversion, _ in wanted])
             done = []
             for number, (conversion, at) in enumerate(wanted, start=1):
                 one = self._one(conversion, at, f"{run_id}.{number}", deadline)
-                one.allowed, one.on_progress = allowed, on_progress
+                one.gate, one.allowed, one.on_progress = gate, allowed, on_progress
                 done.append(one.result(dry_run=dry_run))
         return SentConversions(run_id, dry_run, tuple(done))
 
@@ -251,6 +269,7 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
             orders_query(config, taxonomy, each, example, templates.EXAMPLE_MOMENT),
         )
     yield None, templates.query("activation/conversion_actors")
+    yield None, taken_back_query()
     ledger = ConversionLedger(cast("Engine", None), "destination", "conversion", example, timedelta(minutes=30))
     yield None, ledger.changes_query(templates.EXAMPLE_MOMENT, settles_after=timedelta(hours=1), refresh_after=None)
     for name in ("conversion_counts", "planned_conversions", "conversion_status"):

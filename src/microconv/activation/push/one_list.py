@@ -14,12 +14,13 @@ from microconv.activation.push.identifiers import people_with_devices, want
 from microconv.activation.push.list_plan import ListAudience, ListPlan, plan_list
 from microconv.activation.push.list_push import ListPush
 from microconv.activation.push.origins import ListOrigins
-from microconv.activation.push.push_guards import Allowed, check_audience, check_changes
+from microconv.activation.push.push_guards import OF_A_PUSH, Allowed, check_audience, check_changes
 from microconv.activation.push.push_ledger import LedgerBatch, PlannedCounts, PushLedger
 from microconv.activation.push.push_result import PushedList
 from microconv.activation.push.refusers import off_words, refusers_taken_off
 from microconv.activation.push.sending import Sending
 from microconv.activation.segment_audience import SegmentAudiences
+from microconv.activation.sending_gate import SendingGate
 from microconv.config.push_limits import PushGuards
 from microconv.config.segment_settings import SegmentConfig
 from microconv.errors import DestinationError, FindingsError
@@ -60,6 +61,7 @@ class OneList:
         push_id: The id that the push of this list gets.
         patience: Makes of a list one that is sent to with patience.
         wishes: What is asked of the push.
+        gate: What must hold before it is sent, measured already.
         plan: What is planned, once it is.
         audience: Who should be on the list, once that is known.
     """
@@ -70,10 +72,12 @@ class OneList:
     push_id: str
     patience: Callable[[AudienceList], Sending]
     wishes: Wishes
+    gate: SendingGate
     plan: ListPlan | None = field(default=None, init=False)
     audience: ListAudience | None = field(default=None, init=False)
     _starts_anew: bool = field(default=False, init=False)
     _origins: ListOrigins | None = field(default=None, init=False)
+    _warnings: tuple[str, ...] = field(default=(), init=False)
 
     def result(self, *, dry_run: bool) -> PushedList:
         """Plan, check and send."""
@@ -107,13 +111,14 @@ class OneList:
             excluded=audience.excluded if audience else {},
             batches=(),
             outcome=outcome,
-            warnings=audience.warnings if audience else (),
+            warnings=(*self._warnings, *(audience.warnings if audience else ())),
             failure=failure,
         )
 
     def _list_push(self, push_id: str) -> tuple[ListPush, Sending]:
         """Put what is wanted into the engine; return what makes the list that, and how requests leave."""
         audiences = self.audiences
+        self._warnings = self.gate.pass_segment(self.segment, self.destination.settings.name, OF_A_PUSH)
         planned = audiences.plan(self.segment, self.destination)
         self.audience = audience = ListAudience.of(planned)
         check_audience(
@@ -156,6 +161,7 @@ class OneList:
         )
         push.check(counts)
         planned = self._so_far("would be sent" if self.plan and self.plan.to_send else "nothing to send")
+        planned = replace(planned, notes=(*planned.notes, *self.gate.said(self.segment)))
         return with_checks(planned, tuple(checked(self.destination, push.ledger, limits.most_identifiers)))
 
     def _pushed(self) -> PushedList:

@@ -15,7 +15,7 @@ from microconv.config.values import Duration
 from microconv.errors import FindingsError
 
 _UNTOUCHED = "Nothing is sent but removals of people who refused."
-_OF_A_PUSH = Told("push", "sent", _UNTOUCHED)
+OF_A_PUSH = Told("push", "sent", _UNTOUCHED)
 
 
 @dataclass(frozen=True)
@@ -27,12 +27,14 @@ class Allowed:
         growth: More people than `max_size`.
         churn: More changes than `max_churn_pct`.
         stale: Data older than `max_age` of the destination.
+        guardrails: Names of guardrails that are breached, or cannot be measured.
     """
 
     shrink: bool = False
     growth: bool = False
     churn: bool = False
     stale: bool = False
+    guardrails: tuple[str, ...] = ()
 
 
 def check_audience(
@@ -50,11 +52,11 @@ def check_audience(
         FindingsError: The data is too old, or the people are too few or too many.
     """
     if not allowed.stale:
-        check_age(audience.segment, audience.known_until, now, max_age, _OF_A_PUSH)
+        check_age(audience.segment, audience.known_until, now, max_age, OF_A_PUSH)
     size = audience.written
     would = f"{_people(size)} would be on the list"
     if not allowed.shrink:
-        check_somebody(audience, has_user_ids, _OF_A_PUSH)
+        check_somebody(audience, has_user_ids, OF_A_PUSH)
         if limits.min_size is not None and size < limits.min_size:
             raise _stopped(audience, would, f"min_size is {limits.min_size:,}", "shrink")
     if limits.max_size is not None and size > limits.max_size and not allowed.growth:

@@ -33,6 +33,7 @@ from microconv.activation.push.push_result import PushResult
 from microconv.activation.push.sending import Deadline, Rates, Sending
 from microconv.activation.reach import Reach, reach
 from microconv.activation.segment_audience import SegmentAudiences
+from microconv.activation.sending_gate import SendingGate
 from microconv.activation.sending_run import sending_run
 from microconv.config.load import find_named
 from microconv.config.sections import Config
@@ -91,6 +92,8 @@ class Pushes:
             ConfigError: There is no identity or consent table, or it cannot be read.
             LockedError: Another run holds the lock.
         """
+        for name in wishes.allowed.guardrails:
+            find_named(self.config.guardrails, name, "guardrail")
         wanted = [(segment, self.destination(name)) for segment, name in self._named(segments, destinations)]
         given_up = [] if segments else self._given_up(destinations)
         if not wanted and not given_up:
@@ -199,10 +202,26 @@ class Pushes:
         dry_run: bool = False,
     ) -> PushResult:
         patience = self._patience()
+        gate = SendingGate(
+            self.config,
+            audiences.taxonomy,
+            self.engine,
+            self.clock(),
+            push_id,
+            wishes.allowed.guardrails,
+            is_kept=not dry_run,
+        )
+        gate.measure([segment for segment, _ in wanted])
         # Batches are named after their push, so that of each list has a name of its own.
         done = (
             OneList(
-                audiences, segment, destination, f"{push_id}.{number}", patience(destination.settings.name), wishes
+                audiences,
+                segment,
+                destination,
+                f"{push_id}.{number}",
+                patience(destination.settings.name),
+                wishes,
+                gate,
             ).result(dry_run=dry_run)
             for number, (segment, destination) in enumerate(wanted, start=1)
         )

@@ -1,0 +1,1 @@
+"""What must hold before anything is sent: guardrails that are measured, and questions of ethics that are answered."""
