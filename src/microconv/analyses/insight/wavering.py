@@ -214,9 +214,8 @@ class Wavering(MomentumQuestion):
             f"to {MINDSETS[2]}. Each is looked at for {window}."
         )
         yield (
-            "Hesitated: a sign of hesitation before going on (`microconv hesitation` says which). Turned back: did "
-            "something of an earlier mindset, and did not go on. Times are whole minutes within the first day, whole "
-            "hours after it."
+            "Hesitated: a sign of hesitation came before going on. Turned back: did something of an earlier mindset, "
+            "and did not go on. Times are whole minutes within the first day, and whole hours after it."
         )
         yield (
             "Who goes on at once has no time to hesitate. So those who had hesitated are held only against others who "
