@@ -10,9 +10,9 @@ import pytest
 
 from microconv.stats.standardised import (
     Balance,
-    Cell,
     Population,
     RiskStratum,
+    StratumCell,
     balance,
     side_weights,
     standardised,
@@ -75,7 +75,7 @@ def test_where_one_side_is_missing_nothing_is_made_up():
 def test_sides_that_differ_before_are_alike_after_in_what_strata_hold():
     """9 of 13 exposed and 3 of 7 others are critical: by hand (9/13 - 3/7) / sqrt((36/169 + 12/49) / 2) = 0.5512."""
     cells = [
-        Cell(critical, {"critical": critical}, each.exposed, each.other)
+        StratumCell(critical, {"critical": critical}, each.exposed, each.other)
         for critical, each in zip("ny", HEARTS, strict=True)
     ]
     for population in get_args(Population):
@@ -92,9 +92,9 @@ def test_sides_that_differ_before_are_alike_after_in_what_strata_hold():
 def test_what_is_finer_than_strata_may_differ_after_as_well():
     """In the one stratum, 3 of 4 exposed and 1 of 4 others did much: weights cannot mend it."""
     cells = [
-        Cell("s", {"steps": "much"}, 3, 1),
-        Cell("s", {"steps": "little"}, 1, 3),
-        Cell("t", {"steps": "much"}, 2, 0),
+        StratumCell("s", {"steps": "much"}, 3, 1),
+        StratumCell("s", {"steps": "little"}, 1, 3),
+        StratumCell("t", {"steps": "much"}, 2, 0),
     ]
     found = balance(cells)
     assert found is not None
@@ -107,9 +107,9 @@ def test_what_is_finer_than_strata_may_differ_after_as_well():
 
 
 def test_balance_has_no_infinite_difference_and_none_without_both_sides():
-    apart = balance([Cell("s", {"x": "a"}, 5, 0), Cell("s", {"x": "b"}, 0, 5)])
+    apart = balance([StratumCell("s", {"x": "a"}, 5, 0), StratumCell("s", {"x": "b"}, 0, 5)])
     assert apart is not None
     assert apart.levels == (Balance("x", "a", None, None), Balance("x", "b", None, None))
     assert apart.largest(is_after=True) is None
-    assert balance([Cell("s", {"x": "a"}, 5, 0)]) is None
-    assert balance([Cell("s", {"x": "a"}, 5, 0), Cell("t", {"x": "a"}, 0, 5)]) is None
+    assert balance([StratumCell("s", {"x": "a"}, 5, 0)]) is None
+    assert balance([StratumCell("s", {"x": "a"}, 5, 0), StratumCell("t", {"x": "a"}, 0, 5)]) is None

@@ -104,7 +104,7 @@ def side_weights(exposed: float, other: float, population: Population = "all") -
 
 
 @dataclass(frozen=True)
-class Cell:
+class StratumCell:
     """People who are alike in all that is looked at.
 
     Attributes:
@@ -145,7 +145,7 @@ class Balances(NamedTuple):
         return max((abs(each) for each in told if each is not None), default=None)
 
 
-def balance(cells: Sequence[Cell], population: Population = "overlap") -> Balances | None:
+def balance(cells: Sequence[StratumCell], population: Population = "overlap") -> Balances | None:
     """Return how alike two sides are before and after weighing, level by level (Austin and Stuart, 2015).
 
     A difference is that of two shares over the root of the mean of their variances, both before weighing. None where
@@ -179,7 +179,7 @@ class _Shares:
         self.exposed = self.other = 0.0
         self.of: dict[tuple[str, str], list[float]] = {}
 
-    def add(self, cell: Cell, exposed: float, other: float) -> None:
+    def add(self, cell: StratumCell, exposed: float, other: float) -> None:
         self.exposed += exposed
         self.other += other
         for key in cell.levels.items():

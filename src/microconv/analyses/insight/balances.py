@@ -13,7 +13,7 @@ from microconv.analyses.insight.banded import ACTIVITY_FROM, LAG_SECONDS, RECENT
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.result import column
-from microconv.stats.standardised import Balance, Cell, balance
+from microconv.stats.standardised import Balance, StratumCell, balance
 
 LANDMARK = timedelta(days=1)
 """When sides are looked at, after an actor's first session: at one moment everybody counts once."""
@@ -90,7 +90,7 @@ def read_balances(rows: Iterable[Mapping[str, Any]], goal: str) -> Iterator[Entr
     of_all = sum(everybody.values())
     for entry, did in counts.items():
         cells = [
-            Cell(kind[: len(_STRATUM)], _levels(kind), did.get(kind, 0), actors - did.get(kind, 0))
+            StratumCell(kind[: len(_STRATUM)], _levels(kind), did.get(kind, 0), actors - did.get(kind, 0))
             for kind, actors in everybody.items()
         ]
         found, exposed = balance(cells), sum(did.values())
