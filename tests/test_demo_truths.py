@@ -407,8 +407,50 @@ def test_forms_are_left_as_recorded(demo, rows):
     assert again > 3
 
 
+def first_days(rows):
+    """Clients without a purchase on their first day: what they did on it, and whether they bought in 7 days more."""
+    begun, bought, did = {}, {}, defaultdict(Counter)
+    for row in rows:
+        if row.client is not None:
+            begun[row.client] = min(row.at, begun.get(row.client, row.at))
+            if row.name == "purchase":
+                bought[row.client] = min(row.at, bought.get(row.client, row.at))
+    day = 24 * 3_600 * 1_000_000
+    for row in rows:
+        if row.client is not None and row.at - begun[row.client] < day:
+            did[row.client][row.name] += 1
+    after = {client: bought[client] - start if client in bought else 99 * day for client, start in begun.items()}
+    return [(did[client], after[client] < 8 * day) for client in begun if after[client] >= day]
+
+
+def test_three_reviews_on_the_first_day_go_with_buying_as_recorded(demo, rows):
+    truth = demo.truths.plants.threshold
+    clients = first_days(rows)
+    for cell, enough in ((truth.below, False), (truth.from_there, True)):
+        buys = [bought for did, bought in clients if (did[truth.event] >= truth.times) is enough]
+        assert (cell.clients, cell.buyers) == (len(buys), sum(buys))
+    rate, below = (cell.buyers / cell.clients for cell in (truth.from_there, truth.below))
+    assert rate > 5 * below
+    two = [bought for did, bought in clients if did[truth.event] == 2]
+    none = [bought for did, bought in clients if not did[truth.event]]
+    assert sum(two) / len(two) < 2 * sum(none) / len(none) + 0.005, "two are worth no more than none"
+
+
+def test_both_checks_on_the_first_day_go_with_buying_as_recorded_and_neither_alone(demo, rows):
+    truth = demo.truths.plants.combination
+    rates = {}
+    for cell in truth.cells:
+        buys = [
+            bought for did, bought in first_days(rows) if {name for name in truth.events if did[name]} == set(cell.did)
+        ]
+        assert (cell.clients, cell.buyers) == (len(buys), sum(buys))
+        rates[cell.did] = cell.buyers / cell.clients
+    assert rates[truth.events] > 10 * max(rate for did, rate in rates.items() if did != truth.events)
+
+
 def test_planted_rows_lie_within_sessions_that_are_there_anyway(rows, sessions):
     planted = {"compare_click", "compare_products", "video_preview", "form_start", "form_submit", "newsletter_signup"}
+    planted |= {"review_read", "delivery_check", "store_check"}
     assert planted <= {row.name for row in rows}
     for events in sessions.values():
         names = [row.name in planted or row.params["page_location"].endswith("/club/pricing") for row in events]

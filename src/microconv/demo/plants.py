@@ -15,10 +15,18 @@ from typing import Any, Final
 
 import numpy as np
 
-from microconv.demo.calendar import Calendar
+from microconv.demo.calendar import LATE_DAY, Calendar
 from microconv.demo.events import Events
+from microconv.demo.interests import (
+    CHECKS,
+    READ,
+    Interests,
+    PlantedCombination,
+    PlantedThreshold,
+    truths_of_interests,
+)
 from microconv.demo.journeys import Bools, Integers, Journeys, chance
-from microconv.demo.shop import CODES, PAGES, PREVIEWS, PRICING
+from microconv.demo.shop import CODES, PAGES, PREVIEWS, PRICING, REVIEWS
 
 RENAMED_ON_DAY: Final = 15
 """The day (counted from 0) from which on comparing is sent under its new name."""
@@ -107,6 +115,8 @@ class PlantTruths:
     pricing_visits: PricingVisits
     previews: Previews
     abandoned_forms: AbandonedForms
+    threshold: PlantedThreshold
+    combination: PlantedCombination
 
 
 @dataclass(frozen=True)
@@ -123,9 +133,10 @@ class _Gaps:
 class _Bed:
     """Collects planted rows of one shard."""
 
-    def __init__(self, events: Events, gaps: _Gaps) -> None:
+    def __init__(self, events: Events, gaps: _Gaps, *, first_index: int = 100) -> None:
         self._events = events
         self._gaps = gaps
+        self._first_index = first_index
         self._parts: list[Events] = []
 
     def add(
@@ -158,7 +169,7 @@ class _Bed:
                 previous_page=rows.page if opened else np.full(count, -1, np.int8),
                 batch_page_id=moment // 1_000 if opened else rows.batch_page_id,
                 batch_ordering_id=np.ones(count, np.int16) if opened else rows.batch_ordering_id + np.int16(1),
-                batch_event_index=np.full(count, 100 + len(self._parts), np.int16),
+                batch_event_index=np.full(count, self._first_index + len(self._parts), np.int16),
                 signed_in=rows.signed_in,
                 cart_tied=nothing,
                 session_id_as_text=nothing,
@@ -182,7 +193,8 @@ def planted_rows(
 
     Sessions without consent and those of `crossing`, which have rows in two shards, are left as they are.
     """
-    gaps = _gaps(events, crossing, journeys)
+    # A visit of one page stays one of one page.
+    gaps = _gaps(events, crossing, journeys, among=journeys.sessions.views > 0)
     sessions = events.session[gaps.row]
     count = len(gaps)
     bed = _Bed(events, gaps)
@@ -220,13 +232,31 @@ def price_shoppers(journeys: Journeys, rng: np.random.Generator) -> Bools:
     return chance(rng, 0.07, len(journeys.clients))
 
 
-def _gaps(events: Events, crossing: Integers, journeys: Journeys) -> _Gaps:
-    """Find the first gap of each session that is long enough."""
+def interest_rows(events: Events, crossing: Integers, journeys: Journeys, interests: Interests, *, day: int) -> Events:
+    """Return what is planted into first sessions of one shard: what clients look into, by `interests`.
+
+    Unlike `planted_rows`, also in visits of one page: none of these rows opens one. But not on the day that is exported
+    again: the last row of such a visit may come late, and what is planted lies between two rows in either export.
+    """
+    has_room = (journeys.sessions.ordinal == 0) & ((day != LATE_DAY) | (journeys.sessions.views > 0))
+    gaps = _gaps(events, crossing, journeys, among=has_room)
+    client = journeys.sessions.client[events.session[gaps.row]]
+    bed = _Bed(events, gaps, first_index=200)
+    for place in range(int(interests.reviews.max(initial=0))):
+        which = interests.reviews[client] > place
+        review = (interests.first_review[client] + place) % len(REVIEWS)
+        bed.add(READ, which, 0.15 + 0.04 * place, detail=review[which])
+    for name, checks, at in zip(CHECKS, interests.checks, (0.5, 0.65), strict=True):
+        bed.add(name, checks[client], at)
+    return bed.rows()
+
+
+def _gaps(events: Events, crossing: Integers, journeys: Journeys, *, among: Bools) -> _Gaps:
+    """Find the first gap of each of these sessions that is long enough."""
     gap = np.diff(events.at)
     fits = (np.diff(events.session) == 0) & (gap >= _SHORTEST_GAP_US)
     fits &= journeys.has_consent[events.session[:-1]] & ~np.isin(events.session[:-1], crossing)
-    # A visit of one page stays one of one page.
-    fits &= journeys.sessions.views[events.session[:-1]] > 0
+    fits &= among[events.session[:-1]]
     places = np.flatnonzero(fits)
     _, first = np.unique(events.session[places], return_index=True)
     return _Gaps(places[first], gap[places[first]])
@@ -263,6 +293,13 @@ class Plants:
                 found[who].append((row[0], row[1], row[2]))
             return found
 
+        def rows_of(name: str) -> tuple[Integers, Integers]:
+            which = np.equal(code, CODES[name])
+            return session[which], at[which]
+
+        threshold, combination = truths_of_interests(
+            journeys, {name: rows_of(name) for name in (READ, *CHECKS)}, rows_of("purchase")
+        )
         signups = of("newsletter_signup")
         views, films = of("page_view"), of("video_preview")
         starts, ends = of("form_start"), of("form_submit")
@@ -301,6 +338,8 @@ class Plants:
                 _rows(ends),
                 _not_ended(starts, ends, FORM_WITHIN_MINUTES * _MINUTE_US),
             ),
+            threshold=threshold,
+            combination=combination,
         )
 
 

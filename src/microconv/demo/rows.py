@@ -31,6 +31,7 @@ from microconv.demo.shop import (
     PREVIEWS,
     PRODUCTS,
     PRODUCTS_PER_CATEGORY,
+    REVIEWS,
     SIGNUP_TAGS,
     SITE,
     STREAM_ID,
@@ -378,6 +379,7 @@ def _add_particulars(params: ParamColumns, events: Events) -> None:
     for name, key, texts in (
         ("video_preview", "video_title", PREVIEWS),
         ("newsletter_signup", "sent_by", SIGNUP_TAGS),
+        ("review_read", "review_id", REVIEWS),
     ):
         which = events.named(name)
         params.text(key, which, pa.array(texts), events.detail[which])

@@ -172,7 +172,7 @@ EVENT_NAMES: Final = (
     "view_search_results", "video_start", "video_progress", "video_complete", "sizing_guide_open", "view_item_list",
     "select_item", "view_item", "add_to_wishlist", "add_to_cart", "login", "view_cart", "begin_checkout",
     "add_shipping_info", "add_payment_info", "purchase", "compare_click", "compare_products", "video_preview",
-    "form_start", "form_submit", "newsletter_signup",
+    "form_start", "form_submit", "newsletter_signup", "review_read", "delivery_check", "store_check",
 )  # fmt: skip
 """Every event the shop sends; an event's code in the generator is its place here."""
 
@@ -180,5 +180,7 @@ CODES: Final = {name: code for code, name in enumerate(EVENT_NAMES)}
 
 PREVIEWS: Final = ("Rain", "Trail", "City", "Winter")
 """The titles of the product films that a visitor may preview."""
+REVIEWS: Final = tuple(f"R-{number:02d}" for number in range(1, 13))
+"""The numbers of the customers' reviews that a visitor may read."""
 SIGNUP_TAGS: Final = ("form", "tag manager")
 """What sends `newsletter_signup`; where both do, one sign-up is two rows."""

@@ -17,8 +17,9 @@ from microconv.demo.crm import CrmTruth, write_crm
 from microconv.demo.events import Events, events_of_day, late_rows, split_at, with_exact_duplicates, without_outage
 from microconv.demo.folder import SETTINGS, DemoFolder, packaged
 from microconv.demo.formats import write_ndjson, write_parquet
+from microconv.demo.interests import draw_interests
 from microconv.demo.journeys import Integers, Journeys, plan_journeys
-from microconv.demo.plants import planted_rows, price_shoppers
+from microconv.demo.plants import interest_rows, planted_rows, price_shoppers
 from microconv.demo.rows import Era, RowBuilder, user_ids
 from microconv.demo.truths import LateDay, Tally, Truths
 from microconv.errors import EngineError, UsageError
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 FEWEST_EVENTS: Final = 1_000
 _ROWS_PER_TABLE: Final = 20_000
 # Each part of the demo draws from its own stream of numbers, so that one may change without moving the others.
-_MODEL_STREAM, _DAY_STREAM, _PEOPLE_STREAM, _SHOPPER_STREAM, _PLANT_STREAM, _CRM_STREAM = range(6)
+_MODEL_STREAM, _DAY_STREAM, _PEOPLE_STREAM, _SHOPPER_STREAM, _PLANT_STREAM, _CRM_STREAM, _INTEREST_STREAM = range(7)
 
 
 @dataclass(frozen=True)
@@ -90,6 +91,7 @@ def _write(place: DemoFolder, events: int, seed: int, on_day: Callable[[int, int
     calendar = demo_calendar()
     journeys = plan_journeys(events, calendar, np.random.default_rng([seed, _MODEL_STREAM]))
     shoppers = price_shoppers(journeys, np.random.default_rng([seed, _SHOPPER_STREAM]))
+    interests = draw_interests(journeys, np.random.default_rng([seed, _INTEREST_STREAM]))
     tally = Tally()
     shards = _Shards(place, journeys, calendar)
     waiting: Events | None = None
@@ -106,6 +108,7 @@ def _write(place: DemoFolder, events: int, seed: int, on_day: Callable[[int, int
         planted = planted_rows(
             today, crossing, journeys, shoppers, day=day, rng=np.random.default_rng([seed, _PLANT_STREAM, day])
         )
+        planted = planted.then(interest_rows(today, crossing, journeys, interests, day=day))
         today = with_exact_duplicates(today, journeys, rng)
         tally.plants.add_day(today, planted, journeys)
         if day == LATE_DAY:

@@ -136,7 +136,8 @@ class CombinationsResult(Result):
             f"first half and came to the test; {wording.count(self.found)} do more than their parts, nothing was found "
             f"in {wording.count(nothing)}, and {wording.count(self.thin)} have not enough data."
         )
-        for row in self.combinations:
+        # The first is the sentence of the whole.
+        for row in self.combinations[1:]:
             if row.says == MORE:
                 yield row.meaning
 
