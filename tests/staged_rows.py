@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from microconv.engines.base import PutRow
 from microconv.engines.duckdb import DuckDBEngine
-from microconv.engines.tables import Column
 from microconv.staging import mc_tables
 from microconv.taxonomy import MicroConversion
 
@@ -66,24 +63,19 @@ def entry(entry_id: str, **columns: Any) -> MicroConversion:
     return MicroConversion(id=entry_id, name=entry_id, **(facts | history | columns))
 
 
-def staged(path: Path, *, carried: Sequence[Column] = (), **rows: list[Row]) -> DuckDBEngine:
-    """Open an engine with all tables, holding `rows` (`mc_sessions=[...]`); events and occurrences are `carried`."""
+def staged(path: Path, **rows: list[Row]) -> DuckDBEngine:
+    """Open an engine with all tables, holding `rows` (`mc_sessions=[...]`)."""
     engine = DuckDBEngine(path)
-    fill(engine, carried=carried, **rows)
+    fill(engine, **rows)
     return engine
 
 
-def fill(engine: DuckDBEngine, *, carried: Sequence[Column] = (), **rows: list[Row]) -> None:
+def fill(engine: DuckDBEngine, **rows: list[Row]) -> None:
     """Create what is missing of the tables and put rows into them."""
-    carry = ("mc_events", "mc_micro_conversions", "mc_external_events", "mc_signals")
-    tables = {
-        name: replace(table, columns=(*table.columns, *carried)) if name in carry else table
-        for name, table in mc_tables.TABLES.items()
-    }
-    for table in tables.values():
+    for table in mc_tables.TABLES.values():
         engine.ensure(table)
     for name, given in rows.items():
-        table = tables[name]
+        table = mc_tables.TABLES[name]
         engine.apply([PutRow(table, dict.fromkeys(table.grain) | row) for row in given])
 
 

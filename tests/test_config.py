@@ -463,6 +463,7 @@ def value_at(document, path):
 
 
 NOT_THE_DEFAULT = {
+    ("report", "sections"),
     ("engine", "threads"),
     ("external_events", "path"),
     ("external_metrics", "path"),
@@ -476,8 +477,6 @@ NOT_THE_DEFAULT = {
     ("audit", "thresholds"),
     ("segments", "ethics"),
     ("ethics", "answers"),
-    *(("experiments", key) for key in ("exposure", "steps")),
-    ("experiments", "exposure", "where"),
 }
 COMMENTED_OUT = {
     *(("engine", key) for key in ("dataset", "lease", "maximum_bytes_billed", "project", "location")),

@@ -1,6 +1,6 @@
--- One row: what the staged tables hold. Actors are those of sessions.
+-- One row: what the staged tables hold of some days, or of all. Actors are those of sessions.
 -- grain: none
--- params: none
+-- params: first_date DATE, last_date DATE
 -- structure: none
 {% import '_standing.sql' as standing with context %}
 WITH standing AS ({{ standing.days() }}),
@@ -16,16 +16,25 @@ shards AS (
     CAST(SUM(h.duplicates_removed) AS INT64) AS duplicates_removed
   FROM {{ relation('mc_shards') }} AS h
   INNER JOIN standing AS t ON t.property = h.property AND t.event_date = h.event_date
+  WHERE
+    (@first_date IS NULL OR h.event_date >= @first_date)
+    AND (@last_date IS NULL OR h.event_date <= @last_date)
 ),
 
 sessions AS (
   SELECT COUNT(*) AS sessions, COUNTIF(s.is_engaged) AS engaged_sessions, COUNT(DISTINCT s.actor_key) AS actors
   FROM {{ relation('mc_sessions') }} AS s
+  WHERE
+    (@first_date IS NULL OR s.session_date >= @first_date)
+    AND (@last_date IS NULL OR s.session_date <= @last_date)
 ),
 
 occurrences AS (
   SELECT COUNT(*) AS micro_conversions
   FROM {{ relation('mc_micro_conversions') }} AS m
+  WHERE
+    (@first_date IS NULL OR m.event_date >= @first_date)
+    AND (@last_date IS NULL OR m.event_date <= @last_date)
 )
 
 SELECT

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import importlib.util
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Page, expect
+from report_parts import CHARTS, with_all_parts
 from report_sample import answered, funnel
 
 from microconv.analyses.attribution.credits import AttributionCredit, AttributionResult, Untouched
@@ -15,6 +18,7 @@ from microconv.analyses.channels import ChannelSessions, ChannelsResult
 from microconv.report import write_report
 
 DESK, PHONE = 1280, 390
+WIDTHS = (360, 768, 1440)
 EVIL = "</script><img src=x onerror=alert(1)><b>Bold</b>"
 
 
@@ -51,6 +55,21 @@ def look(browser, tmp_path):
     return open_report
 
 
+@pytest.fixture
+def whole(report_data, tmp_path):
+    """Return a report's data with every section, and a hostile name in each."""
+    return with_all_parts(report_data, tmp_path, EVIL)
+
+
+@pytest.fixture(scope="module")
+def axe() -> str:
+    """Return the script of axe-core, which a package for tests brings."""
+    found = importlib.util.find_spec("axe_playwright_python")
+    if found is None or found.origin is None:
+        pytest.skip("axe-playwright-python is not installed: make test brings it")
+    return Path(found.origin).with_name("axe.min.js").read_text(encoding="utf-8")
+
+
 def _overflow(page):
     return page.evaluate("document.documentElement.scrollWidth - window.innerWidth")
 
@@ -76,6 +95,40 @@ def test_page_is_whole_quiet_and_fits(look, report_data, width, scheme):
         assert _drawn(seen.page) == dict.fromkeys(["funnel-1", "funnel-2", "window-3-chart", "channels-chart"], True)
         assert _overflow(seen.page) <= 0
         assert seen.trouble == []
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_page_with_every_section_fits_and_axe_finds_nothing_serious(look, whole, axe, width, scheme):
+    with look(whole, width, color_scheme=scheme) as seen:
+        drawn = seen.page.evaluate(
+            """Array.from(document.querySelectorAll(".chart"))
+                 .filter((chart) => chart.offsetParent !== null && chart.querySelector("svg.main-svg"))
+                 .map((chart) => chart.id)"""
+        )
+        seen.page.evaluate(axe)
+        found = seen.page.evaluate("axe.run(document, { resultTypes: ['violations'] })")
+        serious = [
+            (each["impact"], each["id"], each["nodes"][0]["html"])
+            for each in found["violations"]
+            if each["impact"] in ("serious", "critical")
+        ]
+
+        assert {*CHARTS} <= {*drawn}
+        assert len(found["passes"]) > 20
+        assert serious == []
+        assert _overflow(seen.page) <= 0
+        assert seen.page.locator("img").count() == 0
+        assert seen.trouble == []
+
+
+def test_the_contents_say_where_the_reader_is_and_stay_in_sight_on_a_desk(look, report_data, tmp_path):
+    with look(with_all_parts(report_data, tmp_path, "newsletter_signup"), 1440) as seen:
+        seen.page.get_by_role("navigation").get_by_role("link", name="Attribution").click()
+        current = seen.page.locator("nav a[aria-current]")
+
+        expect(current).to_have_text("Attribution")
+        expect(current).to_be_in_viewport()
 
 
 @pytest.mark.parametrize("width", [DESK, PHONE])

@@ -12,7 +12,6 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from microconv.config.attribution_settings import AttributionConfig
 from microconv.config.conversion_settings import ConversionConfig, unique_actions
 from microconv.config.destination_settings import DestinationConfig, told_apart
-from microconv.config.experiment_settings import ExperimentConfig
 from microconv.config.external_settings import (
     ExternalEventsConfig,
     ExternalMetricsConfig,
@@ -24,6 +23,7 @@ from microconv.config.guardrail_settings import EthicsConfig, GuardrailConfig, G
 from microconv.config.occurrences import Section
 from microconv.config.problems import ItemError, nearest
 from microconv.config.push_limits import Percent, PushGuards
+from microconv.config.report_settings import ReportConfig
 from microconv.config.segment_rules import resolved
 from microconv.config.segment_settings import SegmentConfig
 from microconv.config.values import (
@@ -274,24 +274,17 @@ class Sections(Section):
     conversions: Annotated[
         tuple[ConversionConfig, ...], AfterValidator(unique_names), AfterValidator(unique_actions)
     ] = ()
-    experiments: Annotated[tuple[ExperimentConfig, ...], AfterValidator(unique_names)] = ()
     guardrails: Annotated[tuple[GuardrailConfig, ...], AfterValidator(unique_names)] = ()
     push: PushConfig = Field(default_factory=PushConfig)
     ethics: EthicsConfig = Field(default_factory=EthicsConfig)
     identity: IdentityConfig = Field(default_factory=IdentityConfig)
     consent: ConsentConfig = Field(default_factory=ConsentConfig)
     audit: AuditConfig = Field(default_factory=AuditConfig)
+    report: ReportConfig = Field(default_factory=ReportConfig)
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the ids that any section names."""
-        for section in (
-            *self.funnels,
-            self.attribution,
-            *self.segments,
-            *self.conversions,
-            *self.guardrails,
-            *self.experiments,
-        ):
+        for section in (*self.funnels, self.attribution, *self.segments, *self.conversions, *self.guardrails):
             yield from section.named()
 
     @field_validator("sources", mode="after")

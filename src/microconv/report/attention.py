@@ -12,6 +12,7 @@ from microconv.audit.coverage import CoverageResult, Outage
 from microconv.config.values import Duration
 from microconv.findings import Finding, worst_first
 from microconv.report.data import ReportData
+from microconv.report.journey_section import silent_stage_findings
 from microconv.staging.summary import StagedSummary
 
 UNASSIGNED = "Unassigned"
@@ -25,6 +26,7 @@ OUTAGES_LISTED = 5
 DETAILS = {
     "outage": "coverage",
     "never_seen": "coverage",
+    "silent_stage": "journey",
     "unassigned": "channels",
     "empty_funnel": "funnels",
     "no_conversions": "attribution",
@@ -56,9 +58,10 @@ def _all(data: ReportData) -> Iterator[Finding]:
         yield from _empty_funnel(funnel)
     for attribution in data.results(AttributionResult):
         yield from _attribution(attribution)
-        yield from _short_history(attribution, data.summary)
+        yield from _short_history(attribution, data.staged or data.summary)
     yield from _provisional(data.summary)
     yield from _duplicates(data.summary)
+    yield from silent_stage_findings(data)
     for coverage in data.results(CoverageResult):
         yield from _never_seen(coverage)
 

@@ -8,7 +8,10 @@ from __future__ import annotations
 
 import html
 import json
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
 from typing import Any
 
 import plotly.graph_objects as go
@@ -17,6 +20,7 @@ from plotly.offline import get_plotlyjs
 from microconv import wording
 from microconv.analyses.channels import ChannelSessions
 from microconv.analyses.funnels.counts import FunnelResult
+from microconv.result import EXIT, OTHER, START
 
 Figure = dict[str, Any]
 """A plotly figure as JSON data: `data` and `layout`, NaN as null."""
@@ -28,7 +32,36 @@ SYMBOLS = ("circle", "square", "diamond", "triangle-up", "cross", "x", "star", "
 _FONT = "system-ui, -apple-system, 'Segoe UI', Roboto, 'Helvetica Neue', Arial, sans-serif"
 _ROW_SPREAD = 0.75
 _BAND = 0.44
-_WHOLE_PERCENT_TICKS = 0.1
+_WHOLE_PERCENT_TICKS, _TENTHS_TICKS = 0.1, 0.01
+_RATIO_TICKS = tuple(digit * 10**power for power in range(-3, 5) for digit in (1, 2, 5))
+_MOST_TICKS = 9
+_MARKED_DAYS = 45
+_ASIDE = frozenset({START, EXIT, OTHER})
+_WIDE_MARGIN = {"l": 8, "r": 8, "t": 12, "b": 12}
+
+
+@dataclass(frozen=True)
+class ForestRow:
+    """A row of a forest plot: its mark (a plotly symbol) and colour, the ratio with its interval, and what it says."""
+
+    name: str
+    ratio: float
+    low: float
+    high: float
+    symbol: str
+    colour: str
+    says: str
+
+
+@dataclass(frozen=True)
+class TrendLine:
+    """A line over days: a share a day (None where there is none), with what is said of each."""
+
+    name: str
+    shares: tuple[float | None, ...]
+    notes: tuple[str, ...]
+    colour: str
+    dash: str = "solid"
 
 
 _MODELS = {
@@ -175,6 +208,252 @@ def channel_figure(channels: Sequence[ChannelSessions]) -> Figure:
         bargap=0.3,
         margin={"l": 8, "r": 12, "t": 8, "b": 8},
     )
+
+
+def forest_figure(rows: Sequence[ForestRow], band: tuple[float, float, float] | None) -> Figure:
+    """Draw a ratio with its interval a row, on a scale on which twice as often is as far from 1 as half as often.
+
+    Args:
+        rows: What is drawn, the first on top.
+        band: A ratio that means nothing, and where 95% of such ratios lie; None where that is not known.
+    """
+    numbers = [value for row in rows for value in (row.low, row.ratio, row.high)] + list(band or ()) + [1.0]
+    low, high = math.log10(min(numbers)), math.log10(max(numbers))
+    room = 0.06 * (high - low)
+    figure = go.Figure(
+        go.Scatter(
+            x=[math.log10(row.ratio) for row in rows],
+            y=list(range(len(rows))),
+            mode="markers",
+            marker={
+                "size": 10,
+                "symbol": [row.symbol for row in rows],
+                "color": [row.colour for row in rows],
+                "line": {"color": "var(--surface)", "width": 1},
+            },
+            customdata=[
+                [_text(row.name), wording.times(row.ratio), wording.times(row.low), wording.times(row.high), row.says]
+                for row in rows
+            ],
+            hovertemplate=(
+                "<b>%{customdata[0]}</b><br>%{customdata[1]} times (%{customdata[2]} to %{customdata[3]})<br>"
+                "%{customdata[4]}<extra></extra>"
+            ),
+        )
+    )
+    intervals = [
+        {
+            "type": "line",
+            "layer": "below",
+            "x0": math.log10(row.low),
+            "x1": math.log10(row.high),
+            "y0": place,
+            "y1": place,
+            "line": {"color": row.colour, "width": 2},
+        }
+        for place, row in enumerate(rows)
+    ]
+    across = {"layer": "below", "yref": "paper", "y0": 0, "y1": 1}
+    nothing = []
+    if band is not None:
+        middle, least, most = map(math.log10, band)
+        nothing = [
+            {"type": "rect", **across, "x0": least, "x1": most, "fillcolor": "var(--raised)", "line": {"width": 0}},
+            {"type": "line", **across, "x0": middle, "x1": middle, "line": {"color": "var(--muted)", "dash": "dot"}},
+        ]
+    one = {"type": "line", **across, "x0": 0, "x1": 0, "line": {"color": "var(--line-strong)", "width": 1}}
+    ticks = [tick for tick in _RATIO_TICKS if low - room <= math.log10(tick) <= high + room]
+    ticks = ticks if len(ticks) <= _MOST_TICKS else [tick for tick in ticks if math.log10(tick).is_integer()]
+    return _finish(
+        figure,
+        _rows_axis([_label(row.name) for row in rows]),
+        height=56 + 32 * len(rows),
+        xaxis=_value_axis(
+            range=[low - room, high + room],
+            tickmode="array",
+            tickvals=[math.log10(tick) for tick in ticks],
+            ticktext=[f"{tick:g}×" for tick in ticks],  # noqa: RUF001 - times
+        ),
+        shapes=[*nothing, one, *intervals],
+        margin={"l": 8, "r": 12, "t": 8, "b": 8},
+    )
+
+
+def flow_figure(links: Sequence[tuple[int, str, str, int]]) -> Figure:
+    """Draw journeys as bands from node to node, one column for each position (a Sankey diagram).
+
+    Args:
+        links: Position, node, node at the next position, journeys.
+    """
+    weights: dict[tuple[int, str], list[int]] = {}
+    for position, start, end, journeys in links:
+        weights.setdefault((position, start), [0, 0])[1] += journeys
+        weights.setdefault((position + 1, end), [0, 0])[0] += journeys
+    columns: dict[int, list[tuple[str, int]]] = {}
+    for (position, name), both in weights.items():
+        columns.setdefault(position, []).append((name, max(both)))
+    for column in columns.values():
+        column.sort(key=lambda node: (node[0] in _ASIDE, -node[1], node[0]))
+    first, last = min(columns), max(columns)
+    most = max(sum(weight for _, weight in column) for column in columns.values())
+    gap = 0.06
+    scale = min((1 - gap * (len(column) - 1)) / most for column in columns.values())
+    places: dict[tuple[int, str], int] = {}
+    names: list[str] = []
+    xs: list[float] = []
+    ys: list[float] = []
+    for position in sorted(columns):
+        at = 0.0
+        for name, weight in columns[position]:
+            places[position, name] = len(names)
+            names.append(name)
+            xs.append(min(max((position - first) / (last - first), 0.001), 0.999))
+            ys.append(min(max(at + weight * scale / 2, 0.001), 0.999))
+            at += weight * scale + gap
+    figure = go.Figure(
+        go.Sankey(
+            arrangement="fixed",
+            node={
+                "label": [_label(name) for name in names],
+                "x": xs,
+                "y": ys,
+                "pad": 6,
+                "thickness": 12,
+                "color": ["var(--line-strong)" if name in _ASIDE else "var(--accent)" for name in names],
+                "line": {"width": 0},
+                "hovertemplate": "<b>%{label}</b><br>%{value:,} journeys<extra></extra>",
+            },
+            link={
+                "source": [places[position, start] for position, start, _, _ in links],
+                "target": [places[position + 1, end] for position, _, end, _ in links],
+                "value": [journeys for *_, journeys in links],
+                "color": [
+                    "var(--raised)" if _ASIDE & {start, end} else "var(--accent-soft)" for _, start, end, _ in links
+                ],
+                "hovertemplate": "%{source.label} → %{target.label}<br>%{value:,} journeys<extra></extra>",
+            },
+        )
+    )
+    return _finish(
+        figure,
+        {"visible": False},
+        height=140 + 60 * max(map(len, columns.values())),
+        xaxis={"visible": False},
+        margin=_WIDE_MARGIN,
+    )
+
+
+def curve_figure(xs: Sequence[str], rates: Sequence[tuple[float, float, float]]) -> Figure:
+    """Draw a share with its interval for each of some numbers of times.
+
+    Args:
+        xs: The numbers, as they are written below the axis.
+        rates: The rate, and the ends of its interval (0 to 1).
+    """
+    figure = go.Figure(
+        go.Scatter(
+            x=list(range(len(xs))),
+            y=[rate for rate, _, _ in rates],
+            mode="lines+markers",
+            line={"color": "var(--accent)", "width": 2},
+            marker={"size": 7, "color": "var(--accent)"},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [high - rate for rate, _, high in rates],
+                "arrayminus": [rate - low for rate, low, _ in rates],
+                "color": "var(--line-strong)",
+                "thickness": 1.5,
+                "width": 3,
+            },
+            customdata=[
+                [_text(x), wording.share(rate), wording.share(low), wording.share(high)]
+                for x, (rate, low, high) in zip(xs, rates, strict=True)
+            ],
+            hovertemplate=(
+                "%{customdata[0]} times: %{customdata[1]} (%{customdata[2]} to %{customdata[3]})<extra></extra>"
+            ),
+        )
+    )
+    return _finish(
+        figure,
+        _share_axis(max((high for *_, high in rates), default=0.0)),
+        height=300,
+        xaxis={
+            **_value_axis(showgrid=False),
+            "tickmode": "array",
+            "tickvals": list(range(len(xs))),
+            "ticktext": [_text(x) for x in xs],
+        },
+        margin={"l": 8, "r": 12, "t": 12, "b": 8},
+    )
+
+
+def bar_figure(rows: Sequence[tuple[str, float, str]]) -> Figure:
+    """Draw one bar a row: its name, its length, and what is written at its end."""
+    figure = go.Figure(
+        go.Bar(
+            x=[value for _, value, _ in rows],
+            y=list(range(len(rows))),
+            orientation="h",
+            marker={"color": "var(--accent)", "line": {"width": 0}},
+            text=[_text(note) for *_, note in rows],
+            textposition="outside",
+            textfont={"color": "var(--ink)"},
+            cliponaxis=False,
+            customdata=[[_text(name), _text(note)] for name, _, note in rows],
+            hovertemplate="<b>%{customdata[0]}</b><br>%{customdata[1]}<extra></extra>",
+        )
+    )
+    most = max((value for _, value, _ in rows), default=0.0)
+    return _finish(
+        figure,
+        _rows_axis([_label(name) for name, _, _ in rows]),
+        height=24 + 34 * len(rows),
+        xaxis={"visible": False, "fixedrange": True, "range": [0, 1.35 * most or 1]},
+        bargap=0.35,
+        margin={"l": 8, "r": 12, "t": 4, "b": 4},
+    )
+
+
+def line_figure(dates: Sequence[date], lines: Sequence[TrendLine]) -> Figure:
+    """Draw shares by day as lines; a day without a share is a gap.
+
+    Args:
+        dates: The days, or the first days of weeks.
+        lines: What is drawn over them.
+    """
+    figure = go.Figure()
+    for line in lines:
+        figure.add_scatter(
+            x=[day.isoformat() for day in dates],
+            y=list(line.shares),
+            mode="lines+markers" if len(dates) <= _MARKED_DAYS else "lines",
+            name=_text(line.name),
+            connectgaps=False,
+            line={"color": line.colour, "width": 2, "dash": line.dash},
+            marker={"size": 5, "color": line.colour},
+            customdata=[
+                [wording.day(day), wording.share(share), _text(note)]
+                for day, share, note in zip(dates, line.shares, line.notes, strict=True)
+            ],
+            hovertemplate="%{customdata[0]}<br>%{fullData.name}: %{customdata[1]}<br>%{customdata[2]}<extra></extra>",
+        )
+    highest = max((share for line in lines for share in line.shares if share is not None), default=0.0)
+    return _finish(
+        figure,
+        _share_axis(highest),
+        height=280,
+        xaxis=_value_axis(type="date", showgrid=False, nticks=6, tickformat="%-d %b"),
+        margin={"l": 8, "r": 16, "t": 12, "b": 8},
+    )
+
+
+def _share_axis(highest: float) -> dict[str, Any]:
+    return {
+        **_value_axis(rangemode="tozero", nticks=5),
+        "tickformat": ".0%" if highest >= _WHOLE_PERCENT_TICKS else ".1%" if highest >= _TENTHS_TICKS else ".2%",
+    }
 
 
 def _text(value: str) -> str:

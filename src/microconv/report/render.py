@@ -1,20 +1,27 @@
-"""From `ReportData` to the page, and the page to its file."""
+"""From `ReportData` to the page or Markdown, and from there to a file."""
 
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Literal
 
 from microconv.config.places import refuse_to_replace
 from microconv.config.sections import Config
 from microconv.report.data import ReportData
 from microconv.report.documents import write_document
 
-_GENERATOR = b'<meta name="generator" content="microconv '
-"""By which a report is known, in all versions."""
+ReportForm = Literal["html", "markdown"]
+
+_MARKS = (b'<meta name="generator" content="microconv ', b"<!-- microconv report ")
+"""By which a report is known, in all forms and versions."""
 
 
-def render_report(data: ReportData) -> str:
-    """Return the whole page as HTML: styles, scripts and numbers inside, nothing to be fetched."""
+def render_report(data: ReportData, form: ReportForm = "html") -> str:
+    """Return the whole report: a page with styles, scripts and numbers inside, nothing to be fetched; or Markdown."""
+    if form == "markdown":
+        from microconv.report.markdown_report import markdown_report
+
+        return markdown_report(data)
     from microconv.report.page import page
 
     return page(data)
@@ -30,15 +37,15 @@ def check_report_path(path: Path, config: Config | None = None) -> None:
 
 
 def _is_report(head: bytes) -> bool:
-    return _GENERATOR in head
+    return any(mark in head for mark in _MARKS)
 
 
-def write_report(data: ReportData, path: Path) -> Path:
-    """Write the page to `path`, replacing whatever is there whole or not at all, and return `path`.
+def write_report(data: ReportData, path: Path, form: ReportForm = "html") -> Path:
+    """Write the report to `path`, replacing whatever is there whole or not at all, and return `path`.
 
     Where a person chose the path, ask `check_report_path` first.
 
     Raises:
         DestinationError: The folder does not exist or cannot be written to, `path` is a folder, or the disk is full.
     """
-    return write_document(render_report(data), path, "The report", is_private=True)
+    return write_document(render_report(data, form), path, "The report", is_private=True)

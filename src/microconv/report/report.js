@@ -47,6 +47,13 @@
 
   window.matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => draw());
 
+  // What was hidden when it was drawn has no drawing yet.
+  for (const details of document.querySelectorAll("details")) {
+    details.addEventListener("toggle", () => {
+      if (details.open && details.querySelector(".chart")) draw();
+    });
+  }
+
   let opened = [];
   window.addEventListener("beforeprint", () => {
     root.classList.add("printing");
@@ -60,6 +67,21 @@
     draw();
   });
 
+  // The contents say where the reader is.
+  const links = new Map(Array.from(document.querySelectorAll("nav a"), (link) => [link.hash.slice(1), link]));
+  const near = new IntersectionObserver(
+    (entries) => {
+      for (const entry of entries) {
+        if (!entry.isIntersecting) continue;
+        for (const link of links.values()) link.removeAttribute("aria-current");
+        links.get(entry.target.id)?.setAttribute("aria-current", "true");
+      }
+    },
+    { rootMargin: "-10% 0px -80% 0px" },
+  );
+  for (const id of links.keys()) near.observe(document.getElementById(id));
+
   draw();
-  document.getElementById("no-script").hidden = true;
+  const without = document.getElementById("no-script");
+  if (without) without.hidden = true;
 })();

@@ -30,18 +30,24 @@ class StagedSummary:
     micro_conversions: int
 
 
-def summary(engine: Engine) -> StagedSummary:
-    """Say what the staged tables hold (`sql/operations/summary.sql`); zeros and None when nothing is staged.
+def summary(engine: Engine, first: date | None = None, last: date | None = None) -> StagedSummary:
+    """Say what the staged tables hold, or hold of the days from `first` to `last` (`sql/operations/summary.sql`).
+
+    Zeros and None where nothing is staged.
 
     Raises:
         EngineError: The engine failed.
     """
-    (row,) = engine.query(templates.query("operations/summary")).to_pylist()
+    (row,) = engine.query(_query(first, last)).to_pylist()
     return StagedSummary(**row)
+
+
+def _query(first: date | None, last: date | None) -> Query:
+    return templates.query("operations/summary", params={"first_date": first, "last_date": last})
 
 
 def examples(_config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
     """Yield the queries of what is staged in all."""
-    yield None, templates.query("operations/summary")
+    yield None, _query(None, None)
     yield None, templates.query("operations/latest_event")
     yield None, templates.query("operations/span")

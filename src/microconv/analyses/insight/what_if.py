@@ -14,7 +14,6 @@ from microconv import wording
 from microconv.analyses.amounts import Amount
 from microconv.analyses.insight.banded import FEWEST_A_SIDE, FEWEST_TARGETS, Banded, banded_query, read_banded
 from microconv.analyses.insight.buyers import ACTOR_GROUPS, BuyerQuestion, between, not_enough
-from microconv.analyses.insight.goals import steps_up_to
 from microconv.analyses.insight.onward_rates import RESAMPLES, Followed, beyond, ends, resampling
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
@@ -187,7 +186,7 @@ class WhatIf(BuyerQuestion):
         params: dict[str, Value] = {
             **{key: value for key, value in self.purchases(context).items() if key not in ("end_date", "until_date")},
             "entries": entries,
-            "steps": steps_up_to(goal, context.taxonomy),
+            "steps": _steps(context.taxonomy, goal),
             "end_at": end_at,
             "actor_groups": ACTOR_GROUPS,
         }
@@ -250,11 +249,24 @@ class WhatIf(BuyerQuestion):
             yield "The days asked for are those on which actors did the step first; what came later counts, too."
 
 
+def _steps(taxonomy: Taxonomy, goal: str) -> list[str]:
+    """Return the milestones and macros up to the goal, which comes last."""
+    counted = sorted({entry.counts_as for entry in taxonomy.entries}, key=taxonomy.rank)
+    before = [
+        each
+        for each in counted
+        if taxonomy.entry(each).kind != "secondary"
+        and not taxonomy.entry(each).is_hesitation
+        and taxonomy.rank(each) < taxonomy.rank(goal)
+    ]
+    return [*before, goal]
+
+
 def _later(taxonomy: Taxonomy, entry: str, goal: str) -> list[str]:
     """Return the steps after an entry."""
     return [
         each
-        for each in steps_up_to(goal, taxonomy)
+        for each in _steps(taxonomy, goal)
         if each != entry and (each == goal or taxonomy.rank(each) > taxonomy.rank(entry))
     ]
 

@@ -1,0 +1,188 @@
+"""Results for the sections that have a picture or a view of their own, with one name that a test chooses."""
+
+from __future__ import annotations
+
+from dataclasses import fields, replace
+from datetime import date, timedelta
+from typing import Any, TypeVar
+
+from microconv.analyses.insight.leading import LeadingEntry, LeadingResult
+from microconv.analyses.insight.lift import CHANCE, FEWER, MORE, EntryLift, LiftResult
+from microconv.analyses.insight.momentum import MomentumResult, MomentumState
+from microconv.analyses.insight.thresholds import ThresholdsResult, TimesRate
+from microconv.analyses.key_figures import ChangesResult, DailyFigure, KeyFigureChange
+from microconv.analyses.paths.path_questions import PathLink, PathLinksResult, PathSequence
+from microconv.catalogue import QUESTIONS
+from microconv.config.load import load_config
+from microconv.project import Project
+from microconv.report import Answered, ReportData
+from microconv.report.dictionary import dictionary
+from microconv.segments.size import SegmentResult
+from microconv.staging.volumes import Volume
+from projects import write_config
+
+Made = TypeVar("Made")
+FIRST, LAST = date(2026, 11, 5), date(2026, 11, 18)
+RATES = (0.010, 0.012, 0.011, 0.013, 0.012, 0.015, 0.016, 0.011, 0.012, 0.012, 0.014, 0.013, 0.016, 0.017)
+
+
+def filled(kind: type[Made], **given: Any) -> Made:
+    """Make one of a dataclass; what is not given is None."""
+    return kind(**{each.name: given.get(each.name) for each in fields(kind)})
+
+
+def lift(name: str) -> LiftResult:
+    entries = [
+        ("add_to_cart", MORE, 6.66, 5.40, 8.22),
+        (name, MORE, 2.5, 2.1, 3.0),
+        ("search", CHANCE, 1.2, 0.8, 1.7),
+        ("share", FEWER, 0.5, 0.4, 0.62),
+    ]
+    rows = tuple(
+        filled(
+            EntryLift,
+            micro_conversion=entry,
+            context="",
+            goal="purchase",
+            tier="adjusted",
+            verdict=verdict,
+            ratio=ratio,
+            low=low,
+            high=high,
+            exposed=1_000,
+            exposed_targets=100,
+            other_targets=50,
+            lag_targets=0,
+            weeks="4 of 4",
+            says=f"{entry} says so.",
+        )
+        for entry, verdict, ratio, low, high in entries
+    )
+    return filled(
+        LiftResult,
+        goal="purchase",
+        tier="adjusted",
+        lifts=rows,
+        placebo=1.1,
+        placebo_low=0.8,
+        placebo_high=1.5,
+        among_placebos=1,
+        balances=(),
+        sentence="2 of 4 go with more purchase among like actors.",
+        assumptions=("Placebos are steps picked by chance.",),
+    )
+
+
+def paths(name: str) -> PathLinksResult:
+    return PathLinksResult(
+        to="purchase",
+        from_=None,
+        goal="purchase",
+        count="sessions",
+        nodes="micro_conversion",
+        without=(),
+        window_seconds=2_592_000,
+        length=5,
+        keep_repeats=False,
+        top=20,
+        journeys=100,
+        conversions=100,
+        sequences=(PathSequence(f"view_item > {name} > purchase", 60, 0.6, 60, 95.0),),
+        transitions=(),
+        links=(
+            PathLink(-2, "view_item", name, 60),
+            PathLink(-2, "(start)", "add_to_cart", 40),
+            PathLink(-1, name, "purchase", 60),
+            PathLink(-1, "add_to_cart", "purchase", 40),
+        ),
+        sentence=f"100 sessions reached purchase, 60 by {name}.",
+        assumptions=("Each session has one journey.",),
+    )
+
+
+def thresholds(name: str) -> ThresholdsResult:
+    curve = tuple(
+        filled(
+            TimesRate,
+            counted=name,
+            landmark="1 day",
+            times=times,
+            actors=1_000,
+            reached=reached,
+            rate=reached / 1_000,
+            low=reached / 1_250,
+            high=reached / 800,
+        )
+        for times, reached in (("0", 10), ("1", 20), ("2", 60), ("3 or more", 70))
+    )
+    return ThresholdsResult(
+        goal="purchase",
+        thresholds=(),
+        curves=curve,
+        tested=0,
+        sentence="From 2 on, purchase follows three times as often.",
+        assumptions=("The number is chosen on one half.",),
+    )
+
+
+def momentum() -> MomentumResult:
+    states = tuple(
+        filled(MomentumState, state=state, actors=actors, share=actors / 1_000, says="")
+        for state, actors in (("accelerating", 100), ("steady", 300), ("hesitating", 50), ("stalled", 550))
+    )
+    return MomentumResult("purchase", LAST, 3, states, (), "Of 1,000 actors, 10.0% accelerate.", ("States are told.",))
+
+
+def changes(name: str) -> ChangesResult:
+    days = [FIRST + timedelta(days=place) for place in range(-14, 14)]
+    return ChangesResult(
+        goal="purchase",
+        currency="EUR",
+        first_date=FIRST,
+        last_date=LAST,
+        before_first_date=days[0],
+        days=14,
+        left_out=(),
+        changes=(
+            KeyFigureChange("purchase", "actors of the day", "share", 0.013, 0.011, 0.18, 0.05, 0.32, 0.01, "up"),
+            KeyFigureChange(name, "actors of the day", "share", 0.2, 0.2, 0.0, -0.1, 0.1, 1.0, "no more than chance"),
+        ),
+        series=tuple(
+            DailyFigure(day, figure, 1_000 * RATES[place % 14], 1_000.0)
+            for place, day in enumerate(days)
+            for figure in ("purchase", name)
+        ),
+        sentence="5 to 18 November 2026 against the 14 days before: purchase +18.0%.",
+        assumptions=("Each day is held against the one 14 days before.",),
+    )
+
+
+def leading(name: str) -> LeadingResult:
+    row = filled(LeadingEntry, micro_conversion=name, per_day=12.0, lag_days=3, is_leading=True, says="")
+    return LeadingResult("purchase", FIRST, LAST, 70, 10, 14, 0.1, (row,), f"{name} moves first.", ("Pre-whitened.",))
+
+
+def segment(name: str) -> SegmentResult:
+    return SegmentResult(name, None, 425, 106, 10_000, f"{name}: 425 members.", ())
+
+
+def with_all_parts(data: ReportData, folder: Any, name: str) -> ReportData:
+    """Return a report's data with every section that has a view of its own, and `name` in each of them."""
+    config = load_config(write_config(folder), {})
+    taxonomy = Project(config).taxonomy
+    volumes = {"view_item": Volume("view_item", 800, 700, FIRST, LAST)}
+    told = {
+        "changes": changes(name),
+        "leading": leading(name),
+        "path_links": paths(name),
+        "lift": lift(name),
+        "thresholds": thresholds(name),
+        "momentum": momentum(),
+        "segment": segment(name),
+    }
+    more = tuple(Answered(question, QUESTIONS[question].answers, None, each) for question, each in told.items())
+    return replace(data, answers=(*data.answers, *more), dictionary=dictionary(config, taxonomy, volumes))
+
+
+CHARTS = ("trend-1", "leading-1", "paths-chart", "lift-1", "thresholds-1", "momentum-1")
+"""The charts of these sections."""
