@@ -26,6 +26,7 @@ def wavering_rows() -> list[Row]:
     rows += [did(2, actor, "rage_click", 10) for actor in range(41, 71)]
     rows += [did(4, actor, "add_to_cart") for actor in range(41, 44)]
     rows += [did(4, actor, "add_to_cart") for actor in range(71, 86)]
+    rows += [did(3, actor, "scroll") for actor in (41, 42)]
     rows += [did(5, actor, "scroll") for actor in range(61, 81)]
     return rows
 
@@ -45,7 +46,7 @@ def test_those_who_hesitated_are_held_against_those_who_had_waited_as_long(tmp_p
 def test_turned_back_is_who_did_something_earlier_and_did_not_go_on(tmp_path: Path):
     result = asked(tmp_path, "wavering", wavering_rows())
 
-    # 61 to 80 scrolled on day 5; 71 to 80 of them had gone on before.
+    # 61 to 80 scrolled on day 5; 71 to 80 of them had gone on before. 41 and 42 scrolled on day 3, and went on after it.
     assert (between(result, "consideration").turned_back, between(result, "consideration").turned_back_share) == (
         10,
         0.1,
