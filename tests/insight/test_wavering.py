@@ -46,7 +46,7 @@ def test_those_who_hesitated_are_held_against_those_who_had_waited_as_long(tmp_p
 def test_turned_back_is_who_did_something_earlier_and_did_not_go_on(tmp_path: Path):
     result = asked(tmp_path, "wavering", wavering_rows())
 
-    # 61 to 80 scrolled on day 5; 71 to 80 of them had gone on before. 41 and 42 scrolled on day 3, and went on after it.
+    # 61 to 80 scrolled on day 5; 71 to 80 had gone on before. 41 and 42 scrolled on day 3, and went on after it.
     assert (between(result, "consideration").turned_back, between(result, "consideration").turned_back_share) == (
         10,
         0.1,

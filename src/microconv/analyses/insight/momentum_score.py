@@ -15,7 +15,7 @@ from microconv.analyses.insight.momentum_question import STATES, MomentumQuestio
 from microconv.queries.templates import Query
 from microconv.question import Context
 from microconv.result import Result, column, sheet
-from microconv.stats.intervals import wilson
+from microconv.stats.intervals import Interval, wilson
 from microconv.taxonomy.entry import STAGES
 from microconv.wording import Bar, Sheet
 
@@ -237,13 +237,18 @@ def _compared(baseline: Numbers, other: Numbers, tested: Sequence[Mapping[str, A
     return compared
 
 
+def _inside(interval: Interval | None) -> tuple[float | None, float | None]:
+    """Return the part of an interval at which an area can be."""
+    return (None, None) if interval is None else (max(interval.low, 0.0), min(interval.high, 1.0))
+
+
 def _of_baseline(areas: ComparedAreas) -> ScoredBy:
-    low, high = areas.interval(areas.first, areas.first_error) or (None, None)
+    low, high = _inside(areas.interval(areas.first, areas.first_error))
     return ScoredBy(BASELINE, _USES[BASELINE], areas.first, low, high, None, None, None, says="")
 
 
 def _of(name: str, areas: ComparedAreas) -> ScoredBy:
-    low, high = areas.interval(areas.second, areas.second_error) or (None, None)
+    low, high = _inside(areas.interval(areas.second, areas.second_error))
     least, most = areas.interval(areas.difference, areas.difference_error) or (None, None)
     return ScoredBy(name, _USES[name], areas.second, low, high, areas.difference, least, most, says="")
 
