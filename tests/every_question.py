@@ -10,6 +10,7 @@ from typing import Any
 
 from microconv.catalogue import question_class, questions_of
 from microconv.config.sections import Config
+from microconv.engines.tables import Column
 from microconv.question import Question
 from microconv.taxonomy import load_taxonomy
 
@@ -55,8 +56,28 @@ max_age = "3650d"
 name = "speed"
 external = "page_speed"
 at_most = 2.5
+[[experiments]]
+name = "reviews_first"
+hypothesis = "If reviews come first, more people buy."
+exposure = { event = "page_view" }
+variant = "variant_id"
+control = "old"
+variants = { old = 0.5, new = 0.5 }
+actors = 2
+metrics = [
+  { entry = "add_to_cart" },
+  { entry = "purchase", kind = "revenue" },
+  { entry = "view_item", kind = "count" },
+  { entry = "add_to_cart", kind = "ratio", per = "view_item" },
+]
+guardrails = [{ entry = "view_item", margin = 0.1 }]
+pre_period = "1d"
+tests = "add_to_cart"
 """
-"""Sections that ask: a funnel of every order, entry, window and count, and a segment. Help texts name the same ones."""
+"""Sections that ask: a funnel of every order, entry, window and count, a segment and an experiment."""
+
+VARIANT = Column("text_variant_id", "STRING", "event parameter variant_id as text")
+"""What the experiment looks at, which staged rows carry."""
 
 CONFIG = Config.model_validate(
     {
@@ -81,6 +102,8 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("funnel_comparison", {"name": "purchase_journey", "against": f"{SECOND_DAY}..{THIRD_DAY}"}),
     ("path_sequences", {"nodes": "page", "count": "actors"}),
     ("path_links", {"from_": "view_item", "without": ["scroll"], "window": "2d"}),
+    ("experiment_plan", {"goal": "add_to_cart", "lift": 0.2, "exposure": "view_item", "horizon": "anytime"}),
+    ("experiment_list", {"search": "reviews buy"}),
     ("discover", {"goal": "add_to_cart"}),
     (
         "attribution",

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from microconv.engines.base import PutRow
 from microconv.engines.duckdb import DuckDBEngine
+from microconv.engines.tables import Column
 from microconv.staging import mc_tables
 from microconv.taxonomy import MicroConversion
 
@@ -63,19 +66,24 @@ def entry(entry_id: str, **columns: Any) -> MicroConversion:
     return MicroConversion(id=entry_id, name=entry_id, **(facts | history | columns))
 
 
-def staged(path: Path, **rows: list[Row]) -> DuckDBEngine:
-    """Open an engine with all tables, holding `rows` (`mc_sessions=[...]`)."""
+def staged(path: Path, *, carried: Sequence[Column] = (), **rows: list[Row]) -> DuckDBEngine:
+    """Open an engine with all tables, holding `rows` (`mc_sessions=[...]`); events and occurrences are `carried`."""
     engine = DuckDBEngine(path)
-    fill(engine, **rows)
+    fill(engine, carried=carried, **rows)
     return engine
 
 
-def fill(engine: DuckDBEngine, **rows: list[Row]) -> None:
+def fill(engine: DuckDBEngine, *, carried: Sequence[Column] = (), **rows: list[Row]) -> None:
     """Create what is missing of the tables and put rows into them."""
-    for table in mc_tables.TABLES.values():
+    carry = ("mc_events", "mc_micro_conversions", "mc_external_events", "mc_signals")
+    tables = {
+        name: replace(table, columns=(*table.columns, *carried)) if name in carry else table
+        for name, table in mc_tables.TABLES.items()
+    }
+    for table in tables.values():
         engine.ensure(table)
     for name, given in rows.items():
-        table = mc_tables.TABLES[name]
+        table = tables[name]
         engine.apply([PutRow(table, dict.fromkeys(table.grain) | row) for row in given])
 
 

@@ -23,7 +23,7 @@ from click.testing import CliRunner
 from click.testing import Result as Done
 
 from commands import microconv
-from every_question import ASKED, EVERY_QUESTION, FORMS
+from every_question import ASKED, EVERY_QUESTION, FORMS, VARIANT
 from microconv import wording
 from microconv.analyses.saving import result_table
 from microconv.catalogue import QUESTIONS, by_command, name_of, queries_of, question_class, questions_of
@@ -58,7 +58,7 @@ def rows_of_three_days(
 ) -> dict[str, list[Row]]:
     """Nine actors who come on three days and take from none to all of the steps, two to a page; most then waver."""
     rows: dict[str, list[Row]] = {name: [] for name in TABLES}
-    rows["mc_shards"] = [shard(number, events=30) for number in (1, 2, 3)]
+    rows["mc_shards"] = [shard(number, events=30, carried_columns=VARIANT.name) for number in (1, 2, 3)]
     for actor in range(1, 10):
         for visit in range(3):
             start, key, channel = visit * DAY + actor * 100 * SECOND, actor * 10 + visit, channels[(actor + visit) % 3]
@@ -86,6 +86,7 @@ def rows_of_three_days(
                 same = {name: taken[name] for name in ("property", "event_date", "event_at", "event_order")}
                 address = f"https://shop.example/{pages[place // 2]}"
                 viewed = {"event_name": "page_view", "client_key": actor, "session_key": key, "page_location": address}
+                viewed[VARIANT.name] = ("old", "new")[actor % 2]
                 rows["mc_events"].append(same | viewed)
             if (actor + visit) % 5 > 1:
                 late = start + 9 * 60 * SECOND
@@ -97,7 +98,7 @@ def rows_of_three_days(
 
 def opened(folder: Path, **rows: list[Row]) -> Project:
     config = write_config(folder, extra=ASKED)
-    staged(folder / "microconv.duckdb", **rows).close()
+    staged(folder / "microconv.duckdb", carried=(VARIANT,), **rows).close()
     return Project(load_config(config, {}))
 
 
@@ -144,12 +145,13 @@ def test_configuration_asks_it_by_itself(name: str):
     assert f"{name}-1" in EVERY_QUESTION
 
 
-def test_configuration_asks_about_every_funnel_and_segment_it_has(project: Project):
+def test_configuration_asks_about_every_funnel_segment_and_experiment_it_has(project: Project):
     about = {question.about for _, question in questions_of(project.config, project.taxonomy)}
 
     named = [
         *(f"funnel {each.name}" for each in project.config.funnels),
         *(f"segment {each.name}" for each in project.config.segments),
+        *(f"experiment {each.name}" for each in project.config.experiments),
     ]
     assert set(named) <= about
 
@@ -355,7 +357,7 @@ def examples_of(command: str) -> list[list[str]]:
     found = []
     for example in first_of(command).examples:
         words = shlex.split(example)
-        words = words[words.index(command) :]
+        words = words[words.index(command.split(maxsplit=1)[0]) :]
         if "--format" in words:
             place = words.index("--format")
             words = [*words[:place], *words[place + 2 :]]
@@ -368,9 +370,15 @@ def plain(command: str) -> list[str]:
     return list(takewhile(lambda word: not word.startswith("-"), examples_of(command)[0]))
 
 
+def command_of(name: str) -> str:
+    """The command that asks a question; of a group it is two words."""
+    return next(command for command, named in by_command().items() if name in named)
+
+
 def picked(name: str) -> list[str]:
     """The option that picks a question, if any, with a value where it takes one: as an example gives it."""
-    command, *option = QUESTIONS[name].command.split()
+    command = command_of(name)
+    option = QUESTIONS[name].command.removeprefix(command).split()
     if len(option) != 1:
         return option
     example = next(words for words in examples_of(command) if option[0] in words)
@@ -380,7 +388,7 @@ def picked(name: str) -> list[str]:
 
 def lines() -> list[tuple[str, ...]]:
     """Every question by its command, every example of the help texts, and what these lack."""
-    named = [[*plain(line.command.split()[0]), *picked(name)] for name, line in QUESTIONS.items()]
+    named = [[*plain(command_of(name)), *picked(name)] for name in QUESTIONS]
     examples = [words for command in by_command() for words in examples_of(command)]
     others = [
         ["funnel", "purchase_journey", "--against", "2024-03-02..2024-03-03"],
@@ -531,7 +539,7 @@ def strings_in(value: Any) -> Iterator[str]:
 
 @each_name
 def test_command_keeps_what_it_shows(name: str, project: Project):
-    words = [*plain(QUESTIONS[name].command.split()[0]), *picked(name)]
+    words = [*plain(command_of(name)), *picked(name)]
     done = invoke(project, *words, "--format", "csv", "--save")
 
     saved, table = done.stderr.split("Saved as ")[1].rstrip(".\n").split(" in ")
@@ -546,17 +554,25 @@ def test_command_keeps_what_it_shows(name: str, project: Project):
 
 @each_command
 def test_help_shows_examples_that_ask_every_question_of_the_command(command: str):
-    help_text = CliRunner().invoke(cli, [command, "--help"]).stdout
+    help_text = CliRunner().invoke(cli, [*command.split(), "--help"]).stdout
 
     assert all(f"  microconv {example}\n" in help_text for example in first_of(command).examples)
     shown_words = {word for words in examples_of(command) for word in words}
-    assert {command, *(picked(name)[0] for name in by_command()[command] if picked(name))} <= shown_words
+    assert {*command.split(), *(picked(name)[0] for name in by_command()[command] if picked(name))} <= shown_words
+
+
+def found(command: str) -> click.Command:
+    """The command of that name, or of a group."""
+    group: click.Command | None = cli
+    for word in command.split():
+        assert isinstance(group, click.Group)
+        group = group.get_command(click.Context(group), word)
+    assert group is not None
+    return group
 
 
 def options_of(command: str) -> dict[str, click.Option]:
-    found = cli.get_command(click.Context(cli), command)
-    assert found is not None
-    return {flag: each for each in found.params if isinstance(each, click.Option) for flag in each.opts}
+    return {flag: each for each in found(command).params if isinstance(each, click.Option) for flag in each.opts}
 
 
 def flags(name: str) -> dict[str, str]:
@@ -578,9 +594,7 @@ def test_options_of_a_command_are_the_fields_of_its_questions_each_with_a_help_t
 
     assert set(options) == asked | pickers | {"--format", "--chart", "--save"}
     assert all(option.help for option in options.values())
-    found = cli.get_command(click.Context(cli), command)
-    assert found is not None
-    assert found.get_short_help_str(200) == next(iter(by_command()[command].values())).answers
+    assert found(command).get_short_help_str(200) == next(iter(by_command()[command].values())).answers
 
 
 @pytest.mark.parametrize(

@@ -477,6 +477,8 @@ NOT_THE_DEFAULT = {
     ("audit", "thresholds"),
     ("segments", "ethics"),
     ("ethics", "answers"),
+    *(("experiments", key) for key in ("exposure", "steps")),
+    ("experiments", "exposure", "where"),
 }
 COMMENTED_OUT = {
     *(("engine", key) for key in ("dataset", "lease", "maximum_bytes_billed", "project", "location")),

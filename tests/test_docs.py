@@ -22,7 +22,7 @@ import pytest
 from markdown_it import MarkdownIt
 
 from asking import answer
-from every_question import CONFIG, EVERY_QUESTION, TAXONOMY
+from every_question import CONFIG, EVERY_QUESTION, TAXONOMY, VARIANT
 from microconv.analyses.attribution.credits import AttributionCredit, AttributionResult, Untouched
 from microconv.analyses.funnels.counts import FunnelResult, FunnelStep
 from microconv.audit.audit_tables import TABLES as AUDIT_TABLES
@@ -374,7 +374,7 @@ def with_rows(page: str, header: str, rows: Iterable[str]) -> str:
 def with_questions(page: str) -> str:
     """Return the page with its tables of questions, and of the columns of their answers, as they are."""
     asked = (f"| `{name}` | `microconv {line.command}` | {line.answers} |" for name, line in QUESTIONS.items())
-    with staged(IN_MEMORY) as engine:
+    with staged(IN_MEMORY, carried=(VARIANT,)) as engine:
         row_types = {name: answer(engine, EVERY_QUESTION[f"{name}-1"], TAXONOMY, CONFIG).row_type for name in QUESTIONS}
     kept = (
         f"| `mc_result_{name}` | {', '.join(f'`{each.name}`' for each in fields(row_type))} |"

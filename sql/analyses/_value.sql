@@ -11,10 +11,14 @@ CASE
     END
 {%- endmacro %}
 
-{# Which copy of a conversion a row is: of those of one actor with one transaction id in a property, the earliest is the first. #}
-{% macro copy_number(row) -%}
+{# Which copy of a conversion a row is: of those of one actor with one transaction id in a property, the earliest is the first;
+   with `of_entries`, of each entry by itself. #}
+{% macro copy_number(row, of_entries=false) -%}
 ROW_NUMBER() OVER (
       PARTITION BY
+        {% if of_entries %}
+        {{ row }}.micro_conversion,
+        {% endif %}
         {{ row }}.property,
         {{ row }}.transaction_id,
         {{ row }}.actor_key,

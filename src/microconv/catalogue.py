@@ -69,6 +69,17 @@ QUESTIONS: dict[str, Line] = {
     "path_links": Line(
         "analyses.paths.path_questions:PathLinks", "Show the flow next to the point, by position.", "paths --show links"
     ),
+    "experiment_read": Line(
+        "experiments.experiment_reading:ExperimentRead",
+        "Read an experiment: split, metrics, guardrails, funnel.",
+        "experiment read",
+    ),
+    "experiment_plan": Line(
+        "experiments.planning:ExperimentPlan", "Say how many actors and days an experiment needs.", "experiment plan"
+    ),
+    "experiment_list": Line(
+        "experiments.registry:ExperimentList", "List experiments, and what was decided.", "experiment list"
+    ),
     "discover": Line(
         "analyses.paths.discovery:Discover",
         "Propose a funnel: the milestones most actors pass before a goal.",
@@ -246,10 +257,10 @@ def name_of(question: Question) -> str:
 
 
 def by_command() -> dict[str, dict[str, Line]]:
-    """Return the questions that each command asks, in the order of the table."""
+    """Return the questions that each command asks, in the order of the table; a command may be one of a group."""
     found: dict[str, dict[str, Line]] = {}
     for name, line in QUESTIONS.items():
-        found.setdefault(line.command.partition(" ")[0], {})[name] = line
+        found.setdefault(line.command.partition(" --")[0], {})[name] = line
     return found
 
 

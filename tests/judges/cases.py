@@ -23,6 +23,7 @@ from sqlglot import exp
 from judges.types import Columns, Params, Row, Tables
 from microconv.activation.conversions.conversion_tables import TABLES as CONVERSION_TABLES
 from microconv.activation.push.ledger_tables import TABLES as PUSH_TABLES
+from microconv.analyses.insight.tested_entries import EXPERIMENTS
 from microconv.audit.audit_tables import TABLES as AUDIT_TABLES
 from microconv.exports import RAW_COLUMNS, RAW_LEAVES, ShardSchema
 from microconv.queries import templates
@@ -39,7 +40,13 @@ _KEYS = {"description", "structure", "params", "columns", "traffic", "own_hosts"
 _STAGED = {
     name: {column.name: column.type for column in table.columns}
     for name, table in (
-        TABLES | AUDIT_TABLES | PUSH_TABLES | CONVERSION_TABLES | MEMBERSHIP_TABLES | ERASURE_TABLES
+        TABLES
+        | {EXPERIMENTS.name: EXPERIMENTS}
+        | AUDIT_TABLES
+        | PUSH_TABLES
+        | CONVERSION_TABLES
+        | MEMBERSHIP_TABLES
+        | ERASURE_TABLES
     ).items()
 }
 COUNTED_IN_STAGING = dict.fromkeys(

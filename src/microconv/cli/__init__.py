@@ -30,7 +30,12 @@ COMMANDS: dict[str, tuple[str | None, str]] = {
     "init": ("init:init", "Write a commented configuration for a folder of shards."),
     "sync": ("sync:sync", "Read the export and stage the days that changed."),
     "taxonomy": ("taxonomy:taxonomy", "Show or check the micro-conversion taxonomy."),
-    **{name: (None, next(iter(lines.values())).answers) for name, lines in catalogue.by_command().items()},
+    **{
+        name: (None, next(iter(lines.values())).answers)
+        for name, lines in catalogue.by_command().items()
+        if " " not in name
+    },
+    "experiment": ("experiment:experiment", "Plan, read and decide experiments."),
     "segment": ("segment:segment", catalogue.QUESTIONS["segment"].answers),
     "ethics": ("ethics:ethics", "Show the checklist of ethics and what was answered."),
     "audit": ("audit:audit", "Find what is wrong with the tracking."),

@@ -50,7 +50,7 @@ class _Asker:
 
 
 def command(name: str) -> click.Command:
-    """Make the command of that name in the catalogue."""
+    """Make the command of that name in the catalogue, such as `lift`, or `experiment read` for a group."""
     askers = [_asker(question, line) for question, line in catalogue.by_command()[name].items()]
     first = askers[0]
 
@@ -71,7 +71,7 @@ def command(name: str) -> click.Command:
 
     examples = "\n".join(f"  microconv {example}" for example in first.kind.examples)
     return click.Command(
-        name,
+        name.rpartition(" ")[2],
         params=[*_parameters(askers), *_answer_options()],
         callback=click.pass_obj(run),
         help=f"{_described(first.kind)}\n\n\b\nExamples:\n{examples}",
@@ -80,8 +80,8 @@ def command(name: str) -> click.Command:
 
 
 def _asker(name: str, line: catalogue.Line) -> _Asker:
-    picker, _, value = line.command.partition(" ")[2].partition(" ")
-    return _Asker(name, catalogue.question_class(name), picker or None, value or None)
+    picker, _, value = line.command.partition(" --")[2].partition(" ")
+    return _Asker(name, catalogue.question_class(name), f"--{picker}" if picker else None, value or None)
 
 
 def _described(kind: type[Question]) -> str:

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 from microconv.config.attribution_settings import AttributionConfig
 from microconv.config.conversion_settings import ConversionConfig, unique_actions
 from microconv.config.destination_settings import DestinationConfig, told_apart
+from microconv.config.experiment_settings import ExperimentConfig
 from microconv.config.external_settings import (
     ExternalEventsConfig,
     ExternalMetricsConfig,
@@ -274,6 +275,7 @@ class Sections(Section):
     conversions: Annotated[
         tuple[ConversionConfig, ...], AfterValidator(unique_names), AfterValidator(unique_actions)
     ] = ()
+    experiments: Annotated[tuple[ExperimentConfig, ...], AfterValidator(unique_names)] = ()
     guardrails: Annotated[tuple[GuardrailConfig, ...], AfterValidator(unique_names)] = ()
     push: PushConfig = Field(default_factory=PushConfig)
     ethics: EthicsConfig = Field(default_factory=EthicsConfig)
@@ -284,7 +286,14 @@ class Sections(Section):
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the ids that any section names."""
-        for section in (*self.funnels, self.attribution, *self.segments, *self.conversions, *self.guardrails):
+        for section in (
+            *self.funnels,
+            self.attribution,
+            *self.segments,
+            *self.conversions,
+            *self.guardrails,
+            *self.experiments,
+        ):
             yield from section.named()
 
     @field_validator("sources", mode="after")

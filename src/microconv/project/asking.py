@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, cast
 
 from microconv.catalogue import name_of, queries_of, question_class
+from microconv.config.load import find_named
 from microconv.errors import SourceError, UsageError
 from microconv.project.workplace import Workplace
 
@@ -18,11 +20,14 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.analyses.funnels.drop_off import FunnelDropOffResult
     from microconv.analyses.funnels.times import FunnelTimesResult
     from microconv.analyses.funnels.trend import FunnelTrendResult
+    from microconv.analyses.insight.tested_entries import ExperimentRecord
     from microconv.analyses.paths.discovery import DiscoveryResult
     from microconv.analyses.paths.path_questions import PathsResult
     from microconv.audit.coverage import CoverageResult
     from microconv.engines.bigquery import BigQueryEngine
     from microconv.engines.looking import Looked
+    from microconv.experiments.experiment_reading import ExperimentResult
+    from microconv.experiments.registry import DecisionGiven
     from microconv.queries.templates import Query
     from microconv.question import Question
     from microconv.result import Result
@@ -106,6 +111,28 @@ class AnswersQuestions(Workplace):
     def coverage(self, **fields: Any) -> CoverageResult:  # noqa: ANN401 - those of `Coverage`
         """Count every micro-conversion of the taxonomy by day, and find outages."""
         return cast("CoverageResult", self.ask("coverage", **fields))
+
+    def read_experiment(self, name: str) -> ExperimentResult:
+        """Read an experiment: its split first, then what each variant changes."""
+        return cast("ExperimentResult", self.ask("experiment_read", name=name))
+
+    def decide_experiment(self, name: str, given: DecisionGiven) -> tuple[ExperimentRecord, ...]:
+        """Keep what is decided of an experiment in mc_experiments; see `microconv.experiments.registry.decide`.
+
+        Raises:
+            UsageError: There is no such experiment, or it cannot be decided so.
+        """
+        from microconv.experiments.registry import decide
+
+        found = self.read_experiment(name)
+        experiment = find_named(self.config.experiments, name, "experiment")
+        return decide(self._staged, experiment, found, given, datetime.now(tz=UTC))
+
+    def experiment_records(self) -> tuple[ExperimentRecord, ...]:
+        """Return what was decided of experiments, the latest first."""
+        from microconv.analyses.insight.tested_entries import records
+
+        return records(self._staged)
 
     def query(self, sql: str, *, limit: int = 1_000) -> Looked:
         """Run a SELECT of one's own on the tables, which cannot change anything; return at most `limit` rows.

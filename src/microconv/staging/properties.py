@@ -8,6 +8,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
+from microconv.config.experiment_settings import ExperimentConfig
 from microconv.config.funnel_settings import FunnelConfig
 from microconv.config.occurrences import PropertyCondition
 from microconv.config.sections import Config
@@ -138,14 +139,33 @@ def of_rule(rule: SegmentRule) -> tuple[Property, ...]:
     return tuple(sorted({resolve(name) for name in rule.properties()}))
 
 
+def of_experiment(experiment: ExperimentConfig) -> tuple[Property, ...]:
+    """Return what tells the exposures of an experiment and their variant: parameters, or a property of the user."""
+    return tuple(sorted({variant_of(experiment), *(parameter_looked_at(each) for each in experiment.exposure.where)}))
+
+
+def variant_of(experiment: ExperimentConfig) -> Property:
+    """Return what names the variant."""
+    name = experiment.variant.user_property
+    if name is None:
+        return parameter(experiment.variant.parameter or "")
+    return Property("user_property", name, is_number=False, column=f"user_text_{_plain(name)}")
+
+
+def parameter_looked_at(condition: PropertyCondition) -> Property:
+    """Return the event parameter that a condition on an exposure looks at."""
+    return parameter(condition.property, as_number=condition.is_numeric)
+
+
 def carried(config: Config, taxonomy: Taxonomy | None) -> tuple[Property, ...]:
     """Return the properties that staging adds a column for, sorted.
 
-    They are those that funnels, segments, derived entries and `[taxonomy] carry` name; without a taxonomy, all but
-    those of derived entries.
+    They are those that funnels, segments, experiments, derived entries and `[taxonomy] carry` name; without a
+    taxonomy, all but those of derived entries.
     """
     named = {each for funnel in config.funnels for each in of_funnel(funnel)}
     named |= {each for segment in config.segments for each in of_rule(segment.rule)}
+    named |= {each for experiment in config.experiments for each in of_experiment(experiment)}
     of_taxonomy = taxonomy.derived if taxonomy else ()
     derived = {resolve(name) for each in of_taxonomy for name in each.rule.properties()}
     listed = {resolve(name) for name in config.taxonomy.carry}
@@ -169,7 +189,7 @@ def check(engine: Engine, needed: Iterable[Property], config: Config, taxonomy: 
 
     Raises:
         ConfigError: the configuration does not carry one of them.
-        SourceError: no staged day has one of them.
+        SourceError: days are staged, and none has one of them.
     """
     added = [each for each in dict.fromkeys(needed) if _is_added(each)]
     if not added:
@@ -187,7 +207,7 @@ def check(engine: Engine, needed: Iterable[Property], config: Config, taxonomy: 
     assumptions = []
     for each in added:
         days = sum(row["days"] for row in rows if each.column in (row["carried_columns"] or "").split(","))
-        if not days:
+        if not days and total:
             raise SourceError(f"{each.name} is not staged yet.", hint="Run `microconv sync`.")
         if days < total:
             assumptions.append(f"{each.name} is staged for {days} of {total} days; on the others nothing has it.")

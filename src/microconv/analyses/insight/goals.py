@@ -45,3 +45,15 @@ def next_stages(taxonomy: Taxonomy) -> list[tuple[list[str], list[str]]]:
         if entries and later:
             found.append((entries, later))
     return found
+
+
+def steps_up_to(goal: str, taxonomy: Taxonomy) -> list[str]:
+    """Return the milestones and macros up to a goal, which comes last."""
+    before = [
+        each
+        for each in staged_entries(taxonomy)
+        if taxonomy.entry(each).kind != "secondary"
+        and not taxonomy.entry(each).is_hesitation
+        and taxonomy.rank(each) < taxonomy.rank(goal)
+    ]
+    return [*before, goal]

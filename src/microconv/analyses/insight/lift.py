@@ -28,6 +28,7 @@ from microconv.analyses.insight.banded import (
 )
 from microconv.analyses.insight.goals import NEXT_STAGE, entries_before, next_stages, small_steps
 from microconv.analyses.insight.placebos import NO_BAND, PlaceboBand, placebo_band
+from microconv.analyses.insight.tested_entries import ExperimentRecord, records, shown_by_experiments
 from microconv.config.sections import Period
 from microconv.config.values import EntryId
 from microconv.errors import UsageError
@@ -66,7 +67,7 @@ class EntryLift:
         micro_conversion: The entry.
         context: What the actors are like, with `by`; else empty.
         goal: What is counted after it.
-        tier: `adjusted` (among like actors) or `observed`.
+        tier: `experimental` (an experiment tested it), `adjusted` (among like actors) or `observed`.
         verdict: What may be said of it, in words.
         ratio: The rate of the goal after the entry over that without it, by Mantel and Haenszel over bands of time;
             None where it cannot be told. `low` to `high` is its 95% interval.
@@ -157,6 +158,7 @@ class LiftResult(Result):
             "high",
             *(("beyond", "observed") if self.tier == "adjusted" else ()),
             "shrunken",
+            *(("tier",) if any(row.tier == "experimental" for row in self.lifts) else ()),
         )
         yield self._sheet(f"Lift towards {self.goal}, {self.tier}", (*first, *told))
         if self.placebo_low is not None and self.placebo_high is not None:
@@ -260,6 +262,9 @@ class Lift(Period, Question):
                 of_goal = tables[place * size + _BALANCE].to_pylist()
                 balances += read_balances(of_goal, found[0].goal if found else "")
             band = of_group or band
+        if self.by is None and context.open_engine is not None:
+            shown = shown_by_experiments(records(context.engine), self._goal(context.taxonomy))
+            rows = [_experimental(row, shown.get(row.micro_conversion)) for row in rows]
         rows.sort(
             key=lambda row: (
                 row.shrunken is None,
@@ -282,7 +287,7 @@ class Lift(Period, Question):
             placebo_high=None if only is None else only.high,
             among_placebos=None if only is None else sum(row.is_among_placebos is True for row in rows),
             balances=tuple(sorted(balances, key=lambda each: ranks[each.micro_conversion])),
-            sentence=_sentence(rows, goal, self.tier),
+            sentence=_sentence([row for row in rows if row.tier != "experimental"], goal, self.tier) + _tested(rows),
             assumptions=tuple(self._assumptions(goal)),
             since=self.since,
             until=self.until,
@@ -387,6 +392,42 @@ class Lift(Period, Question):
             yield f"Actors whose history began before the data are {apart}: what they had done then is unknown."
         if goal == NEXT_STAGE:
             yield "The next stage is whatever comes first of a later one, for decisions a macro-conversion."
+
+
+def _tested(rows: Sequence[EntryLift]) -> str:
+    """Name what experiments tested; nothing where they tested nothing."""
+    named = [
+        f"{row.micro_conversion} ({wording.times(row.ratio)} times as many, {wording.times(row.low)} to "
+        f"{wording.times(row.high)})"
+        for row in rows
+        if row.tier == "experimental"
+    ]
+    return f" Tested by an experiment: {wording.listed(named)}." if named else ""
+
+
+def _experimental(row: EntryLift, record: ExperimentRecord | None) -> EntryLift:
+    """Give an entry that an experiment tested what that showed, in place of what goes together; `observed` stays."""
+    ratio = None if record is None else record.tested_ratio
+    if record is None or ratio is None:
+        return row
+    return replace(
+        row,
+        tier="experimental",
+        verdict=MORE if ratio.low > 1 else FEWER if ratio.high < 1 else CHANCE,
+        ratio=ratio.ratio,
+        low=ratio.low,
+        high=ratio.high,
+        beyond=None,
+        shrunken=ratio.ratio,
+        p_value=ratio.p_value,
+        e_value=None,
+        says=(
+            f"Experiment {record.experiment}: actors who saw {record.variant} came to {row.goal} "
+            f"{wording.times(ratio.ratio)} times as often as those who saw {record.control} (interval: "
+            f"{wording.times(ratio.low)} to {wording.times(ratio.high)}). Chance decided who saw it, so the variant, "
+            f"which brings about {row.micro_conversion}, is the cause."
+        ),
+    )
 
 
 def _row(found: Banded, name: str, context: str, goal: str, tier: str) -> EntryLift:

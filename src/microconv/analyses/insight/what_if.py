@@ -14,6 +14,7 @@ from microconv import wording
 from microconv.analyses.amounts import Amount
 from microconv.analyses.insight.banded import FEWEST_A_SIDE, FEWEST_TARGETS, Banded, banded_query, read_banded
 from microconv.analyses.insight.buyers import ACTOR_GROUPS, BuyerQuestion, between, not_enough
+from microconv.analyses.insight.goals import steps_up_to
 from microconv.analyses.insight.onward_rates import RESAMPLES, Followed, beyond, ends, resampling
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
@@ -186,7 +187,7 @@ class WhatIf(BuyerQuestion):
         params: dict[str, Value] = {
             **{key: value for key, value in self.purchases(context).items() if key not in ("end_date", "until_date")},
             "entries": entries,
-            "steps": _steps(context.taxonomy, goal),
+            "steps": steps_up_to(goal, context.taxonomy),
             "end_at": end_at,
             "actor_groups": ACTOR_GROUPS,
         }
@@ -249,24 +250,11 @@ class WhatIf(BuyerQuestion):
             yield "The days asked for are those on which actors did the step first; what came later counts, too."
 
 
-def _steps(taxonomy: Taxonomy, goal: str) -> list[str]:
-    """Return the milestones and macros up to the goal, which comes last."""
-    counted = sorted({entry.counts_as for entry in taxonomy.entries}, key=taxonomy.rank)
-    before = [
-        each
-        for each in counted
-        if taxonomy.entry(each).kind != "secondary"
-        and not taxonomy.entry(each).is_hesitation
-        and taxonomy.rank(each) < taxonomy.rank(goal)
-    ]
-    return [*before, goal]
-
-
 def _later(taxonomy: Taxonomy, entry: str, goal: str) -> list[str]:
     """Return the steps after an entry."""
     return [
         each
-        for each in _steps(taxonomy, goal)
+        for each in steps_up_to(goal, taxonomy)
         if each != entry and (each == goal or taxonomy.rank(each) > taxonomy.rank(entry))
     ]
 
