@@ -69,6 +69,20 @@ def test_outage_is_found_and_nothing_else_is(demo: Demo, project: Project) -> No
     assert any("add_to_cart was missing" in finding for finding in demo.printed["findings"])
 
 
+def test_planted_lift_is_found_and_the_one_that_only_seems_so_is_nothing(demo: Demo, project: Project) -> None:
+    real, seeming = demo.truths["lifts"]
+    result = project.ask("lift")
+    rows = {row.micro_conversion: row for row in result.rows}
+    found, nothing = rows[real["event"]], rows[seeming["event"]]
+
+    assert found.verdict == "goes with more"
+    assert found.low <= real["factor"] <= found.high
+    assert nothing.observed > 1.5
+    assert nothing.verdict == "no more than any small step"
+    assert nothing.is_among_placebos
+    assert result.placebo == pytest.approx(1, abs=0.2)
+
+
 def test_duplicates_sessions_and_consentless_rows_are_the_planted_ones(demo: Demo, project: Project) -> None:
     summary = project.summary()
     late = demo.truths["late_day"]

@@ -7,10 +7,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 
 from asking import answer
 from insight.lift_worlds import FACTORS, TAXONOMY, VisitsWorld, World, made, made_of_visits
+from insight.simulated import HOUR, MINUTE, Done, Visits, staged, taxonomy
 from microconv.analyses.insight import lift
 from microconv.analyses.insight.lift import EntryLift, Lift, LiftResult
 from microconv.analyses.insight.placebos import placebo_band
@@ -217,6 +219,22 @@ def test_returning_actors_are_told_apart_from_new_ones(tmp_path: Path) -> None:
     assert did["doubles", "returning"].exposed == pytest.approx(did["doubles", "new"].exposed, rel=0.1)
     for context in ("new", "returning"):
         assert did["doubles", context].ratio == pytest.approx(2, rel=0.4)
+
+
+def test_where_nobody_did_as_much_without_it_that_is_said(tmp_path: Path) -> None:
+    """The entry is the only small step there is: who did not do it did nothing."""
+    known = taxonomy(look={"kind": "secondary", "stage": "awareness"}, buy={"kind": "macro", "stage": "decision"})
+    actors = np.arange(2_000)
+    begins = actors * MINUTE
+    looks, buys = actors % 2 == 0, actors % 10 < 2
+    done = {
+        "look": Done(actors[looks], begins[looks] + MINUTE),
+        "buy": Done(actors[buys], begins[buys] + 3 * HOUR),
+    }
+    with staged(tmp_path / "x.duckdb", known, Visits(actors, begins), done, days=10) as engine:
+        adjusted, observed = (answer(engine, Lift(tier=tier), known).lifts[0] for tier in ("adjusted", "observed"))
+    assert (adjusted.verdict, adjusted.ratio) == (lift.NOBODY_ALIKE, None)
+    assert adjusted.observed == pytest.approx(observed.ratio) == pytest.approx(1, abs=0.1)
 
 
 def test_no_figure_is_without_bounds(tmp_path: Path) -> None:

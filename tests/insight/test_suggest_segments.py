@@ -20,6 +20,7 @@ from microconv.project import Project
 from projects import write_config
 
 ENTRIES = {
+    "page": {"kind": "secondary", "stage": "awareness"},
     "guide": {"kind": "secondary", "stage": "awareness"},
     "film": {"kind": "secondary", "stage": "awareness"},
     "view": {"kind": "milestone", "stage": "consideration"},
@@ -44,6 +45,7 @@ def project_of(
     has["cart"] = buys | (has["view"] & (rng.random(actors) < 0.15))
     at["cart"] = begins + HOUR
     at["buy"], has["buy"] = begins + HOUR + (rng.random(actors) * 2 * DAY).astype(np.int64) + MINUTE, buys
+    at["page"], has["page"] = begins, np.zeros(actors, dtype=bool)
     has["stall"] = has["cart"] & ~buys & (rng.random(actors) < 0.5)
     at["stall"] = begins + 3 * HOUR
     done = {
@@ -54,6 +56,9 @@ def project_of(
         )
         for name in ENTRIES
     }
+    # Pages mean nothing; by them there are actors who did as much as those who open the guide, and did not open it.
+    of = np.repeat(actor, rng.poisson(5, actors))
+    done["page"] = Done(of, begins[of] + rng.integers(0, HOUR, len(of)))
     known = taxonomy(**{name: {key: str(value) for key, value in facts.items()} for name, facts in ENTRIES.items()})
     folder.mkdir(exist_ok=True)
     simulated(folder / "microconv.duckdb", known, Visits(actor, begins), done, days=DAYS).close()
@@ -127,7 +132,8 @@ def test_a_signal_yields_who_did_it_and_who_could_be_invited(suggested: Suggeste
     assert rows["cart_no_further"].why.startswith("came as far as cart and no further; nobody reaches buy without it")
     assert "wavered (stall)" in rows["stall_without_buy"].why
     assert "not proof that it causes it" in rows["guide_without_buy"].why
-    assert {row.tier for row in rows.values()} == {"observed"}
+    assert {row.segment for row in rows.values() if row.tier == "adjusted"} == {"invite_to_guide"}
+    assert {row.tier for row in rows.values()} == {"adjusted", "observed"}
 
 
 def test_expected_effect_is_size_times_response_times_what_a_response_brings_discounted(
@@ -149,18 +155,19 @@ def test_an_invitation_counts_only_what_people_would_not_have_done_anyway(sugges
     invited, did = rows["invite_to_guide"], rows["guide_without_buy"]
 
     # The true ratio is 3: of those who bought after it, two of three would not have without.
-    each_invited, each_did = invited.expected / invited.members, did.expected / did.members
+    each_invited = invited.expected / invited.members / DISCOUNTS["adjusted"]
+    each_did = did.expected / did.members / DISCOUNTS["observed"]
     assert 0.45 < each_invited / each_did < 0.8
 
 
 def test_what_predicts_nothing_and_nothing_uses_is_to_be_retired(tmp_path: Path):
     # 8,000 actors cannot say that a ratio is 1 to within a quarter.
-    with project_of(tmp_path / "free", actors=60_000) as project:
+    with project_of(tmp_path / "free", ratio=2.0, actors=60_000) as project:
         result = asked(project)
-    with project_of(tmp_path / "used", actors=60_000, triggers='["the report"]') as project:
+    with project_of(tmp_path / "used", ratio=2.0, actors=60_000, triggers='["the report"]') as project:
         used = asked(project)
     segment = '[[segments]]\nname = "films"\nrule = { did = "film", within = "9d" }\n'
-    with project_of(tmp_path / "named", actors=60_000, extra=segment) as project:
+    with project_of(tmp_path / "named", ratio=2.0, actors=60_000, extra=segment) as project:
         named = asked(project)
 
     assert [row.entry for row in result.retirements] == ["film"]
@@ -235,6 +242,46 @@ def test_the_stalled_are_proposed_only_where_the_steady_do_better(tmp_path: Path
     assert 0 < row.low < row.expected < row.high
     assert row.expected / (row.members * 0.05 * DISCOUNTS["observed"]) == pytest.approx(0.09, abs=0.05)
     assert "stalled_before_buy" not in alike
+
+
+def readers_of(folder: Path) -> Project:
+    """People who turn pages in their first hour, and of whom those with three or more buy five times as often later."""
+    rng = np.random.default_rng(11)
+    actor = np.arange(6_000)
+    begins = rng.integers(0, 25 * DAY, len(actor))
+    pages = rng.integers(0, 6, len(actor))
+    buys = rng.random(len(actor)) < np.where(pages >= 3, 0.2, 0.04)
+    of = np.repeat(actor, pages)
+    done = {
+        "page": Done(of, begins[of] + rng.integers(MINUTE, 50 * MINUTE, len(of))),
+        "buy": Done(actor[buys], begins[buys] + 5 * DAY),
+    }
+    known = taxonomy(**{name: {key: str(value) for key, value in facts.items()} for name, facts in ENTRIES.items()})
+    with project_of(folder, actors=1):
+        pass
+    (folder / "microconv.duckdb").unlink()
+    simulated(folder / "microconv.duckdb", known, Visits(actor, begins), done, days=DAYS).close()
+    return Project(load_config(folder / "microconv.toml", {}))
+
+
+def test_a_number_that_matters_yields_who_did_it_so_often_and_who_is_one_short(tmp_path: Path):
+    with readers_of(tmp_path) as project:
+        result = asked(project, within="40d")
+        rows = by_name(result)
+        config = project.config.file
+    enough, short = rows["page_3_times_without_buy"], rows["page_one_short_of_3"]
+
+    assert '"at_least": 3' in json.dumps(read_toml(f"rule = {enough.rule}"))
+    assert enough.expected / (enough.members * 0.05 * DISCOUNTS["observed"]) == pytest.approx(0.2, abs=0.03)
+    assert short.expected / (short.members * 0.05 * DISCOUNTS["observed"]) == pytest.approx(0.16, abs=0.03)
+    assert short.low < short.expected < short.high
+    assert "from 3 times within" in short.why
+    assert "not proof" in short.why
+    pasted = config.with_name("pasted.toml")
+    pasted.write_text(config.read_text() + result.toml)
+    with Project(load_config(pasted, {})) as project:
+        for row in (enough, short):
+            assert project.ask("segment", name=row.segment).rows[0].members == row.members > 100
 
 
 def test_rules_are_written_as_toml_that_reads_the_same():

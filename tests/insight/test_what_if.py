@@ -20,12 +20,14 @@ from microconv.project import Project
 from projects import write_config
 
 KNOWN = taxonomy(
+    page={"kind": "secondary", "stage": "awareness"},
     look={"kind": "secondary", "stage": "awareness"},
     cart={"kind": "milestone", "stage": "decision"},
     buy={"kind": "macro", "stage": "decision", "value": "event"},
 )
 TOML = (
     'name = "shop"\nversion = "1.0"\n'
+    '[[micro_conversions]]\nid = "page"\nevent = "page"\nkind = "secondary"\nstage = "awareness"\n'
     '[[micro_conversions]]\nid = "look"\nevent = "look"\nkind = "secondary"\nstage = "awareness"\n'
     '[[micro_conversions]]\nid = "cart"\nevent = "cart"\nkind = "milestone"\nstage = "decision"\n'
     '[[micro_conversions]]\nid = "buy"\nevent = "buy"\nkind = "macro"\nstage = "decision"\nvalue = "event"\n'
@@ -62,7 +64,11 @@ def lives(seed: int, ratio: float, actors: int) -> Arrays:
 def project_of(folder: Path, seed: int, ratio: float) -> Project:
     begins, looks, reached, _ = lives(seed, ratio, ACTORS)
     actor, end = np.arange(ACTORS), DAYS * DAY
-    done: dict[str, Done] = {}
+    # Pages mean nothing; by them there are actors who did as much as those who look, and did not look.
+    rng = np.random.default_rng(seed + 1_000)
+    of = np.repeat(actor, rng.poisson(5, ACTORS))
+    seen = begins[of] + rng.exponential(DAY, len(of))
+    done = {"page": Done(of[seen < end], seen[seen < end].astype(np.int64))}
     for name, times in (("look", looks), ("buy", reached)):
         some = begins + times < end
         at_us = (begins[some] + times[some]).astype(np.int64)
@@ -152,7 +158,8 @@ def test_people_who_are_here_bring_less_than_new_ones_since_some_buy_anyway(proj
     assert 0.3 * new.added < here.added < 0.7 * new.added  # true ratio 2: about half
     assert "behave like those who are there" in result.sentence
     assert "beyond what these would do anyway" in result.sentence
-    assert {row.tier for row in result.steps if row.added is not None} == {"observed"}
+    assert {row.tier for row in result.steps if row.who == NEW and row.added is not None} == {"observed"}
+    assert here.tier == "adjusted"
     assert any("not proof" in each for each in result.assumptions)
 
 

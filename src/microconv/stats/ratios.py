@@ -64,7 +64,7 @@ def rate_ratio(strata: Iterable[RateStratum], level: float = 0.95) -> Ratio | No
         spread += events * each.exposed_time * each.other_time / time**2
     if exposed <= 0 or other <= 0:
         return None
-    return _ratio(exposed / other, math.sqrt(spread / (exposed * other)), level)
+    return ratio_of(exposed / other, math.sqrt(spread / (exposed * other)), level)
 
 
 def exact_rate_ratio(stratum: RateStratum, level: float = 0.95) -> Ratio | None:
@@ -92,7 +92,7 @@ def risk_ratio(
     if exposed_events <= 0 or other_events <= 0:
         return None
     variance = 1 / exposed_events - 1 / exposed + 1 / other_events - 1 / other
-    return _ratio(exposed_events / exposed / (other_events / other), math.sqrt(max(variance, 0.0)), level)
+    return ratio_of(exposed_events / exposed / (other_events / other), math.sqrt(max(variance, 0.0)), level)
 
 
 def e_value(ratio: Ratio) -> Interval:
@@ -109,16 +109,17 @@ def e_value(ratio: Ratio) -> Interval:
     return Interval(_needed(nearer), _needed(1 / ratio.ratio))
 
 
-def _needed(ratio: float) -> float:
-    return ratio + math.sqrt(ratio * (ratio - 1))
-
-
-def _ratio(ratio: float, error: float, level: float) -> Ratio:
+def ratio_of(ratio: float, error: float, level: float = 0.95) -> Ratio:
+    """Return a ratio with the interval and the p-value that the standard error of its logarithm gives."""
     if error <= 0:
         return Ratio(ratio, ratio, ratio, 1.0 if ratio == 1 else 0.0)
     margin = _quantile(level) * error
     p_value = math.erfc(abs(math.log(ratio)) / error / math.sqrt(2))
     return Ratio(ratio, ratio * math.exp(-margin), ratio * math.exp(margin), p_value)
+
+
+def _needed(ratio: float) -> float:
+    return ratio + math.sqrt(ratio * (ratio - 1))
 
 
 def _quantile(level: float) -> float:

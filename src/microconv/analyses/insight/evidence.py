@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from microconv import wording
+from microconv.analyses.insight.among_like import AmongLike
 from microconv.analyses.insight.banded import FEWEST_A_SIDE, Banded
 from microconv.stats.multiplicity import adjusted
 from microconv.stats.ratios import Ratio
@@ -35,12 +36,14 @@ class Evidence:
         banded: How it stands to the goal.
         p_value: That the true ratio is 1, adjusted for all entries that were looked at (Benjamini and Yekutieli).
         shrunken: The ratio drawn to the mean of all: the largest of many is too large on average.
+        is_among_placebos: Whether a small step picked by chance could have its ratio.
     """
 
     entry: str
     banded: Banded
     p_value: float | None
     shrunken: float | None
+    is_among_placebos: bool = False
 
     @property
     def ratio(self) -> Ratio | None:
@@ -52,13 +55,15 @@ class Evidence:
         """Whether it tells people apart by whether they reach the goal.
 
         The goal follows it more often than chance explains, after the correction, and by more than nobody could use;
-        and it is neither done by nearly all who reach the goal, as a step of the way is, nor by a large part of all.
+        it is beyond what a small step picked by chance could have; and it is neither done by nearly all who reach the
+        goal, as a step of the way is, nor by a large part of all.
         """
         each = self.banded
         return (
             self.ratio is not None
             and self.p_value is not None
             and self.p_value <= LEVEL
+            and not self.is_among_placebos
             and self.ratio.low > NOTHING[1]
             and each.exposed_targets >= FEWEST_A_SIDE
             and each.other_targets > _ON_PATH * (each.exposed_targets + each.other_targets)
@@ -81,13 +86,14 @@ class Evidence:
         if self.ratio is None:
             return "not enough data to hold those who did it against the others"
         return (
-            f"{goal} follows it {wording.decimal(self.ratio.ratio)} times as often as it comes without it "
+            f"{goal} follows it {wording.decimal(self.ratio.ratio)} times as often as like actors reach it without "
             f"({wording.decimal(self.ratio.low)} to {wording.decimal(self.ratio.high)}); not proof that it causes it"
         )
 
 
-def weigh(banded: Mapping[str, Banded]) -> dict[str, Evidence]:
+def weigh(known: AmongLike) -> dict[str, Evidence]:
     """Return the evidence of each entry, corrected for how many there are; those on the path are not tested."""
+    banded = known.banded
     tested = [(entry, each.ratio) for entry, each in banded.items() if each.ratio is not None and not each.is_on_path]
     estimates = [Estimated(math.log(ratio.ratio), ratio.log_error) for _, ratio in tested if ratio.log_error > 0]
     of_all = common(estimates)
@@ -97,7 +103,10 @@ def weigh(banded: Mapping[str, Banded]) -> dict[str, Evidence]:
         for entry, ratio in tested
         if of_all is not None and ratio.log_error > 0
     }
-    return {entry: Evidence(entry, each, p_values.get(entry), drawn.get(entry)) for entry, each in banded.items()}
+    return {
+        entry: Evidence(entry, each, p_values.get(entry), drawn.get(entry), entry in known.among_placebos)
+        for entry, each in banded.items()
+    }
 
 
 def rule_as_toml(value: Any) -> str:  # noqa: ANN401 - any value of a rule

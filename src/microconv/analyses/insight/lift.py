@@ -56,7 +56,7 @@ _SENTENCES = 5
 
 MORE, FEWER = "goes with more", "goes with fewer"
 CHANCE, NOTHING_MORE, LESS = "no more than chance", "no more than any small step", "less than any small step"
-ON_PATH, NO_TARGETS = "on the path", "nobody came to it after"
+ON_PATH, NO_TARGETS, NOBODY_ALIKE = "on the path", "nobody came to it after", "nobody alike to compare with"
 
 
 @dataclass(frozen=True)
@@ -481,7 +481,7 @@ def _judged(
     found = []
     for place, (row, ratio) in enumerate(zip(rows, ratios, strict=True)):
         if place not in estimates or ratio is None or of_all is None:
-            verdict = row.verdict or NO_TARGETS
+            verdict = row.verdict or (NOBODY_ALIKE if row.tier == "adjusted" else NO_TARGETS)
             found.append(replace(row, verdict=verdict, says=f"{row.micro_conversion}: {verdict}."))
             continue
         inside = None if band is None else band.holds(ratio)

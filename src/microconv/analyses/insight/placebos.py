@@ -23,12 +23,14 @@ class PlaceboBand(NamedTuple):
         mean: The logarithm of their common ratio.
         spread: How far the ratios that they estimate differ from each other, beyond chance.
         error: The standard error of a usual one.
+        mean_error: That of their mean, if they were independent of each other.
         number: How many of them have a ratio.
     """
 
     mean: float
     spread: float
     error: float
+    mean_error: float
     number: int
 
     @property
@@ -52,10 +54,10 @@ class PlaceboBand(NamedTuple):
 
     def beyond(self, ratio: Ratio) -> Estimated:
         """Return the logarithm of a ratio over that of a usual placebo, with its error."""
-        return Estimated(math.log(ratio.ratio) - self.mean, math.hypot(ratio.log_error, self.spread))
+        return Estimated(math.log(ratio.ratio) - self.mean, math.hypot(ratio.log_error, self.spread, self.mean_error))
 
 
-NO_BAND = PlaceboBand(0.0, 0.0, 0.0, 0)
+NO_BAND = PlaceboBand(0.0, 0.0, 0.0, 0.0, 0)
 """What a ratio is held against where there are no placebos: 1, and nothing around it."""
 
 
@@ -65,4 +67,5 @@ def placebo_band(placebos: Iterable[Ratio | None]) -> PlaceboBand | None:
     found: Common | None = common(told) if len(told) >= FEWEST_PLACEBOS else None
     if found is None:
         return None
-    return PlaceboBand(found.mean, found.spread, median(each.error for each in told), len(told))
+    of_mean = math.fsum(1 / (each.error**2 + found.spread**2) for each in told) ** -0.5
+    return PlaceboBand(found.mean, found.spread, median(each.error for each in told), of_mean, len(told))

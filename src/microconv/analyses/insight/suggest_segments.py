@@ -11,11 +11,20 @@ from pydantic import Field
 
 from microconv import wording
 from microconv.analyses.hesitation import Hesitation, HesitationResult
-from microconv.analyses.insight.banded import banded_query, read_banded
+from microconv.analyses.insight.among_like import among_like_queries, read_among_like
 from microconv.analyses.insight.buyers import ACTOR_GROUPS, BuyerQuestion, between, not_enough
-from microconv.analyses.insight.evidence import DISCOUNTS, FEWEST_TO_RETIRE, NOTHING, Evidence, rule_as_toml, weigh
+from microconv.analyses.insight.evidence import (
+    DISCOUNTS,
+    FEWEST_TO_RETIRE,
+    NOTHING,
+    Evidence,
+    Tier,
+    rule_as_toml,
+    weigh,
+)
 from microconv.analyses.insight.momentum import Momentum, MomentumState
 from microconv.analyses.insight.onward_rates import Followed, beyond, ends, resampling
+from microconv.analyses.insight.thresholds import THRESHOLD, CountThreshold, Thresholds, ThresholdsResult
 from microconv.config.sections import Config
 from microconv.config.segment_rules import ANYTHING, SegmentRule
 from microconv.config.values import Duration, Length
@@ -25,7 +34,7 @@ from microconv.question import Context, Option
 from microconv.result import Result, column, sheet
 from microconv.segments.members import actors_query, members_query
 from microconv.segments.size import Segment
-from microconv.stats.intervals import newcombe
+from microconv.stats.intervals import newcombe, wilson
 from microconv.taxonomy import Taxonomy
 from microconv.wording import Bar, Sheet, Verbatim
 
@@ -124,6 +133,7 @@ class _Draft:
     per_response: float | None
     low: float | None
     high: float | None
+    tier: Tier = "observed"
 
 
 class SuggestSegments(BuyerQuestion):
@@ -170,7 +180,7 @@ class SuggestSegments(BuyerQuestion):
         counted.sort(
             key=lambda each: (
                 each[1] < FEWEST_MEMBERS,
-                -(each[0].per_response or 0.0) * each[1],
+                -(each[0].per_response or 0.0) * DISCOUNTS[each[0].tier] * each[1],
                 -each[1],
                 each[0].name,
             )
@@ -213,8 +223,10 @@ class SuggestSegments(BuyerQuestion):
     def _evidence(self, context: Context) -> dict[str, Evidence]:
         goal = self.goal_in(context.taxonomy)
         end_at = context.latest_event_at or templates.EXAMPLE_MOMENT
-        query = banded_query(self._looked_at(context.taxonomy), goal, end_at, self.since, self.until)
-        return weigh(read_banded(context.look_up(query)))
+        queries = among_like_queries(
+            self._looked_at(context.taxonomy), goal, end_at, self.since, self.until, taxonomy=context.taxonomy
+        )
+        return weigh(read_among_like(*(context.look_up(each) for each in queries)))
 
     def _followed(self, context: Context) -> dict[str, Followed]:
         goal, entries = self.goal_in(context.taxonomy), self._looked_at(context.taxonomy)
@@ -238,6 +250,13 @@ class SuggestSegments(BuyerQuestion):
         states = asked.result((pa.Table.from_pylist(rows),), context).states
         return rows[0]["usual_pause_days"] if rows else None, {each.state: each for each in states}
 
+    def _thresholds(self, context: Context) -> ThresholdsResult:
+        import pyarrow as pa
+
+        asked = Thresholds(goal=self.goal, since=self.since, until=self.until)
+        (query,) = asked.queries(context)
+        return asked.result((pa.Table.from_pylist(context.look_up(query)),), context)
+
     def _hesitation(self, context: Context) -> HesitationResult:
         import pyarrow as pa
 
@@ -256,6 +275,7 @@ class SuggestSegments(BuyerQuestion):
         drafts = [
             *self._of_milestones(taxonomy, goal, evidence, followed),
             *self._of_signals(taxonomy, goal, evidence, followed),
+            *self._of_thresholds(context, goal),
             *self._of_hesitation(context, goal, evidence, followed),
             *self._of_momentum(context, goal),
         ]
@@ -350,6 +370,47 @@ class SuggestSegments(BuyerQuestion):
                 goal,
             )
 
+    def _of_thresholds(self, context: Context, goal: str) -> Iterator[_Draft]:
+        """Yield, for entries of which a number matters: who did it so often, and who is short of it by one."""
+        result = self._thresholds(context)
+        named: set[str] = set()
+        for row in result.thresholds:
+            times = row.times
+            if row.says != THRESHOLD or times is None or row.counted in named:
+                continue
+            below, above = _around(row, times, result)
+            apart = newcombe(*reversed(above), *reversed(below)) if above[0] and below[0] else None
+            share = wilson(above[1], above[0]) if above[0] else None
+            if not _is_entry(row.counted, context.taxonomy) or apart is None or share is None or apart.low <= 0:
+                continue
+            named.add(row.counted)
+            within, entry = str(self.within), row.counted
+            enough = {"did": entry, "at_least": times, "within": within, "not_did": goal}
+            short = {"did": entry, "at_least": times - 1, "within": within, "not_did": goal}
+            said = (
+                f"from {times} times within {row.landmark} on, {wording.share(row.rate_from)} reach {goal} in the week "
+                f"after, and {wording.share(row.rate_below)} below; not proof that doing it once more causes it"
+            )
+            rate, lower = above[1] / above[0], below[1] / below[0]
+            yield _Draft(
+                f"{entry}_{times}_times_without_{goal}",
+                SegmentRule.model_validate(enough),
+                f"did {entry} {times} times or more, and not {goal} after it; {said}",
+                rate,
+                share.low,
+                share.high,
+            )
+            yield _Draft(
+                f"{entry}_one_short_of_{times}",
+                SegmentRule.model_validate(
+                    {"all": [short, {"not": {"did": entry, "at_least": times, "within": within}}]}
+                ),
+                f"did {entry} {wording.plural(times - 1, 'time')}, and not {goal} after it; {said}",
+                rate - lower,
+                apart.low,
+                apart.high,
+            )
+
     def _of_momentum(self, context: Context, goal: str) -> Iterator[_Draft]:
         """Yield those who came to a milestone and have been silent for longer than people usually are."""
         pause, states = self._momentum(context)
@@ -388,7 +449,7 @@ class SuggestSegments(BuyerQuestion):
         rates = (weights @ followed.at(goal)) / (weights @ followed.actors).clip(min=1)
         kept, drawn = beyond(extra.banded if extra else None, reached / number, rates)
         low, high = ends(rates * drawn)
-        return _Draft(name, rule, why, reached / number * kept, low, high)
+        return _Draft(name, rule, why, reached / number * kept, low, high, "adjusted" if extra else "observed")
 
     # What is printed
 
@@ -396,7 +457,7 @@ class SuggestSegments(BuyerQuestion):
         return Segment(name=draft.name, rule=draft.rule)
 
     def _proposal(self, draft: _Draft, size: int, actors: int) -> SegmentProposal:
-        factor = size * self.response * DISCOUNTS["observed"]
+        factor = size * self.response * DISCOUNTS[draft.tier]
         enough = size >= FEWEST_MEMBERS
         told = enough and draft.per_response is not None
         return SegmentProposal(
@@ -407,7 +468,7 @@ class SuggestSegments(BuyerQuestion):
             expected=factor * (draft.per_response or 0.0) if told else None,
             low=factor * (draft.low or 0.0) if told else None,
             high=factor * (draft.high or 0.0) if told else None,
-            tier="observed" if enough else not_enough(size),
+            tier=draft.tier if enough else not_enough(size),
             rule=rule_as_toml(draft.rule.model_dump(mode="json")),
         )
 
@@ -440,14 +501,16 @@ class SuggestSegments(BuyerQuestion):
         yield (
             f"Expected more: that {wording.share(self.response)} of the members respond (--response) is assumed. Those "
             f"brought back go on to {goal} like those who did the same before; those who are invited, as far as "
-            "those who did it went beyond what they would have done anyway. Both are times "
-            f"{DISCOUNTS['observed']} since the evidence is observed, which is a convention. An experiment tells."
+            "those who did it went beyond what like actors did anyway, and beyond what a small step picked by chance "
+            "shows; those one short of a number, as far as those who did it so often went beyond the others. It is "
+            f"times {DISCOUNTS['observed']} where the evidence is observed, and times {DISCOUNTS['adjusted']} where "
+            "it is adjusted, which is a convention. An experiment tells."
         )
         yield (
-            f"An entry is a signal if {goal} follows it over {NOTHING[1]} times as often as it comes without it, by "
-            "the whole interval over bands of time since the first session, after a correction for all entries that "
-            "were looked at (Benjamini and Yekutieli, 5%). What nearly all do who reach the goal is not a signal, "
-            "nor is what a quarter of all actors do."
+            f"An entry is a signal if {goal} follows it over {NOTHING[1]} times as often as like actors reach it "
+            "without, over what a small step picked by chance shows (microconv lift), by the whole interval and after "
+            "a correction for all entries that were looked at (Benjamini and Yekutieli, 5%). What nearly all do who "
+            "reach the goal is not a signal, nor is what a quarter of all actors do."
         )
         yield "Sizes are those of now, each segment by itself; members without consent are among them."
         yield (
@@ -455,6 +518,22 @@ class SuggestSegments(BuyerQuestion):
             f" least {FEWEST_TO_RETIRE} actors. It is proposed for retirement if no funnel, segment, attribution, "
             "conversion, derived entry or `triggers` names it."
         )
+
+
+def _is_entry(counted: str, taxonomy: Taxonomy) -> bool:
+    """Whether one entry is counted, and not several together."""
+    return counted in taxonomy.ids
+
+
+def _around(row: CountThreshold, times: int, result: ThresholdsResult) -> tuple[tuple[int, int], tuple[int, int]]:
+    """Return actors, and how many of them reached the goal, below a number and from it on; of both halves."""
+    below, above = [0, 0], [0, 0]
+    for each in result.curves:
+        if (each.counted, each.landmark) == (row.counted, row.landmark):
+            side = above if int(each.times.split()[0]) >= times else below
+            side[0] += each.actors
+            side[1] += each.reached
+    return (below[0], below[1]), (above[0], above[1])
 
 
 def _can_be_invited_to(taxonomy: Taxonomy, entry: str) -> bool:
@@ -487,7 +566,7 @@ def _retirements(evidence: Mapping[str, Evidence], context: Context, goal: str) 
             ratio.ratio,
             ratio.low,
             ratio.high,
-            f"{goal} follows it about as often as it comes without it, and nothing uses it",
+            f"{goal} follows it about as often as like actors reach it without, and nothing uses it",
         )
 
 
@@ -506,7 +585,7 @@ def _sentence(
     first = proposals[0]
     expected = (
         f"; if {wording.share(response)} respond, expect {wording.decimal(first.expected)} more to reach {goal}"
-        f"{between(first.low, first.high, wording.decimal)}, discounted since it is observed"
+        f"{between(first.low, first.high, wording.decimal)}, discounted since it is {first.tier}"
         if first.expected is not None
         else ""
     )

@@ -12,8 +12,10 @@ from pydantic import AfterValidator, Field
 
 from microconv import wording
 from microconv.analyses.amounts import Amount
-from microconv.analyses.insight.banded import FEWEST_A_SIDE, FEWEST_TARGETS, Banded, banded_query, read_banded
+from microconv.analyses.insight.among_like import among_like_queries, read_among_like
+from microconv.analyses.insight.banded import FEWEST_A_SIDE, FEWEST_TARGETS, Banded
 from microconv.analyses.insight.buyers import ACTOR_GROUPS, BuyerQuestion, between, not_enough
+from microconv.analyses.insight.evidence import Tier
 from microconv.analyses.insight.goals import steps_up_to
 from microconv.analyses.insight.onward_rates import RESAMPLES, Followed, beyond, ends, resampling
 from microconv.queries import templates
@@ -31,6 +33,8 @@ NEW, HERE, ALL = "new people", "people already here", "all changes"
 
 ON_PATH, MAYBE_NOTHING = "on the path: nobody gets there without it", "may be nothing"
 """What is said of a step that all take who reach the goal, and of an interval that holds 0."""
+NOBODY_ALIKE = "nobody alike did without it, so that it cannot be told"
+"""What is said where no actors are as active and as present as those who did the step, but did not do it."""
 
 _CHANGE = re.compile(r"\s*([A-Za-z0-9_]+)\s*([+-]\s*\d{1,4}(?:\.\d{1,4})?)\s*%\s*")
 _LEAST, _MOST = -1.0, 10.0
@@ -180,7 +184,7 @@ class WhatIf(BuyerQuestion):
         )
 
     def queries(self, context: Context) -> tuple[Query, ...]:
-        """Return the queries of what follows each entry, of its ratio against the goal, and of amounts by currency."""
+        """Return the queries of what follows each entry, of its ratio to the goal (two), and of amounts by currency."""
         goal = self.goal_in(context.taxonomy)
         entries = [each.entry for each in self.asked_changes(context.taxonomy)]
         end_at = context.latest_event_at or templates.EXAMPLE_MOMENT
@@ -193,7 +197,7 @@ class WhatIf(BuyerQuestion):
         }
         asked = [
             templates.query("analyses/insight/onward", params=params),
-            banded_query(entries, goal, end_at, self.since, self.until),
+            *among_like_queries(entries, goal, end_at, self.since, self.until, taxonomy=context.taxonomy),
         ]
         if (amounts := self.amounts_query(context)) is not None:
             asked.append(amounts)
@@ -203,9 +207,9 @@ class WhatIf(BuyerQuestion):
         """Carry each change through what follows its step."""
         taxonomy, currency = context.taxonomy, context.config.project.currency
         goal, changes = self.goal_in(taxonomy), self.asked_changes(taxonomy)
-        amounts = self.amounts(tables[2] if len(tables) > 2 else None, context)  # noqa: PLR2004 - the third query
+        amounts = self.amounts(tables[3] if len(tables) > 3 else None, context)  # noqa: PLR2004 - the fourth query
         onward = tables[0].to_pylist()
-        ratios = read_banded(tables[1].to_pylist())
+        ratios = read_among_like(tables[1].to_pylist(), tables[2].to_pylist()).banded
         followed = {change.entry: Followed.read(onward, change.entry, goal) for change in changes}
         steps: list[WhatIfStep] = []
         for change in changes:
@@ -236,9 +240,10 @@ class WhatIf(BuyerQuestion):
         )
         yield (
             f"{HERE.capitalize()}: assumes that the step brings them what it brings those who do it now, beyond what "
-            f"they would have done anyway. How much that is comes from the ratio of reaching {goal} over bands of time "
-            "since the first session (evidence: observed). People who do the step may want more from the start, so it "
-            "is not proof that the step causes it, and more likely too high than too low."
+            f"they would have done anyway. How much that is comes from the ratio of reaching {goal} among like actors, "
+            "over that of a small step picked by chance (evidence: adjusted, as in microconv lift). People who do the "
+            "step may want more from the start, so it is not proof that the step causes it, and more likely too high "
+            "than too low."
         )
         yield (
             "An actor counts from the first time they did the step, and a later step if it came after that. Intervals "
@@ -314,9 +319,14 @@ def _row(change: StepChange, step: str, who: str, followed: Followed, goal: str,
         value=change.share * value * kept if has_value else None,
         value_low=value_low,
         value_high=value_high,
-        tier="observed",
+        tier=_tier([extra]),
         says=_says(change, extra, low, high),
     )
+
+
+def _tier(extras: Sequence[Banded | None]) -> Tier:
+    """Return what a figure rests on: ratios among like actors, all of them, or what is merely observed."""
+    return "adjusted" if extras and all(each is not None and not each.is_on_path for each in extras) else "observed"
 
 
 def _why_not(number: int, reached: int, extra: Banded | None) -> str:
@@ -329,7 +339,9 @@ def _why_not(number: int, reached: int, extra: Banded | None) -> str:
     targets = extra.exposed_targets + extra.other_targets
     if targets < FEWEST_TARGETS:
         return not_enough(targets)
-    return not_enough(extra.exposed_targets) if extra.ratio is None else ""
+    if extra.ratio is None:
+        return NOBODY_ALIKE if min(extra.exposed_targets, extra.other_targets) else not_enough(extra.exposed_targets)
+    return ""
 
 
 def _says(change: StepChange, extra: Banded | None, low: float, high: float) -> str:
@@ -378,7 +390,7 @@ def _together(
                 value=value if has_value else None,
                 value_low=value_low,
                 value_high=value_high,
-                tier="observed",
+                tier=_tier([ratios.get(each.entry) for each in changes] if who == HERE else []),
                 says=MAYBE_NOTHING if who == HERE and low <= 0 <= high and any(each.share for each in changes) else "",
             )
 
