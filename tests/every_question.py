@@ -141,6 +141,7 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("leading", {"goal": "add_to_cart", "lags": 3, "since": SECOND_DAY}),
     ("stage_times", {"by": "new_or_returning", "since": SECOND_DAY, "until": SECOND_DAY}),
     ("thresholds", {"measure": "view_item", "landmarks": ["1h"], "window": "1h", "goal": "add_to_cart"}),
+    ("propensity", {"goal": "add_to_cart"}),
     ("thresholds", {"measure": "distinct", "since": SECOND_DAY, "until": THIRD_DAY}),
     ("combinations", {"landmarks": ["1h"], "window": "1h", "goal": "add_to_cart"}),
     ("combinations", {"size": 3, "ordered": True, "since": SECOND_DAY, "until": THIRD_DAY, "top": 5}),

@@ -1,6 +1,6 @@
 """The documentation is true: commands, options, links, exit codes, columns, JSON and files in it are the real ones.
 
-Run as a script, it writes the tables of docs/staging.md, docs/memberships.md, docs/analyses.md and docs/audit.md anew.
+Run as a script, it writes the tables of docs/staging.md, docs/memberships.md, docs/propensity.md, docs/analyses.md and docs/audit.md anew.
 """
 
 from __future__ import annotations
@@ -36,6 +36,7 @@ from microconv.engines.tables import Table
 from microconv.errors import MicroconvError
 from microconv.queries import templates
 from microconv.segments.membership_tables import TABLES as MEMBERSHIP_TABLES
+from microconv.segments.propensity_tables import TABLES as PROPENSITY_TABLES
 from microconv.staging import SyncResult
 from microconv.staging.mc_tables import TABLES
 from microconv.taxonomy import load_taxonomy
@@ -44,6 +45,7 @@ from staged_rows import IN_MEMORY, staged
 ROOT = Path(__file__).parent.parent
 STAGING = ROOT / "docs" / "staging.md"
 MEMBERSHIPS = ROOT / "docs" / "memberships.md"
+PROPENSITY = ROOT / "docs" / "propensity.md"
 ANALYSES = ROOT / "docs" / "analyses.md"
 AUDIT = ROOT / "docs" / "audit.md"
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
@@ -352,7 +354,9 @@ def with_tables(page: str, tables: Iterable[Table] = TABLES.values()) -> str:
 
 
 @pytest.mark.parametrize(
-    ("path", "tables"), [(STAGING, TABLES), (MEMBERSHIPS, MEMBERSHIP_TABLES)], ids=["staged", "memberships"]
+    ("path", "tables"),
+    [(STAGING, TABLES), (MEMBERSHIPS, MEMBERSHIP_TABLES), (PROPENSITY, PROPENSITY_TABLES)],
+    ids=["staged", "memberships", "propensity"],
 )
 def test_documented_tables_are_the_real_ones(path, tables):
     page = path.read_text(encoding="utf-8")
@@ -443,5 +447,8 @@ if __name__ == "__main__":
     STAGING.write_text(with_tables(STAGING.read_text(encoding="utf-8")), encoding="utf-8")
     MEMBERSHIPS.write_text(
         with_tables(MEMBERSHIPS.read_text(encoding="utf-8"), MEMBERSHIP_TABLES.values()), encoding="utf-8"
+    )
+    PROPENSITY.write_text(
+        with_tables(PROPENSITY.read_text(encoding="utf-8"), PROPENSITY_TABLES.values()), encoding="utf-8"
     )
     ANALYSES.write_text(with_questions(ANALYSES.read_text(encoding="utf-8")), encoding="utf-8")

@@ -16,4 +16,8 @@ UNION ALL
 SELECT 'memberships' AS what, COUNT(*) AS found
 FROM {{ relation('mc_segment_members') }} AS g
 INNER JOIN {{ relation('erased_actors') }} AS a ON a.actor_key = g.actor_key
+UNION ALL
+SELECT 'scores' AS what, COUNT(*) AS found
+FROM {{ relation('mc_propensity_scores') }} AS p
+INNER JOIN {{ relation('erased_actors') }} AS a ON a.actor_key = p.actor_key
 ORDER BY what

@@ -324,6 +324,18 @@ holding_leaves AS (
     AND s.started_at <= @as_of
     AND UNIX_MICROS(@as_of) - UNIX_MICROS(s.ended_at) < @visit_within_us[OFFSET(at_place)]
   {% endif %}
+  {% if rule.scores %}
+  {% if rule.pairs or rule.traits or rule.visits %}
+  UNION ALL
+  {% endif %}
+  SELECT leaf, p.actor_key
+  FROM {{ relation('mc_propensity_scores') }} AS p
+  CROSS JOIN UNNEST(@score_leaves) AS leaf WITH OFFSET AS at_place
+  WHERE
+    p.goal = @score_goals[OFFSET(at_place)]
+    AND p.decile BETWEEN @score_lows[OFFSET(at_place)] AND @score_highs[OFFSET(at_place)]
+    AND p.scored_at <= @as_of
+  {% endif %}
 ),
 
 matching AS (

@@ -150,6 +150,11 @@ QUESTIONS: dict[str, Line] = {
         "Say whether momentum foretells who converts better than recency and frequency.",
         "momentum --show score",
     ),
+    "propensity": Line(
+        "analyses.propensity.model_card:Propensity",
+        "Show how likely actors are to reach a goal, and how sure that is.",
+        "propensity",
+    ),
     "leading": Line(
         "analyses.insight.leading:Leading", "Show which entry's daily rate moves before the goal's.", "leading"
     ),
@@ -223,6 +228,9 @@ QUERIES: tuple[str, ...] = (
     "guardrails.guardrails_question:examples",
     "segments.members:examples",
     "segments.memberships:examples",
+    "segments.propensity_rules:examples",
+    "analyses.propensity.training:examples",
+    "analyses.propensity.scoring:examples",
     "activation.audience.first_party:examples",
     "activation.push.list_plan:examples",
     "activation.push.ledger_views:examples",

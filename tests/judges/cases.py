@@ -28,6 +28,7 @@ from microconv.audit.audit_tables import TABLES as AUDIT_TABLES
 from microconv.exports import RAW_COLUMNS, RAW_LEAVES, ShardSchema
 from microconv.queries import templates
 from microconv.segments.membership_tables import TABLES as MEMBERSHIP_TABLES
+from microconv.segments.propensity_tables import TABLES as PROPENSITY_TABLES
 from microconv.staging import batch_queries, own_hosts, profile
 from microconv.staging.erasures import TABLES as ERASURE_TABLES
 from microconv.staging.mc_tables import TABLES
@@ -47,6 +48,7 @@ _STAGED = {
         | CONVERSION_TABLES
         | MEMBERSHIP_TABLES
         | ERASURE_TABLES
+        | PROPENSITY_TABLES
     ).items()
 }
 COUNTED_IN_STAGING = dict.fromkeys(
@@ -101,6 +103,11 @@ KNOWN: dict[str, Columns] = {
         "said": "STRING",
         "verdict": "STRING",
     },
+    "propensity_features": {
+        **dict.fromkeys(("actor_key", "cut_off_us", "feature_0", "feature_1"), "INT64"),
+        "is_reached": "BOOL",
+    },
+    "propensity_scored": _STAGED["mc_propensity_scores"],
     **{f"segment_matches_{place}": {"actor_key": "INT64", "user_id": "STRING"} for place in range(4)},
 }
 

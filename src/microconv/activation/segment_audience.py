@@ -15,6 +15,7 @@ from microconv.config.segment_settings import SegmentConfig
 from microconv.engines.base import Engine
 from microconv.segments.members import Member, has_user_ids, members
 from microconv.segments.memberships import build, current, default_moment, preview, rule_version, upcoming
+from microconv.segments.propensity_rules import check_scores
 from microconv.segments.sentence import sentence
 from microconv.staging import properties
 from microconv.staging.erasures import Erased, read_erased
@@ -83,6 +84,8 @@ class SegmentAudiences:
         )
         moment = as_of or self.latest
         properties.check(self.engine, properties.of_rule(segment.rule), self.config, self.taxonomy)
+        if as_of is not None:  # otherwise the build looked
+            check_scores(self.engine, [segment.rule], self.taxonomy, as_of)
         staged = summary(self.engine)
         asked = None if as_of is None else members(self.engine, segment, self.taxonomy, as_of)
         return plan_audience(

@@ -38,6 +38,7 @@ COMMANDS: dict[str, tuple[str | None, str]] = {
     "experiment": ("experiment:experiment", "Plan, read and decide experiments."),
     "segment": ("segment:segment", catalogue.QUESTIONS["segment"].answers),
     "ethics": ("ethics:ethics", "Show the checklist of ethics and what was answered."),
+    "propensity": ("propensity:propensity", catalogue.QUESTIONS["propensity"].answers),
     "audit": ("audit:audit", "Find what is wrong with the tracking."),
     "export": ("export:export", "Write a segment's audience to a destination."),
     "push": ("push:push", "Make lists at destinations what their segments are."),

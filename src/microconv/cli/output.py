@@ -15,7 +15,7 @@ import click
 
 from microconv.cli import tables
 from microconv.cli.invocation import as_typed
-from microconv.errors import EngineError
+from microconv.errors import EngineError, UsageError
 from microconv.wording import Bar, Sheet, Verbatim, message, visible
 
 if TYPE_CHECKING:
@@ -84,6 +84,16 @@ def answer(result: Result, output_format: str, *, with_chart: bool = False) -> N
         return
     charts = [Chart(result.bars())] if with_chart else []
     emit(output_format, document=result.document(), shown=lambda: [*shown(result), *charts])
+
+
+def check_chart(output_format: str, *, with_chart: bool) -> None:
+    """Refuse a chart beside a format that has none.
+
+    Raises:
+        UsageError: It is asked for one.
+    """
+    if with_chart and output_format != "table":
+        raise UsageError("--chart goes with tables.", hint=f"Leave out --chart or --format {output_format}.")
 
 
 def shown(result: Result) -> list[Shown]:

@@ -55,8 +55,7 @@ def command(name: str) -> click.Command:
     first = askers[0]
 
     def run(context: CommandContext, /, *, output_format: str, with_chart: bool, is_saved: bool, **given: Any) -> None:  # noqa: ANN401 - as Click gives them
-        if with_chart and output_format != "table":
-            raise UsageError("--chart goes with tables.", hint=f"Leave out --chart or --format {output_format}.")
+        output.check_chart(output_format, with_chart=with_chart)
         asker = _picked(askers, given)
         with context.project() as project:
             question = asker.kind.asked(project.config, _fields(asker, askers, given))

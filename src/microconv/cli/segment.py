@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -10,6 +10,7 @@ from microconv.cli import output
 from microconv.cli.context import CommandContext
 from microconv.cli.moment import moment
 from microconv.cli.output import is_terminal
+from microconv.cli.question_group import QuestionGroup
 from microconv.cli.questions import command
 from microconv.errors import FindingsError, UsageError
 from microconv.wording import Heading, Sheet
@@ -22,34 +23,8 @@ _MOST_PEOPLE = 100
 _AS_OF = "Moment to build for, ISO 8601, UTC unless it says otherwise; default: the latest event."
 
 
-class _Segment(click.Group):
-    """A group that is a question as well: `segment NAME` asks about a segment, unless NAME is one of its commands."""
-
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
-        if args and args[0] in self.commands:
-            ctx._protected_args, ctx.args = args[:1], args[1:]
-            return ctx.args
-        # Options may stand behind NAME, and nothing else may, as with any command that is no group.
-        ctx.allow_interspersed_args, ctx.allow_extra_args = True, False
-        return click.Command.parse_args(self, ctx, args)
-
-    def invoke(self, ctx: click.Context) -> Any:  # noqa: ANN401 - Click's signature
-        if not ctx._protected_args:
-            return click.Command.invoke(self, ctx)
-        (name,) = ctx._protected_args
-        with self.commands[name].make_context(name, [*ctx.args], parent=ctx) as inner:
-            return self.commands[name].invoke(inner)
-
-    def get_params(self, ctx: click.Context) -> list[click.Parameter]:
-        """Return the parameters of the question; its commands have none of them before their name."""
-        return super().get_params(ctx) if ctx.command is self else []
-
-    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
-        return [*click.Command.collect_usage_pieces(self, ctx), "|", self.subcommand_metavar]
-
-
 _asked = command("segment")
-segment = _Segment(
+segment = QuestionGroup(
     "segment",
     params=_asked.params,
     callback=_asked.callback,
@@ -240,8 +215,7 @@ def size(
         raise UsageError(
             "--reach looks at consent as it is now, so it goes with no other day.", hint="Leave the other option out."
         )
-    if with_chart and output_format != "table":
-        raise UsageError("--chart goes with tables.", hint=f"Leave out --chart or --format {output_format}.")
+    output.check_chart(output_format, with_chart=with_chart)
     with context.project() as project:
         if reach:
             result: Result = project.pushes.reach(name)

@@ -37,6 +37,8 @@ TRAITS = ("channel", "campaign", "source", "medium", "country", "device", "langu
 _MOST_TIMES = 1_000_000
 _MOST_AMOUNT = 1_000_000_000
 _DEEPEST = 12
+DECILES = 10
+"""Tenths of the actors by their chance, of which `propensity` names some."""
 MOST_STEPS = 10
 """How many steps a sequence may have."""
 
@@ -55,6 +57,7 @@ _KEYS: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
     "last": (("between",), ("where",)),
     "stage": ((), ("within",)),
     "total": (("of", "within"), ("at_least", "below", "where", *LOOKED_UP[1:])),
+    "propensity": ((), ("goal",)),
     **{trait: ((), (*(other for other in TRAITS if other != trait), "touch")) for trait in TRAITS},
 }
 """The kinds of nodes by the key that tells them, with the keys that each needs besides and those that it may have."""
@@ -66,7 +69,7 @@ _INSTEAD = {
 _COMPANIONS = {
     "at_least": "did", "at_most": "did", "exactly": "did", "in_sessions": "did", "on_days": "did", "distinct": "did",
     "not_did": "did", "not_within": "did", "window": "sequence", "gap": "sequence", "without": "sequence",
-    "for": "lapsed", "between": "last", "below": "total", "of": "total", "touch": "channel",
+    "for": "lapsed", "between": "last", "below": "total", "of": "total", "touch": "channel", "goal": "propensity",
 }  # fmt: skip
 """What goes with the keys that tell no kind, to say what is missing where they stand alone."""
 
@@ -98,6 +101,17 @@ def _as_staged(languages: tuple[str, ...]) -> tuple[str, ...]:
     return unique(tuple(each.lower().replace("_", "-") for each in languages))
 
 
+def _deciles(value: object) -> object:
+    """Return deciles as they are written, `9..10`; one of them may be written alone."""
+    if value is None:
+        return None
+    low, dots, high = str(value).partition("..")
+    bounds = [int(each) for each in (low, high if dots else low) if each.isascii() and each.isdecimal()]
+    if isinstance(value, bool) or len(bounds) != 2 or not 1 <= bounds[0] <= bounds[1] <= DECILES:  # noqa: PLR2004 - two ends
+        raise ValueError('must be deciles of the chance, from 1 (the smallest) to 10, such as "9..10"')
+    return f"{bounds[0]}..{bounds[1]}"
+
+
 _Languages = Annotated[_Values, AfterValidator(_as_staged)]
 
 
@@ -105,7 +119,8 @@ class SegmentRule(Section):
     """A node of a rule: `all`, `any` or `not` of others, another `segment`, or a leaf, told by its first key.
 
     `did` with a number of times, sessions, days or distinct values; `sequence`; `first`; `lapsed`; `last`; `stage`;
-    `total`; or what a first or last session was like (`channel`, `campaign`, `source`, `medium`, `country`, `device`).
+    `total`; `propensity`; or what a first or last session was like (`channel`, `campaign`, `source`, `medium`,
+    `country`, `device`, `language`).
     Times are looked at backwards from the moment at which a segment is built; both ends of each are included.
     """
 
@@ -151,6 +166,11 @@ class SegmentRule(Section):
     )
     of: _Ids = Field(default=(), description="whose amounts are added up")
     below: _Amount = Field(default=None, description="below what amount; nothing at all counts, too")
+
+    propensity: Annotated[str | None, BeforeValidator(_deciles)] = Field(
+        default=None, description='in which tenths of actors by the chance to reach the goal, such as "9..10"'
+    )
+    goal: EntryId | None = Field(default=None, description="the goal of that chance; default: the first macro")
 
     channel: _Values = Field(default=(), description="channel group of the actor's first or last session")
     campaign: _Values = Field(default=(), description="campaign of that session")
@@ -301,6 +321,7 @@ class SegmentRule(Section):
             ids = [*leaf.did, *leaf.not_did, *(entry for step in leaf.sequence for entry in step.did)]
             ids += [*leaf.without, *leaf.first, *leaf.lapsed, *leaf.last]
             ids += () if leaf.lapsed else leaf.of
+            ids += () if leaf.goal is None else (leaf.goal,)
             yield from ((entry, "a segment's rule") for entry in ids)
 
     def properties(self) -> Iterator[str]:
@@ -312,6 +333,14 @@ class SegmentRule(Section):
                 yield leaf.distinct
             if leaf.total not in (None, ENGAGEMENT):
                 yield leaf.total or ""
+
+    @property
+    def deciles(self) -> tuple[int, int] | None:
+        """The first and the last decile of the chance to reach a goal that `propensity` names."""
+        if self.propensity is None:
+            return None
+        low, _, high = self.propensity.partition("..")
+        return int(low), int(high)
 
     @property
     def times(self) -> tuple[int, int | None] | None:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:  # each is loaded by who asks for it
     from microconv.activation.push.explaining import Explanation
     from microconv.activation.push.pushes import Pushes
     from microconv.activation.segment_audience import SegmentAudiences
+    from microconv.analyses.propensity.propensity_models import PropensityModels
     from microconv.engines.base import Engine
     from microconv.guardrails.ethics import EthicsResult
     from microconv.segments.builds import Build, Change, SegmentDaysResult
@@ -187,6 +188,13 @@ class ActivatesSegments(Workplace):
         from microconv.activation.segment_audience import SegmentAudiences
 
         return SegmentAudiences(self._staged, self.config, self.taxonomy, self.default_as_of())
+
+    @property
+    def propensity(self) -> PropensityModels:
+        """Train models of the chance to reach a goal, and score actors; see `propensity_models`."""
+        from microconv.analyses.propensity.propensity_models import PropensityModels
+
+        return PropensityModels(self._running, self.taxonomy, self.default_as_of)
 
     @property
     def pushes(self) -> Pushes:

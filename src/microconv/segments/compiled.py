@@ -77,6 +77,7 @@ class _Compiler:
     pairs: list[_Pair] = field(default_factory=list)
     traits: list[tuple[int, str, str, str]] = field(default_factory=list)
     visits: list[tuple[int, int]] = field(default_factory=list)
+    scores: list[tuple[int, str, int, int]] = field(default_factory=list)
     operands: Operands = field(default_factory=lambda: Operands(first=_FIRST_OPERAND))
     conditions: list[dict[str, Any]] = field(default_factory=list)
     amounts: list[Property | None] = field(default_factory=list)
@@ -224,6 +225,12 @@ class _Compiler:
             self.known[key] = {"leaf": number}
         return self.known[key]
 
+    def _propensity(self, rule: SegmentRule) -> Tree:
+        low, high = rule.deciles or (0, 0)
+        number = self._add(_Leaf("score"))
+        self.scores.append((number, self.taxonomy.goal(rule.goal), low, high))
+        return {"leaf": number}
+
     def _session(self, rule: SegmentRule) -> Tree:
         parts: list[Tree] = []
         for trait in TRAITS:
@@ -297,6 +304,7 @@ def compiled(rule: SegmentRule, taxonomy: Taxonomy, as_of: datetime | None) -> C
         ],
         "touches": sorted({each[2] for each in made.traits}),
         "visits": bool(made.visits),
+        "scores": bool(made.scores),
     }
     return CompiledRule(structure, _params(made, structure) | {"as_of": as_of})
 
@@ -342,6 +350,10 @@ def _params(made: _Compiler, structure: dict[str, Any]) -> dict[str, Value]:
     if made.visits:
         params["visit_leaves"] = [leaf for leaf, _ in made.visits]
         params["visit_within_us"] = [within for _, within in made.visits]
+    if made.scores:
+        leaves, goals, lows, highs = zip(*made.scores, strict=True)
+        params |= {"score_leaves": list(leaves), "score_goals": list(goals)}
+        params |= {"score_lows": list(lows), "score_highs": list(highs)}
     return params
 
 

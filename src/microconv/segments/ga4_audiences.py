@@ -80,6 +80,8 @@ def _of_leaf(leaf: SegmentRule) -> Iterator[str]:
     if leaf.total:
         amount = "engagement of chosen events" if leaf.total == ENGAGEMENT else leaf.total
         yield f"GA4 does not add up {amount} over a time."
+    if leaf.propensity:
+        yield "GA4 does not know the chances that microconv gives."
     if leaf.kind == "session":
         if leaf.touch != "first":
             yield "GA4 knows the first source of a user and that of any session, not that of the last session."

@@ -13,6 +13,7 @@ from microconv.engines.base import Engine
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.segments.compiled import compiled
+from microconv.segments.propensity_rules import check_scores
 from microconv.staging import properties
 from microconv.taxonomy import Taxonomy
 
@@ -54,10 +55,12 @@ def named_members(engine: Engine, config: Config, name: str, taxonomy: Taxonomy,
 
     Raises:
         UsageError: The configuration has no segment of that name.
-        SourceError: The rule looks at a property that is not staged yet.
+        SourceError: The rule looks at a property that is not staged yet, or at chances that nobody scored.
+        FindingsError: The chances that it looks at may not be used.
     """
     segment = find_named(config.segments, name, "segment")
     properties.check(engine, properties.of_rule(segment.rule), config, taxonomy)
+    check_scores(engine, [segment.rule], taxonomy, as_of)
     return members(engine, segment, taxonomy, as_of)
 
 

@@ -26,6 +26,7 @@ from microconv.queries.templates import Query, Value
 from microconv.segments.builds import REASONS, Build, SegmentBuild, changes_of_query, days_query
 from microconv.segments.members import Member, members_query
 from microconv.segments.membership_tables import SEGMENT_BUILDS, SEGMENT_MEMBERS, TABLES
+from microconv.segments.propensity_rules import check_scores
 from microconv.staging import properties
 from microconv.taxonomy import Taxonomy
 
@@ -63,7 +64,8 @@ def build(
     Raises:
         UsageError: The moment lies before the last build, or in the future.
         TaxonomyError: A rule names a micro-conversion that the taxonomy does not have.
-        SourceError: A rule looks at a property that is not staged yet.
+        SourceError: A rule looks at a property that is not staged yet, or at chances that nobody scored.
+        FindingsError: The chances that a rule looks at may not be used.
         EngineError: The engine failed; nothing was changed.
         LockedError: The lock was lost meanwhile; nothing was changed.
     """
@@ -220,6 +222,7 @@ def _decide(  # noqa: PLR0917 - what a build is given
     segments = in_order(config.segments)
     steps = len(segments) + 2
     properties.check(engine, (each for one in segments for each in properties.of_rule(one.rule)), config, taxonomy)
+    check_scores(engine, [each.rule for each in segments], taxonomy, as_of)
     for place, segment in enumerate(segments):
         on_progress(place, steps, f"segment {segment.name}")
         engine.materialise(members_query(segment, taxonomy, as_of), f"{_MATCHES}{place}")

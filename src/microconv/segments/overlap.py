@@ -13,6 +13,7 @@ from microconv.config.sections import Config
 from microconv.engines.base import Engine
 from microconv.result import Result, column, pivot
 from microconv.segments.members import members_query
+from microconv.segments.propensity_rules import check_scores
 from microconv.staging import properties
 from microconv.taxonomy import Taxonomy
 from microconv.wording import Heading, Sheet
@@ -79,6 +80,7 @@ def overlap(engine: Engine, config: Config, taxonomy: Taxonomy, as_of: datetime)
 
     needed = (each for one in config.segments for each in properties.of_rule(one.rule))
     properties.check(engine, needed, config, taxonomy)
+    check_scores(engine, [each.rule for each in config.segments], taxonomy, as_of)
     members = {
         each.name: engine.query(members_query(each, taxonomy, as_of)).column("actor_key").to_numpy()
         for each in config.segments

@@ -125,6 +125,13 @@ def _total(rule: SegmentRule) -> str:
     return f"have a total {what} of {bound} over {of} {_last(rule.within)}"
 
 
+def _propensity(rule: SegmentRule) -> str:
+    low, high = rule.deciles or (0, 0)
+    goal = rule.goal or "the first macro-conversion"
+    which = f"decile {low}" if low == high else f"deciles {low} to {high}"
+    return f"are in {which} of 10 by their chance to reach {goal} (10: the largest), as scored last"
+
+
 def _session(rule: SegmentRule) -> str:
     said = [f"{_FROM[trait]} {' or '.join(values)}" for trait in TRAITS if (values := getattr(rule, trait))]
     return f"came {' and '.join(said)} in their {rule.touch or 'last'} session"
@@ -138,6 +145,7 @@ _LEAVES = {
     "last": _last_time,
     "stage": _stage,
     "total": _total,
+    "propensity": _propensity,
     "session": _session,
 }
 

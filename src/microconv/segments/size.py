@@ -18,6 +18,7 @@ from microconv.queries.templates import Query
 from microconv.question import HIDDEN, Context, Option, Question, overlay, section_of
 from microconv.result import Result, column
 from microconv.segments.members import actors_query, members_query
+from microconv.segments.propensity_rules import check_asked
 from microconv.segments.sentence import sentence
 from microconv.staging import properties
 from microconv.staging.properties import Property
@@ -133,6 +134,7 @@ class Segment(SegmentConfig, Question):
     def queries(self, context: Context) -> tuple[Query, ...]:
         """Return the queries of the members, and of how many actors there are."""
         moment = self.moment(context)
+        check_asked(context, self.rule, moment)
         return members_query(self, context.taxonomy, moment), actors_query(moment)
 
     def result(self, tables: Sequence[pa.Table], context: Context) -> SegmentResult:

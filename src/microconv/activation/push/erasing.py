@@ -38,7 +38,8 @@ from microconv.own_tables.placeholders import is_nobody
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.result import Result, column
-from microconv.segments import membership_tables, memberships
+from microconv.segments import membership_tables, memberships, propensity_tables
+from microconv.segments.propensity_rules import erasing_scores
 from microconv.staging import mc_tables
 from microconv.staging.erasures import ERASED_KEYS, ERASURES, TABLES, hash_of
 from microconv.taxonomy import Taxonomy
@@ -121,7 +122,7 @@ class Erasing:
             )
         engine, now = self.pushes.engine, self.pushes.clock()
         with sending_run(engine, "erase", now) as run_id:
-            for table in (*TABLES.values(), *membership_tables.TABLES.values()):
+            for table in (*TABLES.values(), *membership_tables.TABLES.values(), propensity_tables.PROPENSITY_SCORES):
                 engine.ensure(table)
             row = self._noted(name, now)
             # Before the lists are gone through: the ledger forgets them then.
@@ -303,6 +304,7 @@ def _removals() -> list[Change]:
         *(DeleteKeys(table, "actor_key", _ACTORS) for table in (mc_tables.MICRO_CONVERSIONS, mc_tables.SIGNALS)),
         DeleteKeys(mc_tables.EXTERNAL_EVENTS, "user_key", _ACTORS),
         memberships.erasing(_ACTORS),
+        erasing_scores(_ACTORS),
         InsertScratch(ERASED_KEYS, _KEYS),
     ]
 

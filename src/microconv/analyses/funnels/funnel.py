@@ -17,6 +17,7 @@ from microconv.errors import UsageError
 from microconv.queries.templates import Value
 from microconv.question import HIDDEN, Context, Option, Question, overlay, section_of
 from microconv.segments.compiled import CompiledRule, compiled
+from microconv.segments.propensity_rules import check_asked
 from microconv.staging import properties
 from microconv.staging.properties import Property
 from microconv.taxonomy import Taxonomy
@@ -167,7 +168,10 @@ class FunnelQuestion(FunnelConfig, Period, Question):
 
     def members(self, context: Context) -> CompiledRule | None:
         """Return the rule of the segment as templates take it; None without a segment."""
-        return None if self.segment is None else compiled(self.segment.rule, context.taxonomy, self.moment(context))
+        if self.segment is None:
+            return None
+        check_asked(context, self.segment.rule, self.moment(context))
+        return compiled(self.segment.rule, context.taxonomy, self.moment(context))
 
     def assumptions(self, context: Context) -> tuple[str, ...]:
         """Say what the figures of the funnel rest on."""

@@ -18,6 +18,7 @@ from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 from microconv.question import Context, Option, Question, section_of
 from microconv.segments.compiled import compiled
+from microconv.segments.propensity_rules import check_asked
 from microconv.staging import properties
 from microconv.staging.properties import Property
 from microconv.taxonomy import Taxonomy
@@ -69,6 +70,7 @@ class MomentumQuestion(Period, Question):
         """Return the query of a template that counts only the actors of the segment, if there is one."""
         rule = None
         if self.segment is not None:
+            check_asked(context, self.segment.rule, context.latest_event_at)
             rule = compiled(self.segment.rule, context.taxonomy, context.latest_event_at)
         return templates.query(
             name,

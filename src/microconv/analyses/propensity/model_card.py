@@ -1,0 +1,361 @@
+"""The card of a model of propensity: how it did on actors it did not know, its weights in words, and what it is not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import Field
+
+from microconv import wording
+from microconv.analyses.propensity.chance_model import ACCEPTED, ChanceModel
+from microconv.analyses.propensity.features import GoalWindow, goal_rate_query
+from microconv.analyses.propensity.scoring import RecentRate, rate_query
+from microconv.analyses.propensity.training import DEFAULT_WINDOW, USUAL_LOOKBACK_SECONDS, micros
+from microconv.config.values import EntryId
+from microconv.queries.templates import EXAMPLE_MOMENT, Query
+from microconv.question import Context, Option, Question
+from microconv.result import Result, column, sheet
+from microconv.segments.propensity_rules import models_query, scores_query
+from microconv.segments.propensity_tables import PROPENSITY_MODELS, PROPENSITY_SCORES
+from microconv.stats.intervals import wilson
+from microconv.wording import Bar, Heading, Sheet
+
+if TYPE_CHECKING:
+    import pyarrow as pa
+
+_MOST_WEIGHTS = 15
+_FAINT = 0.02
+_SLOPES = (0.8, 1.2)
+
+
+@dataclass(frozen=True)
+class PropensityDecile:
+    """A tenth of the hold-out by its chance: what was said of it, and what then happened.
+
+    `low` and `high` are Wilson's interval of `rate` (95%). A model that was not trained yet is one row that says so.
+    """
+
+    decile: int | None = column("decile", wording.count)
+    actors: int | None = column("actors", wording.count)
+    predicted: float | None = column("mean chance", wording.share)
+    reached: int | None = column("reached the goal", wording.count)
+    rate: float | None = column("rate", wording.share)
+    low: float | None = column("rate from", wording.share)
+    high: float | None = column("rate to", wording.share)
+    up: str = column("pushes up")
+    down: str = column("pushes down")
+    says: str = column("says")
+
+
+@dataclass(frozen=True)
+class HoldOutFigure:
+    """A figure of the hold-out, for the model and for boosted trees, and how it is read."""
+
+    figure: str = column("figure")
+    model: str = column("this model")
+    trees: str = column("boosted trees")
+    reads: str = column("read it as")
+
+
+@dataclass(frozen=True)
+class FeatureWeight:
+    """A feature of a model: by what it multiplies the odds of the goal, all other features held as they are.
+
+    `odds` is for having it where actors have it or not, else for the first time and again for each doubling (from 1 to
+    3, 3 to 7 …). `strength` is the weight times the standard deviation, in log odds.
+    """
+
+    feature: str = column("feature")
+    odds: float = column("odds times", wording.times)
+    per: str = column("for")
+    usual: str = column("mean")
+    strength: float = column("moves log odds by", wording.cents)
+
+
+@dataclass(frozen=True)
+class PropensityResult(Result):
+    """The card of the model of a goal that was trained last; without one, that there is none.
+
+    Attributes:
+        goal: The micro-conversion.
+        model_id: The model; None where none was trained.
+        status: Accepted, refused or none.
+        deciles: The rows: the hold-out by chance, the largest first.
+        figures: How the model and boosted trees did on the hold-out.
+        weights: The features, those that move chances most first.
+        scored_at: The moment up to which actors were scored last (UTC); None where none were.
+        scored_actors: How many were.
+    """
+
+    row_type: ClassVar[type] = PropensityDecile
+
+    goal: str
+    model_id: str | None
+    status: str
+    deciles: tuple[PropensityDecile, ...]
+    figures: tuple[HoldOutFigure, ...]
+    weights: tuple[FeatureWeight, ...]
+    scored_at: datetime | None
+    scored_actors: int
+    sentence: str
+    assumptions: tuple[str, ...]
+
+    @property
+    def rows(self) -> tuple[PropensityDecile, ...]:
+        """The deciles."""
+        return self.deciles
+
+    @property
+    def title(self) -> str:
+        """What the table of the rows is called."""
+        return f"Chance to reach {self.goal}, and what happened, on the hold-out"
+
+    def sheets(self) -> Iterator[Sheet | str]:
+        """Show figures, deciles, what moves them, and weights."""
+        if not self.figures:
+            yield sheet(self.title, self.rows, PropensityDecile, only=("says",))
+            return
+        yield sheet(f"How the model of {self.goal} did on the hold-out", self.figures, HoldOutFigure)
+        yield sheet(self.title, self.rows, PropensityDecile, without=("up", "down", "says"))
+        yield Sheet(
+            "What moves the chance of each decile most, against all",
+            (Heading("decile", wording.count), Heading("pushes up"), Heading("pushes down")),
+            tuple((row.decile, row.up, row.down) for row in self.rows),
+        )
+        yield sheet("What the features weigh", self.weights[:_MOST_WEIGHTS], FeatureWeight)
+        if len(self.weights) > _MOST_WEIGHTS:
+            yield f"{wording.plural(len(self.weights) - _MOST_WEIGHTS, 'more feature')}: see --format json."
+
+    def bars(self) -> Sequence[Bar]:
+        """Two bars per decile: the chance that was told, and the rate that followed."""
+        return [
+            Bar(f"decile {row.decile} {what}", share, wording.share(share))
+            for row in self.rows
+            for what, share in (("told", row.predicted), ("came", row.rate))
+            if share is not None
+        ]
+
+
+class Propensity(Question):
+    """Show the model that gives each actor a chance to reach a goal: how it did on actors that it did not know.
+
+    `propensity train` makes a model, `propensity score` gives chances; segments then name deciles of them.
+    """
+
+    options: ClassVar[Mapping[str, Option]] = {"goal": Option(metavar="ID")}
+    examples: ClassVar[tuple[str, ...]] = (
+        "propensity show",
+        "propensity show --goal add_to_cart --chart",
+        "propensity show --format json",
+    )
+
+    goal: EntryId | None = Field(
+        default=None, description="the micro-conversion to reach; default: the first macro-conversion"
+    )
+
+    def named(self) -> Iterator[tuple[str, str]]:
+        """Yield the goal."""
+        if self.goal is not None:
+            yield self.goal, "the goal of propensity"
+
+    def queries(self, context: Context) -> tuple[Query, ...]:
+        """Return the query of how often the goal was reached of late; the model was looked up."""
+        latest = context.latest_event_at or EXAMPLE_MOMENT
+        model = self._model(context)
+        if model is None:
+            cut_off = micros(latest - timedelta(seconds=DEFAULT_WINDOW.seconds))
+            return (
+                goal_rate_query(
+                    GoalWindow(context.taxonomy.goal(self.goal), DEFAULT_WINDOW.seconds, USUAL_LOOKBACK_SECONDS),
+                    [cut_off],
+                ),
+            )
+        return (rate_query(model, micros(latest - timedelta(seconds=model.window_seconds))),)
+
+    def result(self, tables: Sequence[pa.Table], context: Context) -> PropensityResult:
+        """Make the card."""
+        goal, model = context.taxonomy.goal(self.goal), self._model(context)
+        rows = tables[0].to_pylist()
+        rate = RecentRate(rows[0]["actors"], rows[0]["reached"]) if rows else RecentRate(0, 0)
+        if model is None:
+            return _no_model(goal, rate)
+        found = _kept(context, PROPENSITY_SCORES.name, scores_query())
+        scored = next((row for row in found if row["goal"] == goal), None)
+        return card(model, scored, rate)
+
+    def _model(self, context: Context) -> ChanceModel | None:
+        goal = context.taxonomy.goal(self.goal)
+        found = _kept(context, PROPENSITY_MODELS.name, models_query())
+        return next((ChanceModel.of_row(row) for row in found if row["goal"] == goal), None)
+
+
+def _kept(context: Context, table: str, query: Query) -> list[dict[str, object]]:
+    """Return the rows of a query of a table that may not be there yet; without an engine only the query is kept."""
+    if context.open_engine is not None and context.engine.version(table) is None:
+        return []
+    return context.look_up(query)
+
+
+def card(model: ChanceModel, scored: Mapping[str, object] | None, rate: RecentRate | None = None) -> PropensityResult:
+    """Return the card of a model.
+
+    Args:
+        model: The model.
+        scored: The row of its goal of `sql/segments/propensity_scored.sql`, if anybody was scored.
+        rate: How often the goal was reached of late.
+    """
+    weights = tuple(_weights(model))
+    scored_at = scored["scored_at"] if scored else None
+    actors = scored["actors"] if scored else 0
+    return PropensityResult(
+        goal=model.goal,
+        model_id=model.model_id,
+        status=model.status,
+        deciles=tuple(_deciles(model)),
+        figures=tuple(_figures(model)),
+        weights=weights,
+        scored_at=scored_at if isinstance(scored_at, datetime) else None,
+        scored_actors=actors if isinstance(actors, int) else 0,
+        sentence=_sentence(model),
+        assumptions=tuple(_assumptions(model, scored, rate)),
+    )
+
+
+def _no_model(goal: str, rate: RecentRate) -> PropensityResult:
+    of_late = f"{wording.count(rate.reached)} of {wording.plural(rate.actors, 'actor')} who had been there before"
+    return PropensityResult(
+        goal=goal,
+        model_id=None,
+        status="none",
+        deciles=(PropensityDecile(None, None, None, None, None, None, None, "", "", "no model was trained"),),
+        figures=(),
+        weights=(),
+        scored_at=None,
+        scored_actors=0,
+        sentence=(
+            f"No model of the propensity to {goal} was trained: `microconv propensity train` does, where enough data "
+            "are staged."
+        ),
+        assumptions=(f"In the last 7 days, {of_late} reached {goal}.",),
+    )
+
+
+def _deciles(model: ChanceModel) -> Iterator[PropensityDecile]:
+    for each in reversed(model.figures.deciles):
+        within = wilson(each.reached, each.actors)
+        yield PropensityDecile(
+            decile=each.decile,
+            actors=each.actors,
+            predicted=each.predicted,
+            reached=each.reached,
+            rate=each.reached / each.actors,
+            low=within.low if within else None,
+            high=within.high if within else None,
+            up="; ".join(each.up),
+            down="; ".join(each.down),
+            says="",
+        )
+
+
+def _figures(model: ChanceModel) -> Iterator[HoldOutFigure]:
+    of, trees = model.figures.logistic, model.figures.trees
+    base = wording.share(model.figures.base_rate)
+    yield HoldOutFigure(
+        "AUC",
+        wording.cents(of.auc),
+        wording.cents(trees.auc),
+        "of two actors, one of whom reached it, how often that one had the larger chance; 0.50 is chance",
+    )
+    yield HoldOutFigure(
+        "Brier skill",
+        wording.share(of.brier_skill),
+        wording.share(trees.brier_skill),
+        f"by how much chances lie nearer to what happened than {base} for everybody",
+    )
+    yield HoldOutFigure(
+        "Brier", wording.decimal(of.brier, 4), wording.decimal(trees.brier, 4), "mean squared distance; 0 is best"
+    )
+    yield HoldOutFigure(
+        "slope of calibration",
+        wording.cents(of.slope),
+        wording.cents(trees.slope),
+        "1 is right; below it chances are too extreme, above it too timid",
+    )
+    yield HoldOutFigure(
+        "level of calibration",
+        wording.cents(of.level),
+        wording.cents(trees.level),
+        "0 is right, beside a slope of 1",
+    )
+
+
+def _weights(model: ChanceModel) -> Iterator[FeatureWeight]:
+    places = sorted(range(len(model.form.weights)), key=lambda place: (-model.strength(place), place))
+    for place in places:
+        feature = model.form.features.features[place]
+        yield FeatureWeight(
+            feature=feature.name,
+            odds=model.effect(place),
+            per="having it" if feature.is_flag else "each doubling" if feature.is_time else "the first, each doubling",
+            usual=feature.written(model.form.means[place]),
+            strength=model.strength(place),
+        )
+
+
+def _sentence(model: ChanceModel) -> str:
+    of, figures = model.figures.logistic, model.figures
+    if model.reason is not None:
+        return f"The model of {model.goal} was refused: {model.reason}"
+    top = figures.deciles[-1]
+    n = f"n = {wording.count(figures.hold_out_reached)} of {wording.count(figures.hold_out_actors)} actors"
+    of_top, of_all = top.reached / top.actors, figures.hold_out_reached / figures.hold_out_actors
+    said = (
+        f"Of the hold-out's actors with the largest chances (decile {top.decile}), {wording.share(of_top)} reached "
+        f"{model.goal} within {model.window}, against {wording.share(of_all)} of all ({n})."
+    )
+    if of.slope is None or not _SLOPES[0] <= of.slope <= _SLOPES[1]:
+        way = "too extreme" if of.slope is not None and of.slope < 1 else "too timid"
+        said += f" Chances are {way} (slope {wording.cents(of.slope)}): use their order more than their size."
+    return said
+
+
+def _assumptions(model: ChanceModel, scored: Mapping[str, object] | None, rate: RecentRate | None) -> Iterator[str]:
+    figures = model.figures
+    part = ", of a part of the actors (by a hash)" if figures.is_sample else ""
+    yield (
+        f"Model {model.model_id}, trained on data until {wording.minute(model.as_of)} UTC: "
+        f"{wording.plural(figures.actors, 'case')} at {wording.plural(figures.cut_offs, 'moment')} a week apart{part}, "
+        f"in {wording.count(figures.reached)} of which {model.goal} was reached within {model.window}. The hold-out is "
+        f"one later moment, {wording.minute(figures.hold_out_at)} UTC, whose window no case of the training touches."
+    )
+    yield (
+        f"A case is an actor with a session in the {model.lookback} before a moment who had not reached {model.goal} "
+        "by then. Features are of what lay before the moment, in that time, alone."
+    )
+    trees = figures.trees
+    yield (
+        "The model is a logistic regression, calibrated; it scores in SQL. Boosted trees are a yardstick, and score "
+        f"nobody: on the hold-out their AUC is {wording.cents(trees.auc)} against "
+        f"{wording.cents(figures.logistic.auc)}."
+    )
+    yield "Weights hold all other features as they are; of two that go together either may weigh for both."
+    if rate is not None:
+        yield rate.in_words(model)
+    if model.status == ACCEPTED:
+        if scored is None:
+            yield "Nobody was scored yet: `microconv propensity score` does."
+        else:
+            at = scored["scored_at"]
+            when = wording.minute(at) if isinstance(at, datetime) else ""
+            actors = scored["actors"]
+            yield (
+                f"{wording.plural(actors if isinstance(actors, int) else 0, 'actor')} were scored as of {when} UTC"
+                f"{'' if scored['model_id'] == model.model_id else ', by an earlier model'}."
+            )
+    yield (
+        f"A chance says who is likely to reach {model.goal}, not who can be moved to: whom an offer changes only an "
+        "experiment tells."
+    )
