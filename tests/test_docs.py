@@ -1,6 +1,7 @@
 """The documentation is true: commands, options, links, exit codes, columns, JSON and files in it are the real ones.
 
-Run as a script, it writes the tables of docs/staging.md, docs/memberships.md, docs/propensity.md, docs/analyses.md and docs/audit.md anew.
+Run as a script, it writes the tables of docs/staging.md, docs/memberships.md, docs/propensity.md, docs/analyses.md and
+docs/audit.md anew.
 """
 
 from __future__ import annotations

@@ -203,6 +203,10 @@ def test_command_that_a_message_names_works(line, synced):
         assert "No such list was pushed to GA4" in done.stderr
     elif line == "microconv segment ga4 NAME --by-push --create":  # nor has it a segment
         assert "no segment named 'NAME'" in done.stderr
+    elif line == "microconv propensity train":  # nor has it days enough
+        assert "not enough data: n = " in done.stderr
+    elif line == "microconv propensity score":  # so nothing was trained
+        assert "microconv propensity train" in done.stderr
     elif line == "microconv conversions send":  # nor has it conversions
         assert "has no [[conversions]]" in done.stderr
     else:

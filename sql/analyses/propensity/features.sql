@@ -87,9 +87,9 @@ SELECT
   {% elif feature.kind == 'hesitated_last' %}
   IF(COALESCE(c.hesitation_us, 0) > COALESCE(c.step_us, 0), 1, 0)
   {% elif feature.kind == 'device' %}
-  IF(COALESCE(l.device_category, '') = g.devices[OFFSET({{ feature.place }})], 1, 0)
+  IF(l.device_category = g.devices[OFFSET({{ feature.place }})], 1, 0)
   {% elif feature.kind == 'channel' %}
-  IF(COALESCE(l.channel_group, '') = g.channels[OFFSET({{ feature.place }})], 1, 0)
+  IF(l.channel_group = g.channels[OFFSET({{ feature.place }})], 1, 0)
   {% endif %}
     AS feature_{{ loop.index0 }},
   {% endfor %}

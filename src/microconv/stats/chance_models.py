@@ -121,7 +121,7 @@ def fit_logistic(columns: Numbers, happened: Numbers, folds: Places) -> Logistic
 
 
 def fit_trees(columns: Numbers, happened: Numbers, folds: Places) -> TreesChances:
-    """Fit boosted trees (histogram gradient boosting) on all folds but the last, and calibrate them on that one (Platt).
+    """Fit boosted trees (histogram gradient boosting) on all folds but the last, and calibrate them on that one.
 
     Of many rows a part is taken, drawn with a fixed seed.
     """

@@ -126,6 +126,7 @@ class TrainedFigures(_Kept):
         is_sample: Whether a part of the actors was taken.
         penalty: The strength of the penalty that was chosen.
         p_value: How likely chance alone ranks those who reached the goal so high.
+        base_log_loss: The log loss of the base rate of the training for everybody, on the hold-out.
         logistic: How the logistic form did.
         trees: How boosted trees did, which are a yardstick and score nobody.
         deciles: The hold-out by chance, the smallest chances first.
@@ -141,6 +142,7 @@ class TrainedFigures(_Kept):
     is_sample: bool
     penalty: float
     p_value: float
+    base_log_loss: float
     logistic: HoldOutFigures
     trees: HoldOutFigures
     deciles: tuple[HoldOutDecile, ...]

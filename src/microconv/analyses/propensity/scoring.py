@@ -20,7 +20,7 @@ from microconv.result import Result, column, sheet
 from microconv.segments.propensity_rules import STALE_AFTER, last_models
 from microconv.segments.propensity_tables import PROPENSITY_SCORES
 from microconv.stats.intervals import wilson
-from microconv.stats.stability import binned, stability_index
+from microconv.stats.population_shift import binned, stability_index
 from microconv.taxonomy import Taxonomy
 from microconv.wording import Bar, Sheet
 

@@ -174,7 +174,7 @@ class _Steps:
 def _cut_offs(engine: Engine, as_of: datetime, window: Duration) -> CutOffs:
     (span,) = engine.query(templates.query("operations/span")).to_pylist()
     first = span["first_date"]
-    days = 0 if first is None else (as_of.date() - first).days + 1
+    days = 0 if first is None else (span["last_date"] - first).days + 1
     # The first day begins, in the property's zone, up to half a day before or after that of UTC.
     begin = as_of if first is None else datetime(first.year, first.month, first.day, tzinfo=UTC)
     found = CutOffs.of(begin, as_of, timedelta(seconds=window.seconds))
@@ -250,7 +250,7 @@ class _Cases:
 
 def _fitted(features: PropensityFeatures, cases: _Cases) -> tuple[ChanceForm, LogisticChances]:
     from microconv.stats.chance_models import fit_logistic
-    from microconv.stats.stability import binned, edges_of
+    from microconv.stats.population_shift import binned, edges_of
 
     own = ~cases.is_held_out
     logs, values = cases.logs[own], cases.values[own]
@@ -294,7 +294,9 @@ def _figures(
     *,
     is_sample: bool,
 ) -> TrainedFigures:
-    from microconv.stats.chance_models import ranks_by_chance
+    import numpy as np  # slow to load
+
+    from microconv.stats.chance_models import log_loss, ranks_by_chance
 
     out = cases.is_held_out
     reached, trained = cases.reached[out], cases.reached[~out]
@@ -311,6 +313,7 @@ def _figures(
         is_sample=is_sample,
         penalty=logistic.penalty,
         p_value=ranks_by_chance(chances, reached),
+        base_log_loss=log_loss(np.full(len(reached), base), reached),
         logistic=_held_out(chances, reached, base),
         trees=_held_out(trees.chances(cases.logs[out]), reached, base),
         deciles=tuple(_deciles(form, chances, cases.values[out], cases.logs[out], reached)),
@@ -371,7 +374,8 @@ def _refusal(figures: TrainedFigures, goal: str) -> str | None:
     if of.auc is None or figures.p_value > LEVEL:
         order = "" if of.auc is None else f" (AUC {wording.cents(of.auc)}, p = {wording.p_value(figures.p_value)})"
         return f"on the hold-out it ranks actors no better than chance{order}, with {n}."
-    if of.brier_skill is None or of.brier_skill <= 0:
+    is_nearer = of.brier_skill is not None and of.brier_skill > 0
+    if not is_nearer and of.log_loss >= figures.base_log_loss:
         return (
             f"on the hold-out its chances are no better than the base rate of {wording.share(figures.base_rate)} for "
             f"everybody (Brier skill {wording.decimal(of.brier_skill, 4)}), with {n}."
