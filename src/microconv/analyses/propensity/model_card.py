@@ -236,8 +236,8 @@ def _no_model(goal: str, rate: RecentRate) -> PropensityResult:
         scored_at=None,
         scored_actors=0,
         sentence=(
-            f"No model of the propensity to {goal} was trained: `microconv propensity train` does, where enough data "
-            "are staged."
+            f"No model of the propensity to {goal} was trained yet: the command propensity train makes one, where "
+            "enough data are staged."
         ),
         assumptions=(f"In the last 7 days, {of_late} reached {goal}.",),
     )
@@ -346,7 +346,7 @@ def _assumptions(model: ChanceModel, scored: Mapping[str, object] | None, rate: 
         yield rate.in_words(model)
     if model.status == ACCEPTED:
         if scored is None:
-            yield "Nobody was scored yet: `microconv propensity score` does."
+            yield "Nobody was scored yet: the command propensity score does."
         else:
             at = scored["scored_at"]
             when = wording.minute(at) if isinstance(at, datetime) else ""
