@@ -23,6 +23,17 @@ asked AS (
   FROM UNNEST(@metrics) AS metric WITH OFFSET AS place
 ),
 
+entries AS (
+  SELECT DISTINCT u.metric, u.entry
+  FROM (
+    SELECT a.metric, a.top_entry AS entry
+    FROM asked AS a
+    UNION ALL
+    SELECT a.metric, a.bottom_entry AS entry
+    FROM asked AS a
+  ) AS u
+),
+
 occurrences AS (
   SELECT
     m.actor_key,
@@ -57,8 +68,9 @@ counted AS (
     COUNTIF(p.is_after AND p.micro_conversion = a.bottom_entry) AS bottom_after,
     SUM(IF(NOT p.is_after AND p.micro_conversion = a.top_entry, IF(a.is_value, p.value_cents, 1), 0)) AS top_before,
     COUNTIF(NOT p.is_after AND p.micro_conversion = a.bottom_entry) AS bottom_before
-  FROM asked AS a
-  INNER JOIN placed AS p ON p.micro_conversion = a.top_entry OR p.micro_conversion = a.bottom_entry
+  FROM entries AS t
+  INNER JOIN asked AS a ON a.metric = t.metric
+  INNER JOIN placed AS p ON p.micro_conversion = t.entry
   GROUP BY a.metric, p.actor_key, p.variant
 ),
 
