@@ -143,6 +143,8 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("thresholds", {"measure": "view_item", "landmarks": ["1h"], "window": "1h", "goal": "add_to_cart"}),
     ("propensity", {"goal": "add_to_cart"}),
     ("thresholds", {"measure": "distinct", "since": SECOND_DAY, "until": THIRD_DAY}),
+    ("content", {"within": "1h", "goal": "add_to_cart", "top": 3}),
+    ("content", {"sequences": True, "within": "1h"}),
     ("combinations", {"landmarks": ["1h"], "window": "1h", "goal": "add_to_cart"}),
     ("combinations", {"size": 3, "ordered": True, "since": SECOND_DAY, "until": THIRD_DAY, "top": 5}),
 )

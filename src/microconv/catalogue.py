@@ -168,6 +168,11 @@ QUESTIONS: dict[str, Line] = {
         "Say which small steps do more together than their parts.",
         "combinations",
     ),
+    "content": Line(
+        "analyses.insight.content:Content",
+        "Say which pages, items, videos, campaigns or e-mails lead to which goal.",
+        "content",
+    ),
 }
 """All questions; of those that share a command, the first is asked unless an option picks another."""
 
