@@ -30,6 +30,7 @@ INSIGHT: Mapping[str, Mapping[str, object]] = {
     "wavering": {},
     "momentum_score": {},
     "leading": {},
+    "propensity": {},
     "what_if": {"changes": "add_to_cart +5%"},
     "suggest_segments": {},
 }

@@ -145,7 +145,7 @@ def fit_trees(columns: Numbers, happened: Numbers, folds: Places) -> TreesChance
 
 def platt(chances: Numbers, happened: Numbers) -> tuple[float, float]:
     """Return the slope and level that calibrate log odds; chances that say nothing get the slope 0."""
-    found = calibration.calibration(chances, happened)
+    found = calibration.calibration(chances, happened) if np.ptp(chances) else None
     base = float(happened.mean())
     if found is None or not 0 < found.slope < _STEEPEST:
         return 0.0, float(logit(np.array([base]))[0])
@@ -158,7 +158,7 @@ _STEEPEST = 20.0
 def _logistic(columns: Numbers, happened: Numbers, penalty: float) -> Any:  # noqa: ANN401 - sklearn has no types
     from sklearn.linear_model import LogisticRegression
 
-    return LogisticRegression(C=penalty, solver="newton-cholesky", max_iter=200).fit(columns, happened)
+    return LogisticRegression(C=penalty, solver="newton-cholesky", tol=1e-6, max_iter=200).fit(columns, happened)
 
 
 def _trees(columns: Numbers, happened: Numbers) -> Any:  # noqa: ANN401 - sklearn has no types
