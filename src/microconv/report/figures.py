@@ -383,6 +383,7 @@ def curve_figure(xs: Sequence[str], rates: Sequence[tuple[float, float, float]])
             **_value_axis(showgrid=False),
             "tickmode": "array",
             "tickvals": list(range(len(xs))),
+            "tickangle": 0,
             "ticktext": [_text(x) for x in xs],
         },
         margin={"l": 8, "r": 12, "t": 12, "b": 8},

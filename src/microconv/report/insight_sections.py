@@ -103,8 +103,7 @@ def threshold_blocks(data: ReportData) -> Iterator[Block]:
     for number, result in enumerate(data.results(ThresholdsResult), start=1):
         yield Said(result.sentence)
         curve = _first_curve(result)
-        shown = list(result.sheets())
-        sheets = [each for each in shown if isinstance(each, Sheet) and each.title == result.title]
+        sheets = [each for each in result.sheets() if isinstance(each, Sheet) and each.title == result.title]
         if len(curve) > 1:
             first = curve[0]
             title = f"How often {result.goal} follows, by number of {first.counted} within {first.landmark}"
@@ -116,8 +115,7 @@ def threshold_blocks(data: ReportData) -> Iterator[Block]:
             )
             rates = sheet(title, curve, TimesRate, without=("counted", "landmark"))
             yield Picture(Plot(f"thresholds-{number}", label, figure), rates, folded="The rate by number")
-        yield from (Tabled(each) for each in sheets)
-        yield from (Said(each, is_aside=True) for each in shown if isinstance(each, str))
+        yield from (Tabled(each, folded="What was found, by what is counted") for each in sheets)
         yield Points("Assumptions", result.assumptions)
 
 

@@ -104,6 +104,17 @@ SECTIONS: tuple[PageSection, ...] = (
 )
 """The sections in reading order. Those that are named after a question come before the audit."""
 
+HEADINGS = {
+    "momentum_weeks": "From week to week",
+    "stage_times": "How long stages take",
+    "wavering": "Where people hesitate or turn back",
+    "momentum_score": "Whether momentum foretells who converts",
+    "lifetime_value": "What a buyer is worth",
+    "retention_cohorts": "Who buys again",
+    "post_sale": "What follows the sale",
+}
+"""Headings of questions that stand with others; of those not named here, what the catalogue says that they answer."""
+
 BACKGROUND = "audit"
 """The first of the sections that say how far the figures can be relied on, and where they come from."""
 
@@ -184,7 +195,7 @@ def _told(told: Sequence[Answered | Unanswered], *, is_first: bool = True) -> It
     several = len({each.question for each in told}) > 1 or not is_first
     for each in told:
         about = f"{each.about[:1].upper()}{each.about[1:]}" if each.about else ""
-        title = each.answers.removesuffix(".") if several else ""
+        title = HEADINGS.get(each.question, each.answers.removesuffix(".")) if several else ""
         blocks = tuple(answer_blocks(each) if isinstance(each, Answered) else _why(each))
         yield Titled(": ".join(filter(None, (title, about))), blocks)
 
