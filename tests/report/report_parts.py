@@ -12,8 +12,11 @@ from microconv.analyses.insight.momentum import MomentumResult, MomentumState
 from microconv.analyses.insight.thresholds import ThresholdsResult, TimesRate
 from microconv.analyses.key_figures import ChangesResult, DailyFigure, KeyFigureChange
 from microconv.analyses.paths.path_questions import PathLink, PathLinksResult, PathSequence
+from microconv.analyses.propensity.model_card import PropensityDecile, PropensityResult
 from microconv.catalogue import QUESTIONS
 from microconv.config.load import load_config
+from microconv.guardrails.guardrail_states import GuardrailState
+from microconv.guardrails.guardrails_question import GuardrailsResult
 from microconv.project import Project
 from microconv.report import Answered, ReportData
 from microconv.report.dictionary import dictionary
@@ -26,9 +29,9 @@ FIRST, LAST = date(2026, 11, 5), date(2026, 11, 18)
 RATES = (0.010, 0.012, 0.011, 0.013, 0.012, 0.015, 0.016, 0.011, 0.012, 0.012, 0.014, 0.013, 0.016, 0.017)
 
 
-def filled(kind: type[Made], **given: Any) -> Made:
+def filled(made: type[Made], /, **given: Any) -> Made:
     """Make one of a dataclass; what is not given is None."""
-    return kind(**{each.name: given.get(each.name) for each in fields(kind)})
+    return made(**{each.name: given.get(each.name) for each in fields(made)})
 
 
 def lift(name: str) -> LiftResult:
@@ -162,6 +165,59 @@ def leading(name: str) -> LeadingResult:
     return LeadingResult("purchase", FIRST, LAST, 70, 10, 14, 0.1, (row,), f"{name} moves first.", ("Pre-whitened.",))
 
 
+def propensity() -> PropensityResult:
+    deciles = tuple(
+        filled(
+            PropensityDecile,
+            decile=number,
+            actors=100,
+            predicted=0.05 * number,
+            reached=5 * number,
+            rate=0.05 * number,
+            low=0.04 * number,
+            high=0.06 * number,
+            up="",
+            down="",
+            says="",
+        )
+        for number in (3, 2, 1)
+    )
+    return filled(
+        PropensityResult,
+        goal="purchase",
+        model_id="m1",
+        status="accepted",
+        deciles=deciles,
+        figures=(),
+        weights=(),
+        scored_actors=0,
+        sentence="The model tells people apart.",
+        assumptions=("Trained on earlier weeks.",),
+    )
+
+
+def guardrails(name: str) -> GuardrailsResult:
+    row = filled(
+        GuardrailState,
+        guardrail=name,
+        state="breached",
+        measure="share of sessions",
+        kind="share",
+        value=0.5,
+        low=0.45,
+        high=0.55,
+        direction="at most",
+        bound=0.3,
+        counted=50.0,
+        units=100,
+        days=14,
+        first_date=FIRST,
+        last_date=LAST,
+        says="",
+    )
+    return GuardrailsResult((row,), f"{name} is breached.", ("By days.",))
+
+
 def segment(name: str) -> SegmentResult:
     return SegmentResult(name, None, 425, 106, 10_000, f"{name}: 425 members.", ())
 
@@ -178,11 +234,13 @@ def with_all_parts(data: ReportData, folder: Any, name: str) -> ReportData:
         "lift": lift(name),
         "thresholds": thresholds(name),
         "momentum": momentum(),
+        "propensity": propensity(),
+        "guardrails": guardrails(name),
         "segment": segment(name),
     }
     more = tuple(Answered(question, QUESTIONS[question].answers, None, each) for question, each in told.items())
     return replace(data, answers=(*data.answers, *more), dictionary=dictionary(config, taxonomy, volumes))
 
 
-CHARTS = ("trend-1", "leading-1", "paths-chart", "lift-1", "thresholds-1", "momentum-1")
+CHARTS = ("trend-1", "leading-1", "paths-chart", "lift-1", "thresholds-1", "momentum-1", "propensity-1")
 """The charts of these sections."""

@@ -57,6 +57,7 @@ def test_the_overview_is_at_most_five_lines_each_from_a_section_of_the_page(data
     for line in lines:
         assert f'<a href="#{line.section}">' in part_of(page, "overview")
     told = " ".join(line.text for line in lines)
+    assert told.index("Guardrail newsletter_signup is breached") < told.index("add_to_cart was missing")
     assert "purchase +18.0%" in told  # as the section of the trend says it
     assert "add_to_cart was missing from 3 to 4 November 2026" in told
     assert "Most actors are lost between view_item and add_to_cart: 16,681 of 20,400 (81.8%)." in told
@@ -154,6 +155,14 @@ def test_lift_without_placebos_says_nothing_of_a_band(data):
 
     assert not [shape for shape in figure_of(page, "lift-1")["layout"]["shapes"] if shape["type"] == "rect"]
     assert "dotted line" not in part_of(page, "lift")
+
+
+def test_what_a_model_foretold_is_drawn_against_what_happened(data):
+    (marks,) = figure_of(render_report(data), "propensity-1")["data"]
+
+    assert marks["x"] == pytest.approx([0.15, 0.10, 0.05])
+    assert marks["y"] == pytest.approx([0.15, 0.10, 0.05])
+    assert marks["error_y"]["array"] == pytest.approx([0.03, 0.02, 0.01])
 
 
 def test_every_chart_says_in_words_what_it_shows_and_has_its_table(data):

@@ -390,6 +390,49 @@ def curve_figure(xs: Sequence[str], rates: Sequence[tuple[float, float, float]])
     )
 
 
+def calibration_figure(points: Sequence[tuple[float, float, float, float]]) -> Figure:
+    """Draw what happened over what was foretold, with the line on which both are the same.
+
+    Args:
+        points: The share foretold, the share that happened, and the ends of its interval (0 to 1).
+    """
+    most = max(max(foretold, high) for foretold, _, _, high in points) or 1.0
+    figure = go.Figure(
+        go.Scatter(
+            x=[foretold for foretold, *_ in points],
+            y=[rate for _, rate, _, _ in points],
+            mode="markers",
+            marker={"size": 9, "color": "var(--accent)", "line": {"color": "var(--surface)", "width": 1}},
+            error_y={
+                "type": "data",
+                "symmetric": False,
+                "array": [high - rate for _, rate, _, high in points],
+                "arrayminus": [rate - low for _, rate, low, _ in points],
+                "color": "var(--line-strong)",
+                "thickness": 1.5,
+                "width": 3,
+            },
+            customdata=[
+                [wording.share(foretold), wording.share(rate), wording.share(low), wording.share(high)]
+                for foretold, rate, low, high in points
+            ],
+            hovertemplate=(
+                "foretold %{customdata[0]}<br>happened %{customdata[1]} (%{customdata[2]} to %{customdata[3]})"
+                "<extra></extra>"
+            ),
+        )
+    )
+    same = {"type": "line", "layer": "below", "x0": 0, "y0": 0, "x1": most, "y1": most}
+    return _finish(
+        figure,
+        {**_share_axis(most), "range": [0, 1.06 * most]},
+        height=320,
+        xaxis={**_share_axis(most), "range": [0, 1.06 * most]},
+        shapes=[{**same, "line": {"color": "var(--muted)", "dash": "dot", "width": 1}}],
+        margin={"l": 8, "r": 16, "t": 12, "b": 8},
+    )
+
+
 def bar_figure(rows: Sequence[tuple[str, float, str]]) -> Figure:
     """Draw one bar a row: its name, its length, and what is written at its end."""
     figure = go.Figure(

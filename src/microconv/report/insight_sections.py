@@ -8,9 +8,10 @@ from microconv import wording
 from microconv.analyses.insight.lift import FEWER, LESS, MORE, EntryLift, LiftResult
 from microconv.analyses.insight.momentum import MomentumResult
 from microconv.analyses.insight.thresholds import ThresholdsResult, TimesRate
+from microconv.analyses.propensity.model_card import PropensityResult
 from microconv.report.blocks import Block, Key, Picture, Plot, Points, Said, Tabled
 from microconv.report.data import ReportData
-from microconv.report.figures import Figure, ForestRow, bar_figure, curve_figure, forest_figure
+from microconv.report.figures import Figure, ForestRow, bar_figure, calibration_figure, curve_figure, forest_figure
 from microconv.result import sheet
 from microconv.wording import Sheet
 
@@ -147,3 +148,28 @@ def momentum_blocks(data: ReportData) -> Iterator[Block]:
         for each in sheets[1:]:
             yield Tabled(each, folded=each.title)
         yield Points("Assumptions", result.assumptions)
+
+
+def propensity_blocks(data: ReportData) -> Iterator[Block]:
+    """Yield how chances that were foretold compare with what happened on the hold-out."""
+    for number, result in enumerate(data.results(PropensityResult), start=1):
+        yield Said(result.sentence)
+        sheets = [each for each in result.sheets() if isinstance(each, Sheet)]
+        told = [
+            (row.predicted, row.rate, row.low, row.high)
+            for row in result.deciles
+            if row.predicted is not None and row.rate is not None and row.low is not None and row.high is not None
+        ]
+        if len(told) > 1 and sheets:
+            said = (
+                "Each mark is a tenth of the hold-out: what the model foretold, below, against what happened, with 95% "
+                "intervals. On the dotted line, both are the same."
+            )
+            yield Said(said, is_aside=True)
+            label = f"Calibration of the model. {result.sentence} The table after it has the same numbers."
+            yield Picture(Plot(f"propensity-{number}", label, calibration_figure(told)), sheets[0])
+            sheets = sheets[1:]
+        for each in sheets:
+            yield Tabled(each, folded=each.title or "Figures")
+        if result.assumptions:
+            yield Points("Assumptions", result.assumptions)

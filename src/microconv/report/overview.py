@@ -10,6 +10,7 @@ from microconv.analyses.funnels.comparison import FunnelComparisonResult
 from microconv.analyses.funnels.counts import FunnelResult
 from microconv.analyses.insight.lift import MORE, LiftResult
 from microconv.analyses.key_figures import ChangesResult
+from microconv.guardrails.guardrails_question import GuardrailsResult
 from microconv.report.attention import DETAILS, attention
 from microconv.report.blocks import Block, Findings, Lines, OverviewLine, Said, Tile, Tiles
 from microconv.report.data import ReportData
@@ -50,6 +51,9 @@ def _changed(data: ReportData) -> Iterator[OverviewLine]:
 
 def _first(data: ReportData) -> Iterator[OverviewLine]:
     """Yield what to look at, the most urgent first: what makes numbers wrong, what is lost, what goes with more."""
+    for guardrails in data.results(GuardrailsResult):
+        for guardrail in [each for each in guardrails.guardrails if each.stops][:1]:
+            yield OverviewLine(f"{guardrail.words[:1].upper()}{guardrail.words[1:]}.", "guardrails")
     found = attention(data)
     told = set()
     for finding in [each for each in found if each.severity == "error"][:1]:

@@ -16,7 +16,7 @@ from microconv.report.background_sections import audit_blocks, lineage_blocks, s
 from microconv.report.blocks import Block, Copied, Part, Points, Said, Tabled, Titled
 from microconv.report.data import Answered, ReportData, Unanswered
 from microconv.report.funnel_section import funnel_blocks
-from microconv.report.insight_sections import lift_blocks, momentum_blocks, threshold_blocks
+from microconv.report.insight_sections import lift_blocks, momentum_blocks, propensity_blocks, threshold_blocks
 from microconv.report.journey_section import journey_blocks
 from microconv.report.overview import attention_blocks, overview_blocks
 from microconv.report.path_section import path_blocks
@@ -60,7 +60,7 @@ SECTIONS: tuple[PageSection, ...] = (
         "overview",
         "Overview",
         overview_blocks,
-        needs=("changes", "funnel", "funnel_comparison", "lift", "coverage", "channels", "attribution"),
+        needs=("changes", "guardrails", "funnel", "funnel_comparison", "lift", "coverage", "channels", "attribution"),
     ),
     PageSection(
         "attention",
@@ -88,6 +88,7 @@ SECTIONS: tuple[PageSection, ...] = (
     PageSection("channels", "Sessions by channel", channel_blocks, viewed=("channels",)),
     PageSection("lift", "What goes with more conversions", lift_blocks, viewed=("lift",)),
     PageSection("thresholds", "How often is enough", threshold_blocks, viewed=("thresholds",)),
+    PageSection("combinations", "Combinations", as_they_are=("combinations",)),
     PageSection(
         "momentum",
         "Momentum",
@@ -95,6 +96,10 @@ SECTIONS: tuple[PageSection, ...] = (
         viewed=("momentum",),
         as_they_are=("momentum_weeks", "stage_times", "wavering", "momentum_score"),
     ),
+    PageSection("propensity", "Propensity", propensity_blocks, viewed=("propensity",)),
+    PageSection("content", "Content", as_they_are=("content",)),
+    PageSection("experiments", "Experiments", as_they_are=("experiment_read",)),
+    PageSection("guardrails", "Guardrails", as_they_are=("guardrails",)),
     PageSection("what_if", "What more of a step would bring", as_they_are=("what_if",)),
     PageSection("value", "What buyers are worth", as_they_are=("lifetime_value", "retention_cohorts", "post_sale")),
     PageSection("audit", "Audit of the tracking", audit_blocks),
