@@ -237,6 +237,14 @@ def test_nobody_is_exported_without_a_grant(demo: Demo) -> None:
         assert manifest["members"] == manifest["written"] + sum(manifest["excluded"].values())
 
 
+def test_planted_actions_come_first(project: Project) -> None:
+    rows = project.ask("prioritize").rows
+    scored = [row.idea for row in rows if row.rank is not None]
+    # What is planted: two checks that are worth most together, and the guide. What is not comes after.
+    assert set(scored[:3]) == {"test:delivery_check", "test:store_check", "test:sizing_guide_open"}
+    assert "test:video_start" not in [row.idea for row in rows]
+
+
 def test_demo_of_another_size_replaces_the_demo_before_it(tmp_path: Path) -> None:
     for events in ("30000", "2000"):
         run = subprocess.run(

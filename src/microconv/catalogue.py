@@ -135,6 +135,9 @@ QUESTIONS: dict[str, Line] = {
         "Propose segments to build, ready to paste, and entries to retire.",
         "suggest-segments",
     ),
+    "prioritize": Line(
+        "priorities.prioritize:Prioritize", "Say what to do first, and how sure the order is.", "prioritize"
+    ),
     "stage_times": Line(
         "analyses.insight.stage_times:StageTimes",
         "Measure how long actors take from one stage to the next.",

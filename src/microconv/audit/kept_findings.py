@@ -33,6 +33,9 @@ class KeptFinding:
     message: str = ""
     reason: str = ""
     until: date | None = None
+    status: str = ""
+    at_stake: int = 0
+    audited_at: datetime | None = None
 
     def document(self) -> dict[str, Any]:
         """Return the JSON document."""
@@ -251,4 +254,7 @@ def _kept(row: dict[str, Any]) -> KeptFinding:
         message=row.get("message", ""),
         reason=row.get("reason") or "",
         until=row.get("until"),
+        status=row.get("status") or "",
+        at_stake=row.get("at_stake") or 0,
+        audited_at=row.get("audited_at"),
     )

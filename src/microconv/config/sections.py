@@ -22,6 +22,7 @@ from microconv.config.external_settings import (
 from microconv.config.funnel_settings import FunnelConfig
 from microconv.config.guardrail_settings import EthicsConfig, GuardrailConfig, GuardrailNames, unknown_guardrail
 from microconv.config.occurrences import Section
+from microconv.config.priority_settings import PrioritizeConfig
 from microconv.config.problems import ItemError, nearest
 from microconv.config.push_limits import Percent, PushGuards
 from microconv.config.report_settings import ReportConfig
@@ -283,6 +284,7 @@ class Sections(Section):
     consent: ConsentConfig = Field(default_factory=ConsentConfig)
     audit: AuditConfig = Field(default_factory=AuditConfig)
     report: ReportConfig = Field(default_factory=ReportConfig)
+    prioritize: PrioritizeConfig = Field(default_factory=PrioritizeConfig)
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the ids that any section names."""
@@ -293,6 +295,7 @@ class Sections(Section):
             *self.conversions,
             *self.guardrails,
             *self.experiments,
+            self.prioritize,
         ):
             yield from section.named()
 

@@ -57,3 +57,24 @@ def steps_up_to(goal: str, taxonomy: Taxonomy) -> list[str]:
         and taxonomy.rank(each) < taxonomy.rank(goal)
     ]
     return [*before, goal]
+
+
+def milestones_before(goal: str, taxonomy: Taxonomy) -> list[str]:
+    """Return the milestones on the way to a goal, in the order of the journey."""
+    return [each for each in steps_up_to(goal, taxonomy)[:-1] if taxonomy.entry(each).kind == "milestone"]
+
+
+def can_be_invited_to(entry: str, taxonomy: Taxonomy) -> bool:
+    """Whether people can do an entry of themselves before they have decided, so that inviting them to it makes sense.
+
+    It is a single act, not what is seen from others; of the stage awareness or consideration; and not one that shows
+    commitment or loyalty: who logs in to pay has decided.
+    """
+    asked = taxonomy.entry(entry)
+    return (
+        asked.is_observed
+        and asked.kind == "secondary"
+        and not asked.is_hesitation
+        and asked.stage in STAGES[:2]
+        and asked.mindset not in ("commitment", "loyalty")
+    )

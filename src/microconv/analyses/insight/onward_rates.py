@@ -81,10 +81,12 @@ def beyond(extra: Banded | None, rate: float, drawn: npt.NDArray[np.float64]) ->
         return 1.0, np.ones(len(drawn))
     left = math.sqrt(max(extra.ratio.log_error**2 - 1 / extra.exposed_targets, 0.0))
     noise = np.random.default_rng(_SEED + 1).normal(0, left, len(drawn))
+    told = float(share_beyond(np.array([rate]), np.array([extra.ratio.ratio]))[0])
+    return told, share_beyond(drawn, extra.ratio.ratio * drawn / rate * np.exp(noise))
 
-    def share(p: npt.NDArray[np.float64], ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
-        p, ratio = p.clip(1e-12, 1 - 1e-12), ratio.clip(1e-6)
-        return 1 - (1 - (1 - p) ** (1 / ratio)) / p
 
-    told = float(share(np.array([rate]), np.array([extra.ratio.ratio]))[0])
-    return told, share(drawn, extra.ratio.ratio * drawn / rate * np.exp(noise))
+def share_beyond(rate: npt.NDArray[np.float64], ratio: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Return which share of those who reach the goal would not have, where rates are proportional; see `beyond`."""
+    p = rate.clip(1e-12, 1 - 1e-12)
+    found: npt.NDArray[np.float64] = 1 - (1 - (1 - p) ** (1 / ratio.clip(1e-6))) / p
+    return found
