@@ -113,6 +113,13 @@ def test_fewer_is_said_only_where_the_whole_ratio_lies_below_one(
     assert lift.verdict_of(ratio, beyond, p_value, is_among_placebos=is_among) == said
 
 
+def test_fewer_is_not_said_of_a_step_that_goes_with_as_many_among_all() -> None:
+    """Beside steps of the way, a step that does nothing seems to do harm among those who did as much."""
+    ratio = Ratio(0.2, 0.15, 0.3, 0.001)
+    said = [lift.verdict_of(ratio, -1.5, 0.001, is_among_placebos=False, observed=each) for each in (1.02, 0.4)]
+    assert said == [lift.LESS, lift.FEWER]
+
+
 def test_what_a_chance_step_could_have_is_no_lift_however_sure_it_is() -> None:
     """Placebos of 0.9 to 1.4: a ratio of 1.3 is among them, one of 1.6 is not; too few placebos say nothing."""
     placebos = [Ratio(each, each / 1.2, each * 1.2, 0.5) for each in (0.9, 1.0, 1.1, 1.2, 1.3, 1.4)]

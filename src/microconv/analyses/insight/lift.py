@@ -485,7 +485,9 @@ def _judged(
             found.append(replace(row, verdict=verdict, says=f"{row.micro_conversion}: {verdict}."))
             continue
         inside = None if band is None else band.holds(ratio)
-        verdict = verdict_of(ratio, estimates[place].value, corrected[place], is_among_placebos=inside)
+        verdict = verdict_of(
+            ratio, estimates[place].value, corrected[place], is_among_placebos=inside, observed=row.observed
+        )
         judged = replace(
             row,
             verdict=verdict,
@@ -501,7 +503,9 @@ def _judged(
     return found
 
 
-def verdict_of(ratio: Ratio, beyond: float, p_value: float, *, is_among_placebos: bool | None) -> str:
+def verdict_of(
+    ratio: Ratio, beyond: float, p_value: float, *, is_among_placebos: bool | None, observed: float | None = None
+) -> str:
     """Say what a ratio comes to.
 
     Args:
@@ -509,12 +513,14 @@ def verdict_of(ratio: Ratio, beyond: float, p_value: float, *, is_among_placebos
         beyond: The logarithm of the ratio over that of a step picked by chance, or over 1.
         p_value: Of nothing there, corrected.
         is_among_placebos: Whether a step picked by chance could have it; None where it is not held against any.
+        observed: The ratio among all actors. Who did as much without the entry did something else in its place: beside
+            steps of the way, one that does nothing seems to do harm. Fewer is said only where all of them agree.
     """
     if p_value >= LEVEL or is_among_placebos:
         return CHANCE if is_among_placebos is None else NOTHING_MORE
     if beyond > 0:
         return MORE
-    return FEWER if ratio.high < 1 else LESS
+    return FEWER if ratio.high < 1 and (observed is None or observed < 1) else LESS
 
 
 def _weeks(name: str, ratio: Ratio | None, by_week: Mapping[tuple[str, str], Banded]) -> str:
