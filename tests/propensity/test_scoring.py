@@ -144,7 +144,7 @@ def test_same_shop_has_not_moved(tmp_path: Path):
 
 
 def test_base_rate_that_moved_is_told(tmp_path: Path):
-    with moved(tmp_path, rate=0.2) as project:
+    with moved(tmp_path, rate=0.3) as project:
         result = project.propensity.score()
 
     assert any("the chances told may be too low" in each for each in result.assumptions)

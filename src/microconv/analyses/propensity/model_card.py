@@ -120,6 +120,8 @@ class PropensityResult(Result):
             return
         yield sheet(f"How the model of {self.goal} did on the hold-out", self.figures, HoldOutFigure)
         yield sheet(self.title, self.rows, PropensityDecile, without=("up", "down", "says"))
+        if self.status != ACCEPTED:  # what a model weighs that ranks nobody says nothing
+            return
         yield Sheet(
             "What moves the chance of each decile most, against all",
             (Heading("decile", wording.count), Heading("pushes up"), Heading("pushes down")),

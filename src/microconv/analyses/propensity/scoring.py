@@ -269,9 +269,7 @@ class RecentRate:
         if within.low <= model.figures.base_rate <= within.high:
             return said
         way = "high" if within.high < model.figures.base_rate else "low"
-        return (
-            f"{said} That is more than chance: the chances told are too {way} by about as much, their order may hold."
-        )
+        return f"{said} That is more than chance: the chances told may be too {way} by as much; their order may hold."
 
 
 def recent_rate(engine: Engine, model: ChanceModel, as_of: datetime) -> RecentRate:
