@@ -199,6 +199,7 @@ def test_document_is_json_with_the_agreed_keys(segment: Segment) -> None:
         "manifest": str(segment.folder / "ready-to-buy.jsonl.manifest.json"),
         "plan": result.plan,
         "warnings": [],
+        "notes": [],
         "dry_run": False,
     }
 

@@ -16,7 +16,9 @@ from microconv.analyses.insight.suggest_segments import SegmentProposal, Suggest
 from microconv.config.load import load_config
 from microconv.config.positions import read_toml
 from microconv.config.segment_rules import SegmentRule
+from microconv.engines.base import AddRows
 from microconv.project import Project
+from microconv.segments.propensity_tables import PROPENSITY_MODELS, PROPENSITY_SCORES
 from projects import write_config
 
 ENTRIES = {
@@ -282,6 +284,34 @@ def test_a_number_that_matters_yields_who_did_it_so_often_and_who_is_one_short(t
     with Project(load_config(pasted, {})) as project:
         for row in (enough, short):
             assert project.ask("segment", name=row.segment).rows[0].members == row.members > 100
+
+
+def test_the_likely_are_proposed_once_they_are_scored_and_nothing_is_expected_of_them(tmp_path: Path):
+    with project_of(tmp_path) as project:
+        assert "likely_to_buy" not in by_name(asked(project))
+        moment = project.default_as_of()
+        (row,) = project.query("SELECT LIST(DISTINCT actor_key) FROM mc_sessions").rows
+        actors = sorted(row[0])
+        model = {"model_id": "m", "goal": "buy", "trained_at": moment, "as_of": moment, "status": "accepted"}
+        scores = tuple(
+            {
+                "goal": "buy",
+                "actor_key": key,
+                "model_id": "m",
+                "scored_at": moment,
+                "probability": place / len(actors),
+                "decile": place * 10 // len(actors) + 1,
+            }
+            for place, key in enumerate(actors)
+        )
+        for table, rows in ((PROPENSITY_MODELS, (model,)), (PROPENSITY_SCORES, scores)):
+            project.engine.ensure(table)
+            project.engine.apply([AddRows(table, rows)])
+        likely = by_name(asked(project, top=30))["likely_to_buy"]
+
+    assert read_toml(f"rule = {likely.rule}")["rule"] == {"propensity": "9..10", "goal": "buy"}
+    assert likely.members == sum(each["decile"] >= 9 for each in scores)
+    assert likely.expected is None
 
 
 def test_rules_are_written_as_toml_that_reads_the_same():

@@ -104,3 +104,11 @@ def test_ideas_must_be_whole(tmp_path):
 
 def test_every_figure_can_be_written_as_json(tmp_path):
     json.dumps(priorities(tmp_path).document(), allow_nan=False)
+
+
+def test_tables_are_shown_where_nothing_has_a_value(tmp_path):
+    result = priorities(tmp_path, actors=60)
+    assert all(row.value is None for row in result.priorities)
+    first, second = result.sheets()
+    assert first.rows
+    assert "worth" not in [each.label for each in second.headings]

@@ -123,10 +123,10 @@ class PrioritiesResult(Result):
             scored,
             Priority,
             only=(
-                *("idea", "goals", "low", "high", "value"),
+                *("idea", "goals", "low", "high"),
+                *(("value",) if any(row.value for row in scored) else ()),
                 *("tier", "confidence", "effort", "risk", "score", "shown_by"),
             ),
-            without=() if any(row.value for row in scored) else ("value",),
         )
 
     def bars(self) -> tuple[Bar, ...]:

@@ -250,7 +250,7 @@ class Attribution(AttributionQuestion):
     ) -> ReturnResult | None:
         if self.spend_file is None and self.spend_table is None:
             return None
-        (staged,) = context.look_up(templates.query("operations/summary"))
+        (staged,) = context.look_up(templates.query("operations/span"))
         first, last = self.since or staged["first_date"], self.until or staged["last_date"]
         if first is None or last is None:
             return None

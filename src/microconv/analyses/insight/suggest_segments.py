@@ -28,11 +28,13 @@ from microconv.analyses.insight.thresholds import THRESHOLD, CountThreshold, Thr
 from microconv.config.sections import Config
 from microconv.config.segment_rules import ANYTHING, SegmentRule
 from microconv.config.values import Duration, Length
+from microconv.errors import FindingsError, SourceError
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context, Option
 from microconv.result import Result, column, sheet
 from microconv.segments.members import actors_query, members_query
+from microconv.segments.propensity_rules import check_asked
 from microconv.segments.size import Segment
 from microconv.stats.intervals import newcombe, wilson
 from microconv.taxonomy import Taxonomy
@@ -278,6 +280,7 @@ class SuggestSegments(BuyerQuestion):
             *self._of_thresholds(context, goal),
             *self._of_hesitation(context, goal, evidence, followed),
             *self._of_momentum(context, goal),
+            *self._of_propensity(context, goal),
         ]
         taken = {each.name for each in context.config.segments}
         rules = [each.rule.model_dump_json() for each in context.config.segments]
@@ -438,6 +441,24 @@ class SuggestSegments(BuyerQuestion):
         )
         yield _Draft(f"stalled_before_{goal}", rule, why, steady.rate - stalled.rate, apart.low, apart.high)
 
+    def _of_propensity(self, context: Context, goal: str) -> Iterator[_Draft]:
+        """Yield the actors with the largest chances, where scores may be used.
+
+        What a response of theirs brings is not told: who comes is likely to have come anyway.
+        """
+        if context.open_engine is None:
+            return
+        rule = SegmentRule.model_validate({"propensity": "9..10", "goal": goal})
+        try:
+            check_asked(context, rule, context.latest_event_at)
+        except (SourceError, FindingsError):  # nothing scored, or nothing that may be used: `propensity` says so
+            return
+        why = (
+            f"has one of the largest fifth of chances to reach {goal} (`microconv propensity show`); many would come "
+            "anyway, so it is not told what more a response brings"
+        )
+        yield _Draft(f"likely_to_{goal}", rule, why, None, None, None)
+
     def _draft(
         self, name: str, rule: SegmentRule, why: str, followed: Followed, goal: str, *, extra: Evidence | None = None
     ) -> _Draft:
@@ -483,7 +504,7 @@ class SuggestSegments(BuyerQuestion):
         expected = (
             f"{wording.decimal(row.expected)} more{between(row.low, row.high, wording.decimal)}"
             if row.expected is not None
-            else "not told: too few"
+            else "not told"
         )
         lines = [
             "[[segments]]",
