@@ -129,7 +129,7 @@ FORMS: tuple[tuple[str, dict[str, Any]], ...] = (
     ("lifetime_value", {"by": "first_micro_conversion", "goal": "add_to_cart", "until": SECOND_DAY}),
     ("retention_cohorts", {"grain": "month", "since": SECOND_DAY}),
     ("post_sale", {"goal": "view_item", "since": SECOND_DAY}),
-    ("prioritize", {"goal": "add_to_cart", "until": THIRD_DAY}),
+    ("prioritize", {"goal": "purchase"}),
     ("suggest_segments", {"within": "30d", "goal": "add_to_cart"}),
     ("what_if", {"changes": "add_to_cart +5%, view_item -10%", "until": SECOND_DAY}),
     ("momentum", {"goal": "add_to_cart", "segment": "cart_abandoners"}),

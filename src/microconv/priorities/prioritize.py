@@ -67,7 +67,7 @@ class Priority:
         shown_by: The command that shows the figures.
     """
 
-    place: int = column("", wording.count)
+    place: int = column("order", wording.count)
     rank: int | None = column("rank", wording.count)
     rank_low: int | None = column("rank from", wording.count)
     rank_high: int | None = column("rank to", wording.count)
