@@ -71,7 +71,7 @@ class PrioritizeConfig(Section):
 
     def days_of(self, kind: IdeaKind) -> float:
         """Return the days of work of an idea that nobody has estimated."""
-        return self.effort.get(kind, USUAL_DAYS[kind])
+        return float(self.effort.get(kind, USUAL_DAYS[kind]))
 
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the entries that ideas name."""

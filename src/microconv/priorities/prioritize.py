@@ -328,8 +328,8 @@ def _of_audit(context: Context) -> str:
     """Say which audit the faults are from."""
     moments = [each.audited_at for each in Memory.read(context.engine).last if each.audited_at is not None]
     if not moments:
-        return "No audit is kept, or it found nothing: `microconv audit` looks for faults."
-    return f"They are those of the audit of {wording.day(max(moments).date())}: `microconv audit` makes a new one."
+        return "No audit is kept, or it found nothing."
+    return f"They are those of the audit of {wording.day(max(moments).date())}."
 
 
 def _touched(subject: str, taxonomy: Taxonomy) -> tuple[str, ...]:
