@@ -326,7 +326,7 @@ class ExperimentRead(Question):
             f"{wording.plural(tests, 'test')} (Holm); guardrails are tested by themselves, on one side."
         )
         yield "An interval is that of its metric alone; where it and the corrected p differ, the p decides."
-        yield "The chance to be better believes nothing before the data (flat prior); it is no p-value."
+        yield "The chance to be better comes from this test alone (a flat prior). It is not a p-value."
         for metric, cap in sorted(caps(rows).items()):
             money = wording.money(cap, context.config.project.currency)
             yield f"{metric}: what one actor brings counts up to {money}, so that a few large ones do not decide."

@@ -155,7 +155,7 @@ class MomentumScore(MomentumQuestion):
             models = tuple(ScoredBy(name, uses, *(None,) * 6, says=not_enough(fewest)) for name, uses in _USES.items())
             tenths: tuple[ScoreTenth, ...] = ()
             sentence = (
-                f"Whether momentum foretells who converts cannot be told yet: {not_enough(fewest)} "
+                f"It is too early to say whether momentum foretells who converts: {not_enough(fewest)} "
                 f"(at least {FEWEST_CONVERSIONS} conversions are needed in the week tested on, and in those before it)."
             )
             is_used = False

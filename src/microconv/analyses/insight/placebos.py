@@ -58,7 +58,7 @@ class PlaceboBand(NamedTuple):
 
 
 NO_BAND = PlaceboBand(0.0, 0.0, 0.0, 0.0, 0)
-"""What a ratio is held against where there are no placebos: 1, and nothing around it."""
+"""The band where there are no placebos: a ratio of exactly 1."""
 
 
 def placebo_band(placebos: Iterable[Ratio | None]) -> PlaceboBand | None:

@@ -353,7 +353,7 @@ def _sentence(times: Sequence[StageTime], tests: Sequence[StageTest], by: By | N
         )
     slowest = min(known, key=lambda row: row.within_week or 0.0)
     said = (
-        f"The step that fewest take is from {slowest.from_stage} to {slowest.to_stage.strip('()')}: "
+        f"Fewest actors take the step from {slowest.from_stage} to {slowest.to_stage.strip('()')}: "
         f"{wording.share(slowest.within_week)} within 7 days"
         f"{between(slowest.week_low, slowest.week_high, wording.share)}, half of those who do after "
         f"{in_minutes(slowest.movers_seconds)}"
