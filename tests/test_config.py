@@ -18,6 +18,7 @@ from microconv.activation.destinations.file import FileSettings
 from microconv.catalogue import destination_settings
 from microconv.config.attribution_settings import RULE_MODELS
 from microconv.config.load import load_config
+from microconv.config.priority_settings import USUAL_DAYS
 from microconv.config.sections import Config, PushGuards
 from microconv.config.segment_rules import SegmentRule
 from microconv.config.values import Duration
@@ -477,6 +478,8 @@ NOT_THE_DEFAULT = {
     ("audit", "thresholds"),
     ("segments", "ethics"),
     ("ethics", "answers"),
+    ("prioritize", "effort"),
+    ("prioritize", "ideas", "after"),
     *(("experiments", key) for key in ("exposure", "steps")),
     ("experiments", "exposure", "where"),
 }
@@ -537,6 +540,12 @@ def test_example_shows_every_key_and_no_other_default_than_the_true_one():
             default = info.default
             expected = json.loads(json.dumps(default, default=str)) if isinstance(default, tuple) else default
             assert shown == (expected if isinstance(expected, list | int | float) else str(expected)), path
+
+
+def test_days_of_work_in_the_example_are_those_of_ideas_that_nobody_estimated():
+    document = tomllib.loads((ROOT / "config.example.toml").read_text(encoding="utf-8"))
+
+    assert document["prioritize"]["effort"] == USUAL_DAYS
 
 
 def test_commented_alternatives_of_the_example_load(tmp_path):

@@ -207,6 +207,10 @@ def test_command_that_a_message_names_works(line, synced):
         assert "not enough data: n = " in done.stderr
     elif line == "microconv propensity score":  # so nothing was trained
         assert "microconv propensity train" in done.stderr
+    elif line == "microconv guardrails":  # nor has it guardrails
+        assert "has no [[guardrails]]" in done.stderr
+    elif line in ("microconv experiment read NAME", "microconv experiment show NAME"):  # nor an experiment
+        assert "an experiment named 'NAME'" in done.stderr or "no experiment named 'NAME'" in done.stderr
     elif line == "microconv conversions send":  # nor has it conversions
         assert "has no [[conversions]]" in done.stderr
     else:

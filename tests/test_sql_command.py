@@ -13,6 +13,7 @@ import pytest
 from click.testing import CliRunner, Result
 
 from config_files import BIGQUERY
+from every_question import VARIANT
 from faulty_proxy import Call, Edit, FaultyProxy
 from microconv.catalogue import questions_of
 from microconv.cli import cli
@@ -44,6 +45,16 @@ order = "unordered"
 [[segments]]
 name = "carts"
 rule = { did = "add_to_cart", within = "14d" }
+[[experiments]]
+name = "reviews_first"
+hypothesis = "Reviews make people trust the product."
+exposure = { event = "experiment_view" }
+variant = "variant_id"
+control = "old"
+variants = { old = 0.5, new = 0.5 }
+actors = 1000
+metrics = [{ entry = "purchase" }]
+steps = ["view_item", "purchase"]
 [consent]
 table = "crm.consents"
 [taxonomy]
@@ -117,7 +128,17 @@ class Listening(DuckDBEngine):
         return super().query(query)
 
 
-OF_THE_DATA = {"touchpoints", "as_of", "latest_us", "end_at", "end_date", "until_date"}
+OF_THE_DATA = {
+    "touchpoints",
+    "as_of",
+    "latest_us",
+    "end_at",
+    "end_date",
+    "until_date",
+    "first_date",
+    "last_date",
+    "cut_offs_us",
+}
 
 
 def known(query):
@@ -127,12 +148,12 @@ def known(query):
 
 def test_what_is_shown_is_what_the_commands_ask(folder):
     rows = {
-        "mc_shards": [shard(1, events=9)],
+        "mc_shards": [shard(1, events=9, carried_columns=VARIANT.name)],
         "mc_events": [{"event_at": at(0)}],
         "mc_sessions": [session(0, 1, "Email")],
         "mc_micro_conversions": [occurrence(0, "view_item")],
     }
-    staged(folder / "microconv.duckdb", **rows).close()
+    staged(folder / "microconv.duckdb", carried=(VARIANT,), **rows).close()
     with (
         Project(load_config(folder / "microconv.toml", {})) as project,
         Listening(project.config.engine.path) as engine,

@@ -65,7 +65,7 @@ def test_few_conversions_compare_nothing(tmp_path: Path):
 
     assert (result.conversions, result.is_used, result.tenths) == (19, False, ())
     assert {(each.auc, each.says) for each in result.models} == {(None, "not enough data: n = 0")}
-    assert "cannot be told yet" in result.sentence
+    assert result.sentence.startswith("It is too early to say whether momentum foretells who converts")
 
 
 def test_week_tested_on_is_the_latest_and_is_not_learned_from(tmp_path: Path):

@@ -213,7 +213,7 @@ class Changes(Period, Question):
                 for day, numbers in sorted(daily.items())
             ),
             sentence=_sentence(told, spans, goal),
-            assumptions=tuple(_assumptions(spans, len(pairs), left_out if pairs else (), goal)),
+            assumptions=tuple(_assumptions(spans, left_out if pairs else (), goal)),
         )
 
     def _spans(self, context: Context) -> _Spans:
@@ -347,9 +347,7 @@ def _sentence(rows: Sequence[KeyFigureChange], spans: _Spans, goal: str) -> str:
     return f"{days}: {first}.{rest}"
 
 
-def _assumptions(spans: _Spans, pairs: int, left_out: Sequence[date], goal: str) -> Iterator[str]:
-    if not pairs:
-        return
+def _assumptions(spans: _Spans, left_out: Sequence[date], goal: str) -> Iterator[str]:
     same = "the same weekday" if spans.length % _WEEK == 0 else "another weekday"
     yield (
         f"Each day is held against the one {wording.plural(spans.length, 'day')} before, {same}. A change is more than "

@@ -105,7 +105,8 @@ def show(context: CommandContext, *, name: str, output_format: str) -> None:
         named = ", ".join(dict.fromkeys(each.experiment for each in known)) or "none"
         raise UsageError(
             f"Nothing is decided of an experiment named {name!r}.",
-            hint=f"Decided: {named}. `microconv experiment read {name}` reads one; `experiment decide` decides it.",
+            hint=f"Decided: {named}. `microconv experiment read NAME` reads one; how to decide it: `microconv "
+            "experiment decide --help`.",
         )
     _emit(name, found, output_format, "\n".join(map(markdown, found)))
 

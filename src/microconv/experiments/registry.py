@@ -296,7 +296,7 @@ def write_record(path: Path, text: str) -> None:
     except OSError as error:
         raise DestinationError(
             f"{path} cannot be written ({error.strerror}). The decision is kept in mc_experiments.",
-            hint="Mend the folder, then print the record with `microconv experiment show`.",
+            hint="Mend the folder, then print the record with `microconv experiment show NAME`.",
         ) from error
 
 

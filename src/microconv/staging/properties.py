@@ -189,7 +189,7 @@ def check(engine: Engine, needed: Iterable[Property], config: Config, taxonomy: 
 
     Raises:
         ConfigError: the configuration does not carry one of them.
-        SourceError: days are staged, and none has one of them.
+        SourceError: nothing is staged yet, or no staged day has one of them.
     """
     added = [each for each in dict.fromkeys(needed) if _is_added(each)]
     if not added:
@@ -207,7 +207,7 @@ def check(engine: Engine, needed: Iterable[Property], config: Config, taxonomy: 
     assumptions = []
     for each in added:
         days = sum(row["days"] for row in rows if each.column in (row["carried_columns"] or "").split(","))
-        if not days and total:
+        if not days and (total or not is_staged):
             raise SourceError(f"{each.name} is not staged yet.", hint="Run `microconv sync`.")
         if days < total:
             assumptions.append(f"{each.name} is staged for {days} of {total} days; on the others nothing has it.")

@@ -218,7 +218,7 @@ def _drift(model: ChanceModel, values: Sequence[Mapping[int, int]], actors: int)
         raise FindingsError(
             f"Nobody is scored for {model.goal}: no actor was there in the last {model.lookback} who had not reached "
             "it before.",
-            hint="Look whether all days are staged: `microconv runs`.",
+            hint="Look whether all days are staged: `microconv runs list`.",
         )
     hint = (
         f"If that is how it is now, run `microconv propensity train --goal {model.goal}`; if it should not be, look "
