@@ -404,6 +404,26 @@ def invoke(project: Project, *words: str) -> Done:
     return CliRunner().invoke(cli, ["--config", str(project.config.file), *words])
 
 
+@pytest.fixture(scope="module")
+def answered() -> dict[Any, Result]:
+    return {}
+
+
+@pytest.fixture
+def asked_once(answered: dict[Any, Result], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let the engine answer a command line once, in the first form that is tested; the others write the same answer."""
+    asked = Project.answer
+
+    def answer(project: Project, question: Question) -> Result:
+        key = (project.config.file, name_of(question), question.model_dump_json())
+        if key not in answered:
+            answered[key] = asked(project, question)
+        return answered[key]
+
+    monkeypatch.setattr(Project, "answer", answer)
+
+
+@pytest.mark.usefixtures("asked_once")
 @pytest.mark.parametrize("look", [("--format", "json"), ("--format", "csv"), ("--chart",)], ids=" ".join)
 @pytest.mark.parametrize("line", lines(), ids=" ".join)
 @pytest.mark.parametrize("is_empty", [False, True], ids=["filled", "empty"])
@@ -420,6 +440,7 @@ def test_command_line_has_an_answer_of_every_form(
         assert document["assumptions"]
 
 
+@pytest.mark.usefixtures("asked_once")
 @pytest.mark.parametrize("columns", [60, 80])
 @pytest.mark.parametrize("line", lines(), ids=" ".join)
 def test_narrow_terminal_shows_every_word_and_number_whole(
@@ -464,12 +485,14 @@ def obeyed(text: str) -> set[str]:
     return {letter for letter in text if unicodedata.category(letter) in kinds} - {"\n", "\u200c", "\u200d"}
 
 
+@pytest.mark.usefixtures("asked_once")
 def test_hostile_names_reach_the_answers(hostile_project: Project):
     shown_somewhere = "".join(invoke(hostile_project, *line, "--format", "csv").stdout for line in HOSTILE_LINES)
 
     assert obeyed(shown_somewhere) >= {"\x1b", "\x9b", "\x07", "\u202e", "\u2066", "\x85", "\u200b"}
 
 
+@pytest.mark.usefixtures("asked_once")
 @pytest.mark.parametrize("line", HOSTILE_LINES, ids=ascii)
 def test_names_from_the_data_order_no_terminal_about(line: tuple[str, ...], hostile_project: Project):
     drawn = invoke(hostile_project, *line, "--chart").stdout
@@ -481,6 +504,7 @@ def test_names_from_the_data_order_no_terminal_about(line: tuple[str, ...], host
     assert obeyed(document) == set()
 
 
+@pytest.mark.usefixtures("asked_once")
 @pytest.mark.parametrize("line", HOSTILE_LINES, ids=ascii)
 def test_csv_of_names_from_the_data_is_read_as_it_was_written_and_holds_no_formula(
     line: tuple[str, ...], hostile_project: Project

@@ -25,7 +25,7 @@ from microconv.activation.push.list_push import ListPush
 from microconv.engines.duckdb import IN_MEMORY
 from microconv.queries.templates import Query
 
-SCHEDULES = 8
+SCHEDULES = 4
 """Of each kind of platform, in a usual run."""
 MANY = 150
 FAULTY, QUIET = 11, 7

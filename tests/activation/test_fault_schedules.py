@@ -33,7 +33,7 @@ from microconv.engines.duckdb import IN_MEMORY, DuckDBEngine
 from microconv.queries.templates import Query
 
 LIFESPANS = (None, 25 * MINUTE, timedelta(days=540))
-SCHEDULES = 16
+SCHEDULES = 8
 """Of each lifespan, in a usual run; MICROCONV_SCHEDULES says another number. `make test-long` runs many more."""
 MANY = 180
 FAULTY, QUIET = 24, 14

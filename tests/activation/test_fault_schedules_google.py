@@ -21,7 +21,7 @@ from microconv.activation.push.push_ledger import PlannedCounts, PushLedger
 from microconv.clients.data_manager import Account, DataManager, DataManagerAccess
 from microconv.engines.duckdb import IN_MEMORY
 
-SCHEDULES = 8
+SCHEDULES = 4
 """In a usual run, by gRPC and by REST each; `make test-long` runs many more."""
 MANY = 120
 FAULTY, QUIET = 16, 10

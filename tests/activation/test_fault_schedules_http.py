@@ -21,7 +21,7 @@ from microconv.activation.push.push_ledger import PlannedCounts, PushLedger
 from microconv.clients.outgoing import Outgoing
 from microconv.engines.duckdb import IN_MEMORY
 
-SCHEDULES, MANY = 24, 100
+SCHEDULES, MANY = 9, 100
 """In a usual run, and in `make test-long`."""
 FAULTY, QUIET = 16, 10
 LIFESPANS = (None, 25 * MINUTE, timedelta(days=540))

@@ -24,7 +24,7 @@ from microconv.clients.graph import Graph
 from microconv.clients.outgoing import Outgoing
 from microconv.engines.duckdb import IN_MEMORY
 
-SCHEDULES = 16
+SCHEDULES = 6
 """In a usual run; `make test-long` runs many more."""
 MANY = 120
 FAULTY, QUIET = 14, 7

@@ -29,7 +29,7 @@ from microconv.config.destination_settings import DestinationConfig
 from microconv.engines.duckdb import IN_MEMORY
 from microconv.errors import UsageError
 
-SCHEDULES = 13
+SCHEDULES = 5
 """In a usual run, by gRPC and by REST each; `make test-long` runs many more."""
 MANY = 120
 FAULTY, QUIET = 11, 8

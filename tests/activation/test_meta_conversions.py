@@ -53,7 +53,7 @@ from microconv.engines.duckdb import IN_MEMORY
 from microconv.errors import ConfigError, UsageError
 from projects import write_config
 
-SCHEDULES = 12
+SCHEDULES = 5
 """In a usual run; `make test-long` runs many more."""
 MANY = 100
 FAULTY, QUIET = 11, 6
