@@ -20,6 +20,7 @@ from typing import Any
 import sqlglot
 from sqlglot import exp
 
+from judges import ALL_JUDGES, assert_same_rows
 from judges.types import Columns, Params, Row, Tables
 from microconv.activation.conversions.conversion_tables import TABLES as CONVERSION_TABLES
 from microconv.activation.push.ledger_tables import TABLES as PUSH_TABLES
@@ -209,3 +210,16 @@ class TemplateCase:
 
 def discover() -> list[TemplateCase]:
     return [TemplateCase(path.parent) for path in sorted(FOLDER.rglob("case.json"))]
+
+
+def assert_expected_rows(case: TemplateCase, judge: str) -> None:
+    """Make sure that a judge gives the rows that a case expects, one for each of the template's grain."""
+    rows = ALL_JUDGES[judge](case.query.sql, case.params, case.tables())
+    columns = list(rows[0]) if rows else case.tree.named_selects
+    label = f"{case.id} on {judge}: {case.document['description']}"
+    assert_same_rows(rows, case.expected(columns), ordered=case.is_ordered, label=label)
+
+    grain = templates.load(case.template).grain
+    assert set(grain) <= set(columns), f"the grain {grain} is not among the columns"
+    keys = [tuple(str(row[name]) for name in grain) for row in rows]
+    assert not grain or len(keys) == len(set(keys)), f"two rows share the grain {grain}"
