@@ -19,6 +19,7 @@ from microconv.demo.calendar import LATE_DAY, Calendar
 from microconv.demo.events import Events
 from microconv.demo.interests import (
     CHECKS,
+    ENOUGH_REVIEWS,
     READ,
     Interests,
     PlantedCombination,
@@ -233,21 +234,26 @@ def price_shoppers(journeys: Journeys, rng: np.random.Generator) -> Bools:
 
 
 def interest_rows(events: Events, crossing: Integers, journeys: Journeys, interests: Interests, *, day: int) -> Events:
-    """Return what is planted into first sessions of one shard: what clients look into, by `interests`.
+    """Return what is planted into the sessions of one shard: what clients look into.
 
-    Unlike `planted_rows`, also in visits of one page: none of these rows opens one. But not on the day that is exported
-    again: the last row of such a visit may come late, and what is planted lies between two rows in either export.
+    In first sessions it is by `interests`. Unlike `planted_rows`, also in visits of one page: none of these rows opens
+    one. But not on the day that is exported again: the last row of such a visit may come late, and what is planted lies
+    between two rows in either export. Later sessions read up to two reviews, whoever comes, and on that day one more, so
+    no day has far more or fewer of them than its traffic lets one expect.
     """
-    has_room = (journeys.sessions.ordinal == 0) & ((day != LATE_DAY) | (journeys.sessions.views > 0))
-    gaps = _gaps(events, crossing, journeys, among=has_room)
-    client = journeys.sessions.client[events.session[gaps.row]]
+    is_late, has_pages = day == LATE_DAY, journeys.sessions.views > 0
+    gaps = _gaps(events, crossing, journeys, among=has_pages | (journeys.sessions.ordinal == 0) & (not is_late))
+    session = events.session[gaps.row]
+    client, is_first = journeys.sessions.client[session], journeys.sessions.ordinal[session] == 0
     bed = _Bed(events, gaps, first_index=200)
-    for place in range(int(interests.reviews.max(initial=0))):
-        which = interests.reviews[client] > place
+    reviews = np.where(is_first, interests.reviews[client], session % ENOUGH_REVIEWS + is_late)
+    for place in range(int(reviews.max(initial=0))):
+        which = reviews > place
         review = (interests.first_review[client] + place) % len(REVIEWS)
-        bed.add(READ, which, 0.15 + 0.04 * place, detail=review[which])
+        # Over a second apart in the shortest gap: two within a second are two tags, not two reviews.
+        bed.add(READ, which, 0.05 + 0.22 * place, detail=review[which])
     for name, checks, at in zip(CHECKS, interests.checks, (0.5, 0.65), strict=True):
-        bed.add(name, checks[client], at)
+        bed.add(name, is_first & checks[client], at)
     return bed.rows()
 
 
