@@ -477,6 +477,8 @@ NOT_THE_DEFAULT = {
     ("funnels", "steps", "optional"),
     ("audit", "thresholds"),
     ("segments", "ethics"),
+    ("experiments", "ethics"),
+    ("experiments", "must_hold"),
     ("ethics", "answers"),
     ("prioritize", "effort"),
     ("prioritize", "ideas", "after"),

@@ -119,3 +119,10 @@ def planted_project(folder: Path, sections: str = EXPERIMENT, **planted: Any) ->
     project = Project(load_config(write_config(folder, extra=sections), {}))
     project.sync()
     return project
+
+
+def again(project: Project, folder: Path, sections: str) -> Project:
+    """The same staged days, read with another experiment."""
+    project.close()
+    config = write_config(folder, exports=str(project.config.sources[0].path), extra=sections)
+    return Project(load_config(config, {"MICROCONV_ENGINE__PATH": str(project.config.engine.path)}))

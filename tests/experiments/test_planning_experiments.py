@@ -124,6 +124,11 @@ actors = 100
             "another one: give it a name",
         ),
         ("actors = 100", 'actors = 100\nguardrails = [{ entry = "x" }]', "margin"),
+        (
+            "actors = 100",
+            'actors = 100\nmust_hold = ["slw"]\n[[guardrails]]\nname = "slow"\nmetric = "bounce_rate"\nat_most = 0.5',
+            'experiments[0].must_hold[0] = "slw" names no guardrail of [[guardrails]] (did you mean "slow"?)',
+        ),
     ],
 )
 def test_mistakes_in_an_experiment_are_named(tmp_path: Path, old: str, new: str, said: str):

@@ -10,7 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
-from planted_experiment import EXPERIMENT, planted_project, write_exports
+from planted_experiment import EXPERIMENT, again, planted_project, write_exports
 
 from microconv.analyses.insight.banded import Banded
 from microconv.analyses.insight.onward_rates import Followed
@@ -159,13 +159,6 @@ def test_command_shows_a_wrong_split_and_exits_with_1(wrong: Project):
 def test_nothing_is_shipped_on_a_wrong_split(wrong: Project):
     with pytest.raises(UsageError, match="Nothing is shipped on a wrong split"):
         wrong.decide_experiment("reviews_first", DecisionGiven("ship", "more carts", "reviews help", ""))
-
-
-def again(project: Project, folder: Path, sections: str) -> Project:
-    """The same staged days, read with another experiment."""
-    project.close()
-    config = write_config(folder, exports=str(project.config.sources[0].path), extra=sections)
-    return Project(load_config(config, {"MICROCONV_ENGINE__PATH": str(project.config.engine.path)}))
 
 
 def test_fixed_horizon_is_not_read_before_its_end(planted: Project, tmp_path: Path):

@@ -14,10 +14,10 @@ from microconv.errors import FindingsError
 @output.answer_option
 @click.pass_obj
 def ethics(context: CommandContext, *, check: bool, output_format: str) -> None:
-    """Show the questions that somebody answers before a segment is sent, and for each segment what was answered.
+    """Show the questions that somebody answers before a segment is sent or a variant shipped, and what was answered.
 
-    Answers stand under [segments.ethics] and [ethics.answers] of the configuration; `require` under [ethics] says which
-    are required. Nothing need be staged.
+    Answers stand under [segments.ethics], [experiments.ethics] and [ethics.answers] of the configuration; `require`
+    under [ethics] says which are required. Nothing need be staged.
 
     \b
     Examples:
@@ -33,5 +33,5 @@ def ethics(context: CommandContext, *, check: bool, output_format: str) -> None:
     if check and still_open:
         raise FindingsError(
             f"The checklist of ethics: {open_words(still_open)}.",
-            hint="Answer them under [segments.ethics]; docs/guardrails.md says how.",
+            hint="Answer them under [segments.ethics] or [experiments.ethics]; docs/guardrails.md says how.",
         )

@@ -50,6 +50,12 @@ for _name in ("plan", "read", "list"):
 @click.option(
     "--output", "output_path", type=click.Path(path_type=Path), help="Write the record to this Markdown file, too."
 )
+@click.option(
+    "--allow-guardrail",
+    multiple=True,
+    metavar="NAME",
+    help="Ship even if this guardrail is breached or cannot be measured; may be repeated.",
+)
 @output.format_option
 @click.pass_obj
 def decide(
@@ -62,12 +68,14 @@ def decide(
     variant: str | None,
     by: str,
     output_path: Path | None,
+    allow_guardrail: tuple[str, ...],
     output_format: str,
 ) -> None:
     """Read the experiment NAME and keep what is decided: hypothesis, minimal test, result, decision, learning.
 
     It is kept in mc_experiments and printed as Markdown. Deciding again replaces it. A variant is not shipped on a
-    wrong split, nor before a fixed horizon is over.
+    wrong split, nor before a fixed horizon is over, nor while a guardrail does not hold or a required question of
+    ethics is open.
 
     \b
     Examples:
@@ -78,7 +86,7 @@ def decide(
     with context.project() as project:
         if output_path is not None and output_path.exists():
             raise UsageError(f"{output_path} is there already.", hint="Name another file, or remove it.")
-        made = project.decide_experiment(name, DecisionGiven(decision, because, learning, by, variant))
+        made = project.decide_experiment(name, DecisionGiven(decision, because, learning, by, variant, allow_guardrail))
     text = "\n".join(map(markdown, made))
     if output_path is not None:
         write_record(output_path, text)

@@ -9,6 +9,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
+from microconv.config.guardrail_settings import EthicsAnswers, GuardrailNames
 from microconv.config.occurrences import PropertyCondition, Section
 from microconv.config.problems import ItemError, nearest
 from microconv.config.values import EntryId, FileStem, Label, Length, PropertyName, Switch, as_list, unique
@@ -124,6 +125,12 @@ class ExperimentConfig(Section):
     goal: EntryId | None = Field(default=None, description="what it should raise in the end; default: the first macro")
     metrics: tuple[MetricConfig, ...] = Field(default=(), description="what else is measured")
     guardrails: tuple[GuardedMetricConfig, ...] = Field(default=(), description="what must not become worse")
+    must_hold: GuardrailNames = Field(
+        default=(), description="the guardrails of [[guardrails]] that must hold before a variant is shipped"
+    )
+    ethics: EthicsAnswers = Field(
+        default_factory=dict, description="answers to the checklist of ethics, for this experiment alone"
+    )
     steps: Annotated[tuple[EntryId, ...], BeforeValidator(as_list), AfterValidator(unique)] = Field(
         default=(), description="the funnel by variant; default: the milestones up to the goal"
     )

@@ -362,14 +362,15 @@ class Sections(Section):
     def _names_guardrails_there_are(self) -> Self:
         known = [each.name for each in self.guardrails]
         naming: list[tuple[tuple[str | int, ...], tuple[str, ...]]] = [
-            *((("segments", index), each.guardrails) for index, each in enumerate(self.segments)),
-            *((("conversions", index), each.guardrails) for index, each in enumerate(self.conversions)),
-            (("push",), self.push.guardrails),
+            *((("segments", index, "guardrails"), each.guardrails) for index, each in enumerate(self.segments)),
+            *((("conversions", index, "guardrails"), each.guardrails) for index, each in enumerate(self.conversions)),
+            *((("experiments", index, "must_hold"), each.must_hold) for index, each in enumerate(self.experiments)),
+            (("push", "guardrails"), self.push.guardrails),
         ]
         for place, names in naming:
             for index, name in enumerate(names):
                 if name not in known:
-                    raise ItemError(unknown_guardrail(name, known), (*place, "guardrails", index))
+                    raise ItemError(unknown_guardrail(name, known), (*place, index))
         return self
 
     @field_validator("audit", mode="after")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
@@ -23,6 +23,9 @@ from microconv.experiments.exposures import Split, VariantSize, WrongSplit, expo
 from microconv.experiments.metrics import (
     BETTER,
     BREACHED,
+    GUARDRAIL,
+    OK,
+    OPEN,
     SAME,
     BalanceBefore,
     ExperimentMetric,
@@ -32,6 +35,10 @@ from microconv.experiments.metrics import (
     measured,
     metric_queries,
 )
+from microconv.experiments.shipping import held_now, open_questions, standing
+from microconv.guardrails.ethics import EthicsState
+from microconv.guardrails.guardrail_states import GuardrailState
+from microconv.guardrails.guardrails_question import GuardrailsResult
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 from microconv.question import HIDDEN, Context, Option, Question, section_of
@@ -75,6 +82,8 @@ class ExperimentResult(Result):
         steps: The funnel by variant.
         carried: What differences in micro-conversions would mean for the goal.
         before: Metrics in the period before, which should be alike.
+        must_hold: The guardrails of `[[guardrails]]` that it names, as they are now; they are of all actors.
+        open_questions: The required questions of the checklist of ethics that are open for it.
     """
 
     row_type: ClassVar[type] = ExperimentMetric
@@ -93,6 +102,8 @@ class ExperimentResult(Result):
     steps: tuple[VariantStep, ...]
     carried: tuple[CarriedThrough, ...]
     before: tuple[BalanceBefore, ...]
+    must_hold: tuple[GuardrailState, ...]
+    open_questions: tuple[EthicsState, ...]
     sentence: str
     assumptions: tuple[str, ...]
 
@@ -112,6 +123,15 @@ class ExperimentResult(Result):
         yield self._metrics("What each variant changes against " + self.control, told, ("p_value", "chance", "risk"))
         if guarded := [each for each in self.metrics if each.role == "guardrail"]:
             yield self._metrics("Guardrails: not worse by more than the margin", guarded, ("p_value",))
+        for each in GuardrailsResult(self.must_hold, "", ()).sheets() if self.must_hold else ():
+            yield replace(each, title="Guardrails of all, as they are now") if isinstance(each, Sheet) else each
+        if self.open_questions:
+            yield sheet(
+                "Questions of ethics that are open",
+                self.open_questions,
+                EthicsState,
+                only=("question", "state", "answer", "by", "on"),
+            )
         if self.before:
             yield sheet("Before the exposure: variants should be alike", self.before, BalanceBefore)
         if self.steps:
@@ -257,6 +277,9 @@ class ExperimentRead(Question):
         last = staged_days(context)[1]
         is_over, when = self._when(split, last)
         before = tuple(sums.before(asked))
+        held, questions = held_now(experiment, context), open_questions(experiment, context.config)
+        said = _sentence(experiment, split, metrics, carrying, goal, is_over=is_over, when=when)
+        stands = standing(held, questions, ethics_stop=context.config.ethics.stop)
         return ExperimentResult(
             experiment=experiment.name,
             hypothesis=experiment.hypothesis,
@@ -272,7 +295,9 @@ class ExperimentRead(Question):
             steps=tuple(_funnel(tables[1].to_pylist(), ["exposed", *self._steps(taxonomy)], experiment)),
             carried=carrying,
             before=before,
-            sentence=_sentence(experiment, split, metrics, carrying, goal, is_over=is_over, when=when),
+            must_hold=held,
+            open_questions=questions,
+            sentence=f"{said} {stands}".rstrip(),
             assumptions=tuple(self._assumptions(context, split, sums_rows, asked, before)),
         )
 
@@ -330,6 +355,11 @@ class ExperimentRead(Question):
         for metric, cap in sorted(caps(rows).items()):
             money = wording.money(cap, context.config.project.currency)
             yield f"{metric}: what one actor brings counts up to {money}, so that a few large ones do not decide."
+        if experiment.must_hold:
+            yield (
+                "Guardrails of [[guardrails]] are of everybody in their own last days, in the experiment or not: they "
+                "do not hold variants against each other."
+            )
         if experiment.pre_period is not None:
             yield from self._of_the_period_before(context, split, before)
         if any(each.config.kind == "ratio" for each in asked):
@@ -419,10 +449,18 @@ def _of_variant(
                     f"({_signed(each.measured_low or 0.0)} to {_signed(each.measured_high or 0.0)}). Those whom the "
                     "variant adds do not go on like others."
                 )
-    breached = [each.metric for each in own if each.says == BREACHED]
-    if breached:
-        said += f" Worse than its margin allows: {wording.listed(breached)}."
-    return said
+    return said + "".join(f" {each}" for each in _of_guardrails(own))
+
+
+def _of_guardrails(own: Sequence[ExperimentMetric]) -> Iterator[str]:
+    """Yield what is to be said of the guardrails of a variant: those that do not hold, or not yet."""
+    told = {each.metric.removeprefix(GUARDRAIL): each.says for each in own if each.role == "guardrail"}
+    if breached := [name for name, says in told.items() if says == BREACHED]:
+        yield f"Worse than the margin allows: {wording.listed(breached)}."
+    if not_yet := [name for name, says in told.items() if says == OPEN]:
+        yield f"Not shown yet that it stays within the margin: {wording.listed(not_yet)}."
+    if unknown := [f"{name} ({says})" for name, says in told.items() if says not in (OK, OPEN, BREACHED)]:
+        yield f"Guardrails that cannot be told: {wording.listed(unknown)}."
 
 
 def _against(row: ExperimentMetric, goal: str) -> str:

@@ -41,6 +41,8 @@ Role = Literal["goal", "metric", "guardrail"]
 BETTER, WORSE, SAME = "better", "worse", "no difference shown"
 OK, BREACHED, OPEN = "ok", "breached", "not shown yet"
 SHARE = "share of actors"
+GUARDRAIL = "guardrail: "
+"""What the names of guardrails begin with, so that one on what is a metric as well is told apart."""
 _CENTS = 100
 
 
@@ -60,7 +62,7 @@ class Measured(NamedTuple):
     @property
     def label(self) -> str:
         """What it is called; a guardrail on what is a metric as well is told apart."""
-        return f"guardrail: {self.config.label}" if self.role == "guardrail" else self.config.label
+        return f"{GUARDRAIL}{self.config.label}" if self.role == "guardrail" else self.config.label
 
     @property
     def unit(self) -> str:

@@ -14,7 +14,10 @@ from microconv import wording
 from microconv.analyses.insight.banded import FEWEST_TARGETS
 from microconv.analyses.insight.buyers import not_enough, staged_days
 from microconv.analyses.insight.goals import steps_up_to
+from microconv.config.sections import Config
 from microconv.config.values import EntryId
+from microconv.experiments.shipping import open_questions
+from microconv.guardrails.ethics import checklist, open_words
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 from microconv.question import Context, Option, Question
@@ -212,7 +215,7 @@ class ExperimentPlan(Question):
             arrivals=sum(arriving),
             tests=tuple(tests),
             sentence=_sentence(tests, goal),
-            assumptions=tuple(self._assumptions(first, last, arriving)),
+            assumptions=tuple(self._assumptions(first, last, arriving, context.config)),
         )
 
     def _test(
@@ -276,7 +279,7 @@ class ExperimentPlan(Question):
             of_one = both / 2
         return int(-(-of_one // 1)) * self.variants
 
-    def _assumptions(self, first: date, last: date, arriving: Sequence[int]) -> Iterator[str]:
+    def _assumptions(self, first: date, last: date, arriving: Sequence[int], config: Config) -> Iterator[str]:
         who = f"their first {self.exposure}" if self.exposure else "their first session"
         yield (
             f"Baselines are of {first} to {last}: {wording.count(sum(arriving))} actors, each from {who} in those days "
@@ -297,6 +300,19 @@ class ExperimentPlan(Question):
             "are there; that is observed, not tested."
         )
         yield "Whole weeks are better than parts of one: let a test run at least two."
+        yield from _of_ethics(config)
+
+
+def _of_ethics(config: Config) -> Iterator[str]:
+    """Say which questions of ethics must be answered before a variant is shipped, and where they are open."""
+    required = [each.id for each in checklist()] if config.ethics.require == "all" else config.ethics.require
+    if not required:
+        return
+    stops = " before a variant is shipped" if config.ethics.stop else ""
+    yield f"Of the checklist of ethics, {wording.listed(required)} must be answered for each experiment{stops}."
+    for each in config.experiments:
+        if found := open_questions(each, config):
+            yield f"Open for the experiment {each.name}: {open_words(found)}."
 
 
 def days_until(needed: int, arriving: Sequence[int]) -> int | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, get_args
@@ -18,6 +18,7 @@ from microconv.engines.base import Engine, PutRow
 from microconv.errors import DestinationError, UsageError
 from microconv.experiments.experiment_reading import ExperimentResult
 from microconv.experiments.metrics import ExperimentMetric
+from microconv.experiments.shipping import check_shipping
 from microconv.files import replacing
 from microconv.queries import templates
 from microconv.queries.templates import Query
@@ -155,13 +156,14 @@ def _text(row: ListedExperiment, decided: Sequence[ExperimentRecord]) -> str:
 
 @dataclass(frozen=True)
 class DecisionGiven:
-    """What somebody decides: on which variant, why, and what is known now."""
+    """What somebody decides: on which variant, why, and what is known now; `allowed` guardrails do not stop it."""
 
     decision: str
     reason: str
     learning: str
     by: str
     variant: str | None = None
+    allowed: tuple[str, ...] = ()
 
 
 def decide(
@@ -170,6 +172,8 @@ def decide(
     found: ExperimentResult,
     given: DecisionGiven,
     now: datetime,
+    *,
+    ethics_stop: bool = True,
 ) -> tuple[ExperimentRecord, ...]:
     """Keep a decision in mc_experiments, with what it rests on; deciding again replaces it.
 
@@ -179,9 +183,11 @@ def decide(
         found: What it shows.
         given: What is decided; of a variant, or of all.
         now: The current time, aware of its zone.
+        ethics_stop: Whether open questions of ethics stop a variant from being shipped.
 
     Raises:
         UsageError: It cannot be decided so.
+        FindingsError: A variant would be shipped while a guardrail does not hold, or a question of ethics is open.
         EngineError: It cannot be written.
     """
     if given.decision not in DECISIONS:
@@ -205,6 +211,21 @@ def decide(
     if given.decision == "ship" and not found.is_read_in_time:
         raise UsageError(found.when, hint="Wait for the end, or decide stop or keep.")
     variants = experiment.treated if given.variant is None else (given.variant,)
+    if given.decision == "ship":
+        shipped = [each for each in found.metrics if each.variant in variants]
+        ignored = check_shipping(
+            experiment,
+            found.must_hold,
+            shipped,
+            found.open_questions,
+            allowed=given.allowed,
+            ethics_stop=ethics_stop,
+        )
+        if ignored:
+            said = f"{found.sentence} Shipped all the same, by --allow-guardrail: {wording.listed(ignored)}."
+            found = replace(found, sentence=said)
+    elif given.allowed:
+        raise UsageError("--allow-guardrail goes with --decision ship.", hint="Leave it out.")
     made = tuple(_record(experiment, found, given, variant, now) for variant in variants)
     engine.ensure(EXPERIMENTS)
     engine.apply([PutRow(EXPERIMENTS, vars(each)) for each in made])

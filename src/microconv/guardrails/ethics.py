@@ -96,7 +96,7 @@ def checklist() -> tuple[EthicsQuestion, ...]:
 
 
 def check_questions(config: Config) -> None:
-    """Refuse ids under [ethics] and [segments.ethics] that are those of no question.
+    """Refuse ids under [ethics], [segments.ethics] and [experiments.ethics] that are those of no question.
 
     Raises:
         ConfigError: There is one; the message names the nearest.
@@ -105,6 +105,8 @@ def check_questions(config: Config) -> None:
     check_answered(config, "ethics.answers", config.ethics.answers)
     for each in config.segments:
         check_answered(config, f"ethics of the segment {each.name}", each.ethics)
+    for experiment in config.experiments:
+        check_answered(config, f"ethics of the experiment {experiment.name}", experiment.ethics)
 
 
 def check_answered(config: Config, place: str, names: Iterable[str]) -> None:
@@ -148,17 +150,17 @@ def unanswered(
 
 
 def ethics_result(config: Config, today: date) -> EthicsResult:
-    """Return the checklist with the answers for each segment.
+    """Return the checklist with the answers for each segment and each experiment.
 
     Raises:
         ConfigError: The configuration names a question that there is not.
     """
     check_questions(config)
-    answers = tuple(
-        state
-        for segment in config.segments
-        for state in ethics_of(config.ethics, f"segment {segment.name}", segment.ethics, today)
+    subjects = (
+        *((f"segment {each.name}", each.ethics) for each in config.segments),
+        *((f"experiment {each.name}", each.ethics) for each in config.experiments),
     )
+    answers = tuple(state for subject, own in subjects for state in ethics_of(config.ethics, subject, own, today))
     return EthicsResult(checklist(), answers, _sentence(config, answers), _assumptions(config))
 
 
@@ -188,15 +190,23 @@ def _sentence(config: Config, answers: Sequence[EthicsState]) -> str:
     if config.ethics.require != "all" and not config.ethics.require:
         return "No answer is required: name questions in `require` under [ethics]."
     found = [each for each in answers if each.is_open]
-    if not config.segments:
-        return "There is no segment to answer for."
+    there_are = [
+        wording.plural(len(each), noun)
+        for each, noun in ((config.segments, "segment"), (config.experiments, "experiment"))
+        if each
+    ]
+    if not there_are:
+        return "There is no segment and no experiment to answer for."
     if not found:
-        return f"All required questions are answered for {wording.plural(len(config.segments), 'segment')}."
+        return f"All required questions are answered for {wording.listed(there_are)}."
     subjects = dict.fromkeys(each.subject for each in found)
     said = "; ".join(
         f"{subject}: {open_words([each for each in found if each.subject == subject])}" for subject in subjects
     )
-    return f"{said}.{' These are not sent.' if config.ethics.stop else ''}"
+    stopped = " These are not sent." if any(each.startswith("segment ") for each in subjects) else ""
+    if any(each.startswith("experiment ") for each in subjects):
+        stopped += " No variant of these experiments is shipped." if stopped else " No variant of these is shipped."
+    return f"{said}.{stopped if config.ethics.stop else ''}"
 
 
 def _assumptions(config: Config) -> tuple[str, ...]:

@@ -121,12 +121,14 @@ class AnswersQuestions(Workplace):
 
         Raises:
             UsageError: There is no such experiment, or it cannot be decided so.
+            FindingsError: A guardrail does not hold, or a question of ethics is open, and a variant would be shipped.
         """
         from microconv.experiments.registry import decide
 
         found = self.read_experiment(name)
         experiment = find_named(self.config.experiments, name, "experiment")
-        return decide(self._staged, experiment, found, given, datetime.now(tz=UTC))
+        now, stop = datetime.now(tz=UTC), self.config.ethics.stop
+        return decide(self._staged, experiment, found, given, now, ethics_stop=stop)
 
     def experiment_records(self) -> tuple[ExperimentRecord, ...]:
         """Return what was decided of experiments, the latest first."""
