@@ -15,8 +15,8 @@ from markdown_it import MarkdownIt
 from commands import microconv
 from microconv.config.load import load_config
 from microconv.errors import UsageError
+from microconv.markdown import markdown
 from microconv.report.dictionary import check_dictionary_path, dictionary, render, write_dictionary
-from microconv.report.documents import markdown
 from microconv.staging.volumes import Volume
 from microconv.taxonomy import Taxonomy, load_taxonomy
 from projects import write_config

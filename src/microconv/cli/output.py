@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 import click
 
+from microconv import markdown
 from microconv.cli import tables
 from microconv.cli.invocation import as_typed
 from microconv.errors import EngineError, UsageError
@@ -38,16 +39,16 @@ Shown = Sheet | Chart | str
 
 
 ANSWER_FORMAT: dict[str, Any] = {
-    "type": click.Choice((*FORMATS, "csv")),
+    "type": click.Choice((*FORMATS, "csv", "markdown")),
     "default": "table",
     "show_default": True,
-    "help": "Tables for people, one JSON document for machines, or the rows as CSV.",
+    "help": "Tables for people, one JSON document for machines, the rows as CSV, or Markdown for a ticket.",
 }
 """How `--format` is asked for where there are rows."""
 
 
 def answer_option(command: Callable[..., None]) -> Callable[..., None]:
-    """Add `--format table|json|csv`, passed to the command as `output_format`."""
+    """Add `--format table|json|csv|markdown`, passed to the command as `output_format`."""
     return click.option("--format", "output_format", **ANSWER_FORMAT)(command)
 
 
@@ -74,13 +75,16 @@ def allow_guardrail_option(command: Callable[..., None]) -> Callable[..., None]:
 
 
 def answer(result: Result, output_format: str, *, with_chart: bool = False) -> None:
-    """Write a result on stdout: as CSV, as JSON, or as people read it.
+    """Write a result on stdout: as CSV, as JSON, as Markdown, or as people read it.
 
     Raises:
         EngineError: stdout takes no more, usually because its disk is full.
     """
     if output_format == "csv":
         write_csv(result.csv())
+        return
+    if output_format == "markdown":
+        write_text(_markdown([*result.sheets(), result.sentence], result.assumptions))
         return
     charts = [Chart(result.bars())] if with_chart else []
     emit(output_format, document=result.document(), shown=lambda: [*shown(result), *charts])
@@ -110,8 +114,26 @@ def emit(output_format: str, *, document: Mapping[str, Any], shown: Callable[[],
     Raises:
         EngineError: stdout takes no more, usually because its disk is full.
     """
+    if output_format == "markdown":
+        write_text(_markdown(shown()))
+        return
     with _writing():
         click.echo(_json(document) if output_format == "json" else _render(shown()))
+
+
+def _markdown(items: Iterable[Shown], points: Iterable[str] = ()) -> str:
+    """Return what people read, and points below it, as Markdown; names from data are text, whatever they hold."""
+    parts = []
+    for each in items:
+        match each:
+            case Sheet():
+                parts.append("\n".join(markdown.table(each)))
+            case Verbatim():
+                parts.append("\n".join(markdown.fenced(each)))
+            case str():
+                parts.append(markdown.lines_of(as_typed(each)))
+    parts.append("\n".join(f"- {markdown.markdown(as_typed(each))}" for each in points))
+    return "\n\n".join(filter(None, parts)) + "\n"
 
 
 def _json(document: Mapping[str, Any], default: Callable[[object], str] | None = None) -> str:

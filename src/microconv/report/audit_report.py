@@ -13,7 +13,8 @@ from microconv import wording
 from microconv.audit.audit_findings import AuditFinding, AuditResult, CheckOutcome
 from microconv.config.places import refuse_to_replace
 from microconv.config.sections import Config
-from microconv.report.documents import markdown, page_of, write_document
+from microconv.markdown import markdown
+from microconv.report.documents import page_of, write_document
 from microconv.version import __version__
 
 AuditFormat = Literal["table", "json", "csv", "markdown", "junit", "html"]

@@ -10,7 +10,8 @@ from typing import Literal, get_args
 from microconv import wording
 from microconv.config.places import refuse_to_replace
 from microconv.config.sections import Config
-from microconv.report.documents import markdown, page_of, write_document
+from microconv.markdown import markdown
+from microconv.report.documents import page_of, write_document
 from microconv.staging.volumes import Volume
 from microconv.taxonomy import MicroConversion, Taxonomy
 from microconv.taxonomy.entry import STAGES, Mindset

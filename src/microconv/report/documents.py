@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from functools import cache
 from importlib.resources import files
 from pathlib import Path
@@ -42,14 +41,6 @@ def environment() -> Environment:
 def asset(name: str) -> str:
     """Return the text of a file of the report: a stylesheet, a script."""
     return files("microconv.report").joinpath(name).read_text(encoding="utf-8")
-
-
-def markdown(text: str) -> str:
-    """Return text as Markdown shows it: no sign of it does anything, in a table or outside of one."""
-    harmless = re.sub(r"([\\`*_{}\[\]<>#!|~&@])", r"\\\1", " ".join(wording.visible(text).split()))
-    # What looks like the item of a list, or like an address, would become one.
-    harmless = re.sub(r"^(\d*)([-+=.)])", r"\1\\\2", harmless)
-    return re.sub(r"(?i)\b(www)\.|(?<=:)/(?=/)", lambda found: rf"{found[1]}\." if found[1] else r"\/", harmless)
 
 
 def write_document(text: str, path: Path, what: str, *, is_private: bool) -> Path:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 
 from microconv import wording
 from microconv.audit.audit_findings import AuditResult
+from microconv.markdown import fenced, lines_of, markdown, table
 from microconv.report.blocks import (
     Audited,
     Block,
@@ -25,13 +25,10 @@ from microconv.report.blocks import (
     Titled,
 )
 from microconv.report.data import ReportData
-from microconv.report.documents import markdown
 from microconv.report.heat import HeatMap
 from microconv.report.page import generated, period_of
 from microconv.report.page_sections import parts
 from microconv.wording import Heading, Sheet
-
-_NUMBER = re.compile(r"[-+]?[\d,]+(\.\d+)?%?")
 
 MARK = "<!-- microconv report "
 """What a report as Markdown begins with, in all versions."""
@@ -76,15 +73,15 @@ def _blocks(blocks: Sequence[Block], level: int, titles: Mapping[str, str]) -> I
             case Said() | Copied() | Points() | Findings():
                 yield from ("", *_words(each))
             case _:
-                yield from ("", *_table(_sheet(each)))
+                yield from ("", *table(_sheet(each)))
 
 
 def _words(block: Said | Copied | Points | Findings) -> Iterator[str]:
     match block:
         case Said():
-            yield "  \n".join(markdown(line) for line in block.text.split("\n"))
+            yield lines_of(block.text)
         case Copied():
-            yield from _fenced(block.text)
+            yield from fenced(block.text)
         case Points():
             yield from (f"**{markdown(block.title)}**", "", *(f"- {markdown(point)}" for point in block.points))
         case Findings():
@@ -111,28 +108,6 @@ def _titled(title: str, blocks: Sequence[Block], level: int, titles: Mapping[str
     if title:
         yield from ("", f"{'#' * min(level, 6)} {markdown(title)}")
     yield from _blocks(blocks, level + 1 if title else level, titles)
-
-
-def _table(sheet: Sheet) -> Iterator[str]:
-    if sheet.title:
-        yield from (f"*{markdown(sheet.title)}*", "")
-    yield f"| {' | '.join(markdown(heading.label) for heading in sheet.headings)} |"
-    yield f"| {' | '.join('---:' if heading.is_number else '---' for heading in sheet.headings)} |"
-    for row in (*sheet.cells(), *sheet.foot_cells()):
-        yield f"| {' | '.join(map(_cell, row))} |"
-
-
-def _cell(text: str) -> str:
-    """Write a cell: a number as it is, since nothing in a cell becomes a list."""
-    return text if _NUMBER.fullmatch(text) else markdown(text)
-
-
-def _fenced(text: str) -> Iterator[str]:
-    """Put text into a fence that nothing in it closes."""
-    lines = text.strip("\n").split("\n")
-    longest = max((len(line) - len(line.lstrip("`")) for line in map(str.strip, lines)), default=0)
-    fence = "`" * max(3, longest + 1)
-    yield from (fence, *map(wording.visible, lines), fence)
 
 
 def _journey(stages: Sequence[Stage]) -> Sheet:
@@ -190,4 +165,4 @@ def _audit(audit: AuditResult) -> Iterator[str]:
             (Heading("check"), Heading("why")),
             tuple((each.check, each.reason) for each in untested),
         )
-        yield from ("", *_table(sheet))
+        yield from ("", *table(sheet))
