@@ -238,7 +238,7 @@ def interest_rows(events: Events, crossing: Integers, journeys: Journeys, intere
 
     In first sessions it is by `interests`. Unlike `planted_rows`, also in visits of one page: none of these rows opens
     one. But not on the day that is exported again: the last row of such a visit may come late, and what is planted lies
-    between two rows in either export. Later sessions read up to two reviews, whoever comes, on that day one more, so that
+    between two rows in either export. Later sessions read up to two reviews, whoever comes, and on that day one more:
     no day has far more or fewer of them than its traffic lets one expect.
     """
     is_late, has_pages = day == LATE_DAY, journeys.sessions.views > 0
