@@ -44,7 +44,9 @@ _MESSAGE_BEGINNING, _MESSAGE_END = 1_400, 600
 
 
 def text(value: object) -> str:
-    """Write what is not a number: nothing for None, a date as `2026-11-09`."""
+    """Write what is not a number: nothing for None, yes or no for a truth value, a date as `2026-11-09`."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
     return "" if value is None else str(value)
 
 

@@ -15,8 +15,10 @@ from microconv.analyses.paths.path_questions import PathLink, PathLinksResult, P
 from microconv.analyses.propensity.model_card import PropensityDecile, PropensityResult
 from microconv.catalogue import QUESTIONS
 from microconv.config.load import load_config
+from microconv.guardrails.ethics import EthicsResult, EthicsState, checklist
 from microconv.guardrails.guardrail_states import GuardrailState
 from microconv.guardrails.guardrails_question import GuardrailsResult
+from microconv.priorities.prioritize import PrioritiesResult, Priority
 from microconv.project import Project
 from microconv.report import Answered, ReportData
 from microconv.report.dictionary import dictionary
@@ -218,6 +220,63 @@ def guardrails(name: str) -> GuardrailsResult:
     return GuardrailsResult((row,), f"{name} is breached.", ("By days.",))
 
 
+def priorities(name: str) -> PrioritiesResult:
+    """Return three ideas with ranks, of which the last two are tied, and a fault of the tracking without one."""
+    ranks = [("improve:cart", 1, 1, 1), (f"test:{name}", 2, 2, 3), ("improve:pay", 3, 2, 3)]
+    ranked = [
+        filled(
+            Priority,
+            place=place,
+            rank=rank,
+            rank_low=low,
+            rank_high=high,
+            idea=idea,
+            kind=idea.partition(":")[0],
+            what=f"Do {idea}.",
+            goals=20.0 - place,
+            low=10.0,
+            high=25.0,
+            tier="observed",
+            confidence=0.2,
+            effort=5.0,
+            risk=0.0,
+            score=4.0 - rank,
+            after="",
+            says="",
+            shown_by="microconv lift",
+        )
+        for place, (idea, rank, low, high) in enumerate(ranks, start=1)
+    ]
+    fix = filled(
+        Priority, place=4, idea="fix:ab", kind="fix", what="Mend it.", tier="", effort=1.0, risk=0.0, after="", says=""
+    )
+    return filled(
+        PrioritiesResult,
+        goal="purchase",
+        currency="EUR",
+        scored_by="goals",
+        priorities=(*ranked, replace(fix, shown_by="microconv audit")),
+        amounts=(),
+        sentence="First: improve:cart.",
+        assumptions=("Ranks are of scores.",),
+    )
+
+
+def ethics(name: str, *open_subjects: str) -> EthicsResult:
+    """Return the checklist for two segments: one is answered, questions are open for those named."""
+    subjects = ("segment answered", *open_subjects)
+    answers = tuple(
+        EthicsState(subject, each.id, *_ethics_state(subject in open_subjects, each.id), name)
+        for subject in subjects
+        for each in checklist()
+    )
+    return EthicsResult(checklist(), answers, "segment: some are open.", ("Answers of people.",))
+
+
+def _ethics_state(is_open: bool, question: str) -> tuple[str, str, str, date | None]:
+    return ("unanswered", "", "", None) if is_open and question == "consent" else ("ok", "no", "Anna", LAST)
+
+
 def segment(name: str) -> SegmentResult:
     return SegmentResult(name, None, 425, 106, 10_000, f"{name}: 425 members.", ())
 
@@ -236,11 +295,19 @@ def with_all_parts(data: ReportData, folder: Any, name: str) -> ReportData:
         "momentum": momentum(),
         "propensity": propensity(),
         "guardrails": guardrails(name),
+        "prioritize": priorities(name),
         "segment": segment(name),
     }
     more = tuple(Answered(question, QUESTIONS[question].answers, None, each) for question, each in told.items())
-    return replace(data, answers=(*data.answers, *more), dictionary=dictionary(config, taxonomy, volumes))
+    return replace(
+        data,
+        answers=(*data.answers, *more),
+        dictionary=dictionary(config, taxonomy, volumes),
+        ethics=ethics(name, "segment open"),
+    )
 
 
-CHARTS = ("trend-1", "leading-1", "paths-chart", "lift-1", "thresholds-1", "momentum-1", "propensity-1")
+CHARTS = (
+    *("priorities-1", "trend-1", "leading-1", "paths-chart", "lift-1", "thresholds-1", "momentum-1", "propensity-1"),
+)
 """The charts of these sections."""

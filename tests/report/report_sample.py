@@ -8,9 +8,12 @@ from datetime import date, timedelta
 from microconv.analyses.attribution.credits import AttributionCredit, AttributionResult, Untouched
 from microconv.analyses.channels import ChannelsResult
 from microconv.analyses.funnels.counts import FunnelResult, FunnelStep
+from microconv.analyses.key_figures import ChangesResult
 from microconv.audit.coverage import CoverageDay, CoverageResult, Outage
 from microconv.catalogue import QUESTIONS
 from microconv.config.funnel_settings import Count
+from microconv.guardrails.guardrails_question import GuardrailsResult
+from microconv.priorities.prioritize import PrioritiesResult
 from microconv.report import Answered, ReportData
 from microconv.result import Result
 
@@ -121,6 +124,9 @@ NAMES = {
     AttributionResult: "attribution",
     CoverageResult: "coverage",
     ChannelsResult: "channels",
+    PrioritiesResult: "prioritize",
+    ChangesResult: "changes",
+    GuardrailsResult: "guardrails",
 }
 
 

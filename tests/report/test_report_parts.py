@@ -7,14 +7,16 @@ import json
 import math
 import re
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
-from report_parts import CHARTS, RATES, lift, paths, with_all_parts
-from report_sample import answered
+from report_parts import CHARTS, FIRST, RATES, changes, ethics, guardrails, lift, paths, priorities, with_all_parts
+from report_sample import answered, coverage, without
 
 from microconv.analyses.insight.lift import LiftResult
-from microconv.report import attention, render_report
-from microconv.report.blocks import Lines
+from microconv.priorities.prioritize import PrioritiesResult
+from microconv.report import ReportData, attention, render_report
+from microconv.report.blocks import Lines, OverviewLine
 from microconv.report.overview import MOST_LINES, overview_blocks
 from microconv.report.page_sections import SECTIONS, parts
 from microconv.report.path_section import drawn_links
@@ -57,9 +59,66 @@ def test_the_overview_is_at_most_five_lines_each_from_a_section_of_the_page(data
     for line in lines:
         assert f'<a href="#{line.section}">' in part_of(page, "overview")
     told = " ".join(line.text for line in lines)
-    assert told.index("Guardrail newsletter_signup is breached") < told.index("add_to_cart was missing")
     assert "purchase +18.0%" in told  # as the section of the trend says it
-    assert "add_to_cart was missing from 3 to 4 November 2026" in told
+
+
+def told_by(data: ReportData) -> dict[str, list[OverviewLine]]:
+    return {block.title: [*block.lines] for block in overview_blocks(data) if isinstance(block, Lines)}
+
+
+def test_what_stops_things_or_makes_numbers_wrong_comes_before_the_first_idea(data):
+    told = told_by(data)
+
+    assert [line.section for line in told["What to do first"]] == ["guardrails", "ethics", "coverage", "priorities"]
+    assert "Guardrail newsletter_signup is breached" in told["What to do first"][0].text
+    assert told["What to do first"][1].text == (
+        "Segment open is stopped by open questions of ethics: consent not answered."
+    )
+    assert told["What to do first"][2].text.startswith("add_to_cart was missing from 3 to 4 November 2026")
+    assert told["What to do first"][3].text == (
+        "Do improve:cart. That may bring 19.0 more purchase in 28 days (10.0 to 25.0 as assumed, on observed evidence)."
+    )
+    assert sum(map(len, told.values())) == MOST_LINES
+
+
+def test_ideas_that_are_tied_say_so_in_the_overview(data):
+    calm = answered(
+        replace(data, ethics=None), replace(guardrails("x"), guardrails=()), replace(coverage(), outages=())
+    )
+    first = told_by(calm)["What to do first"]
+
+    assert [line.section for line in first[:3]] == ["priorities"] * 3
+    assert "tied" not in first[0].text
+    assert first[1].text.endswith("As good as tied with improve:pay.")
+    assert first[2].text.endswith("As good as tied with test:newsletter_signup.")
+
+
+def test_where_nothing_can_be_ranked_there_is_no_chart_of_ranks_and_what_was_noticed_comes_first(data):
+    result = priorities("x")
+    bare = replace(result, priorities=result.priorities[3:], sentence="Not enough data to say what would bring more.")
+    page = render_report(answered(data, bare))
+
+    assert 'id="priorities-1"' not in page
+    section = text_of(part_of(page, "priorities"))
+    assert section.startswith("What to do first Not enough data to say what would bring more.")
+    assert "Mend it." in section
+    none = render_report(answered(data, replace(bare, priorities=())))
+    assert "<table" not in part_of(none, "priorities")
+    assert "priorities" not in {line.section for lines in told_by(answered(data, bare)).values() for line in lines}
+
+
+def test_tied_ideas_are_drawn_with_lines_that_overlap(data):
+    figure = figure_of(render_report(data), "priorities-1")
+
+    assert figure["data"][0]["x"] == [1, 2, 3]
+    assert [(line["x0"], line["x1"]) for line in figure["layout"]["shapes"]] == [(1, 1), (2, 3), (2, 3)]
+
+
+def test_without_ideas_the_overview_tells_the_largest_loss_and_the_strongest_lift(data):
+    bare = without(replace(data, ethics=None), PrioritiesResult)
+    told = " ".join(line.text for lines in told_by(bare).values() for line in lines)
+
+    assert told.index("Guardrail newsletter_signup is breached") < told.index("add_to_cart was missing")
     assert "Most actors are lost between view_item and add_to_cart: 16,681 of 20,400 (81.8%)." in told
     assert (
         "add_to_cart goes with 6.66 times as many purchase (5.40 to 8.22, adjusted): worth a test, not a proof." in told
@@ -68,7 +127,7 @@ def test_the_overview_is_at_most_five_lines_each_from_a_section_of_the_page(data
 
 def test_the_trend_holds_each_day_against_the_one_before(data):
     page = render_report(data)
-    before, now = figure_of(page, "trend-1")["data"]
+    before, now, _ = figure_of(page, "trend-1")["data"]
 
     assert now["y"] == pytest.approx(list(RATES))
     assert now["x"][0] == before["x"][0] == "2026-11-05"
@@ -76,6 +135,56 @@ def test_the_trend_holds_each_day_against_the_one_before(data):
     assert "1.0% to 1.7% a day these days" in text_of(part_of(page, "trend"))
     assert "newsletter_signup moves first." in text_of(part_of(page, "trend"))
     assert figure_of(page, "leading-1")["data"]
+
+
+def test_from_four_weeks_on_a_line_over_seven_days_takes_out_the_rhythm_of_the_week(data):
+    page = render_report(data)
+    *_, week = figure_of(page, "trend-1")["data"]
+    twice = [*RATES, *RATES]  # these days are like those before
+
+    assert week["y"] == pytest.approx([sum(twice[14 + place - 6 : 14 + place + 1]) / 7 for place in range(14)])
+    assert "1.3% at the start, 1.4% at the end" in text_of(part_of(page, "trend"))
+    short = replace(changes("x"), series=changes("x").series[2:])
+    assert len(figure_of(render_report(answered(data, short)), "trend-1")["data"]) == 2
+
+
+def test_seven_days_one_of_which_is_not_known_have_no_share(data):
+    gap = replace(changes("x"), series=tuple(each for each in changes("x").series if each.event_date.day != 10))
+    padded = (*gap.series, *(replace(each, event_date=FIRST - timedelta(days=30)) for each in gap.series[:2]))
+    *_, week = figure_of(render_report(answered(data, replace(gap, series=padded))), "trend-1")["data"]
+
+    # 5 to 18 November: the 10th is missing, and with it the seven days up to the 16th.
+    assert [share is None for share in week["y"]] == [False] * 5 + [True] * 7 + [False] * 2
+
+
+def test_the_checklist_says_for_each_segment_what_is_open_and_whether_that_stops_it(data):
+    part = part_of(render_report(data), "ethics")
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in part.split("<tr>")[2:4]]
+
+    assert rows[0] == ["segment answered", "no", *["ok"] * 6]
+    assert rows[1] == ["segment open", "yes", *["ok"] * 5, "unanswered"]
+    assert "newsletter_signup" in part  # what was noted with an answer
+
+
+def test_open_questions_that_stop_nothing_are_no_line_of_the_overview(data):
+    lenient = replace(data, do_ethics_stop=False)
+
+    assert "ethics" not in {line.section for lines in told_by(lenient).values() for line in lines}
+    assert '<td class="words">no</td>' in part_of(render_report(lenient), "ethics")
+    assert '<td class="words">yes</td>' not in part_of(render_report(lenient), "ethics")
+
+
+def test_several_segments_that_are_stopped_are_one_line(data):
+    many = replace(data, ethics=ethics("x", *(f"segment s{number}" for number in range(5))))
+    (line,) = [line for lines in told_by(many).values() for line in lines if line.section == "ethics"]
+
+    assert line.text == "Segment s0, segment s1, segment s2 and 2 more are stopped by open questions of ethics."
+
+
+def test_a_checklist_that_nobody_uses_is_no_section(data):
+    nothing = tuple(replace(each, state="not required", answer="") for each in ethics("x").answers)
+
+    assert "ethics" not in {part.id for part in parts(replace(data, ethics=replace(ethics("x"), answers=nothing)))}
 
 
 def test_the_journey_map_shows_what_was_seen_and_what_never_was(data):

@@ -97,6 +97,8 @@ class MakesReports(StagesDays, AnswersQuestions, ActivatesSegments):
             before=before,
             summary_before=self._summary_of(before.first, before.last) if before else None,
             dictionary=self.dictionary(),
+            ethics=self.ethics() if is_whole or {"ethics", "overview"} & set(shown) else None,
+            do_ethics_stop=self.config.ethics.stop,
             lists=tuple(self._lists()) if is_whole or "segments" in shown else (),
             lineage=tuple(self._lineage(period)) if is_whole or "lineage" in shown else (),
             sections=shown,

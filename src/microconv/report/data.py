@@ -9,6 +9,7 @@ from typing import TypeVar
 from microconv.audit.audit_findings import AuditResult
 from microconv.errors import UsageError
 from microconv.findings import Finding
+from microconv.guardrails.ethics import EthicsResult
 from microconv.report.dictionary import Dictionary
 from microconv.result import Result
 from microconv.staging.summary import StagedSummary
@@ -77,6 +78,8 @@ class ReportData:
         before: As many days before, where all of them are staged; None where nothing is compared.
         summary_before: What is staged in the days before.
         dictionary: The taxonomy with its journey map; None where it is not told.
+        ethics: The checklist of ethics with the answers; None where it is not told.
+        do_ethics_stop: Whether open questions of it stop what is sent.
         lists: Tables about segments and what was sent of them last.
         lineage: Tables about where the figures come from.
         sections: The sections to show, in their order, by id or by the name of a question; empty: all.
@@ -100,6 +103,8 @@ class ReportData:
     before: Days | None = None
     summary_before: StagedSummary | None = None
     dictionary: Dictionary | None = None
+    ethics: EthicsResult | None = None
+    do_ethics_stop: bool = True
     lists: tuple[Sheet, ...] = ()
     lineage: tuple[Sheet, ...] = ()
     sections: tuple[str, ...] = ()

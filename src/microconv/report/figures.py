@@ -54,14 +54,29 @@ class ForestRow:
 
 
 @dataclass(frozen=True)
+class RankRow:
+    """A row of a chart of ranks: its rank, the best and the worst that it may have as well, and what it says."""
+
+    name: str
+    rank: int
+    low: int
+    high: int
+    says: str
+
+
+@dataclass(frozen=True)
 class TrendLine:
-    """A line over days: a share a day (None where there is none), with what is said of each."""
+    """A line over days: a share a day (None where there is none), with what is said of each.
+
+    One that is `faint` stands back: thinner, behind the others, without marks.
+    """
 
     name: str
     shares: tuple[float | None, ...]
     notes: tuple[str, ...]
     colour: str
     dash: str = "solid"
+    is_faint: bool = False
 
 
 _MODELS = {
@@ -279,6 +294,53 @@ def forest_figure(rows: Sequence[ForestRow], band: tuple[float, float, float] | 
     )
 
 
+def rank_figure(rows: Sequence[RankRow]) -> Figure:
+    """Draw a rank with its interval a row, the best rank on the left: rows whose lines overlap are tied.
+
+    Args:
+        rows: What is drawn, the first on top.
+    """
+    figure = go.Figure(
+        go.Scatter(
+            x=[row.rank for row in rows],
+            y=list(range(len(rows))),
+            mode="markers",
+            marker={"size": 11, "color": "var(--accent)", "line": {"color": "var(--surface)", "width": 1}},
+            customdata=[[_text(row.name), row.low, row.high, _text(row.says)] for row in rows],
+            hovertemplate=(
+                "<b>%{customdata[0]}</b><br>rank %{x} (%{customdata[1]} to %{customdata[2]})<br>"
+                "%{customdata[3]}<extra></extra>"
+            ),
+        )
+    )
+    last = max((row.high for row in rows), default=1)
+    return _finish(
+        figure,
+        _rows_axis([_label(row.name) for row in rows]),
+        height=56 + 32 * len(rows),
+        xaxis=_value_axis(
+            range=[0.5, last + 0.5],
+            tickmode="linear",
+            tick0=1,
+            dtick=1 if last <= _MOST_TICKS else 5,
+            title={"text": "rank", "standoff": 8, "font": {"size": 13}},
+        ),
+        shapes=[
+            {
+                "type": "line",
+                "layer": "below",
+                "x0": row.low,
+                "x1": row.high,
+                "y0": place,
+                "y1": place,
+                "line": {"color": "var(--accent)", "width": 2},
+            }
+            for place, row in enumerate(rows)
+        ],
+        margin={"l": 8, "r": 12, "t": 8, "b": 8},
+    )
+
+
 def flow_figure(links: Sequence[tuple[int, str, str, int]]) -> Figure:
     """Draw journeys as bands from node to node, one column for each position (a Sankey diagram).
 
@@ -472,10 +534,11 @@ def line_figure(dates: Sequence[date], lines: Sequence[TrendLine]) -> Figure:
         figure.add_scatter(
             x=[day.isoformat() for day in dates],
             y=list(line.shares),
-            mode="lines+markers" if len(dates) <= _MARKED_DAYS else "lines",
+            mode="lines+markers" if len(dates) <= _MARKED_DAYS and not line.is_faint else "lines",
             name=_text(line.name),
             connectgaps=False,
-            line={"color": line.colour, "width": 2, "dash": line.dash},
+            opacity=0.6 if line.is_faint else 1,
+            line={"color": line.colour, "width": 1 if line.is_faint else 2, "dash": line.dash},
             marker={"size": 5, "color": line.colour},
             customdata=[
                 [wording.day(day), wording.share(share), _text(note)]

@@ -12,7 +12,7 @@ from typing import NamedTuple
 from microconv.config.problems import nearest
 from microconv.errors import ConfigError
 from microconv.report.attribution_section import attribution_blocks
-from microconv.report.background_sections import audit_blocks, lineage_blocks, segment_blocks
+from microconv.report.background_sections import audit_blocks, ethics_blocks, lineage_blocks, segment_blocks
 from microconv.report.blocks import Block, Copied, Part, Points, Said, Tabled, Titled
 from microconv.report.data import Answered, ReportData, Unanswered
 from microconv.report.funnel_section import funnel_blocks
@@ -20,6 +20,7 @@ from microconv.report.insight_sections import lift_blocks, momentum_blocks, prop
 from microconv.report.journey_section import journey_blocks
 from microconv.report.overview import attention_blocks, overview_blocks
 from microconv.report.path_section import path_blocks
+from microconv.report.priorities_section import priority_blocks
 from microconv.report.traffic_sections import channel_blocks, coverage_blocks
 from microconv.report.trend_section import trend_blocks
 from microconv.wording import Sheet, Verbatim
@@ -60,7 +61,10 @@ SECTIONS: tuple[PageSection, ...] = (
         "overview",
         "Overview",
         overview_blocks,
-        needs=("changes", "guardrails", "funnel", "funnel_comparison", "lift", "coverage", "channels", "attribution"),
+        needs=(
+            *("changes", "prioritize", "guardrails", "funnel", "funnel_comparison"),
+            *("lift", "coverage", "channels", "attribution"),
+        ),
     ),
     PageSection(
         "attention",
@@ -68,6 +72,7 @@ SECTIONS: tuple[PageSection, ...] = (
         attention_blocks,
         needs=("funnel", "coverage", "channels", "attribution"),
     ),
+    PageSection("priorities", "What to do first", priority_blocks, viewed=("prioritize",)),
     PageSection("trend", "Trend and leading indicators", trend_blocks, viewed=("changes", "leading")),
     PageSection(
         "journey",
@@ -100,6 +105,7 @@ SECTIONS: tuple[PageSection, ...] = (
     PageSection("content", "Content", as_they_are=("content",)),
     PageSection("experiments", "Experiments", as_they_are=("experiment_read",)),
     PageSection("guardrails", "Guardrails", as_they_are=("guardrails",)),
+    PageSection("ethics", "Checklist of ethics", ethics_blocks),
     PageSection("what_if", "What more of a step would bring", as_they_are=("what_if",)),
     PageSection("value", "What buyers are worth", as_they_are=("lifetime_value", "retention_cohorts", "post_sale")),
     PageSection("audit", "Audit of the tracking", audit_blocks),
@@ -167,7 +173,7 @@ def parts(data: ReportData) -> tuple[Part, ...]:
         if one.question not in within:
             alone.setdefault(one.question, []).append(one)
     own = [
-        Part(f"{NAMED_AFTER}{question}", answers[0].answers.removesuffix("."), tuple(_told(answers)))
+        Part(f"{NAMED_AFTER}{question}", answers[0].answers.removesuffix("."), tuple(_told(answers, data)))
         for question, answers in alone.items()
     ]
     order = [section.id for section in SECTIONS]
@@ -192,16 +198,16 @@ def _blocks(section: PageSection, data: ReportData) -> Iterator[Block]:
     ]
     failed = [each for each in data.unanswered if each.question in section.questions]
     yield from blocks
-    yield from _told([*others, *failed], is_first=not blocks)
+    yield from _told([*others, *failed], data, is_first=not blocks)
 
 
-def _told(told: Sequence[Answered | Unanswered], *, is_first: bool = True) -> Iterator[Block]:
+def _told(told: Sequence[Answered | Unanswered], data: ReportData, *, is_first: bool = True) -> Iterator[Block]:
     """Show answers as the terminal shows them, each under what it answers and is about, where that is not clear."""
     several = len({each.question for each in told}) > 1 or not is_first
     for each in told:
         about = f"{each.about[:1].upper()}{each.about[1:]}" if each.about else ""
         title = HEADINGS.get(each.question, each.answers.removesuffix(".")) if several else ""
-        blocks = tuple(answer_blocks(each) if isinstance(each, Answered) else _why(each))
+        blocks = tuple(answer_blocks(each, data) if isinstance(each, Answered) else _why(each))
         yield Titled(": ".join(filter(None, (title, about))), blocks)
 
 
@@ -209,12 +215,12 @@ def _why(each: Unanswered) -> Iterator[Block]:
     yield Said(f"This could not be answered: {each.why} {each.remedy}".rstrip())
 
 
-def answer_blocks(answer: Answered) -> Iterator[Block]:
+def answer_blocks(answer: Answered, data: ReportData) -> Iterator[Block]:
     """Yield what a result shows: its sentence, its tables and remarks, and what they rest on."""
     if answer.result.sentence:
         yield Said(answer.result.sentence)
-    if not answer.is_of_period:
-        yield Said("This looks at all staged days, whatever the days of the page.", is_aside=True)
+    if data.asked and not answer.is_of_period:
+        yield Said("This has days of its own, whatever the days of the page.", is_aside=True)
     for each in answer.result.sheets():
         if isinstance(each, Sheet):
             yield Tabled(each)

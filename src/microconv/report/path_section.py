@@ -31,7 +31,7 @@ def path_blocks(data: ReportData) -> Iterator[Block]:
     assert isinstance(result, PathsResult)  # noqa: S101 - chosen above
     yield Said(result.sentence)
     if data.asked and not answer.is_of_period:
-        yield Said("This looks at all staged days, whatever the days of the page.", is_aside=True)
+        yield Said("This has days of its own, whatever the days of the page.", is_aside=True)
     if not result.journeys:
         return
     if links := drawn_links(result):

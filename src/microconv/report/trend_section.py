@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from datetime import date, timedelta
 
 from microconv import wording
@@ -15,7 +16,10 @@ from microconv.wording import Heading, Sheet
 
 LEADING_DRAWN = 2
 """Leading entries of which a line is drawn."""
-_NOW, _BEFORE = "These days", "The days before"
+FEWEST_DAYS_FOR_WEEKS = 28
+"""Days with figures from which on a line over seven days is drawn as well."""
+WEEK = 7
+_NOW, _BEFORE, _WEEK = "These days", "The days before", "The last seven days"
 
 
 def trend_blocks(data: ReportData) -> Iterator[Block]:
@@ -56,21 +60,36 @@ def _drawn(result: ChangesResult, figure: str, anchor: str) -> Iterator[Block]:
     now, before = _line(_NOW, days, parts, "accent", "solid"), _line(_BEFORE, earlier, parts, "muted", "dot")
     title = f"Share of each day's actors who did {figure}"
     said = f"{title}: {_spread(now)} these days, {_spread(before)} in the days before."
+    week = _over_weeks(days, parts) if len(parts) >= FEWEST_DAYS_FOR_WEEKS else None
+    ends = [share for share in week.shares if share is not None] if week else []
+    if ends:
+        said += (
+            f" Over seven days at a time, so that days of the week even out: {wording.share(ends[0])} at the start, "
+            f"{wording.share(ends[-1])} at the end."
+        )
     yield Said(said, is_aside=True)
     sheet = Sheet(
         title,
         (
             *(Heading("Day"), Heading("Actors", _whole), Heading("Share", wording.share)),
             *(Heading("Day before"), Heading("Actors then", _whole), Heading("Share then", wording.share)),
+            *((Heading("Last seven days", wording.share),) if ends else ()),
         ),
         tuple(
-            (day, parts.get(day, (None, None))[0], share, then, parts.get(then, (None, None))[0], was)
-            for day, share, then, was in zip(days, now.shares, earlier, before.shares, strict=True)
+            (
+                *(day, parts.get(day, (None, None))[0], share, then, parts.get(then, (None, None))[0], was),
+                *((week.shares[place],) if week and ends else ()),
+            )
+            for place, (day, share, then, was) in enumerate(zip(days, now.shares, earlier, before.shares, strict=True))
         ),
     )
-    legend = (Key(_NOW, "circle", "--accent"), Key(_BEFORE, "circle", "--muted"))
+    legend: tuple[Key, ...] = (Key(_NOW, "circle", "--accent"), Key(_BEFORE, "circle", "--muted"))
+    lines: tuple[TrendLine, ...] = (before, now)
+    if week and ends:
+        lines = (replace(before, is_faint=True), replace(now, is_faint=True), week)
+        legend = (Key(_WEEK, "circle", "--series-2"), *legend)
     label = f"Line chart by day. {said} The table after it has the same numbers."
-    yield Picture(Plot(anchor, label, line_figure(days, (before, now)), legend), sheet, folded=f"{figure} by day")
+    yield Picture(Plot(anchor, label, line_figure(days, lines), legend), sheet, folded=f"{figure} by day")
 
 
 def _line(
@@ -83,6 +102,19 @@ def _line(
         shares.append(number / of if of else None)
         notes.append(f"{wording.day(day)}: {_whole(number)} of {_whole(of)} actors" if of else wording.day(day))
     return TrendLine(name, tuple(shares), tuple(notes), f"var(--{colour})", dash)
+
+
+def _over_weeks(days: Sequence[date], parts: Mapping[date, tuple[float, float | None]]) -> TrendLine:
+    """Return the share over each day and the six before it; none where one of these is not known."""
+    shares: list[float | None] = []
+    notes = []
+    for day in days:
+        known = [parts.get(day - timedelta(days=back), (0.0, None)) for back in range(WEEK)]
+        number, of = sum(each for each, _ in known), sum(each or 0.0 for _, each in known)
+        is_known = of > 0 and all(each is not None for _, each in known)
+        shares.append(number / of if is_known else None)
+        notes.append(f"{_whole(number)} of {_whole(of)} actors of these days, each counted once a day")
+    return TrendLine(_WEEK, tuple(shares), tuple(notes), "var(--series-2)")
 
 
 def _spread(line: TrendLine) -> str:
