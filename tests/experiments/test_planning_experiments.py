@@ -52,6 +52,7 @@ def test_plan_needs_what_the_baseline_asks_for_and_a_milestone_answers_sooner(pr
         assert rows[entry].days == -(-(rows[entry].needed or 0) // 20)
     assert rows["add_to_cart"].sooner == rows["purchase"].days - rows["add_to_cart"].days
     assert "days sooner" in found.sentence
+    assert "A lift of 30.0% in purchase (from 10.0% to 13.0% of actors) needs" in found.sentence
     assert rows["begin_checkout"].says == "not enough data: n = 0"
 
 

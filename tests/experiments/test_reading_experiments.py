@@ -28,6 +28,7 @@ from microconv.project import Project
 from microconv.staging.properties import carried as carried_properties
 from microconv.stats.intervals import newcombe
 from microconv.taxonomy import load_taxonomy
+from microconv.wording import NOTHING, Sheet
 from projects import write_config
 
 RATES = {"old": 0.2, "reviews": 0.34}
@@ -126,6 +127,19 @@ def test_tie_at_the_goal_with_a_difference_before_it_is_told_with_what_it_would_
     assert "no difference in purchase is shown" in found.sentence
     assert "It differs in add_to_cart" in found.sentence
     assert "the difference is experimental, what follows it is observed" in found.sentence
+
+
+def test_reading_begins_with_what_is_believed_and_shows_margins_and_signs(found: ExperimentResult):
+    first, *shown = found.sheets()
+    assert first == "Hypothesis: If reviews come first, more people add to the cart, because they trust the product."
+    sheets = {each.title: each for each in shown if isinstance(each, Sheet)}
+    guarded = sheets["Guardrails: not worse by more than the margin"]
+    place = [each.label for each in guarded.headings].index("margin")
+    assert [row[place] for row in guarded.cells()] == [NOTHING, "5.0%"]
+    changes = sheets["What each variant changes against old"]
+    place = [each.label for each in changes.headings].index("change to")
+    row = next(row for row in changes.cells() if row[:2] == ["add_to_cart", "reviews"])
+    assert row[place].startswith("+")
 
 
 def test_actors_who_saw_both_variants_are_left_out_and_counted(planted: Project, found: ExperimentResult):

@@ -73,7 +73,9 @@ def test_breached_guardrail_is_shown_in_the_reading_and_stops_shipping(planted: 
             in found.sentence
         )
         assert found.document()["must_hold"][0]["state"] == "breached"
-        table = next(each for each in found.sheets() if isinstance(each, Sheet) and "Guardrails of all" in each.title)
+        table = next(
+            each for each in found.sheets() if isinstance(each, Sheet) and "Guardrails of all actors" in each.title
+        )
         assert table.rows[0][:2] == ("views", "breached")
         assert any("they do not hold variants against each other" in each for each in found.assumptions)
 

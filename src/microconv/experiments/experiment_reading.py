@@ -34,6 +34,7 @@ from microconv.experiments.metrics import (
     caps,
     measured,
     metric_queries,
+    signed_share,
 )
 from microconv.experiments.shipping import held_now, open_questions, standing
 from microconv.guardrails.ethics import EthicsState
@@ -113,7 +114,8 @@ class ExperimentResult(Result):
         return self.metrics
 
     def sheets(self) -> Iterator[Sheet | str]:
-        """Show the split first, then when to read, metrics, guardrails, funnel, and what it would mean for the goal."""
+        """Show what is believed, the split, when to read, metrics, guardrails, funnel, and what it would mean."""
+        yield f"Hypothesis: {self.hypothesis}"
         yield sheet(f"Experiment {self.experiment}: the split", self.split.sizes, VariantSize)
         yield self.split.says
         if self.split.places:
@@ -122,9 +124,9 @@ class ExperimentResult(Result):
         told = [each for each in self.metrics if each.role != "guardrail"]
         yield self._metrics("What each variant changes against " + self.control, told, ("p_value", "chance", "risk"))
         if guarded := [each for each in self.metrics if each.role == "guardrail"]:
-            yield self._metrics("Guardrails: not worse by more than the margin", guarded, ("p_value",))
+            yield self._metrics("Guardrails: not worse by more than the margin", guarded, ("margin", "p_value"))
         for each in GuardrailsResult(self.must_hold, "", ()).sheets() if self.must_hold else ():
-            yield replace(each, title="Guardrails of all, as they are now") if isinstance(each, Sheet) else each
+            yield replace(each, title="Guardrails of all actors, as they are now") if isinstance(each, Sheet) else each
         if self.open_questions:
             yield sheet(
                 "Questions of ethics that are open",
@@ -351,13 +353,16 @@ class ExperimentRead(Question):
             f"{wording.plural(tests, 'test')} (Holm); guardrails are tested by themselves, on one side."
         )
         yield "An interval is that of its metric alone; where it and the corrected p differ, the p decides."
-        yield "The chance to be better comes from this test alone (a flat prior). It is not a p-value."
+        yield (
+            "The chance to be better comes from this test alone (a flat prior). It is not a p-value. The risk is what "
+            "shipping loses on average, as a share of the control's."
+        )
         for metric, cap in sorted(caps(rows).items()):
             money = wording.money(cap, context.config.project.currency)
             yield f"{metric}: what one actor brings counts up to {money}, so that a few large ones do not decide."
         if experiment.must_hold:
             yield (
-                "Guardrails of [[guardrails]] are of everybody in their own last days, in the experiment or not: they "
+                "Guardrails of [[guardrails]] are of all actors in their own last days, in the experiment or not: they "
                 "do not hold variants against each other."
             )
         if experiment.pre_period is not None:
@@ -477,12 +482,8 @@ def _against(row: ExperimentMetric, goal: str) -> str:
 def _change(row: ExperimentMetric) -> str:
     if row.relative is None or row.relative_low is None or row.relative_high is None:
         return "change not told"
-    low, high = _percent(row.relative_low), _percent(row.relative_high)
-    return f"{_percent(row.relative)}, {low} to {high}"
-
-
-def _percent(value: float) -> str:
-    return f"{'+' if value > 0 else ''}{wording.share(value)}"
+    low, high = signed_share(row.relative_low), signed_share(row.relative_high)
+    return f"{signed_share(row.relative)}, {low} to {high}"
 
 
 def _signed(value: float) -> str:

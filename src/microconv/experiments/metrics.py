@@ -70,6 +70,16 @@ class Measured(NamedTuple):
         return {"binary": SHARE, "ratio": f"per {self.config.per}"}.get(self.config.kind, "per actor")
 
 
+def signed_share(value: float | None) -> str:
+    """Write a change with its sign: `+12.7%`, `-5.0%`."""
+    return f"{'+' if value is not None and value > 0 else ''}{wording.share(value)}"
+
+
+def _asked_share(value: float | None) -> str:
+    """Write a share that the configuration asks for: it is there where nothing was counted, too."""
+    return wording.share(value)
+
+
 @dataclass(frozen=True)
 class ExperimentMetric:
     """What a metric is for one variant, against the control.
@@ -90,6 +100,7 @@ class ExperimentMetric:
         risk: What shipping the variant loses on average in the cases in which it is worse, as a share of the control's.
         saved: The share of the variance that the period before explains; None without.
         says: What that comes to.
+        margin: How much worse a guardrail may become, as a share of the control's; None for what is none.
     """
 
     metric: str = column("metric")
@@ -103,14 +114,15 @@ class ExperimentMetric:
     difference: float | None = column("difference", lambda value: wording.decimal(value, 4))
     low: float | None = column("from", lambda value: wording.decimal(value, 4))
     high: float | None = column("to", lambda value: wording.decimal(value, 4))
-    relative: float | None = column("change", wording.share)
-    relative_low: float | None = column("change from", wording.share)
-    relative_high: float | None = column("change to", wording.share)
+    relative: float | None = column("change", signed_share)
+    relative_low: float | None = column("change from", signed_share)
+    relative_high: float | None = column("change to", signed_share)
     p_value: float | None = column("p", wording.p_value)
     chance: float | None = column("chance to be better", wording.share)
     risk: float | None = column("risk if shipped", wording.share)
     saved: float | None = column("variance explained", wording.share)
     says: str = column("so")
+    margin: float | None = column("margin", _asked_share, default=None)
 
     @property
     def differs(self) -> bool:
@@ -240,6 +252,10 @@ class MetricSums(NamedTuple):
         places = [place for place, each in enumerate(found) if each.role != "guardrail" and each.p_value is not None]
         corrected = adjusted([found[place].p_value or 0.0 for place in places], "holm")
         kinds = {each.label: each.config for each in asked}
+        for place, told in enumerate(found):
+            config = kinds[told.metric]
+            if isinstance(config, GuardedMetricConfig) and told.variant != self.experiment.control:
+                found[place] = replace(told, margin=config.margin)
         for place, p_value in zip(places, corrected, strict=True):
             told = replace(found[place], p_value=p_value)
             found[place] = replace(told, says=self._verdict(told, kinds[told.metric]))

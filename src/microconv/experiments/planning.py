@@ -230,7 +230,7 @@ class ExperimentPlan(Question):
         smallest = self._smallest(baseline, actors)
         if needed is None:
             most = 1 / baseline - 1
-            says = f"cannot rise so much: at most by {wording.share(most)}"
+            says = f"cannot rise so much: at most by {wording.share(most)}" if doers < actors else "all do it already"
             return PlannedTest(entry, actors, doers, baseline, self.lift, None, None, smallest, None, says=says)
         days = days_until(needed, arriving)
         sooner = None if goal is None or goal.days is None or days is None else goal.days - days
@@ -346,7 +346,8 @@ def _sentence(tests: Sequence[PlannedTest], goal: str) -> str:
         said = f"A lift of {lift} in {goal} needs {wording.count(first.needed)} actors, more than come in a year"
     else:
         said = (
-            f"A lift of {lift} in {goal} ({wording.share(first.baseline)} of actors) needs "
+            f"A lift of {lift} in {goal} (from {wording.share(first.baseline)} to "
+            f"{wording.share(first.baseline * (1 + first.lift))} of actors) needs "
             f"{wording.count(first.needed)} actors, {wording.plural(first.days, 'day')}"
         )
     nearest = next((each for each in tests[1:] if each.days is not None), None)

@@ -286,7 +286,8 @@ def design(experiment: ExperimentConfig, goal: str) -> str:
     read = "read at any time" if experiment.horizon == "anytime" else f"read once, {' or '.join(ends)}"
     metrics = [each.label for each in (*experiment.metrics, *experiment.guardrails)]
     also = f", also {wording.listed(metrics)}" if metrics else ""
-    return f"Actors {from_when} ({shares}); measured: {goal}{also}; {read}."
+    held = f"; must hold: {wording.listed(experiment.must_hold)}" if experiment.must_hold else ""
+    return f"Actors {from_when} ({shares}); measured: {goal}{also}{held}; {read}."
 
 
 def markdown(record: ExperimentRecord) -> str:

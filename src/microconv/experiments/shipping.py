@@ -1,4 +1,4 @@
-"""What must hold before a variant is shipped: guardrails, of all and of the variant, and the checklist of ethics."""
+"""What must hold before a variant is shipped: its guardrails, those of all actors, and the checklist of ethics."""
 
 from __future__ import annotations
 
