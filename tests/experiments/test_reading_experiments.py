@@ -184,6 +184,18 @@ def test_fixed_horizon_is_not_read_before_its_end(planted: Project, tmp_path: Pa
             project.decide_experiment("reviews_first", DecisionGiven("ship", "because", "learned", ""))
 
 
+@pytest.mark.parametrize("horizon", ["until = 2024-03-14", 'horizon = "anytime"'])
+def test_experiment_that_nobody_is_in_is_not_read_nor_shipped(horizon: str, planted: Project, tmp_path: Path):
+    sections = EXPERIMENT.replace('equals = "reviews"', 'equals = "nobody"').replace("until = 2024-03-14", horizon)
+    with again(planted, tmp_path, sections) as project:
+        found = project.read_experiment("reviews_first")
+        assert (found.is_read_in_time, found.when) == (False, "Nobody is in it, so there is nothing to read.")
+        assert "nobody was exposed in the data" in found.sentence
+        assert {each.written() for each in found.metrics} == {NOTHING}
+        with pytest.raises(UsageError, match="Nobody is in it"):
+            project.decide_experiment("reviews_first", DecisionGiven("ship", "because", "learned", ""))
+
+
 def test_anytime_valid_intervals_are_wider_and_say_that_they_may_be_read(
     planted: Project, found: ExperimentResult, tmp_path: Path
 ):

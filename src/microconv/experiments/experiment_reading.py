@@ -314,6 +314,8 @@ class ExperimentRead(Question):
 
     def _when(self, split: Split, last: date) -> tuple[bool, str]:
         experiment = self.experiment
+        if not split.actors:
+            return False, "Nobody is in it, so there is nothing to read."
         if experiment.horizon == "anytime":
             return True, (
                 "Intervals are anytime-valid: read them as often as you like, and stop when you like. They are "

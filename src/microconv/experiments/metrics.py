@@ -131,6 +131,8 @@ class ExperimentMetric:
 
     def written(self) -> str:
         """Write the value as its unit asks for: `25.7%`, `3.36 per actor`."""
+        if self.value is None:
+            return wording.NOTHING
         return wording.share(self.value) if self.unit == SHARE else f"{wording.decimal(self.value, 3)} {self.unit}"
 
 
