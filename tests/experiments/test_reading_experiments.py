@@ -10,6 +10,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
+from markdown_it import MarkdownIt
 from planted_experiment import EXPERIMENT, again, planted_project, write_exports
 
 from microconv.analyses.insight.banded import Banded
@@ -256,6 +257,12 @@ def test_decision_is_kept_found_again_and_makes_a_lift_experimental(planted: Pro
     titles = [line for line in text.splitlines() if line.startswith("## ")]
     assert titles == ["## Hypothesis", "## Minimal test", "## Result", "## Decision", "## Learning"]
     assert r"Reviews help to \*choose\*." in text
+    assert "measured: purchase, also add_to_cart, revenue of purchase" in text
+    hostile = markdown(replace(record, learning="see http://evil.example, <b>ask</b> @you and _me_", decided_by="a|b"))
+    html = MarkdownIt("commonmark", {"html": True}).render(hostile)
+    assert "<p>see http://evil.example, &lt;b&gt;ask&lt;/b&gt; @you and _me_</p>" in html
+    assert "://" not in hostile
+    assert r"\@you" in hostile
 
 
 def test_lift_of_an_entry_that_an_experiment_tested_is_experimental(planted: Project):

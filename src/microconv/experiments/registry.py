@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -20,6 +21,7 @@ from microconv.experiments.experiment_reading import ExperimentResult
 from microconv.experiments.metrics import ExperimentMetric
 from microconv.experiments.shipping import check_shipping
 from microconv.files import replacing
+from microconv.markdown import markdown as markdown_text
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context, Option, Question
@@ -323,6 +325,8 @@ def write_record(path: Path, text: str) -> None:
 
 
 def _plain(text: str) -> str:
-    """Write text for Markdown: what would be a mark, a link, HTML or another line stays text."""
-    one_line = " ".join(wording.visible(text).split())
-    return "".join(f"\\{each}" if each in "\\`*[]<>#|" else each for each in one_line)
+    """Write text for Markdown: what would be a mark, a link, HTML or another line stays text.
+
+    Within a word, `_` is no mark: ids stay as they are typed.
+    """
+    return re.sub(r"(?<=\w)\\_(?=\w)", "_", markdown_text(text))
