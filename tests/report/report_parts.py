@@ -12,7 +12,7 @@ from microconv.analyses.insight.momentum import MomentumResult, MomentumState
 from microconv.analyses.insight.thresholds import ThresholdsResult, TimesRate
 from microconv.analyses.key_figures import ChangesResult, DailyFigure, KeyFigureChange
 from microconv.analyses.paths.path_questions import PathLink, PathLinksResult, PathSequence
-from microconv.analyses.propensity.model_card import PropensityDecile, PropensityResult
+from microconv.analyses.propensity.model_card import HoldOutFigure, PropensityDecile, PropensityResult
 from microconv.catalogue import QUESTIONS
 from microconv.config.load import load_config
 from microconv.guardrails.ethics import EthicsResult, EthicsState, checklist
@@ -190,7 +190,7 @@ def propensity() -> PropensityResult:
         model_id="m1",
         status="accepted",
         deciles=deciles,
-        figures=(),
+        figures=(filled(HoldOutFigure, figure="AUC", model="0.70", trees="", reads="good"),),
         weights=(),
         scored_actors=0,
         sentence="The model tells people apart.",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -15,7 +16,9 @@ from report_sample import answered, funnel
 
 from microconv.analyses.attribution.credits import AttributionCredit, AttributionResult, Untouched
 from microconv.analyses.channels import ChannelSessions, ChannelsResult
+from microconv.priorities.prioritize import PrioritiesResult
 from microconv.report import write_report
+from microconv.report.overview import MOST_LINES
 
 DESK, PHONE = 1280, 390
 WIDTHS = (360, 768, 1440)
@@ -258,7 +261,7 @@ def test_page_prints_light_whole_and_comes_back(look, report_data):
         seen.page.evaluate(
             """window.addEventListener("beforeprint", () => {
                  window.printed = {
-                   open: document.querySelectorAll("details:not([open])").length === 0,
+                   open: document.querySelectorAll("details:not([open], .query)").length === 0,
                    fill: document.querySelector("#channels-chart .bars path").style.fill,
                    width: document.querySelector("#channels-chart svg.main-svg").clientWidth,
                  };
@@ -271,6 +274,34 @@ def test_page_prints_light_whole_and_comes_back(look, report_data):
         assert _drawn(seen.page)["channels-chart"] is True
         assert seen.page.locator("#channels-chart svg.main-svg").first.evaluate("svg => svg.clientWidth") < 600
         assert seen.trouble == []
+
+
+def test_the_summary_is_one_page_of_paper(look, report_data, tmp_path):
+    said = "The share of the visitors of the shop that come to the goal is not what it was in the days before. " * 3
+    full = with_all_parts(report_data, tmp_path, "newsletter_signup")
+    long = replace(
+        full.result(PrioritiesResult),
+        priorities=tuple(replace(each, what=said) for each in full.result(PrioritiesResult).priorities),
+    )
+    with look(replace(answered(full, long), sections=("overview",)), DESK) as seen:
+        assert seen.page.locator("ol.first li").count() == MOST_LINES
+        assert len(re.findall(rb"/Type\s*/Page\b", seen.page.pdf(format="A4"))) == 1
+
+
+def test_a_flow_is_on_paper_as_wide_as_the_paper_at_once(look, report_data, tmp_path):
+    with look(with_all_parts(report_data, tmp_path, "newsletter_signup"), DESK) as seen:
+        seen.page.evaluate(
+            """window.addEventListener("beforeprint", () => {
+                 const chart = document.getElementById("paths-chart");
+                 const right = (each) => each.getBoundingClientRect().right - chart.getBoundingClientRect().left;
+                 window.flow = Math.max(...Array.from(chart.querySelectorAll(".node-rect"), right));
+                 window.bands = chart.querySelectorAll(".sankey-link").length;
+               })"""
+        )
+        seen.page.pdf(format="A4")
+
+        assert 600 < seen.page.evaluate("window.flow") <= 660
+        assert seen.page.evaluate("window.bands") == 4
 
 
 def test_without_scripts_every_window_and_table_is_there(look, report_data):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 from microconv import wording
 from microconv.analyses.attribution.credits import AttributionResult
@@ -28,7 +28,7 @@ def attribution_blocks(data: ReportData) -> Iterator[Block]:
         return
     yield from _attribution(result, data.currency)
     for stability in data.results(StabilityResult):
-        yield from _stability(stability)
+        yield from _stability(stability, result.assumptions)
 
 
 def _attribution(result: AttributionResult, currency: str) -> Iterator[Block]:
@@ -137,7 +137,8 @@ def _disagreement(shares: dict[str, dict[str, float]]) -> str:
     )
 
 
-def _stability(result: StabilityResult) -> Iterator[Block]:
+def _stability(result: StabilityResult, said: Collection[str]) -> Iterator[Block]:
+    """Yield how stable the credits are; of what they rest on, what is not `said` already."""
     sheets = [each for each in result.sheets() if isinstance(each, Sheet)]
     yield Titled(
         "How stable that is",
@@ -145,6 +146,6 @@ def _stability(result: StabilityResult) -> Iterator[Block]:
             Said(result.sentence),
             Points("Touchpoint by touchpoint", tuple(each.sentence for each in result.touchpoints)),
             *(Tabled(each, folded=f"{each.title[:1].upper()}{each.title[1:]}") for each in sheets[-1:]),
-            Points("Assumptions", result.assumptions),
+            Points("Assumptions", tuple(each for each in result.assumptions if each not in said)),
         ),
     )

@@ -160,15 +160,17 @@ def propensity_blocks(data: ReportData) -> Iterator[Block]:
             for row in result.deciles
             if row.predicted is not None and row.rate is not None and row.low is not None and row.high is not None
         ]
-        if len(told) > 1 and sheets:
+        deciles = next((each for each in sheets if each.title == result.title), None)
+        if len(told) > 1 and deciles:
             said = (
                 "Each mark is a tenth of the hold-out: what the model foretold, below, against what happened, with 95% "
                 "intervals. On the dotted line, both are the same."
             )
             yield Said(said, is_aside=True)
             label = f"Calibration of the model. {result.sentence} The table after it has the same numbers."
-            yield Picture(Plot(f"propensity-{number}", label, calibration_figure(told)), sheets[0])
-            sheets = sheets[1:]
+            yield Picture(Plot(f"propensity-{number}", label, calibration_figure(told)), deciles)
+        # Told above, or rows without a figure, of which the sentence says why.
+        sheets = [each for each in sheets if each is not deciles]
         for each in sheets:
             yield Tabled(each, folded=each.title or "Figures")
         if result.assumptions:

@@ -27,6 +27,8 @@
       if (chart.offsetParent === null) continue; // plotly cannot measure what is hidden
       const figure = inTheme(JSON.parse(document.getElementById(chart.dataset.figure).textContent), style);
       if (width) Object.assign(figure.layout, { autosize: false, width: width });
+      // Plotly moves the bands of a flow to their new places over half a second, and paper does not wait for it.
+      if (figure.data[0].type === "sankey") Plotly.purge(chart);
       Plotly.react(chart, figure.data, figure.layout, options);
     }
   }
@@ -57,7 +59,7 @@
   let opened = [];
   window.addEventListener("beforeprint", () => {
     root.classList.add("printing");
-    opened = Array.from(document.querySelectorAll("details:not([open])"));
+    opened = Array.from(document.querySelectorAll("details:not([open], .query)"));
     for (const details of opened) details.open = true;
     draw(PRINT_WIDTH);
   });
