@@ -10,10 +10,23 @@ from dataclasses import replace
 from datetime import timedelta
 
 import pytest
-from report_parts import CHARTS, FIRST, RATES, changes, ethics, guardrails, lift, paths, priorities, with_all_parts
+from report_parts import (
+    CHARTS,
+    FIRST,
+    RATES,
+    changes,
+    ethics,
+    filled,
+    guardrails,
+    lift,
+    paths,
+    priorities,
+    with_all_parts,
+)
 from report_sample import answered, coverage, without
 
 from microconv.analyses.insight.lift import LiftResult
+from microconv.analyses.propensity.model_card import PropensityDecile, PropensityResult
 from microconv.priorities.prioritize import PrioritiesResult
 from microconv.report import ReportData, attention, render_report
 from microconv.report.blocks import Lines, OverviewLine
@@ -206,7 +219,7 @@ def test_a_stage_without_a_signal_is_a_finding(data):
 def test_the_flow_has_the_journeys_of_its_table(data):
     page = render_report(data)
     flow = figure_of(page, "paths-chart")["data"][0]
-    names = flow["node"]["label"]
+    names = flow["node"]["customdata"]
     drawn = {
         (names[start], names[end], journeys)
         for start, end, journeys in zip(
@@ -221,6 +234,13 @@ def test_the_flow_has_the_journeys_of_its_table(data):
         assert re.search(
             rf"<td class=\"words\">{re.escape(start)}</td><td class=\"words\">{end}</td><td>{journeys}</td>", page
         )
+
+
+def test_the_node_that_all_come_to_has_its_name_above_it_where_it_covers_no_other(data):
+    figure = figure_of(render_report(data), "paths-chart")
+
+    assert "purchase" not in figure["data"][0]["node"]["label"]
+    assert [each["text"] for each in figure["layout"]["annotations"]] == ["purchase"]
 
 
 def test_small_nodes_of_the_flow_are_drawn_as_one_and_none_is_lost():
@@ -272,6 +292,34 @@ def test_what_a_model_foretold_is_drawn_against_what_happened(data):
     assert marks["x"] == pytest.approx([0.15, 0.10, 0.05])
     assert marks["y"] == pytest.approx([0.15, 0.10, 0.05])
     assert marks["error_y"]["array"] == pytest.approx([0.03, 0.02, 0.01])
+
+
+def test_calibration_has_the_table_of_its_own_numbers_after_it(data):
+    after = part_of(render_report(data), "propensity").partition('id="propensity-1-figure"')[2]
+
+    assert "Chance to reach purchase" in after.partition("</caption>")[0]
+
+
+def test_without_a_model_no_table_says_so_again(data):
+    full = data.result(PropensityResult)
+    row = filled(PropensityDecile, says="no model was trained")
+    none = replace(full, status="", figures=(), deciles=(row,), sentence="No model yet.")
+    answers = tuple(
+        replace(each, result=none) if isinstance(each.result, PropensityResult) else each for each in data.answers
+    )
+    part = part_of(render_report(replace(data, answers=answers)), "propensity")
+
+    assert "No model yet." in part
+    assert "<table" not in part
+
+
+def test_a_flow_leaves_room_for_its_nodes(data):
+    figure = figure_of(render_report(data), "paths-chart")
+    node, layout = figure["data"][0]["node"], figure["layout"]
+    room = layout["height"] - layout["margin"]["t"] - layout["margin"]["b"]
+
+    # Columns have two nodes at most, so what one gap leaves is the height of a node that all journeys come to.
+    assert node["y"][node["customdata"].index("purchase")] == pytest.approx((1 - node["pad"] / room) / 2)
 
 
 def test_every_chart_says_in_words_what_it_shows_and_has_its_table(data):

@@ -38,6 +38,15 @@ _MOST_TICKS = 9
 _MARKED_DAYS = 45
 _ASIDE = frozenset({START, EXIT, OTHER})
 _WIDE_MARGIN = {"l": 8, "r": 8, "t": 12, "b": 12}
+_ABOVE_THE_LAST = {
+    "xref": "paper",
+    "yref": "paper",
+    "x": 1,
+    "y": 1,
+    "xanchor": "right",
+    "yanchor": "bottom",
+    "showarrow": False,
+}
 
 
 @dataclass(frozen=True)
@@ -372,18 +381,24 @@ def flow_figure(links: Sequence[tuple[int, str, str, int]]) -> Figure:
             xs.append(min(max((position - first) / (last - first), 0.001), 0.999))
             ys.append(min(max(at + weight * scale / 2, 0.001), 0.999))
             at += weight * scale + gap
+    # The name of a node that all come to stands above it: beside it, it would cover that of the node before.
+    alone = places[last, columns[last][0][0]] if len(columns[last]) == 1 else None
+    margin = _WIDE_MARGIN if alone is None else {**_WIDE_MARGIN, "t": 28}
+    height = 140 + 60 * max(map(len, columns.values()))
     figure = go.Figure(
         go.Sankey(
             arrangement="fixed",
             node={
-                "label": [_label(name) for name in names],
+                "label": ["" if place == alone else _label(name) for place, name in enumerate(names)],
+                "customdata": [_text(name) for name in names],
                 "x": xs,
                 "y": ys,
-                "pad": 6,
+                "pad": gap
+                * (height - margin["t"] - margin["b"]),  # plotly makes the nodes as high as it leaves room for
                 "thickness": 12,
                 "color": ["var(--line-strong)" if name in _ASIDE else "var(--accent)" for name in names],
                 "line": {"width": 0},
-                "hovertemplate": "<b>%{label}</b><br>%{value:,} journeys<extra></extra>",
+                "hovertemplate": "<b>%{customdata}</b><br>%{value:,} journeys<extra></extra>",
             },
             link={
                 "source": [places[position, start] for position, start, _, _ in links],
@@ -392,16 +407,17 @@ def flow_figure(links: Sequence[tuple[int, str, str, int]]) -> Figure:
                 "color": [
                     "var(--raised)" if _ASIDE & {start, end} else "var(--accent-soft)" for _, start, end, _ in links
                 ],
-                "hovertemplate": "%{source.label} → %{target.label}<br>%{value:,} journeys<extra></extra>",
+                "hovertemplate": ("%{source.customdata} → %{target.customdata}<br>%{value:,} journeys<extra></extra>"),
             },
         )
     )
     return _finish(
         figure,
         {"visible": False},
-        height=140 + 60 * max(map(len, columns.values())),
+        height=height,
         xaxis={"visible": False},
-        margin=_WIDE_MARGIN,
+        margin=margin,
+        annotations=[] if alone is None else [{**_ABOVE_THE_LAST, "text": _label(names[alone])}],
     )
 
 

@@ -5,6 +5,7 @@
   const charts = Array.from(document.querySelectorAll(".chart"));
   const options = { displayModeBar: false, responsive: true, showTips: false };
   const PRINT_WIDTH = 660;
+  const PRINT_FONT = 11;
 
   // Figures name CSS variables as colours, so one figure serves every theme.
   function inTheme(value, style) {
@@ -26,7 +27,10 @@
     for (const chart of charts) {
       if (chart.offsetParent === null) continue; // plotly cannot measure what is hidden
       const figure = inTheme(JSON.parse(document.getElementById(chart.dataset.figure).textContent), style);
-      if (width) Object.assign(figure.layout, { autosize: false, width: width });
+      if (width) {
+        const font = { ...figure.layout.font, size: PRINT_FONT };
+        Object.assign(figure.layout, { autosize: false, width: width, font: font });
+      }
       // Plotly moves the bands of a flow to their new places over half a second, and paper does not wait for it.
       if (figure.data[0].type === "sankey") Plotly.purge(chart);
       Plotly.react(chart, figure.data, figure.layout, options);
