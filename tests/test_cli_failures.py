@@ -265,11 +265,24 @@ def test_too_little_memory_names_the_setting(folder):
 # A full disk
 
 
+def write_shop(folder: Path) -> None:
+    """Write a configuration and three days of some size."""
+    write_config(folder)
+    write_days(folder, 3, clients=2_000)
+
+
+@pytest.fixture(scope="module")
+def wanted(tmp_path_factory: pytest.TempPathFactory) -> int:
+    """Bytes of a database that holds all days of that shop."""
+    folder = tmp_path_factory.mktemp("sized")
+    write_shop(folder)
+    assert microconv(folder, "sync").code == 0
+    return (folder / DATABASE).stat().st_size
+
+
 @pytest.mark.parametrize("room", [0.001, 0.1, 0.9])
-def test_full_disk_leaves_nothing_half_written_and_the_next_run_completes(tmp_path, room):
-    write_config(tmp_path)
-    write_days(tmp_path, 3, clients=2_000)
-    wanted = rebuilt_size(tmp_path)
+def test_full_disk_leaves_nothing_half_written_and_the_next_run_completes(tmp_path, wanted, room):
+    write_shop(tmp_path)
     done = microconv(tmp_path, "sync", "--format", "json", before=limited_to(int(wanted * room)))
     done.assert_failed(3, f"The disk of {tmp_path / DATABASE} is full", "nothing was half-written")
     if (tmp_path / DATABASE).exists():
@@ -277,19 +290,10 @@ def test_full_disk_leaves_nothing_half_written_and_the_next_run_completes(tmp_pa
     assert_completes(tmp_path)
 
 
-def rebuilt_size(folder: Path) -> int:
-    """Bytes of a database that holds all days."""
-    assert microconv(folder, "sync", env={"MICROCONV_ENGINE__PATH": "sized.duckdb"}).code == 0
-    size = (folder / "sized.duckdb").stat().st_size
-    (folder / "sized.duckdb").unlink()
-    return size
-
-
 @pytest.mark.parametrize("room", [0.002, 0.5])
-def test_full_file_system_leaves_nothing_half_written(tmp_path, room):
-    write_config(tmp_path)
-    write_days(tmp_path, 3, clients=2_000)
-    room_bytes = max(8192, int(rebuilt_size(tmp_path) * room))
+def test_full_file_system_leaves_nothing_half_written(tmp_path, wanted, room):
+    write_shop(tmp_path)
+    room_bytes = max(8192, int(wanted * room))
     (tmp_path / "small").mkdir()
     # A file system in a mount namespace of its own, which ends with the shell; what was written is taken out.
     script = (

@@ -6,6 +6,7 @@ import duckdb
 import pytest
 
 from judges import JUDGES, assert_same_rows
+from microconv.engines import dialect
 from microconv.engines.dialect import to_duckdb
 from microconv.errors import TemplateError
 
@@ -182,3 +183,12 @@ def test_a_half_is_rounded_away_from_zero(value: float, rounded: int):
         assert judge("SELECT CAST(@value AS INT64) AS x", {"value": (value, "FLOAT64")}, {}) == [{"x": rounded}]
         rows = judge("SELECT CAST(t.f AS INT64) AS x FROM t", {}, {"t": ({"f": "FLOAT64"}, [{"f": value}])})
         assert rows == [{"x": rounded}]
+
+
+def test_no_class_of_ours_inherits_from_sqlglot():
+    """Its compiled parts (`sqlglot[c]`), which another package may bring, cannot be inherited from."""
+    inherited = {base.__module__ for each in vars(dialect).values() if isinstance(each, type) for base in each.__mro__}
+    ours = {each for each in vars(dialect).values() if isinstance(each, type) and each.__module__ == dialect.__name__}
+
+    assert any(module.startswith("sqlglot") for module in inherited)  # it is imported, and used as it is
+    assert ours == set()

@@ -18,7 +18,7 @@ from microconv.queries import templates
 from microconv.queries.templates import Query
 from staged_rows import IN_MEMORY, Row, staged
 
-ON_DUCKDB = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+ON_DUCKDB = settings(max_examples=50, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 # There a query takes half a second: so none is made smaller.
 ON_REFERENCE = settings(
     max_examples=12, deadline=None, suppress_health_check=list(HealthCheck), phases=[Phase.generate]
@@ -139,7 +139,7 @@ def test_paths_equal_plain_python_on_the_reference_implementation(visits, events
     check_paths(None, visits, events, asked)
 
 
-@settings(parent=ON_DUCKDB, max_examples=30)
+@settings(parent=ON_DUCKDB, max_examples=15)
 @given(visits=VISITS, events=EVENTS, asked=ASKED)
 @pytest.mark.parametrize("template", ["analyses/attribution/credits", "analyses/attribution/paths"])
 def test_figures_by_group_of_actors_add_up(engine, template, visits, events, asked):

@@ -98,7 +98,7 @@ def best_of(ways: dict[int, Way], min_share: Fraction) -> tuple[Way, int]:
     return (max(found)[3], max(found)[1]) if found else ((), 0)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=75, deadline=None)
 @given(log=LOGS, window=st.integers(1, 5), min_share=st.sampled_from([0.1, 0.25, 0.3, 0.5, 0.7, 1.0]))
 def test_proposal_equals_trying_all_sequences(log: Log, window: int, min_share: float):
     rows = rows_of(log, unit=SECOND)

@@ -112,7 +112,7 @@ def check(found: list[Row], wanted: Counter[tuple[Any, ...]]) -> None:
     }
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_duckdb_follows_the_lost_as_trying_all_paths_does(engine: DuckDBEngine, seed: int) -> None:
     random = Random(seed)

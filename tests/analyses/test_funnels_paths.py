@@ -98,7 +98,7 @@ def check(found: list[Row], rules: Rules, logs: list[Log]) -> None:
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32), as_googlesql=st.booleans())
 def test_duckdb_counts_as_trying_all_paths_does(
     engine: DuckDBEngine, order: str, seed: int, as_googlesql: bool

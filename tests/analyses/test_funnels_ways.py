@@ -193,7 +193,7 @@ CHECKS = {"times": check_times, "trend": check_trend, "breakdown": check_breakdo
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("what", CHECKS)
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_duckdb_finds_the_ways_that_trying_all_paths_finds(
     engine: DuckDBEngine, what: str, order: str, seed: int
@@ -208,7 +208,7 @@ def test_the_reference_finds_the_ways_that_trying_all_paths_finds(what: str, see
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(seed=st.integers(0, 2**32))
 def test_the_parts_of_a_way_add_up_to_the_whole(engine: DuckDBEngine, order: str, seed: int) -> None:
     """Of one unit, the times from each step that it took to the next are those from its first step to its last."""

@@ -66,7 +66,7 @@ def assert_figures(found: dict[Any, tuple[Any, ...]], expected: dict[Any, tuple[
         assert found[name][-1] == pytest.approx(figures[-1], abs=1e-12), name
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(events=EVENTS, question=QUESTIONS, window_us=st.integers(0, 5))
 def test_paths_equal_walking_every_journey(events: list[Event], question: PathsQuestion, window_us: int):
     with staged(IN_MEMORY, **staged_log(events)) as engine:

@@ -161,8 +161,8 @@ def test_the_run_has_two_batches_that_change_days_sessions_and_actors(told: Told
 
 
 def test_killed_before_any_write_and_between(told: Told, victims: Victims):
-    """Before each write the next run completes it; of the steps that only read, one in four is interrupted."""
-    moments = [each for each in told.moments("before") if each.number in told.writes or each.number % 4 == 0]
+    """Before each write the next run completes it; of the steps that only read, one in eight is interrupted."""
+    moments = [each for each in told.moments("before") if each.number in told.writes or each.number % 8 == 0]
     kill_each(told, victims, moments, completes=lambda moment: moment.number in told.writes)
 
 

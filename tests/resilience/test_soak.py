@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 from random import Random
 
+import pytest
 from arrivals import Arrivals
 from crashing import DieAt, Moment, Strike, Victims
 from places import (
@@ -25,7 +26,6 @@ from places import (
 from faulty_proxy import Call, CutOff, Drop, Fault, FaultyProxy, Garble, Refuse
 from microconv.errors import EngineError, SourceError
 
-DAYS_ON_DUCKDB = 60
 DAYS_ON_BIGQUERY = 5
 """A run on the emulator takes seconds, and tests have minutes."""
 PASSING: tuple[Fault, ...] = (Refuse(503), Refuse(429), Refuse(403, "rateLimitExceeded"), Drop(), CutOff(), Garble())
@@ -77,14 +77,15 @@ def assert_ends_like_a_rebuild(place: Place, arrivals: Arrivals, rebuilt: LocalP
     assert "running" not in {status for status, _ in found.runs}
 
 
-def test_sixty_days_on_duckdb(tmp_path: Path):
+@pytest.mark.parametrize(("days", "fewest"), [(30, 5), pytest.param(60, 10, marks=pytest.mark.long)])
+def test_weeks_on_duckdb(days: int, fewest: int, tmp_path: Path):
     """A failing step ends its run, as nothing is tried again: one in a hundred does, and with it many a run."""
     place = LocalPlace(write_project(tmp_path / "place"))
-    arrivals = Arrivals(place, DAYS_ON_DUCKDB, seed=1)
+    arrivals = Arrivals(place, days, seed=1)
 
     ends = soak(place, arrivals, Unreliable(Random(1), 0.01))
 
-    assert min(ends["killed"], ends["failed"]) >= 10, ends
+    assert min(ends["killed"], ends["failed"]) >= fewest, ends
     assert_ends_like_a_rebuild(place, arrivals, LocalPlace(write_project(tmp_path / "rebuilt")))
 
 

@@ -145,7 +145,7 @@ def rows(stays: list[Stay]) -> list[str]:
     )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(histories())
 def test_builds_leave_the_memberships_that_plain_python_says(history):
     drawn, push = history

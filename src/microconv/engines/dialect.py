@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, Final
 
 import sqlglot
 from sqlglot import exp
@@ -59,13 +59,7 @@ def to_duckdb(sql: str, params: tuple[tuple[str, str], ...] = (), *, pretty: boo
         if params:
             _type_params(tree, dict(params))
         # An apostrophe in a comment makes DuckDB take the spaces of Unicode in later literals for plain ones.
-        return tree.sql(
-            dialect=_GoogleOnDuckDB,
-            identify=True,
-            pretty=pretty,
-            comments=pretty,
-            unsupported_level=ErrorLevel.RAISE,
-        )
+        return _written(tree, pretty=pretty)
     except SqlglotError as error:
         raise TemplateError(
             f"This GoogleSQL has no DuckDB form: {str(error).splitlines()[0]}",
@@ -451,37 +445,36 @@ def _as_date(kind: type[exp.Expr]) -> Callable[[DuckDBGenerator, Any], str]:
     return lambda generator, node: f"CAST({usual(generator, node)} AS DATE)"
 
 
-class _Generator(DuckDBGenerator):
-    """Writes DuckDB SQL that means what the GoogleSQL text meant."""
-
-    TRANSFORMS = DuckDBGenerator.TRANSFORMS | {
-        exp.ArrayAgg: _array_agg,
-        exp.Bracket: _element,
-        exp.Cast: _cast,
-        exp.CountIf: _count_if,
-        exp.Date: _date,
-        exp.DateAdd: _as_date(exp.DateAdd),
-        exp.DateSub: _as_date(exp.DateSub),
-        exp.DateTrunc: lambda generator, node: f"CAST({generator.datetrunc_sql(node)} AS DATE)",
-        exp.Extract: _extract,
-        exp.IgnoreNulls: _ignore_nulls,
-        exp.In: _in_unnest,
-        exp.IntDiv: _int_div,
-        exp.JSONFormat: lambda generator, node: f"HASH({generator.sql(node.this)})",
-        exp.Length: lambda generator, node: f"LENGTH({generator.sql(node.this)})",
-        exp.Like: _like,
-        exp.LowerHex: _lower_hex,
-        exp.Mod: _mod,
-        exp.RegexpExtract: _regexp_extract,
-        exp.SafeFunc: _safe_function,
-        exp.StrToDate: _parse_date,
-        exp.Trim: _trim,
-        exp.TryCast: _safe_cast,
-        exp.UnixToTime: _timestamp,
-    }
+_WRITTEN: Final[dict[type[exp.Expr], Callable[..., str]]] = {
+    exp.ArrayAgg: _array_agg,
+    exp.Bracket: _element,
+    exp.Cast: _cast,
+    exp.CountIf: _count_if,
+    exp.Date: _date,
+    exp.DateAdd: _as_date(exp.DateAdd),
+    exp.DateSub: _as_date(exp.DateSub),
+    exp.DateTrunc: lambda generator, node: f"CAST({generator.datetrunc_sql(node)} AS DATE)",
+    exp.Extract: _extract,
+    exp.IgnoreNulls: _ignore_nulls,
+    exp.In: _in_unnest,
+    exp.IntDiv: _int_div,
+    exp.JSONFormat: lambda generator, node: f"HASH({generator.sql(node.this)})",
+    exp.Length: lambda generator, node: f"LENGTH({generator.sql(node.this)})",
+    exp.Like: _like,
+    exp.LowerHex: _lower_hex,
+    exp.Mod: _mod,
+    exp.RegexpExtract: _regexp_extract,
+    exp.SafeFunc: _safe_function,
+    exp.StrToDate: _parse_date,
+    exp.Trim: _trim,
+    exp.TryCast: _safe_cast,
+    exp.UnixToTime: _timestamp,
+}
+"""What is written otherwise than sqlglot does, so that the DuckDB SQL means what the GoogleSQL text meant."""
 
 
-class _GoogleOnDuckDB(DuckDB):
-    """DuckDB as a target for the templates."""
-
-    Generator = _Generator
+def _written(tree: exp.Expr, *, pretty: bool) -> str:
+    generator = DuckDB().generator(identify=True, pretty=pretty, comments=pretty, unsupported_level=ErrorLevel.RAISE)
+    # No class of our own: sqlglot's compiled parts (`sqlglot[c]`) cannot be inherited from.
+    generator._dispatch = {**generator._dispatch, **_WRITTEN}
+    return generator.generate(tree)
