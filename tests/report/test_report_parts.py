@@ -30,6 +30,7 @@ from microconv.analyses.propensity.model_card import PropensityDecile, Propensit
 from microconv.priorities.prioritize import PrioritiesResult
 from microconv.report import ReportData, attention, render_report
 from microconv.report.blocks import Lines, OverviewLine
+from microconv.report.figures import curve_figure
 from microconv.report.overview import MOST_LINES, overview_blocks
 from microconv.report.page_sections import SECTIONS, parts
 from microconv.report.path_section import drawn_links
@@ -292,6 +293,22 @@ def test_what_a_model_foretold_is_drawn_against_what_happened(data):
     assert marks["x"] == pytest.approx([0.15, 0.10, 0.05])
     assert marks["y"] == pytest.approx([0.15, 0.10, 0.05])
     assert marks["error_y"]["array"] == pytest.approx([0.03, 0.02, 0.01])
+
+
+def test_of_many_numbers_of_times_every_fifth_and_the_last_are_written():
+    def written(*times: str) -> list[str]:
+        return curve_figure(times, [(0.1, 0.05, 0.2)] * len(times))["layout"]["xaxis"]["ticktext"]
+
+    many = written(*map(str, range(18)), "18 or more")
+    assert {place: text for place, text in enumerate(many) if text} == {
+        0: "0",
+        5: "5",
+        10: "10",
+        15: "15",
+        18: "18+",
+    }
+    assert "15" not in written(*map(str, range(17)), "17 or more")
+    assert written("0", "1", "2 or more") == ["0", "1", "2+"]
 
 
 def test_calibration_has_the_table_of_its_own_numbers_after_it(data):

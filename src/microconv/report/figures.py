@@ -35,6 +35,7 @@ _BAND = 0.44
 _WHOLE_PERCENT_TICKS, _TENTHS_TICKS = 0.1, 0.01
 _RATIO_TICKS = tuple(digit * 10**power for power in range(-3, 5) for digit in (1, 2, 5))
 _MOST_TICKS = 9
+_FIFTH = 5
 _MARKED_DAYS = 45
 _ASIDE = frozenset({START, EXIT, OTHER})
 _WIDE_MARGIN = {"l": 8, "r": 8, "t": 12, "b": 12}
@@ -331,7 +332,7 @@ def rank_figure(rows: Sequence[RankRow]) -> Figure:
             range=[0.5, last + 0.5],
             tickmode="linear",
             tick0=1,
-            dtick=1 if last <= _MOST_TICKS else 5,
+            dtick=1 if last <= _MOST_TICKS else _FIFTH,
             title={"text": "rank", "standoff": 8, "font": {"size": 13}},
         ),
         shapes=[
@@ -462,10 +463,22 @@ def curve_figure(xs: Sequence[str], rates: Sequence[tuple[float, float, float]])
             "tickmode": "array",
             "tickvals": list(range(len(xs))),
             "tickangle": 0,
-            "ticktext": [_text(x) for x in xs],
+            "ticktext": [
+                # Plotly leaves out what does not fit, so the last one is short: `20+`.
+                _text(x.replace(" or more", "+")) if _is_written(place, len(xs)) else ""
+                for place, x in enumerate(xs)
+            ],
         },
         margin={"l": 8, "r": 12, "t": 12, "b": 8},
     )
+
+
+def _is_written(place: int, of: int) -> bool:
+    """Whether a number has its label: of many, every fifth and the last, since a phone has no room for more."""
+    if of <= _MOST_TICKS + 2:
+        return True
+    last = of - 1
+    return place == last or (place % _FIFTH == 0 and last - place > _FIFTH // 2)
 
 
 def calibration_figure(points: Sequence[tuple[float, float, float, float]]) -> Figure:
