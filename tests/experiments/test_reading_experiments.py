@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -157,6 +158,8 @@ def test_wrong_split_comes_first_names_its_place_and_stops(wrong: Project):
     assert found.split.places[0].is_alone
     assert found.sentence.startswith("reviews_first: do not read the metrics. The split is wrong")
     assert "It lies in mobile (device): elsewhere the split is right." in found.sentence
+    assert found.when.endswith("but the split is wrong: mend it and begin again.")
+    assert re.search(r"wrong: old: \d+, reviews: \d+, and", found.split.says)
     question = next(iter(ExperimentRead.of(wrong.config, wrong.taxonomy)))
     stop = question.stop(found)
     assert stop is not None

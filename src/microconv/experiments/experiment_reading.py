@@ -329,7 +329,8 @@ class ExperimentRead(Question):
         ]
         end = " or ".join(ends)
         if by_day or by_actors:
-            return True, f"Fixed horizon: it is read once, when {end}. That is so; read it, and decide."
+            then = "but the split is wrong: mend it and begin again" if split.is_wrong else "read it, and decide"
+            return True, f"Fixed horizon: it is read once, when {end}. That is so; {then}."
         return False, (
             f"Too early to read: the horizon is fixed, and it is read once, when {end}. The data end on {last}, with "
             f"{wording.count(split.actors)} actors. Whoever stops at the first good day finds what is not there."

@@ -151,7 +151,7 @@ class Split:
     @property
     def says(self) -> str:
         """Say whether the split is right, and if not, where it is wrong."""
-        told = ", ".join(f"{each.variant} {wording.count(each.actors)}" for each in self.sizes)
+        told = ", ".join(f"{each.variant}: {wording.count(each.actors)}" for each in self.sizes)
         if not self.is_told:
             return f"There are too few actors to tell whether the split is right ({told})."
         if not self.is_wrong:
@@ -186,5 +186,5 @@ def written_p(value: float) -> str:
 
 
 def _place(found: Misplaced, dimension: str, names: Sequence[str]) -> WrongSplit:
-    told = ", ".join(f"{name} {wording.count(own)}" for name, own in zip(names, found.actors, strict=True))
+    told = ", ".join(f"{name}: {wording.count(own)}" for name, own in zip(names, found.actors, strict=True))
     return WrongSplit(dimension, found.level, told, found.p_value, found.is_alone)
