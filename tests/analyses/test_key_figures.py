@@ -58,6 +58,18 @@ def test_moves_are_told_and_days_that_differ_anyway_are_not():
     assert result.sentence.startswith("18 to 31 March 2024 against the 14 days before: purchase -5")
 
 
+def test_goal_is_not_drowned_by_the_number_of_entries():
+    others = {each.counts_as: (100, 100) for each in TAXONOMY.staged}
+    moved = {"purchase": (30, 37), "view_item": (30, 37)}
+    result = changes(others | moved)
+    rows = {row.figure: row for row in result.changes}
+
+    # The same move: the goal is one of five that anybody asks about, the other one of as many as there are entries.
+    assert (rows["purchase"].says, rows["view_item"].says) == (UP, CHANCE)
+    assert rows["purchase"].p_value < rows["view_item"].p_value / 10
+    assert rows["sessions"].says == CHANCE
+
+
 def test_few_occurrences_are_not_held_against_each_other():
     says = found(changes({"view_item": (300, 300), "purchase": (0, 0), "search": (0, 1)}))
     assert says["search"].startswith("not enough data: n = ")

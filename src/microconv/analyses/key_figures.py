@@ -16,7 +16,7 @@ from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context, Question
 from microconv.result import Result, column, sheet
-from microconv.stats.multiplicity import adjusted
+from microconv.stats.multiplicity import Correction, adjusted
 from microconv.stats.paired_days import DayPair, ratio_of_periods
 from microconv.stats.ratios import Ratio
 from microconv.taxonomy import Taxonomy
@@ -33,6 +33,9 @@ FEWEST = 10
 _FEWEST_PAIRS = 7
 _WEEK = 7
 _LENGTHS = (28, 14, 7)
+
+_CORRECTIONS: dict[bool, Correction] = {True: "holm", False: "by"}
+"""Of the figures that come first, and of all others."""
 
 UP, DOWN, CHANCE = "up", "down", "no more than chance"
 
@@ -54,7 +57,7 @@ class KeyFigureChange:
         now: The figure of the days looked at.
         before: That of the days before.
         change: The one over the other, less 1; `low` to `high` is its 95% interval.
-        p_value: Of no change, corrected over all figures.
+        p_value: Of no change, corrected: the figures that come first among themselves, the entries among theirs.
         says: Whether it moved.
     """
 
@@ -191,7 +194,9 @@ class Changes(Period, Question):
             _Figure("value", VALUE, None, "value"),
         ]
         seen = [each for each in figures if any(daily[day][each.counted] for pair in pairs for day in pair)]
-        rows = _judged([_compared(each, pairs, daily, goal) for each in seen])
+        first = {*_PLAIN, _Figure(goal, goal, ACTORS, "share"), *(each for each in figures if each.unit == "value")}
+        compared = [_compared(each, pairs, daily, goal) for each in seen]
+        rows = _judged(compared, [each in first for each in seen])
         told = rows if pairs else ()
         return ChangesResult(
             goal=goal,
@@ -311,15 +316,25 @@ def _compared(
     return row, ratio
 
 
-def _judged(found: Sequence[tuple[KeyFigureChange, Ratio | None]]) -> tuple[KeyFigureChange, ...]:
-    """Correct the p-values over all figures, and say which moved."""
-    p_values = iter(adjusted([ratio.p_value for _, ratio in found if ratio is not None], "by"))
+def _judged(
+    found: Sequence[tuple[KeyFigureChange, Ratio | None]], comes_first: Sequence[bool]
+) -> tuple[KeyFigureChange, ...]:
+    """Correct the p-values, and say which moved.
+
+    The few figures that come first are what anybody asks about, whatever else is counted: they are corrected among
+    themselves (Holm), and the entries among themselves, as many as there are (Benjamini and Yekutieli).
+    """
+    told = [(ratio.p_value, own) for (_, ratio), own in zip(found, comes_first, strict=True) if ratio is not None]
+    p_values = {
+        is_first: iter(adjusted([p_value for p_value, own in told if own == is_first], how))
+        for is_first, how in _CORRECTIONS.items()
+    }
     rows = []
-    for row, ratio in found:
+    for (row, ratio), is_first in zip(found, comes_first, strict=True):
         if ratio is None:
             rows.append(row)
             continue
-        p_value = next(p_values)
+        p_value = next(p_values[is_first])
         says = CHANCE if p_value > LEVEL else UP if ratio.ratio > 1 else DOWN
         rows.append(replace(row, p_value=p_value, says=says))
     return tuple(rows)
@@ -351,7 +366,8 @@ def _assumptions(spans: _Spans, left_out: Sequence[date], goal: str) -> Iterator
     same = "the same weekday" if spans.length % _WEEK == 0 else "another weekday"
     yield (
         f"Each day is held against the one {wording.plural(spans.length, 'day')} before, {same}. A change is more than "
-        "chance where it is more than such pairs differ by, corrected over all figures (Benjamini and Yekutieli, 5%)."
+        "chance where it is more than such pairs differ by, at 5%: sessions, actors, engaged sessions, "
+        f"{goal} and value corrected among themselves (Holm), all other entries among theirs (Benjamini and Yekutieli)."
     )
     if spans.length % _WEEK:
         yield "The days are not whole weeks: weekends may weigh more in one period than in the other."
