@@ -22,6 +22,7 @@ from microconv import catalogue, staging
 from microconv.analyses.attribution.markov import markov
 from microconv.analyses.attribution.shapley import shapley
 from microconv.analyses.attribution.touch_paths import TouchPaths
+from microconv.analyses.propensity.propensity_models import refusal
 from microconv.config.attribution_settings import RULE_MODELS
 from microconv.config.load import load_config
 from microconv.config.sections import Config
@@ -296,6 +297,21 @@ def question(config: str, database: str, name: str, fields: Mapping[str, Any]) -
     return meter.reading()
 
 
+def propensity(config: str, database: str) -> Reading:
+    """Train a model of the first macro-conversion; scoring by it is a part. On a copy: both write."""
+    with tempfile.TemporaryDirectory() as folder:
+        copy = Path(folder) / "copy.duckdb"
+        shutil.copy(database, copy)
+        meter = Meter()
+        with Project(_config(config, str(copy))) as project:
+            with meter.running():
+                trained = project.propensity.train()
+            if refusal(trained) is None:
+                with meter.running("score"):
+                    project.propensity.score()
+    return meter.reading()
+
+
 def _twice(meter: Meter, run: Callable[[], T]) -> T:
     """Run it once to warm up, as a part, and once more as the reading."""
     with meter.running("first call"):
@@ -366,6 +382,7 @@ _ALL = (
     analyse,
     multiply,
     question,
+    propensity,
     make_up,
     funnel,
     rules,

@@ -33,6 +33,11 @@ INSIGHT: Mapping[str, Mapping[str, object]] = {
     "propensity": {},
     "what_if": {"changes": "add_to_cart +5%"},
     "suggest_segments": {},
+    "combinations": {},
+    "content": {},
+    "changes": {},
+    "prioritize": {},
+    "experiment_plan": {},
 }
 """Questions of insight, with what is asked."""
 PEOPLE = (100_000, 1_000_000)
@@ -180,6 +185,9 @@ def insight(setting: Setting) -> Iterator[Row]:
             asked = run_step("question", config=config, database=database, name=name, fields=fields)
             yield row("insight", f"{name}{events}", asked, Figure(asked.wall, "s", seconds))
             yield Row("insight", "  its memory", figure=Figure(asked.peak_mb, "MB", 2_000))
+        trained = run_step("propensity", config=config, database=database)
+        yield row("insight", f"train a model{events}", trained, Figure(trained.wall, "s", seconds))
+        yield Row("insight", "  its memory", figure=Figure(trained.peak_mb, "MB", 2_000))
 
 
 def rows(setting: Setting) -> Iterator[Row]:

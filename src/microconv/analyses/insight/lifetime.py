@@ -382,7 +382,8 @@ def _sentence(total: BuyerValue, groups: Sequence[BuyerValue], found: _Value, cu
     if not total.buyers:
         return f"No {goal} is staged in these days: nobody to value."
     if total.repeat_rate is None:
-        return f"There are only {wording.plural(total.buyers, 'buyer')}: {not_enough(total.buyers)}."
+        are = "is" if total.buyers == 1 else "are"
+        return f"There {are} only {wording.plural(total.buyers, 'buyer')}: {not_enough(total.buyers)}."
     again = (
         f"{wording.share(total.repeat_rate) if total.came_back else 'none'} of {wording.plural(total.buyers, 'buyer')} "
         "bought again"
