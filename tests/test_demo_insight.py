@@ -44,3 +44,12 @@ def test_planted_combination_is_found_and_no_other(demo: DemoExport, project: Pr
         set(planted.events)
     ]
     assert result.found == 1
+
+
+def test_what_is_planted_for_them_is_no_finding_of_the_audit(demo: DemoExport, project: Project) -> None:
+    planted = {demo.truths.plants.threshold.event, *demo.truths.plants.combination.events}
+
+    findings = [each for each in project.audit().findings if each.severity != "note"]
+
+    assert findings
+    assert [each.message for each in findings if any(event in each.message for event in planted)] == []
