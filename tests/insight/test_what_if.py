@@ -106,11 +106,10 @@ def truth(ratio: float) -> tuple[float, float]:
 
 
 @pytest.mark.parametrize("ratio", [1.0, 2.0])
-@pytest.mark.parametrize(("seeds", "fewest"), [(12, 10), pytest.param(40, 36, marks=pytest.mark.long)])
-def test_intervals_cover_the_truth(seeds: int, fewest: int, ratio: float, tmp_path: Path):
+def test_intervals_cover_the_truth_in_36_of_40(ratio: float, tmp_path: Path):
     gross, net = truth(ratio)
     covered = {NEW: 0, HERE: 0}
-    for seed in range(seeds):
+    for seed in range(40):
         with project_of(tmp_path / str(seed), seed, ratio) as project:
             result = asked(project, "look +10%", goal="buy")
         for who, share in ((NEW, gross), (HERE, net)):
@@ -119,7 +118,7 @@ def test_intervals_cover_the_truth(seeds: int, fewest: int, ratio: float, tmp_pa
             assert row.high is not None
             covered[who] += row.low <= 0.1 * share * ACTORS <= row.high
 
-    assert min(covered.values()) >= fewest, covered
+    assert min(covered.values()) >= 36, covered
 
 
 @pytest.fixture(scope="module")
