@@ -22,7 +22,7 @@ CHECKS: Final = ("delivery_check", "store_check")
 FIRST_DAYS: Final = 1
 LATER_DAYS: Final = 7
 
-_REVIEW_SHARES: Final = (0.4, 0.2, 0.28, 0.05, 0.04, 0.03)
+_REVIEW_SHARES: Final = (0.5, 0.27, 0.11, 0.05, 0.04, 0.03)
 """How many clients read no review, one, two and so on."""
 _CHECK_SHARE: Final = 0.15
 _LATER_BUYERS_WHO_READ: Final = 0.8
