@@ -1,6 +1,6 @@
 """What every question of the catalogue must do; a new line there is tested here without a word more.
 
-That both engines answer it alike: test_two_engines.py. That it is documented: test_docs.py.
+That both engines answer it alike: bigquery/test_two_engines.py. That it is documented: test_docs.py.
 """
 
 from __future__ import annotations
