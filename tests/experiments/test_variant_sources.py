@@ -17,7 +17,12 @@ from microconv.experiments.experiment_reading import ExperimentResult
 from microconv.project import Project
 from projects import write_config
 
-SECTIONS = """
+MEASURED = """\
+horizon = "anytime"
+metrics = [{ entry = "add_to_cart" }, { entry = "view_item", kind = "count" }]
+steps = ["view_item", "add_to_cart"]
+"""
+SECTIONS = f"""
 [[external_events]]
 name = "tool"
 path = "tool/*.csv"
@@ -25,35 +30,26 @@ path = "tool/*.csv"
 [[experiments]]
 name = "shipping"
 hypothesis = "If shipping is free, more people buy."
-variant = { user_property = "exp_shipping" }
+variant = {{ user_property = "exp_shipping" }}
 control = "paid"
-variants = { paid = 0.5, free = 0.5 }
-horizon = "anytime"
-metrics = [{ entry = "add_to_cart" }, { entry = "view_item", kind = "count" }]
-steps = ["view_item", "add_to_cart"]
-
+variants = {{ paid = 0.5, free = 0.5 }}
+{MEASURED}
 [[experiments]]
 name = "shipping_of_viewers"
 hypothesis = "The same, of those who look at an item."
-exposure = { event = "view_item" }
-variant = { user_property = "exp_shipping" }
+exposure = {{ event = "view_item" }}
+variant = {{ user_property = "exp_shipping" }}
 control = "paid"
-variants = { paid = 0.5, free = 0.5 }
-horizon = "anytime"
-metrics = [{ entry = "add_to_cart" }, { entry = "view_item", kind = "count" }]
-steps = ["view_item", "add_to_cart"]
-
+variants = {{ paid = 0.5, free = 0.5 }}
+{MEASURED}
 [[experiments]]
 name = "newsletter"
 hypothesis = "If the subject names the product, more people come back."
-exposure = { external = "newsletter_sent" }
+exposure = {{ external = "newsletter_sent" }}
 variant = "subject"
 control = "plain"
-variants = { plain = 0.5, product = 0.5 }
-horizon = "anytime"
-metrics = [{ entry = "add_to_cart" }, { entry = "view_item", kind = "count" }]
-steps = ["view_item", "add_to_cart"]
-"""
+variants = {{ plain = 0.5, product = 0.5 }}
+{MEASURED}"""
 _KEPT = [("set_timestamp_micros", pa.int64())]
 _VALUE = pa.struct([*ga4.SCHEMA.field("event_params").type.value_type.field("value").type, *_KEPT])
 SCHEMA = ga4.SCHEMA.append(pa.field("user_properties", pa.list_(pa.struct([("key", pa.string()), ("value", _VALUE)]))))

@@ -85,7 +85,7 @@ def check_shipping(
     for name in allowed:
         if name not in known:
             raise UsageError(
-                f"{name!r} is no guardrail of the experiment {experiment.name}{nearest(name, known)}.",
+                f"The experiment {experiment.name} has no guardrail {name!r}{nearest(name, known)}.",
                 hint=f"Its guardrails: {', '.join(known) or 'none'}.",
             )
     found = {

@@ -196,7 +196,7 @@ def _sentence(config: Config, answers: Sequence[EthicsState]) -> str:
         if each
     ]
     if not there_are:
-        return "There is no segment and no experiment to answer for."
+        return "Nothing to answer for: the configuration has neither segments nor experiments."
     if not found:
         return f"All required questions are answered for {wording.listed(there_are)}."
     subjects = dict.fromkeys(each.subject for each in found)
