@@ -113,6 +113,11 @@ def plural(value: int, noun: str) -> str:
     return f"{count(value)} {noun}" if value == 1 else f"{count(value)} {noun}s"
 
 
+def capital(text: str) -> str:
+    """Begin a sentence with a large letter; the rest stays as it is."""
+    return f"{text[:1].upper()}{text[1:]}"
+
+
 def listed(names: Sequence[str], limit: int = 6) -> str:
     """Join names for a sentence: `a, b and c`, or `a, b and 7 more` beyond the limit."""
     shown = list(names[:limit])

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import date, datetime
 
+from microconv import wording
 from microconv.audit.checks import Check
 from microconv.audit.reconciliation.reconcile import reconcile
 from microconv.audit.supplied import Supply
@@ -96,7 +97,7 @@ def _guardrails(engine: Engine, supply: Supply, now: datetime) -> Inspection:
             ToldFinding(
                 subject=each.guardrail,
                 severity=_SEVERITIES[each.state],
-                message=f"{each.words[:1].upper()}{each.words[1:]}.",
+                message=f"{wording.capital(each.words)}.",
                 remedy="Find out why, in the channels, campaigns and releases of these days; what names it is not sent."
                 if each.stops
                 else "Look again in some days, or measure it over more of them.",

@@ -50,8 +50,8 @@ def standing(held: Sequence[GuardrailState], questions: Sequence[EthicsState], *
     if stopping or (said and ethics_stop):
         sentences.append(f"This stops shipping: {'; '.join([*stopping, *([said] if said and ethics_stop else [])])}")
     if said and not ethics_stop:
-        sentences.append(_capital(said))
-    sentences += [_capital(each.words) for each in held if each.state == "warning"]
+        sentences.append(wording.capital(said))
+    sentences += [wording.capital(each.words) for each in held if each.state == "warning"]
     return " ".join(f"{each.removesuffix('.')}." for each in sentences)
 
 
@@ -119,7 +119,3 @@ def _not_holding(metrics: Sequence[ExperimentMetric]) -> Iterator[tuple[str, str
             name = each.metric.removeprefix(GUARDRAIL)
             change = "" if each.relative is None else f" ({wording.share(each.relative)} against the control)"
             yield name, f"guardrail {name} of {each.variant}: {each.says}{change}"
-
-
-def _capital(text: str) -> str:
-    return f"{text[:1].upper()}{text[1:]}"

@@ -145,7 +145,7 @@ def _stability(result: StabilityResult, said: Collection[str]) -> Iterator[Block
         (
             Said(result.sentence),
             Points("Touchpoint by touchpoint", tuple(each.sentence for each in result.touchpoints)),
-            *(Tabled(each, folded=f"{each.title[:1].upper()}{each.title[1:]}") for each in sheets[-1:]),
+            *(Tabled(each, folded=wording.capital(each.title)) for each in sheets[-1:]),
             Points("Assumptions", tuple(each for each in result.assumptions if each not in said)),
         ),
     )

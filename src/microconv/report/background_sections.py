@@ -18,7 +18,7 @@ def ethics_blocks(data: ReportData) -> Iterator[Block]:
     ethics = data.ethics
     if ethics is None or not any(each.is_open or each.answer for each in ethics.answers):
         return
-    yield Said(f"{ethics.sentence[:1].upper()}{ethics.sentence[1:]}")
+    yield Said(wording.capital(ethics.sentence))
     yield Tabled(_checklist(ethics, does_stop=data.do_ethics_stop))
     if given := [each for each in ethics.answers if each.answer]:
         yield Tabled(sheet("What was answered", given, EthicsState), folded="What was answered, by whom and when")

@@ -62,7 +62,7 @@ def _urgent(data: ReportData) -> Iterator[OverviewLine]:
     """Yield what stops things or makes numbers wrong."""
     for guardrails in data.results(GuardrailsResult):
         for guardrail in [each for each in guardrails.guardrails if each.stops][:1]:
-            yield OverviewLine(f"{guardrail.words[:1].upper()}{guardrail.words[1:]}.", "guardrails")
+            yield OverviewLine(f"{wording.capital(guardrail.words)}.", "guardrails")
     if stopped := _stopped_by_ethics(data):
         yield OverviewLine(stopped, "ethics")
     subject = None
@@ -87,7 +87,7 @@ def _stopped_by_ethics(data: ReportData) -> str:
     of_one = open_words([each for each in still_open if each.subject == subjects[0]])
     which = f": {of_one}" if len(subjects) == 1 else ""
     listed = wording.listed(subjects, _SUBJECTS_NAMED)
-    return f"{listed[:1].upper()}{listed[1:]} {verb} stopped by open questions of ethics{which}."
+    return f"{wording.capital(listed)} {verb} stopped by open questions of ethics{which}."
 
 
 def _noticed(data: ReportData) -> Iterator[OverviewLine]:

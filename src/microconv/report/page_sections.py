@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
+from microconv import wording
 from microconv.config.problems import nearest
 from microconv.errors import ConfigError
 from microconv.report.attribution_section import attribution_blocks
@@ -205,7 +206,7 @@ def _told(told: Sequence[Answered | Unanswered], data: ReportData, *, is_first: 
     """Show answers as the terminal shows them, each under what it answers and is about, where that is not clear."""
     several = len({each.question for each in told}) > 1 or not is_first
     for each in told:
-        about = f"{each.about[:1].upper()}{each.about[1:]}" if each.about else ""
+        about = wording.capital(each.about or "")
         title = HEADINGS.get(each.question, each.answers.removesuffix(".")) if several else ""
         blocks = tuple(answer_blocks(each, data) if isinstance(each, Answered) else _why(each))
         yield Titled(": ".join(filter(None, (title, about))), blocks)

@@ -391,7 +391,7 @@ def _sentence(total: BuyerValue, groups: Sequence[BuyerValue], found: _Value, cu
     )
     if total.value is None:
         why = "purchases have no value" if not found.is_worth else "what they bring cannot be told yet"
-        return f"{again[:1].upper()}{again[1:]}; {why}."
+        return f"{wording.capital(again)}; {why}."
 
     def money(value: float) -> str:
         return wording.money(value, currency)
