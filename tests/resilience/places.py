@@ -207,7 +207,14 @@ class EmulatedPlace:
             return []
 
     def await_lease_end(self) -> None:
-        """Wait until nobody holds the lock, by the emulator's own clock."""
+        """Wait until no job runs on by itself, and nobody holds the lock, by the emulator's own clock.
+
+        Who reads table after table while such a job commits sees some tables before it and some after.
+        """
+        with self.client() as client:
+            deadline = datetime.now(tz=UTC) + timedelta(minutes=1)
+            while any(True for state in ("pending", "running") for _ in client.list_jobs(state_filter=state)):
+                assert datetime.now(tz=UTC) < deadline, "a job does not end"
         engine, _ = replace(self, api=self.emulator).open()
         assert isinstance(engine, BigQueryEngine)
         with engine:
