@@ -14,6 +14,7 @@ case "$*" in
 "-c "*) ;;
 "--version") echo "Python 3.12.1" ;;
 "-m venv --clear "*) mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
+"-m pip install "*sqlglotc) exit "${NO_WHEEL:-0}" ;;
 "-m pip install --quiet "*) ;;
 "-m pip install "*)
     echo "Obtaining file:///shop"
@@ -51,7 +52,7 @@ def test_every_package_is_named_while_it_comes(tmp_path):
     first, *packages, last = done.stderr.splitlines()
     assert first.startswith("Making the environment ")
     assert "(Python 3.12.1)" in first
-    assert packages == ["  pip", "  rich", "  duckdb", "  installing them …"]
+    assert packages == ["  pip", "  rich", "  duckdb", "  installing them …", "  sqlglotc, if there is one"]
     assert last.startswith("The environment is ready (")
 
 
@@ -59,6 +60,13 @@ def test_environment_that_is_there_is_brought_up_to_date(tmp_path):
     make(tmp_path)
 
     assert make(tmp_path).stderr.startswith("Bringing the environment ")
+
+
+def test_machine_without_compiled_parts_of_sqlglot_goes_on_without(tmp_path):
+    done = make(tmp_path, NO_WHEEL="1")
+
+    assert done.returncode == 0
+    assert done.stderr.splitlines()[-2:-1] == ["  not installed: slower, else the same"]
 
 
 @pytest.mark.parametrize("status", ["1", "2"])

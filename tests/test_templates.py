@@ -8,6 +8,7 @@ from datetime import date
 from pathlib import Path
 
 import pytest
+from jinja2 import Environment, meta
 
 from judges.cases import discover
 from microconv.errors import TemplateError
@@ -41,6 +42,14 @@ def test_header_declares_the_structure_that_the_template_reads(name: str):
     template = templates.load(name)
 
     assert templates.structure_used(template) == set(template.structure)
+
+
+@pytest.mark.parametrize("name", templates.names())
+def test_a_template_that_asks_for_the_dialect_has_a_form_for_duckdb(name: str):
+    trees = (Environment().parse(re.sub(r"\| *identifier", "", text)) for text in templates.sources(name))
+    asks = any("dialect" in meta.find_undeclared_variables(tree) for tree in trees)
+
+    assert templates._has_duckdb_form(name) == asks
 
 
 @pytest.mark.parametrize("name", templates.names())

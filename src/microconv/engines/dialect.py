@@ -477,4 +477,4 @@ def _written(tree: exp.Expr, *, pretty: bool) -> str:
     generator = DuckDB().generator(identify=True, pretty=pretty, comments=pretty, unsupported_level=ErrorLevel.RAISE)
     # No class of our own: sqlglot's compiled parts (`sqlglot[c]`) cannot be inherited from.
     generator._dispatch = {**generator._dispatch, **_WRITTEN}
-    return generator.generate(tree)
+    return generator.generate(tree, copy=False)

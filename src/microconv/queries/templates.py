@@ -11,7 +11,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound, meta
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, TemplateNotFound, meta, nodes
 from jinja2 import Template as CompiledTemplate
 from jinja2 import TemplateError as JinjaError
 from markupsafe import Markup
@@ -24,6 +24,7 @@ _PARAM = re.compile(rf"^([a-z][a-z0-9_]*(?:<[a-z]+>)?)\s+({_TYPES}|ARRAY<{_TYPES
 _QUERY_PARAM = re.compile(r"@([A-Za-z_][A-Za-z0-9_]*)")
 _LITERALS_AND_COMMENTS = re.compile(r"--[^\n]*|'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"|`[^`]*`")
 _OF_EVERY_TEMPLATE = frozenset({"relation", "dialect"})
+_ASKS_FOR_DIALECT = re.compile(r"\bdialect *[!=]=")
 _PLAIN = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
 
 EXAMPLE_MOMENT = datetime(2024, 1, 1, tzinfo=UTC)
@@ -178,7 +179,13 @@ def _environment() -> Environment:
 @cache
 def _compiled(environment: Environment, text: str) -> CompiledTemplate:
     """Compile a template once; a sync renders the same ones for each batch."""
-    return environment.from_string(text)
+    return environment.from_string(_parsed(environment, text))
+
+
+@cache
+def _parsed(environment: Environment, text: str) -> nodes.Template:
+    """Parse a template once: what it imports is asked of the tree too, and parsing is half of compiling."""
+    return environment.parse(text)
 
 
 @cache
@@ -266,7 +273,7 @@ def sources(name: str) -> tuple[str, ...]:
     texts = {name: load(name).text}
     unread = [texts[name]]
     while unread:
-        for imported in meta.find_referenced_templates(_environment().parse(unread.pop())):
+        for imported in meta.find_referenced_templates(_parsed(_environment(), unread.pop())):
             if imported is not None and imported not in texts:
                 texts[imported] = (root() / imported).read_text(encoding="utf-8")
                 unread.append(texts[imported])
@@ -283,7 +290,7 @@ def without_comments(text: str) -> str:
 def structure_used(template: Template) -> frozenset[str]:
     """Return the Jinja variables that a template and its macros read, without the globals every template has."""
     environment = _environment()
-    trees = (environment.parse(text) for text in sources(template.name))
+    trees = (_parsed(environment, text) for text in sources(template.name))
     undeclared = {variable for tree in trees for variable in meta.find_undeclared_variables(tree)}
     return frozenset(undeclared - set(environment.globals) - _OF_EVERY_TEMPLATE)
 
@@ -387,5 +394,4 @@ def query(
 
 @cache
 def _has_duckdb_form(name: str) -> bool:
-    trees = (_environment().parse(text) for text in sources(name))
-    return any("dialect" in meta.find_undeclared_variables(tree) for tree in trees)
+    return any(_ASKS_FOR_DIALECT.search(text) for text in sources(name))
