@@ -327,6 +327,6 @@ def _handler(server: PropertyServer) -> type[BaseHTTPRequestHandler]:
             self.wfile.write(text.encode())
 
         def log_message(self, *_: object) -> None:
-            pass
+            """Say nothing."""
 
     return Handler

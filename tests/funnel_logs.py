@@ -14,7 +14,6 @@ from typing import Any
 from asking import CONFIG
 from microconv.analyses.funnels.funnel import FunnelQuestion
 from microconv.config.funnel_settings import FunnelConfig
-from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context
 from microconv.taxonomy import Taxonomy
@@ -190,8 +189,9 @@ class Rules:
     ) -> Query:
         """The query of a question about this funnel, with the window of the test and the latest staged event."""
         question = kind.over(self.config, {"since": self.since, "until": self.until, **given})
-        latest = templates.query("operations/latest_event"), [{"latest_event_at": latest_at}]
-        (asked,) = question.queries(Context(CONFIG, taxonomy, _found=[latest]))
+        context = Context(CONFIG, taxonomy)
+        vars(context)["latest_event_at"] = latest_at  # looked up once
+        (asked,) = question.queries(context)
         type_of_window, _ = asked.params["window_us"]
         return replace(asked, params={**asked.params, "window_us": (type_of_window, self.window_us)})
 

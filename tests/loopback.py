@@ -73,7 +73,7 @@ def answering(tell: Callable[[Asked], Told]) -> Iterator[str]:
             self.wfile.write(content)
 
         def log_message(self, *_: object) -> None:
-            pass
+            """Say nothing."""
 
     lock = threading.Lock()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

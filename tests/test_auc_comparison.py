@@ -92,6 +92,21 @@ def test_one_case_has_no_error_and_none_has_no_area():
     assert compare_areas(values, values, np.zeros(3), np.ones(3)) is None
 
 
+def test_perfect_order_has_no_error_however_few_the_cases():
+    with_it, without = np.array([0.0, 0.0, 1.0, 1.0]), np.array([1.0, 1.0, 0.0, 0.0])
+    order = np.array([1.0, 2.0, 3.0, 4.0])
+
+    found = compare_areas(order, np.array([1.0, 3.0, 2.0, 4.0]), with_it, without)
+    wrong_way = compare_areas(-order, order, with_it, without)
+
+    assert found is not None
+    assert wrong_way is not None
+    assert (found.first, found.first_error, found.difference_error) == (1.0, None, None)
+    assert (found.second, found.second_error) == (0.75, pytest.approx(0.125**0.5))
+    assert (wrong_way.first, wrong_way.second) == (0.0, 1.0)
+    assert (wrong_way.first_error, wrong_way.second_error, wrong_way.difference_error) == (None, None, None)
+
+
 def test_the_same_prediction_twice_differs_by_nothing():
     values = np.array([0.1, 0.4, 0.4, 0.9])
 

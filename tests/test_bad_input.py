@@ -101,6 +101,16 @@ def test_paths_too_long_for_a_file_system(tmp_path, extra, command):
     assert "Traceback" not in done.stderr
 
 
+@pytest.fixture(scope="module")
+def staged(tmp_path_factory):
+    """A project with a day staged, whose report is short."""
+    folder = tmp_path_factory.mktemp("staged")
+    write_days(folder, 1)
+    write_config(folder, extra='[report]\nsections = ["overview"]\n')
+    assert run(folder, "sync").code == 0
+    return folder
+
+
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -119,11 +129,8 @@ def test_paths_too_long_for_a_file_system(tmp_path, extra, command):
     ],
     ids=lambda arguments: " ".join(arguments).replace(LONG, "LONG"),
 )
-def test_names_too_long_on_the_command_line(tmp_path, arguments):
-    write_days(tmp_path, 1)
-    write_config(tmp_path)
-    assert run(tmp_path, "sync").code == 0
-    done = run(tmp_path, *arguments)
+def test_names_too_long_on_the_command_line(staged, arguments):
+    done = run(staged, *arguments)
     assert done.code in (2, 3, 4), done
     assert "does not know" not in done.stderr, done
     assert "Traceback" not in done.stderr

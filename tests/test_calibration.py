@@ -50,3 +50,12 @@ def test_groups_hold_all_cases_and_never_part_equal_chances():
     assert sum(each.cases for each in found) == 1000
     assert [each.predicted for each in found] == sorted({each.predicted for each in found})
     assert sum(each.cases * each.happened for each in found) == pytest.approx(happened.sum())
+
+
+def test_of_no_predictions_there_is_nothing_to_tell():
+    nothing = np.array([])
+    with pytest.raises(ValueError, match="no predictions"):
+        brier(nothing, nothing)
+    with pytest.raises(ValueError, match="no predictions"):
+        brier(np.array([0.5]), np.array([1.0]), np.array([0.0]))
+    assert (auc(nothing, nothing), groups(nothing, nothing)) == (None, [])

@@ -53,6 +53,22 @@ def folder(tmp_path_factory) -> Path:
     return made
 
 
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        (("momentum", "--show", "weeks", "--by", "channel_group"), "--by goes with --show times."),
+        (("momentum", "--show", "times", "--weeks", "3"), "--weeks goes with --show states, weeks or score."),
+        (("value", "--grain", "month"), "--grain goes with --show cohorts."),
+        (("value", "--show", "cohorts", "--horizon", "30d"), "--horizon goes with --show lifetime."),
+    ],
+)
+def test_option_of_another_view_is_refused_with_the_view_that_takes_it(given: tuple[str, ...], said: str, folder: Path):
+    done = microconv(folder, *given)
+
+    assert (done.code, done.stdout) == (2, "")
+    assert said in done.stderr
+
+
 def shell(folder: Path, script: str, env: dict[str, str] | None = None) -> Done:
     """Run a line of bash; `microconv` in it is the installed command."""
     line = f'microconv() {{ {shlex.quote(str(COMMAND))} "$@"; }}; {script}'

@@ -91,6 +91,12 @@ def test_ratio_of_amounts_needs_two_days():
     assert mean_over_days([]) is None
 
 
+def test_ratios_of_days_that_are_all_alike_are_not_told():
+    assert ratio_over_days(counts([(0.1, 3), (0.2, 6), (0.3, 9)])) is None
+    assert mean_over_days([(FIRST + timedelta(days=n), 2.5) for n in range(9)]) is None
+    assert mean_over_days([(FIRST + timedelta(days=n), -3.0) for n in range(9)]) is None
+
+
 @pytest.mark.parametrize("estimate", [share_over_days, rate_over_days, ratio_over_days])
 def test_no_units_is_no_figure(estimate):
     assert estimate(counts([(0, 0), (0, 0)])) is None

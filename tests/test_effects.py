@@ -227,6 +227,21 @@ def test_of_a_control_of_nothing_there_is_a_difference_and_no_relative_change():
     assert found(control, treated, is_relative=False).estimate == 1
 
 
+def test_a_loss_that_gets_smaller_is_a_rise():
+    control, treated = MeanSums(100, -1_000, 20_000), MeanSums(100, -500, 12_000)
+    relative, absolute = found(control, treated), found(control, treated, is_relative=False)
+    assert (relative.estimate, absolute.estimate) == (0.5, 5.0)
+    mirrored = found(MeanSums(100, 1_000, 20_000), MeanSums(100, 500, 12_000))
+    assert (mirrored.estimate, mirrored.error) == (-0.5, relative.error)
+
+
+@pytest.mark.parametrize("error", [0.0, math.nan])
+def test_an_effect_without_an_error_is_refused(error):
+    for asked in (fixed_horizon, anytime_valid, posterior):
+        with pytest.raises(ValueError, match="standard error above 0"):
+            asked(VariantEffect(1.0, error, 10.0, 12))
+
+
 TESTS, DAYS, A_DAY = 400, 28, 60
 
 

@@ -102,6 +102,28 @@ def test_mean_of_daily_values_needs_some_days():
     assert thin.says == "not enough data: n = 4 days with a value from 2026-01-01 to 2026-01-28"
 
 
+COMPLAINTS = GuardrailConfig(name="complaints", external="complaints", at_most=0.1)
+
+
+def test_days_without_a_complaint_do_not_say_that_there_will_be_none():
+    """Of five days, up to 0.74 a day are possible: 3.69 / 5 (Garwood, 1936)."""
+    found = mean_state(COMPLAINTS, [(day.day, 0.0) for day in days((0, 1), number=5)], WINDOW)
+
+    assert found.state == "warning"
+    assert found.high is not None
+    assert found.high >= 0.737
+    assert found.low == 0
+
+
+def test_a_value_that_never_changes_is_not_measured():
+    found = mean_state(SPEED, [(day.day, 2.6) for day in days((2.6, 1))], WINDOW)
+
+    assert (found.state, found.value) == ("not measured", None)
+    assert found.says.startswith("it is the same on each of these days")
+    hours = GuardrailConfig(name="hours", entry="refund", per="purchase", at_most=0.1)
+    assert counted_state(hours, days((0.5, 40)), WINDOW).state == "not measured"
+
+
 @pytest.mark.parametrize(
     ("value", "written"),
     [

@@ -88,10 +88,12 @@ def test_forecasts_get_closer_with_what_leads_and_not_the_other_way_round(series
     lead, sales = np.diff(series_m[0]), np.diff(series_m[1])
 
     helped = forecast_contest(sales, lead, level(149), 3, 100)
+    assert helped is not None
     assert helped.days == 49
     assert helped.gain > 0.6
     assert helped.p_value < 1e-6
     useless = forecast_contest(lead, sales, level(149), 3, 100)
+    assert useless is not None
     assert useless.gain < 0.01
     assert useless.p_value > 0.3
 
@@ -103,6 +105,8 @@ def test_forecast_of_a_day_rests_on_the_days_before_it_alone(series_m):
 
     before = forecast_contest(sales[:-1], lead[:-1], level(148), 3, 100)
     after = forecast_contest(changed, lead, level(149), 3, 100)
+    assert before is not None
+    assert after is not None
     errors = [each.error_with**2 * each.days for each in (before, after)]
     # All that the last day adds is its own error: its forecast knows nothing of it.
     own = np.sqrt(errors[1] - errors[0])
@@ -124,4 +128,26 @@ def test_series_without_any_movement_leads_nothing():
     still, moving = np.zeros(80), np.random.default_rng(2).normal(size=80)
 
     assert {(each.correlation, each.p_value) for each in leads(still, moving, terms, 5)} == {(0.0, 1.0)}
-    assert forecast_contest(still, moving, terms, 2, 50).gain == 0
+    contest = forecast_contest(still, moving, terms, 2, 50)
+    assert contest is not None
+    assert (contest.gain, contest.p_value) == (0, 1)
+
+
+@pytest.mark.parametrize("level_of_it", [-8.0, 3.7, 0.01, 1_000.0])
+@pytest.mark.parametrize("weekly", [False, True])
+def test_what_rounding_leaves_of_a_constant_series_is_not_helped_by_anything(level_of_it: float, weekly: bool):
+    days = [date(2024, 1, 1) + timedelta(days=each) for each in range(80)]
+    terms = weekday_terms(days) if weekly else level(80)
+    still = np.full(80, level_of_it)
+
+    for leading in (np.full(80, 1.3), np.random.default_rng(2).normal(size=80)):
+        contest = forecast_contest(still, leading, terms, 2, 50)
+        assert contest is not None
+        assert (contest.error_without, contest.error_with, contest.gain, contest.p_value) == (0, 0, 0, 1)
+        for one, other in ((still, leading), (leading, still)):
+            assert {(each.correlation, each.p_value) for each in leads(one, other, terms, 5)} == {(0.0, 1.0)}
+
+
+def test_without_a_day_to_forecast_there_is_no_contest():
+    moving = np.random.default_rng(2).normal(size=80)
+    assert forecast_contest(moving, moving, level(80), 2, 80) is None

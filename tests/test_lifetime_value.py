@@ -50,6 +50,42 @@ def test_expectations_of_one_customer_are_those_of_the_note():
     assert comebacks().to_come(39, *one)[0] == pytest.approx(1.226, abs=5e-4)
 
 
+def averaged(r: float, alpha: float, a: float, b: float, time: float) -> float:
+    """The same by its definition: (1 - (alpha / (alpha + p time))^r) / p, averaged over a beta distribution of p."""
+    shares = np.random.default_rng(1).beta(a, b, 2_000_000)
+    return float(np.mean(-np.expm1(-r * np.log1p(shares * time / alpha)) / np.maximum(shares, 1e-300)))
+
+
+@pytest.mark.parametrize(("a", "b"), [(0.793, 2.426), (1.0, 2.426), (1.00001, 2.4), (0.4, 0.6), (90.0, 900.0)])
+@pytest.mark.parametrize("time", [5.0, 52.0])
+def test_expected_is_the_average_over_chances_to_be_lost_also_where_the_formula_is_0_of_0(a, b, time):
+    found = Comebacks(0.243, 4.414, a, b, 0.0).expected(time)
+    assert found == pytest.approx(averaged(0.243, 4.414, a, b, time), rel=2e-3)
+    apart = [Comebacks(0.243, 4.414, a * (1 + shift), b, 0.0).expected(time) for shift in (-1e-3, 1e-3)]
+    assert min(apart) < found < max(apart)
+    assert found == pytest.approx(sum(apart) / 2, rel=1e-5)
+
+
+def test_a_model_of_hardly_any_loss_far_out_is_finite():
+    # Here the hypergeometric function is beyond what a number can be.
+    found = Comebacks(0.0063, 1.0, 0.0189, 770.0, 0.0).expected(2205.0)
+    assert found == pytest.approx(averaged(0.0063, 1.0, 0.0189, 770.0, 2205.0), rel=2e-3)
+
+
+def test_those_who_bought_very_often_are_told_what_is_to_come():
+    # The numbers overflow where the powers of the formula are taken one by one.
+    repeats, seen = np.array([10.0, 800.0, 2_000.0]), np.full(3, 31.0)
+    found = comebacks().to_come(52, repeats, np.full(3, 30.86), seen)
+    assert np.isfinite(found).all()
+    model = comebacks()
+    for number, told in zip(repeats, found, strict=True):
+        alive = model.alive(np.array([number]), np.array([30.86]), np.array([31.0]))[0]
+        rate = averaged(model.r + number, model.alpha + 31, model.a, model.b + number, 52)
+        assert told == pytest.approx(alive * rate, rel=5e-3)
+    # And those who have not come for long after it are lost.
+    assert comebacks().to_come(52, np.array([2_000.0]), np.array([1.0]), np.array([31.0]))[0] == 0
+
+
 def test_expected_of_all_add_up_to_what_was_seen():
     data = cdnow()
     told = sum(comebacks().expected(time) for time in data["seen"])
@@ -93,3 +129,12 @@ def test_where_nobody_came_back_there_is_no_model():
         Comebacks.fitted(Buyers(nothing, nothing, np.full(5, 30.0), np.ones(5)))
     with pytest.raises(NotFittedError):
         Spending.fitted(nothing, nothing, np.ones(5))
+
+
+def test_a_purchase_without_a_mean_is_not_told():
+    model = Spending(6.0, 0.9, 15.0, 0.0)
+    assert model.mean == np.inf
+    with pytest.raises(ValueError, match="has no mean"):
+        model.expected(np.array([0.0]), np.array([0.0]))
+    # With purchases of their own, it has one.
+    assert model.expected(np.array([2.0]), np.array([30.0]))[0] == pytest.approx(6 * (15 + 60) / 11.9)

@@ -29,6 +29,8 @@ rule = { did = "add_to_cart", within = "14d" }
 name = "files"
 format = "csv"
 path = "audiences"
+[report]
+sections = ["overview"]
 """
 NAMED = {
     "microconv.toml": "the configuration itself",
@@ -125,7 +127,7 @@ def test_report_onto_a_device_is_refused(project: Path):
 
 def test_report_can_lie_beside_shards_that_a_wide_pattern_finds(tmp_path: Path):
     write_days(tmp_path, 1)
-    write_config(tmp_path, exports="exports/*")
+    write_config(tmp_path, exports="exports/*", extra='[report]\nsections = ["overview"]\n')
     assert microconv(tmp_path, "sync").code == 0
     assert microconv(tmp_path, "report", "--output", "exports/report.html").code == 0
 

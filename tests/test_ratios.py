@@ -5,10 +5,24 @@ from __future__ import annotations
 import math
 from typing import get_args
 
+import numpy as np
 import pytest
+from scipy.stats import binom
 
 from microconv.stats.multiplicity import Correction, adjusted
-from microconv.stats.ratios import RateStratum, Ratio, e_value, exact_rate_ratio, rate_interval, rate_ratio, risk_ratio
+from microconv.stats.ratios import (
+    RateStratum,
+    Ratio,
+    RiskStratum,
+    e_value,
+    exact_rate_ratio,
+    exposed_events,
+    pooled_risk_ratio,
+    rate_interval,
+    rate_ratio,
+    ratio_of,
+    risk_ratio,
+)
 
 DOCTORS = [
     RateStratum(32, 52407, 2, 18790),
@@ -99,6 +113,48 @@ def test_adjusted_p_values_are_those_of_the_paper():
     assert adjusted(p_values, "by") == pytest.approx(
         [min(1, 3.318229 * each) for each in adjusted_uncut(p_values)], abs=1e-6
     )
+
+
+def test_how_likely_events_of_the_exposed_are_is_exact_over_strata():
+    one = exposed_events([RateStratum(3, 10, 5, 70)])
+    assert (one.events, one.of_strata) == (3, (8,))
+    assert one.expected == pytest.approx(1)
+    assert one.p_value() == pytest.approx(2 * binom.sf(2, 8, 1 / 8))
+    assert one.p_value(3.0) == pytest.approx(min(1, 2 * binom.cdf(3, 8, 3 / 10), 2 * binom.sf(2, 8, 3 / 10)))
+
+    several = [RateStratum(6, 5, 14, 95), RateStratum(5, 60, 1, 40), RateStratum(1, 0, 4, 10)]
+    chances = np.convolve(binom.pmf(np.arange(21), 20, 0.05), binom.pmf(np.arange(7), 6, 0.6))
+    assert exposed_events(several).p_value() == pytest.approx(2 * chances[11:].sum())
+    assert exposed_events([]).p_value() == 1.0
+
+
+def test_one_event_where_hardly_any_was_expected_is_as_likely_as_it_is():
+    found = exposed_events([RateStratum(1, 2, 1_000, 1_000_000)])
+    assert found.p_value() == pytest.approx(2 * 0.002, rel=0.01)
+    wald = rate_ratio([RateStratum(1, 2, 1_000, 1_000_000)])
+    assert wald is not None
+    assert wald.p_value < 1e-8
+
+
+def test_a_ratio_of_risks_over_strata_is_the_published_one():
+    """Deaths in the University Group Diabetes Program by age (Rothman's example; Stata's cs, by(age))."""
+    found = pooled_risk_ratio([RiskStratum(106, 8, 120, 5), RiskStratum(98, 22, 85, 16)])
+
+    assert found is not None
+    assert (found.ratio, found.low, found.high) == pytest.approx((1.325555, 0.797907, 2.202132), abs=1e-6)
+    one = pooled_risk_ratio([RiskStratum(106, 8, 120, 5), RiskStratum(9, 3, 0, 0)])
+    assert one == pytest.approx(risk_ratio(8, 106, 5, 120))
+    assert pooled_risk_ratio([RiskStratum(5, 5, 3, 3)]) is None
+    assert pooled_risk_ratio([]) is None
+
+
+def test_a_ratio_without_error_is_none():
+    assert risk_ratio(5, 5, 3, 3) is None
+    with pytest.raises(ValueError, match="at most 1"):
+        risk_ratio(10, 5, 3, 4)
+    for ratio, error in ((2.0, 0.0), (2.0, -1.0), (0.0, 1.0), (math.nan, 1.0)):
+        with pytest.raises(ValueError, match="above 0"):
+            ratio_of(ratio, error)
 
 
 def adjusted_uncut(p_values: list[float]) -> list[float]:

@@ -34,6 +34,33 @@ def test_too_few_actors_say_nothing():
     assert located({"DE": (9, 0), "FR": (5, 4)}, [0.5, 0.5]) == []
 
 
+def test_actors_where_none_may_be_are_a_wrong_split():
+    found = split_test([100, 5], [1, 0])
+    assert (found.p_value, found.is_told) == (0.0, True)
+    (only,) = located({"mobile": (50, 2), "desktop": (50, 0)}, [1, 0])
+    assert only.level == "mobile"
+
+
+def test_a_variant_that_should_have_none_and_has_none_counts_for_nothing():
+    assert split_test([1000, 0, 1200], [0.5, 0, 0.5]) == split_test([1000, 1200], [0.5, 0.5])
+    assert not split_test([100, 0], [1, 0]).is_told
+
+
+@pytest.mark.parametrize(
+    ("actors", "shares"),
+    [
+        ([math.nan, 100], [0.5, 0.5]),
+        ([-100, 300], [0.5, 0.5]),
+        ([100, 100], [math.nan, 0.5]),
+        ([100, 100], [-0.5, 1.5]),
+        ([100, 100], [0, 0]),
+    ],
+)
+def test_what_cannot_be_a_split_is_refused(actors, shares):
+    with pytest.raises(ValueError, match="actors and shares"):
+        split_test(actors, shares)
+
+
 def planted(seed: int) -> tuple[str, str, dict[str, dict[str, list[int]]]]:
     """20,000 actors, of whom some of one variant are lost at one level of one dimension; and what was planted."""
     rng = np.random.default_rng(seed)
@@ -129,3 +156,16 @@ def test_nothing_to_find_needs_no_number():
     assert actors_for_means(1, 0) is None
     assert actors_for_effect(0, 1) is None
     assert actors_for_effect(1e-12, 1) is None
+
+
+def test_what_is_no_number_needs_no_number_of_actors_but_an_answer():
+    for asked in (
+        lambda: actors_for_shares(math.nan, 0.1),
+        lambda: actors_for_means(math.nan, 1),
+        lambda: actors_for_means(1, 1, power=math.nan),
+        lambda: actors_for_effect(math.nan, 1),
+        lambda: power_of(1, math.nan),
+        lambda: smallest_relative_lift(0.2, math.nan),
+    ):
+        with pytest.raises(ValueError, match="no number"):
+            asked()

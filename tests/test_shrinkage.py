@@ -60,10 +60,34 @@ def test_the_largest_of_many_is_too_large_and_its_shrunken_value_is_not():
 
 
 def test_a_sure_estimate_stays_and_an_unsure_one_goes_to_the_mean():
-    of_all = Common(1.0, 0.5)
+    of_all = Common(1.0, 0.5, 0.01)
     assert shrunken(Estimated(3.0, 0.001), of_all).value == pytest.approx(3.0, abs=1e-4)
     assert shrunken(Estimated(3.0, 100.0), of_all).value == pytest.approx(1.0, abs=1e-3)
 
 
 def test_of_nothing_there_is_no_mean():
     assert common([]) is None
+
+
+def test_error_of_the_mean_is_what_its_estimates_leave_and_that_of_all_drawn_to_it():
+    # Four estimates with an error of 2 each: their mean has 2 / sqrt(4).
+    found = common([Estimated(value, 2.0) for value in (0.9, 1.0, 1.0, 1.1)])
+    assert found == pytest.approx((1.0, 0.0, 1.0))
+    assert found is not None
+    assert shrunken(Estimated(0.9, 2.0), found) == pytest.approx((1.0, 1.0))
+
+
+def test_error_of_a_drawn_estimate_is_the_errors_of_both_as_far_as_each_counts():
+    # Spread and error are alike: half of each counts.
+    drawn = shrunken(Estimated(3.0, 0.5), Common(1.0, 0.5, 0.2))
+    assert drawn == pytest.approx((2.0, (0.125 + 0.1**2) ** 0.5))
+    nearly = shrunken(Estimated(3.0, 0.5), Common(1.0, 1e-9, 0.2))
+    assert nearly.error == pytest.approx(shrunken(Estimated(3.0, 0.5), Common(1.0, 0.0, 0.2)).error)
+
+
+@pytest.mark.parametrize("error", [0.0, -1.0, float("nan")])
+def test_an_estimate_without_an_error_is_refused(error: float):
+    with pytest.raises(ValueError, match="standard error above 0"):
+        common([Estimated(1.0, error)])
+    with pytest.raises(ValueError, match="standard error above 0"):
+        shrunken(Estimated(1.0, error), Common(1.0, 0.5, 0.1))

@@ -301,10 +301,7 @@ def leaves(field: dict[str, Any], above: str = "") -> Iterator[str]:
 
 def resulting(query: Query, tables: dict[str, Columns]) -> dict[str, str]:
     """Let Google's analyzer check a query; return the types of its columns."""
-    statement = reference_judge.analyze(query.sql, {name: kind for name, (kind, _) in query.params.items()}, tables)
-    return {
-        column.name: reference_judge.NAMES[int(column.column.type.type_kind)] for column in statement.output_column_list
-    }
+    return reference_judge.columns_of(query.sql, {name: kind for name, (kind, _) in query.params.items()}, tables)
 
 
 def columns_of(table: str, rules: Rules) -> dict[str, str]:

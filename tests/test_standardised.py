@@ -8,10 +8,10 @@ from typing import get_args
 import numpy as np
 import pytest
 
+from microconv.stats.ratios import RiskStratum
 from microconv.stats.standardised import (
     Balance,
     Population,
-    RiskStratum,
     StratumCell,
     balance,
     side_weights,

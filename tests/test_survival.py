@@ -6,7 +6,7 @@ import math
 
 import pytest
 
-from microconv.stats.survival import Waited, kaplan_meier, log_rank, time_by
+from microconv.stats.survival import Waited, kaplan_meier, known_until, log_rank, time_by
 
 # Weeks of remission of 21 children each; + where remission lasted when they were seen last.
 TREATED = "6 6 6 6+ 7 9+ 10 10+ 11+ 13 16 17+ 19+ 20+ 22 23 25+ 32+ 32+ 34+ 35+"
@@ -55,5 +55,34 @@ def test_nothing_is_compared_where_nothing_happened():
     assert log_rank([[Waited(3, 0, 5)], [Waited(4, 0, 5)]]) is None
 
 
-def test_when_all_got_there_the_curve_ends_at_nothing():
-    assert kaplan_meier([Waited(1, 2, 0)])[-1][3:] == (0.0, 0.0, 0.0)
+def test_when_all_got_there_the_curve_ends_at_nothing_and_its_interval_does_not():
+    """Of 2 at risk, nobody is left: up to 66% may be (Wilson). Of few at the end, no more than a step before."""
+    assert kaplan_meier([Waited(1, 2, 0)])[-1][3:] == pytest.approx((0.0, 0.0, 0.6576), abs=1e-4)
+    assert kaplan_meier([Waited(1, 25, 0)])[-1].high == pytest.approx(0.1332, abs=1e-4)
+    placebo = kaplan_meier(waits(PLACEBO))
+    assert placebo[-1].waiting == 0
+    assert placebo[-1].high == placebo[-2].high < 0.3
+
+
+def test_no_end_of_a_median_comes_from_a_curve_that_ends_with_few():
+    """As R gives it: of five who got there at 1, 2, 3, 4 and 50 the median is 3, and its upper end is not known."""
+    assert time_by(kaplan_meier([Waited(time, 1, 0) for time in (1, 2, 3, 4, 50)])) == (3, (1, math.inf))
+    assert time_by(kaplan_meier([Waited(1, 1, 0)])) == (1, (1, math.inf))
+
+
+def test_how_long_a_curve_may_be_told_counts_those_who_got_there():
+    all_there = [Waited(60.0 * minute, 1, 0) for minute in range(1, 26)]
+    assert known_until(all_there, 20) == math.inf
+    nearly_all = [*(Waited(60.0 * minute, 1, 0) for minute in range(1, 91)), Waited(2_592_000.0, 0, 10)]
+    assert known_until(nearly_all, 20) == 2_592_000
+    # Few got there: of the rest, 20 must still be seen.
+    seen = [Waited(1.0, 5, 0), Waited(2.0, 0, 80), Waited(3.0, 1, 19), Waited(4.0, 1, 5)]
+    assert known_until(seen, 20) == 3
+    assert known_until([Waited(1.0, 1, 3)], 20) == 0
+
+
+def test_groups_of_nobody_are_not_compared_and_negative_numbers_are_refused():
+    two = [waits(TREATED), waits(PLACEBO)]
+    assert log_rank([*two, []]) == log_rank(two)
+    with pytest.raises(ValueError, match="negative"):
+        kaplan_meier([Waited(1, -1, 3)])

@@ -236,7 +236,7 @@ def test_damage_inside_a_file_leaves_nothing_of_its_day(tmp_path: Path, project:
     content = bytearray(damaged.read_bytes())
     content[100:2000] = bytes(1900)
     damaged.write_bytes(bytes(content))
-    with pytest.raises(SourceError, match="1 other changed days were staged"):
+    with pytest.raises(SourceError, match="1 other changed day was staged"):
         project.sync()
     assert {row[1] for row in rows(project, "mc_events")} == {days[0]}
 

@@ -26,6 +26,25 @@ def test_shares_have_one_decimal_and_never_round_to_nothing_or_all(value, text):
 
 
 @pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.345, "34.5%"),
+        (0.01, "1.0%"),
+        (0.00996, "1.0%"),
+        (0.0061, "0.61%"),
+        (0.000494, "0.049%"),
+        (0.00001, "0.0010%"),
+        (1e-17, "<0.001%"),
+        (0.0, "0.0%"),
+        (0.99999, ">99.9%"),
+        (None, "–"),  # noqa: RUF001 - the dash readers see
+    ],
+)
+def test_fine_shares_have_two_digits_below_one_percent_so_that_they_can_be_compared(value, text):
+    assert wording.fine_share(value) == text
+
+
+@pytest.mark.parametrize(
     ("seconds", "text"),
     [
         (0, "0 s"),
@@ -121,6 +140,11 @@ def test_amount_is_not_rounded():
 )
 def test_what_a_terminal_would_obey_is_seen_and_letters_stay(value, written):
     assert wording.visible(value) == written
+
+
+def test_that_rows_are_left_out_is_said_where_some_are():
+    assert wording.first_shown(10, 66) == " The first 10 are shown (more: --top)."
+    assert wording.first_shown(10, 10) == ""
 
 
 def test_message_keeps_its_beginning_and_its_end_and_has_a_limit():

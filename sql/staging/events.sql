@@ -5,7 +5,7 @@
 -- grain: property, event_date, client_key, event_order
 -- params: property STRING, is_provisional BOOL, ranked_events ARRAY<STRING>, event_ranks ARRAY<INT64>,
 --   patterns ARRAY<STRING>, pattern_ranks ARRAY<INT64>, carried_<n> STRING
--- structure: leaves, carried, has_patterns
+-- structure: leaves, texts, carried, has_patterns
 {% import 'staging/_raw.sql' as raw with context %}
 {% from '_keys.sql' import key %}
 {% from '_urls.sql' import web_host %}

@@ -2,7 +2,7 @@
 -- and between which UTC offsets the days can begin.
 -- grain: fact, subject
 -- params: property STRING
--- structure: leaves
+-- structure: leaves, texts
 {% import 'staging/_raw.sql' as raw with context %}
 {% from '_urls.sql' import host %}
 {% from 'staging/_money.sql' import currency_code %}

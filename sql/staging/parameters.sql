@@ -2,7 +2,7 @@
 -- frequent, a line each of how many, a tab and the value. What may be somebody's e-mail address or number is masked.
 -- grain: event_name, parameter, type
 -- params: none
--- structure: leaves
+-- structure: leaves, texts
 {% import 'staging/_raw.sql' as raw with context %}
 {% set key %}SUBSTR(COALESCE(p.key, ''), 1, 100){% endset %}
 {% set words %}SUBSTR({{ raw.string_value() }}, 1, 100){% endset %}

@@ -9,7 +9,7 @@
 --   not_found_address STRING, email_parameter STRING, phone_parameter STRING, name_parameter STRING,
 --   token_parameter STRING, typed_parameter STRING, title_parameter STRING, address_parameter STRING,
 --   link_parameter STRING, personal_parameter STRING
--- structure: leaves
+-- structure: leaves, texts
 {% import 'staging/_raw.sql' as raw with context %}
 {# What the parameters of an event are counted by, as one text: made before they are read, so that it is made once an event. #}
 {% set kinds_of_events %}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from abc import abstractmethod
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime
+from datetime import UTC, date, datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypeVar
 
@@ -58,6 +58,18 @@ HIDDEN = Option(is_hidden=True)
 
 
 @dataclass(frozen=True)
+class _LookedUp:
+    """A query that has run."""
+
+    query: Query
+    table: pa.Table
+
+    @cached_property
+    def rows(self) -> list[dict[str, Any]]:
+        return self.table.to_pylist()  # type: ignore[no-any-return]  # ships no types
+
+
+@dataclass(frozen=True)
 class Context:
     """What a question is asked within.
 
@@ -67,7 +79,7 @@ class Context:
     config: Config
     taxonomy: Taxonomy
     open_engine: Callable[[], Engine] | None = None
-    _found: list[tuple[Query, list[dict[str, Any]]]] = field(default_factory=list)
+    _found: list[_LookedUp] = field(default_factory=list)
 
     @property
     def engine(self) -> Engine:
@@ -78,23 +90,35 @@ class Context:
 
     def look_up(self, query: Query) -> list[dict[str, Any]]:
         """Return the rows of a small query that other queries depend on; it runs once."""
-        for known, rows in self._found:
-            if known == query:
-                return rows
-        rows = [] if self.open_engine is None else self.engine.query(query).to_pylist()
-        self._found.append((query, rows))
-        return rows
+        return self._once(query).rows
+
+    def tables_of(self, question: Question) -> tuple[pa.Table, ...]:
+        """Return the tables of another question that this one builds on; each of its queries runs once."""
+        return tuple(self._once(each).table for each in question.queries(self))
+
+    def _once(self, query: Query) -> _LookedUp:
+        found = next((each for each in self._found if each.query == query), None)
+        if found is None:
+            found = _LookedUp(query, _nothing() if self.open_engine is None else self.engine.query(query))
+            self._found.append(found)
+        return found
 
     @property
     def looked_up(self) -> tuple[Query, ...]:
         """The queries that others depended on."""
-        return tuple(query for query, _ in self._found)
+        return tuple(each.query for each in self._found)
 
     @cached_property
     def latest_event_at(self) -> datetime | None:
         """When the latest staged event happened (UTC); None when nothing is staged, an example without an engine."""
-        rows = self.look_up(templates.query("operations/latest_event"))
-        return rows[0]["latest_event_at"] if rows else templates.EXAMPLE_MOMENT
+        import pyarrow as pa
+
+        found = self._once(templates.query("operations/latest_event")).table
+        if not found.num_rows:
+            return templates.EXAMPLE_MOMENT
+        # To make a moment of a zone, pyarrow loads pandas, which takes longer than many a question.
+        moment: datetime | None = found.column("latest_event_at")[0].cast(pa.timestamp("us")).as_py()
+        return None if moment is None else moment.replace(tzinfo=UTC)
 
 
 class Question(Section):
@@ -166,6 +190,12 @@ def ask(question: Question, context: Context) -> Result:
     if lacking:
         return replace(result, assumptions=(*result.assumptions, *lacking))  # type: ignore[type-var]  # a dataclass
     return result
+
+
+def _nothing() -> pa.Table:
+    import pyarrow as pa
+
+    return pa.table({})
 
 
 def _rows(question: Question, query: Query, engine: Engine) -> pa.Table:

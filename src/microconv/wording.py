@@ -89,6 +89,23 @@ def share(value: float | None) -> str:
     return f"{value:.1%}"
 
 
+def first_shown(shown: int, of: int) -> str:
+    """Say that a table shows the first of several rows: ` The first 10 are shown (more: --top).`; of all, nothing."""
+    return f" The first {count(shown)} are shown (more: --top)." if shown < of else ""
+
+
+def fine_share(value: float | None) -> str:
+    """Write a share as `share` does, but what is less than `1.0%` with two significant digits: `0.57%`, `0.012%`.
+
+    It is for rates that are compared: at one decimal, 0.06% and 0.14% are both `0.1%`.
+    """
+    if value is None or not 0 < value < 0.00995:  # noqa: PLR2004 - as said
+        return share(value)
+    if value < 0.00001:  # noqa: PLR2004 - as written
+        return "<0.001%"
+    return f"{value:.{1 - math.floor(math.log10(value)) - 2}%}"
+
+
 def times(value: float | None) -> str:
     """Write a ratio: `1.25`, `12.5`, `150`; a dash when there is none."""
     if value is None or not math.isfinite(value):

@@ -10,6 +10,7 @@ import base64
 import json
 import random
 import re
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,7 +25,7 @@ _ADDRESS = re.compile(r"[^@\s]+@[^@\s]+\.[a-z]+")
 
 
 @dataclass
-class Tool:
+class Tool(ABC):
     """A tool: profiles with properties, by address or id. A subclass knows its paths."""
 
     chance: random.Random = field(default_factory=lambda: random.Random(0))
@@ -59,13 +60,15 @@ class Tool:
     def stranger(self) -> Told:
         return Told(401)
 
+    @abstractmethod
     def get(self, path: str) -> Told:
-        raise NotImplementedError
+        """Answer a GET."""
 
+    @abstractmethod
     def post(self, path: str, headers: dict[str, str], document: Any, size: int) -> Told:
-        raise NotImplementedError
+        """Answer any other request."""
 
-    def tick(self) -> None:
+    def tick(self) -> None:  # noqa: B027 - most tools have nothing under work
         """Let time pass: what is worked on is done."""
 
     def listed(self, segment: str) -> set[Identifier]:

@@ -115,3 +115,14 @@ def test_days_asked_for_are_held_against_all_staged_days():
     assert (found.first_date, found.last_date) == (day(2), day(4))
     assert found.days == tuple(row for row in whole.days if day(2) <= row.event_date <= day(4))
     assert [(outage.first_date, outage.last_date) for outage in found.outages] == [(day(3), day(4))]
+
+
+def test_repeats_of_a_transaction_count_each_time_and_that_is_said_of_entries_that_have_them():
+    rows = [occurrence(place * 1_000, "purchase", place=place, transaction_id="T1") for place in range(2)]
+    bought, refund = entry("purchase", value="event"), entry("refund", identifiers=("transaction_id",))
+    with staged(IN_MEMORY, mc_shards=[shard(1, events=10)], mc_micro_conversions=rows) as engine:
+        result = answer(engine, Coverage(), Taxonomy("shop", "1.0", (bought, refund)))
+
+    assert [each.occurrences for each in result.days] == [2, 0]
+    assert "one more with the same transaction id (purchase) counts again here" in result.assumptions[-1]
+    assert not any("transaction" in each for each in covered([12, 12]).assumptions)

@@ -92,3 +92,20 @@ def test_percentile_interval_cuts_off_equal_tails(values):
 def test_percentile_interval_of_one_value_and_of_none():
     assert percentile_interval([3.5]) == (3.5, 3.5)
     assert percentile_interval([]) is None
+
+
+@pytest.mark.parametrize(
+    ("successes", "n"), [(float("nan"), 10), (1, float("nan")), (1, -10), (-1, 10), (5, 3), (1, 0), (1, float("inf"))]
+)
+def test_what_cannot_be_counted_is_refused(successes, n):
+    for asked in (
+        lambda: wilson(successes, n),
+        lambda: newcombe(1, 2, successes, n),
+        lambda: two_proportion_test(successes, n, 1, 2),
+    ):
+        with pytest.raises(ValueError, match="from none to all"):
+            asked()
+
+
+def test_an_effective_number_need_not_be_whole():
+    assert wilson(2.5, 9.75).low < 2.5 / 9.75 < wilson(2.5, 9.75).high

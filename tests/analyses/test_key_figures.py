@@ -55,7 +55,9 @@ def test_moves_are_told_and_days_that_differ_anyway_are_not():
     (purchase,) = (row for row in result.changes if row.figure == "purchase")
     assert purchase.change == pytest.approx(-0.5, abs=0.01)
     assert purchase.low < purchase.change < purchase.high < 0
-    assert result.sentence.startswith("18 to 31 March 2024 against the 14 days before: purchase -5")
+    assert result.sentence.startswith(
+        "18 to 31 March 2024 against the 14 days before: share of actors with purchase -5"
+    )
 
 
 def test_goal_is_not_drowned_by_the_number_of_entries():
@@ -68,6 +70,29 @@ def test_goal_is_not_drowned_by_the_number_of_entries():
     assert (rows["purchase"].says, rows["view_item"].says) == (UP, CHANCE)
     assert rows["purchase"].p_value < rows["view_item"].p_value / 10
     assert rows["sessions"].says == CHANCE
+
+
+def test_shares_are_told_apart_from_numbers_in_the_sentence():
+    moved = {
+        "purchase": (60, 30),
+        "add_to_cart": (100, 160),
+        "(sessions)": (1_000, 1_300),
+    }
+    said = changes(moved).sentence
+    assert "share of actors with purchase -" in said
+    assert ", sessions +" in said
+    assert " share of engaged sessions -" in said
+    still = changes({"purchase": (60, 60)}).sentence
+    assert ": share of actors with purchase changed no more than days differ by anyway" in still
+
+
+def test_interval_is_said_to_be_of_each_figure_by_itself_and_what_is_said_to_be_corrected():
+    others = {each.counts_as: (100, 100) for each in TAXONOMY.staged}
+    result = changes(others | {"view_item": (30, 37)})
+    (row,) = (each for each in result.changes if each.figure == "view_item")
+    assert row.low > 0
+    assert row.says == CHANCE
+    assert any("by itself, not corrected. What it says is corrected" in each for each in result.assumptions)
 
 
 def test_few_occurrences_are_not_held_against_each_other():

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow.parquet as pq
 import pytest
 from click.testing import CliRunner
@@ -278,7 +280,9 @@ def test_lift_of_an_entry_that_an_experiment_tested_is_experimental(planted: Pro
         record.goal_low,
         record.goal_high,
     )
-    assert "Chance decided who saw it" in row.says
+    assert row.verdict == "may be chance"  # with 60 actors a side
+    assert "That may be chance: p = " in row.says
+    assert "is the cause" not in row.says
     assert "Tested by an experiment: add_to_cart" in found.sentence
     assert {each.tier for each in found.rows if each.micro_conversion != "add_to_cart"} == {"adjusted"}
     other = planted.ask("lift", goal="view_item")
@@ -308,11 +312,46 @@ def test_decisions_that_teach_nobody_are_refused(planted: Project, given: Decisi
 def test_records_of_a_wrong_split_or_read_too_early_are_no_evidence():
     record = ExperimentRecord(
         *("e", "new", "old", datetime(2024, 3, 1, tzinfo=UTC), "ship", "h", "t", "r", "b", "l", "", "buy", "cart"),
-        *("fixed", 100, True, True, 1.2, 1.1, 1.3, 0.01, None, None, None, None, None),
+        *("fixed", 100, True, True, 1.2, 1.1, 1.3, 0.01, None, None, None, 0.1, None, 0.95, None, None),
     )
     assert set(shown_by_experiments([record], "buy")) == {"cart"}
     for change in ({"is_split_right": False}, {"is_read_in_time": False}, {"goal_low": -0.1}, {"entry_tested": ""}):
         assert shown_by_experiments([replace(record, **change)], "buy") == {}
+
+
+SHOWN = ExperimentRecord(
+    *("e", "new", "old", datetime(2024, 3, 1, tzinfo=UTC), "ship", "h", "t", "r", "b", "l", "", "buy", "cart"),
+    *("fixed", 40_000, True, True, 1.1, 1.02, 1.18, 0.01, 1.5, 1.4, 1.6, 0.05, 0.1, 0.95, None, None),
+)
+
+
+@pytest.mark.parametrize(
+    ("change", "is_told"),
+    [
+        ({}, True),
+        ({"goal_p": 0.2}, False),  # corrected over the metrics, it may be chance
+        ({"goal_low": 0.98}, False),
+        ({"level": 0.995}, False),
+        ({"goal_ratio": 0.9, "goal_low": 0.8, "goal_high": 0.95}, True),
+        ({"is_split_right": False}, False),
+    ],
+)
+def test_a_difference_is_told_by_its_interval_and_by_its_corrected_p_value(change: dict[str, Any], is_told: bool):
+    assert replace(SHOWN, **change).is_told is is_told
+
+
+def test_what_a_doer_brings_is_the_difference_in_the_goal_over_that_in_the_entry():
+    """The entry rises from 10% to 15%, the goal from 5% to 5.5%: of 5 more who do it, half a one buys."""
+    told, drawn = SHOWN.goals_of_a_doer(1, 4_000)
+
+    assert told == pytest.approx(0.1)
+    # The goal's difference is 0.1% to 0.9%, which is by far the less sure one.
+    assert np.quantile(drawn, (0.025, 0.975)) == pytest.approx((0.02, 0.18), abs=0.015)
+
+
+@pytest.mark.parametrize("change", [{"entry_low": 0.99}, {"entry_ratio": None}, {"goal_share": None}])
+def test_where_the_variant_does_not_bring_about_the_entry_nothing_is_told_of_a_doer(change: dict[str, Any]):
+    assert replace(SHOWN, **change).goals_of_a_doer(1, 10) is None
 
 
 def test_first_decision_makes_the_table_and_the_command_writes_markdown(tmp_path: Path):
@@ -438,7 +477,7 @@ def test_what_the_test_itself_rules_out_is_said():
         measured(config, TAXONOMY)
     )
     groups = np.full(256, 100.0)
-    followed = {"add_to_cart": Followed(groups, {"purchase": groups / 4}, groups * 0)}
+    followed = {"add_to_cart": Followed(groups, groups * 0, {("purchase", "reached"): groups / 4})}
     ratios = {"add_to_cart": Banded(None, True, 25_600, 6_400, 0, 40_000)}
     (row,) = carried(told, {"add_to_cart": "add_to_cart"}, followed, ratios, "purchase")
     assert row.says == OTHERWISE

@@ -17,6 +17,7 @@ from microconv.errors import SourceError
 from microconv.exports import (
     BASIC_LEAVES,
     REQUIRED_LEAVES,
+    TEXT_LEAVES,
     Shard,
     ShardName,
     choose,
@@ -215,7 +216,19 @@ def test_schema_of_parquet_lists_the_leaves_it_has_and_counts_the_rows_of_all_pa
     absent |= {"batch_page_id", "platform", "app_info.version"}
     absent |= {leaf for leaf in BASIC_LEAVES if leaf.startswith("items.")} - {"items.item_id", "items.item_name"}
     assert schema.leaves == BASIC_LEAVES - absent
+    assert schema.texts == schema.leaves & TEXT_LEAVES
     assert schema.rows == 3
+
+
+@pytest.mark.parametrize("kind", [pa.int64(), pa.null(), pa.dictionary(pa.int32(), pa.string())], ids=str)
+def test_column_of_another_type_than_text_is_not_taken_for_text(tmp_path: Path, kind: pa.DataType):
+    event = {**EVENT, "user_id": None}
+    path = ga4.write_parquet(tmp_path / "events_20210102.parquet", [event], with_type("user_id", kind))
+
+    schema = read_schema(shard(path))
+
+    assert "user_id" in schema.leaves
+    assert schema.texts == schema.leaves & TEXT_LEAVES - {"user_id"}
 
 
 def test_fingerprint_follows_the_types_of_what_is_read_and_nothing_else(tmp_path: Path):
@@ -287,6 +300,7 @@ def test_ndjson_may_hold_every_leaf_and_does_not_tell_its_rows(tmp_path: Path):
     schema = read_schema(shard(ga4.write_ndjson(tmp_path / "events_20210102.ndjson", [EVENT])))
 
     assert (schema.leaves, schema.rows) == (BASIC_LEAVES, None)
+    assert schema.texts == BASIC_LEAVES & TEXT_LEAVES
 
 
 def test_empty_ndjson_part_may_hold_every_leaf_too(tmp_path: Path):

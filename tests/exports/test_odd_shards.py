@@ -62,7 +62,7 @@ def refused(folder: Path, path: Path, *parts: str) -> str:
     with pytest.raises(SourceError) as raised:
         sync(folder)
     said = str(raised.value)
-    for part in (str(path), "1 other changed days were staged", *parts):
+    for part in (str(path), "1 other changed day was staged", *parts):
         assert part in said
     assert staged(folder, "1") == []
     return said

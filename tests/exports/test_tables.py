@@ -13,7 +13,7 @@ from google.cloud import bigquery
 import ga4
 from faulty_proxy import Edit, FaultyProxy, Refuse
 from microconv.errors import MicroconvError, SourceError, VanishedError
-from microconv.exports import BASIC_LEAVES, REQUIRED_LEAVES, Shard, table_source
+from microconv.exports import BASIC_LEAVES, REQUIRED_LEAVES, TEXT_LEAVES, Shard, table_source
 
 EVENT = ga4.event("2024-03-01 10:00:00", "page_view")
 NAME = "events_20240301"
@@ -170,6 +170,16 @@ def test_schema_lists_the_leaves_the_table_has(export: Any):
         for leaf in BASIC_LEAVES
         if not leaf.startswith(("session_traffic", "ecommerce.purchase_revenue_in_usd", "platform", "app_info"))
     } - {f"items.{name}" for name in ("item_variant", "quantity", "price", "promotion_id", "promotion_name")}
+    assert opened.schema.texts == opened.schema.leaves & TEXT_LEAVES
+
+
+def test_column_of_another_type_than_text_is_not_taken_for_text(export: Any):
+    export.put(NAME, [EVENT], ga4.SCHEMA.set(ga4.SCHEMA.get_field_index("user_id"), pa.field("user_id", pa.int64())))
+
+    schema = export.source().open(only(export.source())).schema
+
+    assert "user_id" in schema.leaves
+    assert schema.texts == schema.leaves & TEXT_LEAVES - {"user_id"}
 
 
 def test_fingerprint_follows_whole_columns_that_are_read_and_no_others(export: Any):

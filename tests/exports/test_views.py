@@ -69,4 +69,4 @@ def test_table_that_holds_what_ga4_does_not_write_is_named(export: Any, emulator
         project.sync()
 
     assert f"{export.place('events_20240302')} cannot be read: an event_date is not eight digits" in str(raised.value)
-    assert "1 other changed days were staged" in str(raised.value)
+    assert "1 other changed day was staged" in str(raised.value)

@@ -53,7 +53,8 @@ def test_planted_triple_is_found(tmp_path: Path):
     result = ask_of(project, "combinations", landmarks=["1h"], size=3)
 
     assert found(result) == {"save + chat + guide"}
-    assert "It does not say that bringing people to do all of it would bring more buy" in result.sentence
+    assert "It does not say that buy would follow more often if people were brought to do all of it" in result.sentence
+    assert "1 does more than its parts" in "\n".join(each for each in result.sheets() if isinstance(each, str))
 
 
 def test_busy_people_make_no_combination(tmp_path: Path):
@@ -95,7 +96,12 @@ def test_rows_end_at_top_and_numbers_are_of_all(one_step: Project):
 
     assert len(result.combinations) == 2
     assert result.looked_at == 15
-    assert "Of 15 combinations" in "\n".join(each for each in result.sheets() if isinstance(each, str))
+    said = "\n".join(each for each in result.sheets() if isinstance(each, str))
+    assert "Of 15 combinations" in said
+    assert "0 do more than their parts" in said
+    assert said.endswith("The first 2 are shown (more: --top).")
+    # The shop has six small steps and not 40.
+    assert any("at most 40 entries are combined" in each for each in result.assumptions)
 
 
 def test_few_who_did_all_of_it_are_not_enough_data(one_step: Project):

@@ -125,7 +125,8 @@ def test_fewer_than_60_days_in_a_row_are_not_enough():
     result = judged(counted(3, lag=3, days=59))
 
     assert result.sentence == (
-        "What moves before purchase cannot be told yet: not enough data: n = 59 days in a row, and it takes 60."
+        "What moves before purchase cannot be told yet: not enough data: n = 59 days in a row, and it takes 60 "
+        "(1 more)."
     )
     assert {(row.correlation, row.is_leading) for row in result.entries} == {(None, False)}
     assert {row.says for row in result.entries} == {"not enough data: n = 59 days"}
@@ -134,6 +135,15 @@ def test_fewer_than_60_days_in_a_row_are_not_enough():
     for counts in gap.values():
         counts[59] = 0
     assert judged(gap).days == 59
+
+
+def test_what_holds_for_all_entries_is_told_once_and_rows_stay_in_data():
+    few, rare_goal = counted(3, lag=3, days=32), counted(3, lag=3)
+    rare_goal[GOAL][:] = 0
+    for result in (judged(few), judged(rare_goal)):
+        assert list(result.sheets()) == []
+        assert len(result.document()["entries"]) == len(result.entries) > 5
+    assert judged(few).sentence.endswith("n = 32 days in a row, and it takes 60 (28 more).")
 
 
 def test_rare_entries_and_a_rare_goal_are_not_judged():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,8 @@ from asking import answer
 from insight.lift_worlds import FACTORS, TAXONOMY, VisitsWorld, World, made, made_of_visits
 from insight.simulated import HOUR, MINUTE, Done, Visits, staged, taxonomy
 from microconv.analyses.insight import lift
+from microconv.analyses.insight.banded import read_ratios
+from microconv.analyses.insight.context_differences import differences_between
 from microconv.analyses.insight.lift import EntryLift, Lift, LiftResult
 from microconv.analyses.insight.placebos import placebo_band
 from microconv.stats.ratios import Ratio
@@ -83,7 +86,7 @@ def test_what_active_people_do_seems_to_help_until_like_is_compared_with_like(tm
 
 def test_whoever_is_here_now_seems_to_be_helped_by_anything_until_presence_is_compared(tmp_path: Path) -> None:
     """The goal is reached during visits only: after any act at all its rate is high."""
-    world = VisitsWorld(factors=NOTHING)
+    world = VisitsWorld(actors=12_000, factors=NOTHING)
     observed = by_name(asked(tmp_path, world, 1, tier="observed"))
     adjusted = asked(tmp_path, world, 1)
     for name in FACTORS:
@@ -96,13 +99,14 @@ def test_whoever_is_here_now_seems_to_be_helped_by_anything_until_presence_is_co
     ("high", "beyond", "p_value", "is_among", "said"),
     [
         (3.0, 0.4, 0.001, False, lift.MORE),
-        (3.0, 0.4, 0.05, False, lift.NOTHING_MORE),
+        (3.0, 0.4, 0.02, False, lift.CHANCE),
         (3.0, 0.4, 0.001, True, lift.NOTHING_MORE),
         (1.9, -0.4, 0.001, False, lift.LESS),
         (0.9, -0.4, 0.001, False, lift.FEWER),
-        (0.9, -0.4, 0.2, False, lift.NOTHING_MORE),
+        (0.9, -0.4, 0.2, False, lift.CHANCE),
         (0.9, -0.4, 0.001, None, lift.FEWER),
-        (3.0, 0.4, 0.05, None, lift.CHANCE),
+        (3.0, 0.4, 0.02, None, lift.CHANCE),
+        (3.0, 0.4, 0.01, None, lift.MORE),
     ],
 )
 def test_fewer_is_said_only_where_the_whole_ratio_lies_below_one(
@@ -132,6 +136,39 @@ def test_what_a_chance_step_could_have_is_no_lift_however_sure_it_is() -> None:
     assert band.holds(Ratio(1.3, 1.29, 1.31, 0.0))
     assert not band.holds(Ratio(1.6, 1.2, 2.1, 0.0))
     assert placebo_band([*placebos[:4], None, None]) is None
+
+
+def test_the_band_of_small_steps_is_told_once_in_text_and_with_each_entry_in_data(tmp_path: Path) -> None:
+    result = asked(tmp_path, World(activity=(0.5, 2.0)), 1)
+    shown = [each for each in result.sheets() if isinstance(each, str)]
+    said = [row.says for row in result.lifts if row.verdict == lift.MORE]
+    assert said
+    assert all("; small steps picked by chance: " in each for each in said)
+    assert [" picked by chance" in each for each in shown] == [True, *(False for _ in said)]
+
+
+def test_columns_are_explained_where_they_are_shown_and_rates_are_not_to_be_divided(tmp_path: Path) -> None:
+    """Over all time, one rate divided by the other is another number than the ratio at the same time."""
+    with made(tmp_path / "x.duckdb", World(), 1) as engine:
+        found = [answer(engine, Lift(**fields), TAXONOMY) for fields in ({}, {"tier": "observed"}, {"by": "hour"})]
+    adjusted, observed, by_hour = (" ".join(each.assumptions) for each in found)
+    of_all = (
+        "Within moments: ",
+        "one rate divided by the other is not the ratio",
+        "microconv thresholds, ",
+        "coverage",
+    )
+    steady = ("By the first day: ", "Weeks alike: ", "Began before: ", "p: corrected.")
+    alike = ("E-value: ", "Have like actors: ")
+    assert all(each in adjusted for each in (*of_all, *steady, *alike))
+    assert all(each in observed for each in (*of_all, *steady))
+    assert all(each in by_hour for each in of_all)
+    assert not any(each in observed for each in alike)
+    assert not any(each in by_hour for each in (*steady, *alike))
+    row = by_name(found[0])["doubles"]
+    assert row.exposed_rate is not None
+    assert row.other_rate is not None
+    assert row.exposed_rate / row.other_rate != pytest.approx(row.observed, rel=0.05)
 
 
 def test_a_step_that_all_take_is_on_the_path_and_not_ranked(tmp_path: Path) -> None:
@@ -204,6 +241,68 @@ def test_little_data_is_said_to_be_little(tmp_path: Path) -> None:
     assert result.sentence.startswith("Not enough data to tell what goes with buy: n = ")
 
 
+def test_one_goal_after_a_rare_step_is_no_lift_however_few_were_to_be_expected(tmp_path: Path) -> None:
+    """Of 12 who do it, one reaches the goal a minute after: the error of a logarithm would be sure of it."""
+    known = taxonomy(
+        look={"kind": "secondary", "stage": "awareness"},
+        rare={"kind": "secondary", "stage": "awareness"},
+        buy={"kind": "macro", "stage": "decision"},
+    )
+    rng = np.random.default_rng(3)
+    actors = np.arange(4_000)
+    begins = actors * MINUTE
+    rare, buys = actors[actors % 333 == 1], actors[actors % 9 == 0]
+    at_rare = np.where(rare == 1, begins[rare] + 60 * MINUTE, begins[rare] + 9 * 24 * HOUR)
+    at_buy = begins[buys] + rng.integers(MINUTE, 200 * HOUR, len(buys))
+    done = {
+        "look": Done(actors, begins + MINUTE),
+        "rare": Done(rare, at_rare),
+        "buy": Done(np.append(buys, 1), np.append(at_buy, at_rare[0] + MINUTE)),
+    }
+    with staged(tmp_path / "x.duckdb", known, Visits(actors, begins), done, days=30) as engine:
+        row = by_name(answer(engine, Lift(tier="observed"), known))["rare"]
+    assert (row.exposed, row.exposed_targets) == (len(rare), 1)
+    assert row.verdict == "not enough data: n = 1"
+    assert (row.ratio, row.p_value) == (None, None)
+
+
+def test_weeks_are_alike_by_the_ratio_over_bands_of_time() -> None:
+    """In each week the ratio is 1.5 in either band; all time together would show less than 1."""
+    rows = [
+        {
+            "micro_conversion": "look",
+            "context": f"week {week}",
+            "began_before": False,
+            "exposed_targets": exposed_targets,
+            "exposed_ms": exposed_ms,
+            "other_targets": other_targets,
+            "other_ms": other_ms,
+        }
+        for week in range(4)
+        for exposed_targets, exposed_ms, other_targets, other_ms in ((15, 100, 100, 1_000), (15, 1_000, 1, 100))
+    ]
+    by_week = read_ratios(rows, by_context=True)
+    crude = (30 / 1_100) / (101 / 1_100)
+
+    assert crude < 1
+    assert [each.ratio for each in by_week.values() if each] == pytest.approx([1.5] * 4)
+    assert lift.weeks_alike(Ratio(1.5, 1.2, 1.9, 0.001), [each for each in by_week.values() if each]) == "4 of 4"
+
+
+def test_the_verdict_is_of_the_interval_beyond_placebos_and_so_is_the_e_value(tmp_path: Path) -> None:
+    rows = asked(tmp_path, World(actors=12_000, activity=(0.5, 2.0)), 2).lifts
+    told = [row for row in rows if row.beyond and row.beyond_low and row.beyond_high and row.low and row.high]
+    for row in told:
+        # What placebos differ by among each other is a part of the error.
+        assert math.log(row.beyond_high / row.beyond_low) >= math.log(row.high / row.low)
+        assert row.beyond_low < row.beyond < row.beyond_high
+        assert (row.e_value is not None) == (row.verdict in (lift.MORE, lift.FEWER))
+        if row.verdict == lift.MORE:
+            assert row.e_value == pytest.approx(row.beyond + math.sqrt(row.beyond * (row.beyond - 1)))
+            assert row.e_value_low == pytest.approx(row.beyond_low + math.sqrt(row.beyond_low * (row.beyond_low - 1)))
+    assert {row.verdict for row in told} >= {lift.MORE, lift.NOTHING_MORE}
+
+
 def test_each_context_and_each_next_stage_is_told(tmp_path: Path) -> None:
     with made(tmp_path / "x.duckdb", World(device=(0.5, 2.0)), 6) as engine:
         split = answer(engine, Lift(by="device_category"), TAXONOMY)
@@ -218,6 +317,48 @@ def test_each_context_and_each_next_stage_is_told(tmp_path: Path) -> None:
         **dict.fromkeys(("look", "busy", *FACTORS), "a later stage"),
         "checkout": "buy",
     }
+
+
+def test_whether_contexts_differ_is_tested_and_said(tmp_path: Path) -> None:
+    """Of two ratios, 4 and 1.5 with an error of 0.1 each, Q is half the square of ln(4 / 1.5) / 0.1."""
+    plain = asked(tmp_path, World(actors=12_000, device=(0.5, 2.0)), 6, by="device_category")
+    assert {each.micro_conversion for each in plain.differences} == {
+        row.micro_conversion for row in plain.lifts if row.ratio
+    }
+    assert min(each.p_value for each in plain.differences) > 0.01
+    assert plain.sentence.endswith(" By device category, no ratio differs beyond chance.")
+
+    half = math.exp(1.959964 * 0.1)
+    apart = (("desktop", 4.0), ("mobile", 1.5))
+    (found,) = differences_between(
+        ("look", name, Ratio(ratio, ratio / half, ratio * half, 1.0)) for name, ratio in apart
+    )
+    assert found.chi_square == pytest.approx((math.log(4 / 1.5) / 0.1) ** 2 / 2)
+    assert (found.highest, found.lowest) == ("desktop", "mobile")
+    assert found.p_value < 1e-6
+
+
+def test_tables_of_many_contexts_leave_out_what_cannot_be_told(tmp_path: Path) -> None:
+    hours = asked(tmp_path, World(), 6, by="hour")
+    first = next(each for each in hours.sheets() if not isinstance(each, str))
+
+    assert len(first.rows) < len(hours.lifts)
+    assert all("not enough data" not in str(row) for row in first.rows)
+    told = len(hours.lifts) - len(first.rows)
+    assert f"Not enough data in {told} of {len(hours.lifts)}: only JSON and CSV have these." in [*hours.sheets()]
+    assert any(each == "The hour is that of the first session, in UTC." for each in hours.assumptions)
+
+
+def test_actors_who_are_not_quite_alike_are_said_to_be_so(tmp_path: Path) -> None:
+    result = asked(tmp_path, World(actors=12_000, activity=(0.5, 2.0)), 2)
+    unlike = {each.micro_conversion: each for each in result.balances if each.after and each.after > 0.1}
+    rows = by_name(result)
+
+    assert {name for name, row in rows.items() if row.unlike} == unlike.keys()
+    row = next(iter(rows.values()))
+    said = lift.says_of(replace(row, verdict=lift.MORE, unlike="small steps: 2 (0.79)"), None)
+    assert "They are not quite alike, though: most in small steps: 2 (0.79)." in said
+    assert "not quite alike" not in lift.says_of(replace(row, verdict=lift.MORE, unlike=""), None)
 
 
 def test_returning_actors_are_told_apart_from_new_ones(tmp_path: Path) -> None:
@@ -253,9 +394,12 @@ def test_no_figure_is_without_bounds(tmp_path: Path) -> None:
                 row.low,
                 row.high,
                 row.beyond,
+                row.beyond_low,
+                row.beyond_high,
                 row.shrunken,
                 row.observed,
                 row.landmark,
                 row.e_value,
+                row.e_value_low,
             ):
                 assert value is None or math.isfinite(value)

@@ -97,6 +97,38 @@ def test_rate_is_of_those_in_the_state_a_week_before(tmp_path: Path):
     assert "Of those who accelerated at the end of a week, 30.0% converted in the next" in result.sentence
 
 
+def test_sentence_compares_those_who_hesitate_too_and_says_who_came_out_of_no_state(tmp_path: Path):
+    rows = [did(day, 2_000 + day * 400 + each, "scroll") for day in range(1, 29) for each in range(30)]
+    # All are new in the second week: 40 abandon a cart, 40 are busy, 8 of each convert in the third. Two buy at once.
+    for actor in range(40):
+        rows += [did(13, actor, "add_to_cart"), did(14, actor, "remove_from_cart")]
+        rows += [did(14, 100 + actor, "view_item"), did(14, 100 + actor, "add_to_cart", 1)]
+        rows += [did(16, first + actor, "purchase") for first in (0, 100) if actor < (8 if first else 16)]
+    # In the week in which they were first seen, and before the earliest week ended.
+    rows += [
+        row for day in (3, 17) for row in (did(day, 1_000 + day, "view_item"), did(day, 1_000 + day, "purchase", 1))
+    ]
+
+    result = asked(tmp_path, "momentum", rows)
+
+    assert "; of those who hesitated, 40.0% (95% interval: " in result.sentence
+    assert any(
+        each.startswith("Of 26 actors who have converted, 24 had a state at the end of the week before. The others")
+        for each in result.assumptions
+    )
+
+
+def test_rates_below_one_percent_can_be_told_apart(tmp_path: Path):
+    rows = [did(day, 2_000 + day * 400 + each, "scroll") for day in range(1, 29) for each in range(300)]
+    # Their pause of 4 days is the usual one: at each of three weeks' ends, those of 5 days are steady.
+    rows += [did(17, 2_000 + 13 * 400 + each, "purchase") for each in range(24)]
+    result = asked(tmp_path, "momentum", rows)
+    written = next(iter(result.sheets())).cells()
+
+    steady = next(cells for cells in written if cells[0] == "steady")
+    assert steady[3:8] == ["4,500", "24", "0.53%", "0.36%", "0.79%"]
+
+
 def test_states_by_week_are_what_was_known_then(tmp_path: Path):
     cart = [did(1, 2, "add_to_cart"), did(2, 2, "abandoned_cart"), did(8, 2, "purchase")]
     rows = [*PAUSES, did(1, 1, "scroll"), *cart]
@@ -128,11 +160,11 @@ def test_only_actors_of_the_segment_count(tmp_path: Path):
     assert any("Only actors of the segment searchers" in each for each in result.assumptions)
 
 
-def test_few_conversions_are_told_as_too_few(tmp_path: Path):
+def test_few_conversions_are_told_as_too_few_and_counted_themselves(tmp_path: Path):
     result = asked(tmp_path, "momentum", PAUSES)
 
     assert {row.rate for row in result.states} == {None}
-    assert [row.says for row in result.states if row.observed] == ["not enough data: n = 11", "not enough data: n = 19"]
+    assert [row.says for row in result.states if row.observed] == ["not enough data: n = 0 conversions"] * 2
     assert "cannot be told yet: 0 conversions" in result.sentence
 
 

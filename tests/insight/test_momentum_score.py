@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from insight.momentum_rows import DAYS, asked, did
+from microconv import wording
 from microconv.analyses.insight.momentum_score import BASELINE, BOTH, MOMENTUM
 from staged_rows import Row
 
@@ -47,6 +48,17 @@ def test_score_is_used_where_the_stage_tells_who_buys(tmp_path: Path):
     assert [each.tenth for each in result.tenths] == sorted({each.tenth for each in result.tenths})
 
 
+def test_groups_of_unequal_size_are_not_called_tenths_without_saying_what_they_are(tmp_path: Path):
+    result = asked(tmp_path, "momentum_score", world(1, stage_tells=True))
+    sizes = [each.actors for each in result.tenths]
+
+    assert len(set(sizes)) > 1
+    (said,) = [each for each in result.sheets() if isinstance(each, str)]
+    assert f"these {len(sizes)} groups have from {min(sizes)} to {max(sizes)} actors" in said
+    assert f"of actors with the highest score, {wording.fine_share(result.tenths[0].rate)} converted" in result.sentence
+    assert wording.share(sizes[0] / sum(sizes)) in result.sentence
+
+
 def test_score_is_not_used_where_only_the_days_tell(tmp_path: Path):
     result = asked(tmp_path, "momentum_score", world(2, stage_tells=False))
 
@@ -64,7 +76,7 @@ def test_few_conversions_compare_nothing(tmp_path: Path):
     result = asked(tmp_path, "momentum_score", rows)
 
     assert (result.conversions, result.is_used, result.tenths) == (19, False, ())
-    assert {(each.auc, each.says) for each in result.models} == {(None, "not enough data: n = 0")}
+    assert {(each.auc, each.says) for each in result.models} == {(None, "not enough data: n = 0 conversions")}
     assert result.sentence.startswith("It is too early to say whether momentum foretells who converts")
 
 
@@ -79,7 +91,7 @@ def test_nothing_staged_scores_nobody(tmp_path: Path):
     result = asked(tmp_path, "momentum_score", [])
 
     assert (result.actors, result.is_used) == (0, False)
-    assert "not enough data: n = 0" in result.sentence
+    assert "not enough data: n = 0 conversions" in result.sentence
 
 
 @pytest.mark.long

@@ -92,7 +92,7 @@ def test_stage_ends_with_any_later_one_and_who_skips_it_does_not_count(tmp_path:
     assert (decision.to_stage, decision.actors, decision.reached) == ("purchase", 42, 3)
     assert decision.within_hour == 0
     assert decision.within_four_weeks is None
-    assert row(result, "consideration").says == "not enough data: n = 0"
+    assert row(result, "consideration").says == "not enough data: n = 0 actors"
 
 
 def test_actors_whose_beginning_is_unknown_are_left_out_and_counted(tmp_path: Path):
@@ -110,8 +110,35 @@ def test_actors_whose_beginning_is_unknown_are_left_out_and_counted(tmp_path: Pa
         each.startswith("10 actors whose first session in the data was not their first") for each in result.assumptions
     )
     assert row(both, "consideration", "new").reached == 0
-    assert row(both, "consideration", "returning").says == "not enough data: n = 10"
+    assert row(both, "consideration", "returning").says == "not enough data: n = 10 actors"
     assert (row(both, "consideration").actors, both.tests, both.left_out) == (50, (), 0)
+
+
+def test_stage_of_which_nothing_is_staged_is_said_to_be_so_and_has_no_share(tmp_path: Path):
+    rows = [did(1, actor, "add_to_cart") for actor in range(1, 61)]
+    bought = [did(2, actor, "purchase") for actor in range(1, 31)]
+
+    without, with_goal = (
+        asked(tmp_path / "no", "stage_times", rows),
+        asked(tmp_path / "yes", "stage_times", rows + bought),
+    )
+    reviewed = asked(tmp_path / "all", "stage_times", [*rows, *bought, did(1, 60, "review_write")])
+
+    before = row(without, "decision")
+    assert (before.says, before.actors, before.within_hour) == ("no purchase is staged", 60, None)
+    after = row(with_goal, "purchase")
+    assert (after.says, after.actors, after.within_hour) == ("nothing of post_sale is staged", 30, None)
+    assert not [each for each in with_goal.curves if each.from_stage == "purchase"]
+    # It is staged, and nobody came to it after the goal.
+    assert (row(reviewed, "purchase").says, row(reviewed, "purchase").within_hour) == ("nobody moved on", 0.0)
+
+
+def test_what_falls_short_of_telling_how_long_a_stage_takes_is_counted(tmp_path: Path):
+    few = asked(tmp_path / "few", "stage_times", [did(1, actor, "add_to_cart") for actor in range(1, 8)])
+    nobody = asked(tmp_path / "nobody", "stage_times", [did(1, actor, "add_to_cart") for actor in range(1, 60)])
+
+    assert few.sentence == "How long a stage takes cannot be told: not enough data: n = 7 actors at a stage."
+    assert nobody.sentence == "How long a stage takes cannot be told: no purchase is staged."
 
 
 def test_only_actors_of_the_segment_are_followed(tmp_path: Path):

@@ -3,22 +3,30 @@
 from __future__ import annotations
 
 import json
+import math
+from dataclasses import replace
 from datetime import date
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 
 from insight.simulated import DAY as DAY_US
 from insight.simulated import Done, Visits, taxonomy
 from insight.simulated import staged as simulated
-from microconv.analyses.insight.lifetime import LifetimeValueResult
+from microconv import wording
+from microconv.analyses.insight.lifetime import BuyerValue, LifetimeValue, LifetimeValueResult, _is_apart
 from microconv.analyses.insight.post_sale import PostSaleResult
 from microconv.analyses.insight.retention import RetentionResult
+from microconv.analyses.insight.value_estimates import ByAge, NotCarriedError, ValueModel
 from microconv.config.load import load_config
 from microconv.project import Project
+from microconv.stats.intervals import wilson
+from microconv.stats.lifetime_value import Spending
 from microconv.stats.mean_cumulative import mean_cumulative, resampled_at
+from microconv.wording import Sheet
 from projects import write_config
 from staged_rows import DAY, Row, at, occurrence, session, shard, staged
 
@@ -66,7 +74,8 @@ def test_who_is_known_for_fewer_days_pulls_no_average_down(tmp_path: Path):
     assert result.total.value == pytest.approx(30.0)
     assert result.total.purchases == pytest.approx(2.0)
     assert result.total.first_value == pytest.approx(10.0)
-    assert (result.total.came_back, result.total.repeat_rate) == (30, 0.5)
+    # Half of all have bought again so far, and all who are known for the ten days that it takes.
+    assert (result.total.came_back, result.total.repeat_rate, result.repeat_days) == (30, 1.0, 29)
     assert result.why is not None
     assert "only 30 days are staged, and a model needs 56" in result.why
     assert any(result.why in each for each in result.assumptions)
@@ -86,7 +95,86 @@ def test_purchases_without_a_value_have_a_repeat_rate_and_no_worth(tmp_path: Pat
 
     assert result.total.value is None
     assert result.total.purchases == pytest.approx(1.0)
-    assert result.sentence == ("None of 40 buyers bought again (95% interval: 0.0% to 8.8%); purchases have no value.")
+    assert result.sentence == (
+        "None of 40 buyers has come to purchase again within 29 days (95% interval: 0.0% to 8.8%); "
+        "no purchase has a value."
+    )
+
+
+def test_repeat_rate_is_of_its_days_and_not_of_those_who_came_of_late(tmp_path: Path):
+    # Of 100 who are known for 29 days, 20 buy again after 5; 100 came 2 days before the end.
+    rows = [bought(0, actor) for actor in range(100)] + [bought(5, actor) for actor in range(20)]
+    rows += [bought(27, actor) for actor in range(100, 200)]
+    result = lifetime(tmp_path, rows)
+
+    assert (result.horizon_days, result.repeat_days, result.total.came_back) == (29, 29, 20)
+    assert result.total.repeat_rate == pytest.approx(0.2)
+    assert result.total.purchases == pytest.approx(1.2)
+    # With everybody else followed to the end, it is Greenwood's interval of 20 of 100.
+    assert (result.total.repeat_low, result.total.repeat_high) == pytest.approx((0.134, 0.292), abs=0.001)
+    assert "20.0% of buyers come to purchase again within 29 days (95% interval: 13.4% to 29.3%)" in result.sentence
+    assert [heading.label for heading in next(iter(result.sheets())).headings][2:4] == [
+        "purchase again so far",
+        "repeat rate in 29 days",
+    ]
+
+
+def test_repeat_rate_of_none_is_as_sure_as_those_who_are_known_for_long(tmp_path: Path):
+    rows = [bought(0, actor) for actor in range(40)] + [bought(27, actor) for actor in range(100, 300)]
+    result = lifetime(tmp_path, rows)
+    interval = wilson(0, 40)
+
+    assert interval is not None
+    assert (result.total.repeat_low, result.total.repeat_high) == (0.0, interval.high)
+    assert "none of 240 buyers has come to purchase again within 29 days" in result.sentence
+
+
+def test_buyers_of_the_last_day_have_no_repeat_rate_yet(tmp_path: Path):
+    result = lifetime(tmp_path, [bought(29, actor) for actor in range(40)])
+
+    assert (result.repeat_days, result.total.repeat_rate, result.total.repeat_high) == (0, None, None)
+    assert result.sentence.endswith("none of 40 buyers has come to purchase again.")
+
+
+def test_what_buyers_of_the_last_day_bring_is_not_told(tmp_path: Path):
+    result = lifetime(tmp_path, [bought(29, actor) for actor in range(40)])
+
+    assert (result.horizon_days, result.total.value, result.total.purchases) == (0, None, None)
+    assert result.total.basis == "not enough data: n = 0"
+    assert result.total.first_value == pytest.approx(10.0)
+    assert result.sentence.startswith(
+        "What a buyer brings after the first day is not told (not enough data: n = 0 buyers known for longer); the "
+        "first purchase is worth 10.00 EUR on average, and none of 40 buyers"
+    )
+
+
+def test_who_came_again_so_far_is_said_to_be_of_any_time(tmp_path: Path):
+    # All buy again, and a tenth of them within the three days that are asked about.
+    rows = [bought(day, actor) for actor in range(100) for day in (0, 2 if actor < 10 else 5)]
+    result = lifetime(tmp_path, rows, horizon="3d")
+
+    assert "10.0% of buyers come to purchase again within 3 days" in result.sentence
+    assert result.sentence.endswith(", and 100 of 100 did at any time so far.")
+
+
+def test_sentence_and_table_name_the_goal_that_is_come_to_again(tmp_path: Path):
+    rows = [occurrence(day * DAY, "add_to_cart", client=actor) for actor in range(40) for day in (0, 3)]
+    result = lifetime(tmp_path, rows, goal="add_to_cart")
+    labels = [heading.label for heading in next(iter(result.sheets())).headings]
+
+    assert result.sentence.startswith("100.0% of buyers come to add_to_cart again within 29 days")
+    assert result.sentence.endswith("; no add_to_cart has a value.")
+    assert {"add_to_cart again so far", "first add_to_cart"} < {*labels}
+
+
+@pytest.mark.parametrize("wrong", ["36h", "90m", "12h"])
+def test_horizon_that_is_no_whole_number_of_days_is_refused(wrong: str):
+    with pytest.raises(ValidationError, match="must be whole days"):
+        LifetimeValue.model_validate({"horizon": wrong})
+
+
+def test_horizon_may_be_written_in_hours():
+    assert LifetimeValue.model_validate({"horizon": "48h"}).horizon.seconds == 2 * 86_400
 
 
 def test_other_currencies_are_named_and_never_added(tmp_path: Path):
@@ -120,13 +208,28 @@ def test_buyers_are_split_by_where_they_came_from_first_and_order_is_claimed_onl
     }
     assert found["(before the data)"].basis == "not enough data: n = 1"
     assert result.sentence.endswith(".")
-    assert "Email brings most" in result.sentence
+    # Of those who began before the data too few are known, so that there is nothing to leave out.
+    assert ". Email brings most" in result.sentence
     assert "may be chance" not in result.sentence
     for name, truth in (("Email", 100), ("Direct", 20), ("Referral", 20)):
         row = found[name]
         assert row.low is not None
         assert row.high is not None
         assert row.low < truth < row.high
+
+
+def test_sentence_says_that_it_leaves_out_those_who_began_before_the_data(tmp_path: Path):
+    rows, sessions = [], []
+    for actor in range(90):
+        before = actor >= 60
+        rows.append(bought(1, actor, 500.0 if before else 20.0 + actor % 2))
+        columns = {"actor": actor, "session_number": 3 if before else 1}
+        sessions.append(session(0, actor + 1, ("Email", "Direct")[actor % 2], **columns))
+    result = lifetime(tmp_path, rows, sessions, by="first_channel")
+    values = {row.context: row.value for row in result.groups}
+
+    assert max(values, key=lambda each: values[each] or 0) == "(before the data)"
+    assert "Apart from (before the data), Direct brings most (21.00 EUR), Email least (20.00 EUR)" in result.sentence
 
 
 def test_first_micro_conversion_is_told_from_the_last(tmp_path: Path):
@@ -233,6 +336,7 @@ def test_model_is_fitted_where_the_data_carry_it_and_finds_the_truth(tmp_path: P
 
     assert (result.basis, result.why, result.total.basis) == ("model", None, "model")
     assert result.horizon_days == 365
+    assert result.repeat_days < 280
     assert result.total.low is not None
     assert result.total.high is not None
     assert result.total.low < worth_within(365 / 7) < result.total.high
@@ -278,6 +382,108 @@ def test_those_who_buy_often_and_pay_more_each_time_break_the_model(tmp_path: Pa
     assert result.why is not None
 
 
+def rows_of(q: float, buyers: int, *, paid: float = 1.0) -> tuple[list[Row], list[Row], ByAge]:
+    """Rows of `customers.sql` at the end and at the cut, of which a share of those who bought again paid for it."""
+    rng = np.random.default_rng(5)
+    rows, held_out = [], []
+    last, cut = WEEKS * 7, WEEKS * 7 * 2 // 3
+    by_age = ByAge(np.zeros((256, 2)), np.zeros((256, 2)), np.zeros((256, 2)))
+    for actor in range(buyers):
+        moments = [float(rng.uniform(0, last * 0.6))]
+        rate, loss, worth = rng.gamma(R, 1 / ALPHA), rng.beta(A, B), rng.gamma(q, 1 / GAMMA)
+        while (day := moments[-1] + float(rng.exponential(7 / rate))) < last:
+            moments.append(day)
+            if rng.random() < loss:
+                break
+        first, *later = sorted({int(day) for day in moments})
+        means = float(rng.gamma(P * max(len(later), 1), 1 / worth)) if actor % 100 < paid * 100 else 0.0
+        by_age.value[actor % 256, 0] += 30
+        by_age.last_seen[actor % 256, 1] += 1
+        for end, found in ((last, rows), (cut, held_out)):
+            before = [day - first for day in later if day <= end]
+            if first <= end:
+                found.append(
+                    {
+                        "repeats": len(before),
+                        "second_days": before[0] if before else 0,
+                        "last_days": before[-1] if before else 0,
+                        "seen_days": end - first,
+                        "repeat_value_micros": int(means * 1e6) if before else 0,
+                        "customers": 1,
+                        "later": len(later) - len(before),
+                    }
+                )
+    return rows, held_out, by_age
+
+
+def fitted(q: float, buyers: int, *, paid: float = 1.0) -> ValueModel:
+    rows, held_out, by_age = rows_of(q, buyers, paid=paid)
+    return ValueModel.fitted(rows, held_out, WEEKS * 7 // 3, by_age)
+
+
+def test_model_whose_purchases_may_have_no_mean_is_not_used():
+    with pytest.raises(NotCarriedError, match="varies so much that a model of it may have no mean"):
+        fitted(1.1, 1_500)
+
+
+def test_interval_of_a_model_that_is_used_has_both_ends():
+    worth = fitted(1.8, 1_500).estimate(365)
+
+    assert worth.low is not None
+    assert worth.high is not None
+    assert 0 < worth.low < worth.value < worth.high < np.inf
+
+
+def test_interval_ends_below_the_draws_without_a_mean():
+    # One draw in fifty is of a q below 1: that is less than what lies above the interval.
+    model = fitted(4.0, 600)
+    spending = Spending(6.0, 1.2, 15.0, 0.0, ((0.01, 0, 0), (0, (math.log(1.2) / 2.4) ** 2, 0), (0, 0, 0.01)))
+    infinite = [each.mean for each in spending.drawn(500, 20_240_302)].count(np.inf)
+    worth = replace(model, spending=spending).estimate(365)
+
+    assert 0 < infinite <= 12
+    assert worth.high is not None
+    # Without these draws it would end lower.
+    assert worth.value < worth.high < np.inf
+
+
+def test_share_that_is_paid_for_moves_with_the_buyers():
+    model = fitted(4.0, 1_500, paid=0.5)
+    assert model.paid == pytest.approx(0.5, abs=0.05)
+    assert model.paid_drawn.mean() == pytest.approx(model.paid, abs=0.005)
+    # A ratio of sums over buyers: its error by the delta method.
+    rows = [row for row in rows_of(4.0, 1_500, paid=0.5)[0] if row["repeats"]]
+    repeats = np.array([row["repeats"] for row in rows])
+    some = np.array([row["repeat_value_micros"] > 0 for row in rows])
+    error = np.sqrt((((some - model.paid) * repeats) ** 2).sum()) / repeats.sum()
+    assert model.paid_drawn.std() == pytest.approx(error, rel=0.1)
+    held = replace(model, paid_drawn=np.full(500, model.paid)).estimate(365)
+    free = model.estimate(365)
+    assert (free.high or 0) - (free.low or 0) > (held.high or 0) - (held.low or 0)
+    assert set(fitted(4.0, 600).paid_drawn) == {1.0}
+
+
+def buyers_of(context: str, value: float, error: float) -> BuyerValue:
+    margin = 1.96 * error
+    return BuyerValue(context, 100, 0, None, None, None, None, None, value, value - margin, value + margin, "model")
+
+
+def test_most_and_least_are_beyond_chance_only_if_all_pairs_allow_for_it():
+    # Three errors of the difference apart: p = 0.0027, enough for one pair and for 18, not for 19.
+    best, worst = buyers_of("Email", 13.0, 0.8), buyers_of("Direct", 10.0, 0.6)
+
+    assert [_is_apart(best, worst, pairs) for pairs in (1, 18, 19, 45)] == [True, True, False, False]
+
+
+def test_groups_that_are_alike_seldom_stand_out():
+    rng = np.random.default_rng(9)
+    told = 0
+    for _ in range(2_000):
+        rows = sorted((buyers_of("", each, 1.0) for each in rng.normal(10, 1, 12)), key=lambda row: -(row.value or 0))
+        told += _is_apart(rows[0], rows[-1], 66)
+    assert told / 2_000 <= 0.05
+
+
 # Cohorts
 
 
@@ -302,8 +508,30 @@ def test_cohorts_have_a_row_for_each_period_and_shares_only_of_whole_ones(tmp_pa
     ]
     assert found[1].share == 0.25
     assert result.sentence == (
-        "In the week after that of the first purchase, 25.0% of 40 buyers bought again (95% interval: 14.2% to 40.2%)."
+        "In the week after that of the first purchase, 25.0% of 40 buyers came to purchase again "
+        "(95% interval: 14.2% to 40.2%)."
     )
+    # The fourth week is not over: it is in no table.
+    again = [each for each in result.sheets() if isinstance(each, Sheet)][1]
+    assert [heading.label for heading in again.headings] == ["first purchase from", "0", "1", "2"]
+
+
+def test_cohorts_and_ages_of_dashes_only_are_in_the_rows_and_in_no_table(tmp_path: Path):
+    rows = [bought(4, actor) for actor in range(40)] + [bought(11, actor, None) for actor in range(100, 105)]
+    with opened(tmp_path, rows, days=27) as project:
+        result = project.ask("retention_cohorts")
+        months = project.ask("retention_cohorts", grain="month")
+    sheets = [each for each in result.sheets() if isinstance(each, Sheet)]
+
+    assert [len({row.cohort for row in result.rows}), *(len(each.rows) for each in sheets)] == [2, 2, 1, 1]
+    for each in sheets:
+        columns = zip(*each.cells(), strict=True)
+        assert all(any(cell != wording.NOTHING for cell in column) for column in columns)
+    # No month is over.
+    assert [each for each in months.sheets() if isinstance(each, str)] == [
+        f"{what}, by months after that of the first purchase: no month can be told yet."
+        for what in ("Came to purchase again", "Came back")
+    ]
 
 
 def test_months_go_over_the_end_of_a_year(tmp_path: Path):

@@ -12,6 +12,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -26,7 +27,7 @@ from microconv.activation.conversions.conversion_tables import TABLES as CONVERS
 from microconv.activation.push.ledger_tables import TABLES as PUSH_TABLES
 from microconv.analyses.insight.tested_entries import EXPERIMENTS
 from microconv.audit.audit_tables import TABLES as AUDIT_TABLES
-from microconv.exports import RAW_COLUMNS, RAW_LEAVES, ShardSchema
+from microconv.exports import RAW_COLUMNS, RAW_LEAVES, TEXT_LEAVES, ShardSchema
 from microconv.queries import templates
 from microconv.segments.membership_tables import TABLES as MEMBERSHIP_TABLES
 from microconv.segments.propensity_tables import TABLES as PROPENSITY_TABLES
@@ -115,9 +116,13 @@ KNOWN: dict[str, Columns] = {
 
 @dataclass(frozen=True)
 class TemplateCase:
-    """One case: a rendered template with its inputs and the rows it must give."""
+    """One case: a rendered template with its inputs and the rows it must give.
+
+    `knows_texts` is whether a sync has seen which leaves of the shards are text; it has, unless their types are odd.
+    """
 
     folder: Path
+    knows_texts: bool = True
 
     @property
     def id(self) -> str:
@@ -137,7 +142,7 @@ class TemplateCase:
     @cached_property
     def query(self) -> templates.Query:
         if self.document.get("sync"):
-            return profile.query("p1", ShardSchema(frozenset(self.document.get("leaves", RAW_LEAVES)), "", None))
+            return profile.query("p1", self.schema)
         if self.rules is not None:
             return self._query_of_a_sync(self.rules)
         params, structure = self.document.get("params", {}), self.document.get("structure", {})
@@ -146,7 +151,18 @@ class TemplateCase:
             own = {"own_hosts": own_hosts.pattern(self.document.get("own_hosts", []), rules)}
             params = params | own | session_params(rules)
             structure = {"has_key_pattern": False} | structure | session_structure(rules)
+        if "leaves" in structure:
+            structure = structure | {"texts": self._texts(structure["leaves"])}
         return templates.query(self.template, params=params, structure=structure)
+
+    @property
+    def schema(self) -> ShardSchema:
+        """What the shards of a sync hold."""
+        leaves = frozenset(self.document.get("leaves", RAW_LEAVES))
+        return ShardSchema(leaves, "", None, self._texts(leaves))
+
+    def _texts(self, leaves: Iterable[str]) -> frozenset[str]:
+        return TEXT_LEAVES.intersection(leaves) if self.knows_texts else frozenset()
 
     @cached_property
     def rules(self) -> Rules | None:
@@ -158,8 +174,7 @@ class TemplateCase:
     def _query_of_a_sync(self, rules: Rules) -> templates.Query:
         match self.template:
             case "staging/events":
-                schema = ShardSchema(frozenset(self.document.get("leaves", RAW_LEAVES)), "", None)
-                return batch_queries.events("p1", schema, rules, is_provisional=False)
+                return batch_queries.events("p1", self.schema, rules, is_provisional=False)
             case "staging/micro_conversions":
                 return batch_queries.micro_conversions(rules, (None, None))
         raise ValueError(f"{self.id}/case.json: no query of {self.template} is made of a taxonomy here")

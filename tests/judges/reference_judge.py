@@ -13,7 +13,7 @@ from typing import Any
 
 import wasmtime
 import zetasql.types as zt
-from zetasql.api import Analyzer, CatalogBuilder, TableBuilder, TypeFactory
+from zetasql.api import CatalogBuilder, TableBuilder, TypeFactory
 from zetasql.core import ZetaSqlLocalService, wasm_client
 from zetasql.types import AnalyzerOptions, LanguageOptions, ProductMode, TypeKind, ZetaSQLBuiltinFunctionOptions
 
@@ -74,11 +74,11 @@ def language() -> LanguageOptions:
 def run(sql: str, params: Params | None = None, tables: Tables | None = None) -> list[Row]:
     """Analyze and evaluate one query on the given tables; rows in result order."""
     given, tables = params or {}, tables or {}
-    request = zt.PrepareQueryRequest(
-        sql=sql,
-        options=_options({name: kind for name, (_, kind) in given.items()}),
-        simple_catalog=_catalog({name: columns for name, (columns, _) in tables.items()}),
-    ).to_proto()
+    request = _question(
+        sql,
+        {name: kind for name, (_, kind) in given.items()},
+        {name: columns for name, (columns, _) in tables.items()},
+    )
     for name, (columns, rows) in tables.items():
         data, kind = request.table_content[name].table_data, row_type(columns)
         data.SetInParent()
@@ -101,9 +101,15 @@ def run(sql: str, params: Params | None = None, tables: Tables | None = None) ->
     ]
 
 
-def analyze(sql: str, params: Columns, tables: Mapping[str, Columns]) -> zt.ResolvedStatement:
-    """Type-check a query (`params`: name -> type text) and return the resolved tree."""
-    return Analyzer(_options(params), _catalog(tables), service=service()).analyze_statement(sql)
+def columns_of(sql: str, params: Columns, tables: Mapping[str, Columns]) -> dict[str, str]:
+    """Type-check a query (`params`: name -> type text) and return the types of its columns."""
+    prepared = _call("PrepareQuery", _question(sql, params, tables), zt.PrepareQueryResponse).prepared
+    service().unprepare_query(prepared_query_id=prepared.prepared_query_id)
+    return {column.name: _type(column.type).name for column in prepared.columns}
+
+
+def _question(sql: str, params: Columns, tables: Mapping[str, Columns]) -> Message:
+    return zt.PrepareQueryRequest(sql=sql, options=_options(params), simple_catalog=_catalog(tables)).to_proto()
 
 
 def _call(method: str, request: Message, answer: type) -> Message:

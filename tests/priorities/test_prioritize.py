@@ -35,7 +35,7 @@ def test_entry_that_makes_the_goal_more_likely_is_to_be_tested_and_one_that_does
 def test_those_lost_come_at_the_rate_of_all_who_did_the_step(tmp_path):
     result = priorities(tmp_path)
     row = by_id(result)["improve:view"]
-    lost, actors = (int(part.replace(",", "")) for part in row.what.split(": ")[1].split(" went")[0].split(" of "))
+    lost, actors = (int(part.replace(",", "")) for part in row.what.split(": ")[1].split(" came")[0].split(" of "))
     with project_of(tmp_path / "again") as project:
         ((reached,),) = project.query(
             "SELECT COUNT(DISTINCT b.actor_key) FROM mc_micro_conversions b JOIN (SELECT actor_key, MIN(event_order) o "
@@ -44,6 +44,26 @@ def test_those_lost_come_at_the_rate_of_all_who_did_the_step(tmp_path):
         ).rows
     assert row.goals * 40 / 28 == pytest.approx(0.05 * lost * reached / actors, rel=0.03)
     assert row.low < row.goals < row.high
+
+
+def test_sentence_says_what_is_assumed_and_from_how_few_days_it_is_taken(tmp_path):
+    with project_of(tmp_path) as project:
+        first, *_ = project.query("SELECT MIN(session_date) + 20, MIN(session_date) + 22 FROM mc_sessions").rows
+        whole, few = project.ask("prioritize"), project.ask("prioritize", since=first[0], until=first[1])
+
+    assert ". If 5.0% respond (assumed), it may bring " in whole.sentence
+    assert "extrapolated" not in whole.sentence
+    assert ", extrapolated from 3 days, before the discount" in few.sentence
+    assert any(each.startswith("3 days are few: ") for each in few.assumptions)
+
+
+def test_nothing_is_retired_for_what_it_says_of_a_step(tmp_path):
+    with project_of(tmp_path, ratio=2.0, actors=60_000) as project:
+        of_sale, of_step = by_id(project.ask("prioritize")), by_id(project.ask("prioritize", goal="cart"))
+
+    assert [name for name in of_sale if name.startswith("retire:")] == ["retire:film"]
+    assert "about as often as like actors reach it without" in of_sale["retire:film"].what
+    assert [name for name in of_step if name.startswith("retire:")] == []
 
 
 def test_evidence_is_discounted_before_it_is_multiplied(tmp_path):
@@ -80,7 +100,7 @@ def test_name_that_is_no_idea_is_refused_with_the_nearest(tmp_path):
 def test_thin_data_give_no_rank(tmp_path):
     result = priorities(tmp_path, actors=60)
     assert all(row.rank is None and row.score is None for row in result.priorities)
-    assert result.sentence.startswith("Not enough data to say what would bring more buy.")
+    assert result.sentence.startswith("Not enough data to say what would bring more actors to buy.")
 
 
 def test_fault_stands_before_the_first_idea_that_rests_on_it_and_has_no_score(tmp_path, monkeypatch):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -68,7 +69,9 @@ def test_scoring_says_who_is_scored_and_why(known: Project):
     assert result.rows[0].chance > 5 * result.rows[-1].chance
     assert "more " in result.rows[0].up
     assert json.dumps(result.document(), allow_nan=False)
-    assert any(each.startswith("Base rate: in the last 7 days") for each in result.assumptions)
+    (base,) = (each for each in result.assumptions if each.startswith("Base rate: in the last 7 days"))
+    assert ", of those with a session in the 28 days before who had not reached it by then; in training" in base
+    assert any("stands the mean of all who were scored" in each for each in result.assumptions)
 
 
 def test_new_scores_replace_those_of_the_goal_alone(known: Project):
@@ -95,7 +98,10 @@ def test_refused_model_scores_nobody(tmp_path: Path):
         assert project.propensity.train().status == "refused"
         with pytest.raises(FindingsError, match="was refused"):
             project.propensity.score()
-        assert project.ask("propensity").status == "refused"
+        shown = project.ask("propensity")
+        assert shown.status == "refused"
+        assert re.search(r"no better than chance \(AUC 0\.\d\d, p = \S+, at most 0\.001 is asked\)", shown.sentence)
+        assert any(each.startswith("Next: the command propensity train --goal buy ") for each in shown.assumptions)
         assert project.engine.version("mc_propensity_scores") is None
 
 

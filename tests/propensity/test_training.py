@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -10,10 +11,15 @@ import numpy as np
 import pytest
 
 from insight.simulated import DAY, HOUR, Done, Visits, staged
+from microconv.analyses.propensity.chance_model import HoldOutFigures
 from microconv.analyses.propensity.features import EVERYBODY, GoalWindow, PropensityFeatures, part_of_actors
+from microconv.analyses.propensity.model_card import PropensityDecile
+from microconv.analyses.propensity.scoring import ScoredDecile
 from microconv.analyses.propensity.training import CutOffs, micros
 from microconv.errors import FindingsError, TaxonomyError, UsageError
 from microconv.project import Project
+from microconv.result import sheet
+from microconv.wording import minute
 from propensity.returning_visitors import KNOWN, shop
 
 WEEK = timedelta(days=7)
@@ -64,6 +70,73 @@ def test_card_says_what_it_is_and_is_not(known: Project):
     assert "fewer " in result.rows[-1].down
     assert any("not who can be moved to" in each for each in result.assumptions)
     assert any("Boosted trees are a yardstick" in each for each in result.assumptions)
+
+
+def test_card_tells_the_moments_of_the_training_from_that_of_the_hold_out(known: Project):
+    """The data reach to the end of the hold-out's window: to say that they trained the model reads like a leak."""
+    said = known.propensity.train().assumptions[0]
+    end = known.default_as_of()
+    last, hold_out = end - 2 * WEEK, end - WEEK
+
+    assert f" to {minute(last)} UTC: " in said
+    assert f"one later moment, {minute(hold_out)} UTC, with what followed until {minute(end)} UTC" in said
+    assert "trained on data until" not in said
+
+
+def test_area_has_the_interval_of_delong_and_none_in_models_kept_before(known: Project):
+    (shown,) = (each for each in known.propensity.train().figures if each.figure == "AUC")
+    area, low, high = map(float, re.fullmatch(r"(\S+) \((\S+) to (\S+)\)", shown.model).groups())
+    figures = HoldOutFigures(auc=0.96, brier=0.1, brier_skill=None, slope=None, level=None, log_loss=0.1)
+
+    assert low < area < high <= 1
+    assert figures.auc_in_words == "0.96"
+    assert figures.model_copy(update={"auc_error": 0.01}).auc_in_words == "0.96 (0.94 to 0.98)"
+    assert figures.model_copy(update={"auc_error": 0.03}).auc_in_words == "0.96 (0.90 to 1.00)"
+
+
+def test_json_has_numbers_beside_what_is_written(known: Project):
+    result = known.propensity.train()
+    document = result.document()
+    area = document["figures"][0]
+
+    assert (area["figure"], area["model_value"], area["model_low"]) == ("AUC", result.auc, result.auc_low)
+    assert area["model"] == f"{result.auc:.2f} ({result.auc_low:.2f} to {result.auc_high:.2f})"
+    assert result.auc_low < result.auc < result.auc_high
+    assert all(isinstance(each["model_value"], float) for each in document["figures"])
+    assert all(isinstance(each["trees_value"], float) for each in document["figures"])
+    assert all(isinstance(each["mean"], float) for each in document["weights"])
+    assert 0 < document["base_rate"] < 1
+
+
+def test_shares_below_one_percent_have_two_digits_that_count():
+    row = PropensityDecile(1, 2_500, 0.00057, 1, 0.0004, 0.000071, 0.0023, "", "", "")
+
+    written = sheet("", (row,), PropensityDecile, only=("predicted", "rate", "low", "high")).cells()
+    scored = sheet("", (ScoredDecile(1, 2_500, 0.00096, "", ""),), ScoredDecile, only=("chance",)).cells()
+
+    assert written == [["0.057%", "0.040%", "0.0071%", "0.23%"]]
+    assert scored == [["0.096%"]]
+
+
+def test_means_say_whether_they_are_of_the_training_or_of_the_hold_out(known: Project):
+    titles = {each.title: each for each in known.propensity.train().sheets() if not isinstance(each, str)}
+
+    assert "What moves the chance of each decile most, against all of the hold-out" in titles
+    assert "mean in training" in [each.label for each in titles["What the features weigh"].headings]
+
+
+def test_without_a_model_it_is_said_whom_the_counts_are_of_and_what_to_do(tmp_path: Path):
+    with shop(tmp_path / "thin", 1, actors=300, rate=0.02) as project:
+        result = project.ask("propensity")
+        with pytest.raises(FindingsError) as caught:
+            project.propensity.train()
+
+    assert (
+        "with a session in the 28 days before the last 7 days, who had not reached buy by then"
+        in (result.assumptions[0])
+    )
+    assert result.sentence.endswith("stage more days, ask for a longer --window, or for another --goal.")
+    assert re.search(r"had a session in the \d+ days before the moment", caught.value.message)
 
 
 def test_who_had_reached_the_goal_is_no_case(known: Project):

@@ -243,7 +243,7 @@ def priorities(name: str) -> PrioritiesResult:
             score=4.0 - rank,
             after="",
             says="",
-            shown_by="microconv lift",
+            see_also="microconv lift",
         )
         for place, (idea, rank, low, high) in enumerate(ranks, start=1)
     ]
@@ -255,7 +255,7 @@ def priorities(name: str) -> PrioritiesResult:
         goal="purchase",
         currency="EUR",
         scored_by="goals",
-        priorities=(*ranked, replace(fix, shown_by="microconv audit")),
+        priorities=(*ranked, replace(fix, see_also="microconv audit")),
         amounts=(),
         sentence="First: improve:cart.",
         assumptions=("Ranks are of scores.",),

@@ -90,7 +90,8 @@ def test_what_stops_things_or_makes_numbers_wrong_comes_before_the_first_idea(da
     )
     assert told["What to do first"][2].text.startswith("add_to_cart was missing from 3 to 4 November 2026")
     assert told["What to do first"][3].text == (
-        "Do improve:cart. That may bring 19.0 more purchase in 28 days (10.0 to 25.0 as assumed, on observed evidence)."
+        "Do improve:cart. That may bring 19.0 more actors to purchase in 28 days (10.0 to 25.0 as assumed, on observed "
+        "evidence)."
     )
     assert sum(map(len, told.values())) == MOST_LINES
 

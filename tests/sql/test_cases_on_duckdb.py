@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from judges.cases import FOLDER, TemplateCase, assert_expected_rows, discover
@@ -13,6 +15,11 @@ CASES = discover()
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case.id)
 def test_template_gives_the_expected_rows(case: TemplateCase):
     assert_expected_rows(case, "duckdb")
+
+
+@pytest.mark.parametrize("case", [each for each in CASES if "texts" in each.query.structure], ids=lambda case: case.id)
+def test_leaves_that_must_be_made_text_first_give_the_same_rows(case: TemplateCase):
+    assert_expected_rows(replace(case, knows_texts=False), "duckdb")
 
 
 @pytest.mark.parametrize("name", templates.names())

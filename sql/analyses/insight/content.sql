@@ -1,10 +1,12 @@
 -- How many actors came upon each page, item, video or campaign (or one and then another) before each goal, and how many of them reach
 -- it within a window after that. Each actor counts once for each content and goal, from the first time on; who reached the goal by
--- then or within `lag_ms` after it, and whom the data do not follow for the whole window, is left out. The contents that most actors
--- came upon are returned; `all_actors` and `all_reached` are sums over all contents, `everybody_reached` are different actors.
--- grain: goal, content
--- params: goals ARRAY<STRING>, window_ms INT64, lag_ms INT64, most INT64, end_at TIMESTAMP, first_date DATE, last_date DATE,
---   stages ARRAY<STRING>
+-- then or within `lag_ms` after it, and whom the data do not follow for the whole window, is left out. `seen` is which content of the
+-- actor it was, 1 the first, up to `most_seen`, which stands for all later ones: among those of one number, each actor counts once.
+-- The contents that most actors came upon are returned; `all_actors` and `all_reached` are sums over all contents of one number,
+-- `everybody_reached` are different actors, of any number.
+-- grain: goal, content, seen
+-- params: goals ARRAY<STRING>, window_ms INT64, lag_ms INT64, most INT64, most_seen INT64, end_at TIMESTAMP, first_date DATE,
+--   last_date DATE, stages ARRAY<STRING>
 -- structure: what, column, sequences
 {% from '_urls.sql' import path with context %}
 WITH
@@ -102,23 +104,44 @@ goals AS (
   GROUP BY m.actor_key, m.micro_conversion
 ),
 
+numbered AS (
+  SELECT
+    f.actor_key,
+    f.content,
+    f.at_ms,
+    LEAST(ROW_NUMBER() OVER (PARTITION BY f.actor_key ORDER BY f.at_ms, f.content), @most_seen) AS seen
+  FROM first_exposures AS f
+),
+
 exposed AS (
   SELECT
     f.actor_key,
     f.content,
+    f.seen,
     asked AS goal,
     f.at_ms + @window_ms <= DIV(UNIX_MICROS(@end_at), 1000)
     AND (g.goal_ms IS NULL OR g.goal_ms > f.at_ms + @lag_ms) AS is_counted,
     COALESCE(g.goal_ms < f.at_ms + @window_ms, FALSE) AS is_reached
-  FROM first_exposures AS f
+  FROM numbered AS f
   CROSS JOIN UNNEST(@goals) AS asked
   LEFT JOIN goals AS g ON g.actor_key = f.actor_key AND g.goal = asked
 ),
 
 counted AS (
-  SELECT e.content, e.goal, COUNTIF(e.is_counted) AS actors, COUNTIF(e.is_counted AND e.is_reached) AS reached
+  SELECT
+    e.content,
+    e.goal,
+    e.seen,
+    COUNTIF(e.is_counted) AS actors,
+    COUNTIF(e.is_counted AND e.is_reached) AS reached
   FROM exposed AS e
-  GROUP BY e.content, e.goal
+  GROUP BY e.content, e.goal, e.seen
+),
+
+of_number AS (
+  SELECT c.goal, c.seen, SUM(c.actors) AS all_actors, SUM(c.reached) AS all_reached
+  FROM counted AS c
+  GROUP BY c.goal, c.seen
 ),
 
 everybody AS (
@@ -127,29 +150,34 @@ everybody AS (
   GROUP BY e.goal
 ),
 
+of_content AS (
+  SELECT c.goal, c.content, SUM(c.actors) AS actors
+  FROM counted AS c
+  GROUP BY c.goal, c.content
+),
+
 ranked AS (
   SELECT
-    c.content,
-    c.goal,
-    c.actors,
-    c.reached,
-    SUM(c.actors) OVER (PARTITION BY c.goal) AS all_actors,
-    SUM(c.reached) OVER (PARTITION BY c.goal) AS all_reached,
-    COUNT(*) OVER (PARTITION BY c.goal) AS contents,
-    ROW_NUMBER() OVER (PARTITION BY c.goal ORDER BY c.actors DESC, c.content) AS place
-  FROM counted AS c
+    o.content,
+    o.goal,
+    COUNT(*) OVER (PARTITION BY o.goal) AS contents,
+    ROW_NUMBER() OVER (PARTITION BY o.goal ORDER BY o.actors DESC, o.content) AS place
+  FROM of_content AS o
 )
 
 SELECT
   r.content,
   r.goal,
-  r.actors,
-  r.reached,
-  r.all_actors,
-  r.all_reached,
+  c.seen,
+  c.actors,
+  c.reached,
+  n.all_actors,
+  n.all_reached,
   e.everybody_reached,
   r.contents
 FROM ranked AS r
+INNER JOIN counted AS c ON c.content = r.content AND c.goal = r.goal
+INNER JOIN of_number AS n ON n.goal = r.goal AND n.seen = c.seen
 INNER JOIN everybody AS e ON e.goal = r.goal
 WHERE r.place <= @most
-ORDER BY r.goal, r.place
+ORDER BY r.goal, r.place, c.seen

@@ -1,7 +1,8 @@
 -- What follows once actors have done an entry for the first time: how many did (`actors`), how many of them came to each step
--- after it (`reached`), and what their conversions after it are worth in units of 1e-6, where the step is the goal. Of conversions of
--- one actor with one transaction id in a property, the earliest counts. Actors lie in `actor_groups` groups by their key, from which an
--- interval is resampled.
+-- after it (`reached`), to that step or one that @steps names later (`reached_further`), and how many did the step at any time,
+-- before it included (`did_ever`); and what their conversions after it are worth in units of 1e-6, where the step is the goal. Of
+-- conversions of one actor with one transaction id in a property, the earliest counts. Actors lie in `actor_groups` groups by their
+-- key, from which an interval is resampled.
 -- grain: micro_conversion, step, actor_group
 -- params: entries ARRAY<STRING>, steps ARRAY<STRING>, conversion STRING, currency STRING, assumed_currency STRING,
 --   first_date DATE, last_date DATE, end_at TIMESTAMP, actor_groups INT64
@@ -51,8 +52,8 @@ worth AS (
 ),
 
 asked_steps AS (
-  SELECT name
-  FROM UNNEST(@steps) AS name
+  SELECT name, place
+  FROM UNNEST(@steps) AS name WITH OFFSET AS place
 ),
 
 sizes AS (
@@ -62,11 +63,39 @@ sizes AS (
 ),
 
 reaching AS (
-  SELECT d.micro_conversion, l.step, d.actor_group, COUNT(*) AS reached
+  SELECT
+    d.micro_conversion,
+    l.step,
+    d.actor_group,
+    COUNTIF(l.last_order > d.first_order) AS reached,
+    COUNT(*) AS did_ever
   FROM doers AS d
   INNER JOIN lasts AS l ON l.actor_key = d.actor_key
-  WHERE l.last_order > d.first_order
   GROUP BY d.micro_conversion, l.step, d.actor_group
+),
+
+-- The last of the steps that each actor came to.
+furthest AS (
+  SELECT d.micro_conversion, d.actor_group, d.actor_key, MAX(a.place) AS place
+  FROM doers AS d
+  INNER JOIN lasts AS l ON l.actor_key = d.actor_key
+  INNER JOIN asked_steps AS a ON a.name = l.step
+  WHERE l.last_order > d.first_order
+  GROUP BY d.micro_conversion, d.actor_group, d.actor_key
+),
+
+ending_at AS (
+  SELECT f.micro_conversion, f.actor_group, f.place, COUNT(*) AS actors
+  FROM furthest AS f
+  GROUP BY f.micro_conversion, f.actor_group, f.place
+),
+
+coming_as_far AS (
+  SELECT a.name, f.micro_conversion, f.actor_group, SUM(f.actors) AS actors
+  FROM ending_at AS f
+  CROSS JOIN asked_steps AS a
+  WHERE a.place <= f.place
+  GROUP BY a.name, f.micro_conversion, f.actor_group
 )
 
 SELECT
@@ -75,9 +104,13 @@ SELECT
   s.actor_group,
   s.actors,
   COALESCE(r.reached, 0) AS reached,
+  CAST(COALESCE(f.actors, 0) AS INT64) AS reached_further,
+  COALESCE(r.did_ever, 0) AS did_ever,
   IF(a.name = @conversion, COALESCE(w.value_micros, 0), 0) AS value_micros
 FROM sizes AS s
 CROSS JOIN asked_steps AS a
 LEFT JOIN reaching AS r ON r.micro_conversion = s.micro_conversion AND r.step = a.name AND r.actor_group = s.actor_group
+LEFT JOIN coming_as_far AS f
+  ON f.micro_conversion = s.micro_conversion AND f.name = a.name AND f.actor_group = s.actor_group
 LEFT JOIN worth AS w ON w.micro_conversion = s.micro_conversion AND w.actor_group = s.actor_group
 ORDER BY s.micro_conversion, step, s.actor_group

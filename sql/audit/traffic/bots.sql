@@ -1,5 +1,8 @@
 -- Sessions that no person makes: events faster than anybody clicks, visits over a day without a pause, crowds that
 -- never engage.
+-- grain: subject, event_date
+-- params: first_date DATE, last_date DATE
+-- structure: none
 -- severity: warning
 -- finding: {count} of {total} sessions ({share}) {dates} look like a machine: {subject} ({detail}).
 -- remedy: Look at country, device, host and pages of these sessions. Filter them at the tag or the server, and leave
@@ -12,9 +15,6 @@
 -- threshold: min_share FLOAT64 = 0.001 share of sessions from which it is told
 -- threshold: min_count INT64 = 10 sessions from which it is told
 -- threshold: min_crowd INT64 = 50 sessions of one source, medium, device and country on a day that are a crowd
--- grain: subject, event_date
--- params: first_date DATE, last_date DATE
--- structure: none
 {% from 'audit/_days.sql' import in_period %}
 {% from 'audit/_told.sql' import on_each_day, told %}
 WITH sessions AS (

@@ -56,7 +56,7 @@ class KeyFigureChange:
         unit: `count`, `share` (0 to 1) or `value` (in the project's currency).
         now: The figure of the days looked at.
         before: That of the days before.
-        change: The one over the other, less 1; `low` to `high` is its 95% interval.
+        change: The one over the other, less 1; `low` to `high` is its 95% interval, not corrected.
         p_value: Of no change, corrected: the figures that come first among themselves, the entries among theirs.
         says: Whether it moved.
     """
@@ -340,6 +340,13 @@ def _judged(
     return tuple(rows)
 
 
+def _named(row: KeyFigureChange) -> str:
+    """Say what changed: a share is not a number, though its change is as relative as that of a number."""
+    if row.unit != "share":
+        return row.figure
+    return f"share of actors with {row.figure}" if row.of == _OF[ACTORS] else f"share of {row.figure}"
+
+
 def _sentence(rows: Sequence[KeyFigureChange], spans: _Spans, goal: str) -> str:
     if not rows:
         return "Nothing can be held against days before: too few days are staged."
@@ -348,16 +355,16 @@ def _sentence(rows: Sequence[KeyFigureChange], spans: _Spans, goal: str) -> str:
     if not told:
         return f"{days}: {rows[0].says}."
     moved = [row for row in told if row.says in (UP, DOWN)]
-    said = [f"{row.figure} {_change(row.change)}" for row in sorted(moved, key=lambda row: row.figure != goal)]
+    said = [f"{_named(row)} {_change(row.change)}" for row in sorted(moved, key=lambda row: row.figure != goal)]
     of_goal = next((row for row in rows if row.figure == goal), None)
     if of_goal is None:
         first = f"{goal} did not happen"
     elif of_goal.change is None:
-        first = f"{goal}: {of_goal.says}"
+        first = f"{_named(of_goal)}: {of_goal.says}"
     elif of_goal in moved:
         return f"{days}: {wording.listed(said)}."
     else:
-        first = f"{goal} changed no more than days differ by anyway ({_change(of_goal.change)})"
+        first = f"{_named(of_goal)} changed no more than days differ by anyway ({_change(of_goal.change)})"
     rest = f" Moved: {wording.listed(said)}." if said else " No other figure moved more than that."
     return f"{days}: {first}.{rest}"
 
@@ -368,6 +375,11 @@ def _assumptions(spans: _Spans, left_out: Sequence[date], goal: str) -> Iterator
         f"Each day is held against the one {wording.plural(spans.length, 'day')} before, {same}. A change is more than "
         "chance where it is more than such pairs differ by, at 5%: sessions, actors, engaged sessions, "
         f"{goal} and value corrected among themselves (Holm), all other entries among theirs (Benjamini and Yekutieli)."
+    )
+    yield (
+        "Changes are relative: from 2.0% to 3.0% is +50.0%. From and to are the 95% interval of each figure by itself, "
+        "not corrected. What it says is corrected, so a figure may be no more than chance though its interval leaves "
+        "out 0."
     )
     if spans.length % _WEEK:
         yield "The days are not whole weeks: weekends may weigh more in one period than in the other."

@@ -17,6 +17,7 @@ from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context, Question, days
 from microconv.result import Result, column, sheet
+from microconv.taxonomy.entry import MicroConversion
 from microconv.wording import Bar, Heading, Sheet
 
 if TYPE_CHECKING:
@@ -164,15 +165,17 @@ class Coverage(Period, Question):
         )
         dates = [each.event_date for each in found]
         by_entry = {name: tuple(of_entry) for name, of_entry in groupby(found, key=lambda each: each.micro_conversion)}
+        never_seen = [name for name, of_entry in by_entry.items() if not any(each.occurrences for each in of_entry)]
+        bought = [
+            each for each in by_entry if each not in never_seen and _has_transactions(context.taxonomy.entry(each))
+        ]
         outages = tuple(outage for of_entry in by_entry.values() for outage in _outages(of_entry))
         return CoverageResult(
             first_date=min(dates, default=None),
             last_date=max(dates, default=None),
             days=found,
             outages=outages,
-            never_seen=tuple(
-                name for name, of_entry in by_entry.items() if not any(each.occurrences for each in of_entry)
-            ),
+            never_seen=tuple(never_seen),
             sentence=_sentence(dates, outages),
             assumptions=(
                 "Expected: the median share of a day's events on all other staged days, times the events of the day.",
@@ -180,6 +183,7 @@ class Coverage(Period, Question):
                 f"Low: under {LOW_SHARE:.0%} of at least {LOW_FROM_EXPECTED} expected; a provisional day is never low.",
                 *([_OF_OTHER_SYSTEMS] if external else []),
                 *([_DERIVED] if derived else []),
+                *([_repeated(bought)] if bought else []),
             ),
         )
 
@@ -192,6 +196,19 @@ class Coverage(Period, Question):
             f"Outages of {', '.join(names)}: {len(result.outages)} in all.",
             hint="Check the tracking of those days; `microconv coverage` lists them.",
         )
+
+
+def _has_transactions(entry: MicroConversion) -> bool:
+    """Whether its occurrences can carry a transaction id."""
+    named = {*entry.identifiers, *(each.name for each in entry.parameters)}
+    return entry.value == "event" or "transaction_id" in named
+
+
+def _repeated(entries: Sequence[str]) -> str:
+    return (
+        f"Occurrences are what was recorded: one more with the same transaction id ({wording.listed(entries)}) counts "
+        "again here, and only once, at the earliest, in funnels, attribution and segments."
+    )
 
 
 def _sentence(dates: Sequence[date], outages: Sequence[Outage]) -> str:

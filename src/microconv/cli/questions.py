@@ -48,6 +48,10 @@ class _Asker:
         """The option of a field, such as `--step-window`."""
         return self.option(field).name or f"--{field.strip('_').replace('_', '-')}"
 
+    def takes(self, flag: str) -> bool:
+        """Whether an option is one of its own."""
+        return any(self.flag(field) == flag for field in self.fields)
+
 
 def command(name: str) -> click.Command:
     """Make the command of that name in the catalogue, such as `lift`, or `experiment read` for a group."""
@@ -97,7 +101,7 @@ def _parameters(askers: Iterable[_Asker]) -> list[click.Parameter]:
     made: dict[str, click.Parameter] = {}
     for asker in askers:
         for field, info in asker.fields.items():
-            made.setdefault(asker.flag(field), _parameter(asker, field, info))
+            made.setdefault(asker.flag(field), _parameter(asker, field, info, _with_which(asker.flag(field), askers)))
     for asker in askers:
         if asker.picker and asker.picker not in made:
             made[asker.picker] = _picker([each for each in askers if each.picker == asker.picker])
@@ -115,11 +119,35 @@ def _picker(askers: list[_Asker]) -> click.Option:
     return click.Option(names, type=click.Choice(choices), help=f"What is asked. {told}.  [default: {choices[0]}]")
 
 
+def _with_which(flag: str, askers: list[_Asker]) -> str:
+    """Say which of the questions of a command take an option; nothing where all do, or where it picks one of them."""
+    takers = [asker for asker in askers if asker.takes(flag)]
+    if len(takers) == len(askers) or any(asker.picker == flag for asker in askers):
+        return ""
+    if all(asker.picker for asker in takers):
+        return f" Only with {_picks(takers)}."
+    others = [asker for asker in askers if asker not in takers]
+    return f" Not with {_picks(others)}." if all(asker.picker for asker in others) else ""
+
+
+def _picks(askers: Iterable[_Asker]) -> str:
+    """Name what picks questions, such as `--show times or weeks`, `--by or --drop-off`."""
+    values: dict[str, list[str]] = {}
+    for asker in askers:
+        values.setdefault(asker.picker or "no other", []).extend([asker.value] if asker.value else [])
+    return _either(f"{picker} {_either(each)}" if each else picker for picker, each in values.items())
+
+
+def _either(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}" if others else last
+
+
 def _destination(flag: str | None) -> str:
     return "pick_" + (flag or "").strip("-").replace("-", "_")
 
 
-def _parameter(asker: _Asker, field: str, info: FieldInfo) -> click.Parameter:
+def _parameter(asker: _Asker, field: str, info: FieldInfo, with_which: str) -> click.Parameter:
     option, (kind, is_list) = asker.option(field), _kind(info)
     is_list = is_list and option.parse is None
     if option.is_argument:
@@ -127,10 +155,11 @@ def _parameter(asker: _Asker, field: str, info: FieldInfo) -> click.Parameter:
     help_text = (info.description or "").strip()
     help_text = f"{help_text[:1].upper()}{help_text[1:].removesuffix('.')}."
     flags = [asker.flag(field), _name(field)]
-    if kind is bool:
-        return click.Option(flags, is_flag=True, help=help_text)
     if is_list:
         help_text = f"{help_text.removesuffix('.')}; repeatable."
+    help_text += with_which
+    if kind is bool:
+        return click.Option(flags, is_flag=True, help=help_text)
     is_picker = asker.flag(field) == asker.picker  # without it another question is asked
     if (
         not info.is_required()
@@ -138,9 +167,14 @@ def _parameter(asker: _Asker, field: str, info: FieldInfo) -> click.Parameter:
         and field not in asker.kind.configured
         and not is_picker
     ):
-        help_text += f"  [default: {info.default}]"
+        help_text += f"  [default: {_as_given(info.default)}]"
     metavar = option.metavar or {date: "DAY", datetime: "MOMENT"}.get(kind)
     return click.Option(flags, type=_type(kind, info, option), metavar=metavar, multiple=is_list, help=help_text)
+
+
+def _as_given(default: object) -> str:
+    """Write a default as it would be given; several with commas."""
+    return ", ".join(map(str, default)) if isinstance(default, (tuple, list)) else str(default)
 
 
 def _name(field: str) -> str:
@@ -219,8 +253,8 @@ def _fields(asker: _Asker, askers: list[_Asker], given: Mapping[str, Any]) -> di
     for other in askers:
         for field in other.fields:
             if field not in own and _is_given(given.get(_name(field))):
-                takers = [each.picker or "no other" for each in askers if field in each.fields]
-                raise UsageError(f"{other.flag(field)} goes with {' or '.join(takers)}.", hint="Leave it out.")
+                takers = [each for each in askers if field in each.fields]
+                raise UsageError(f"{other.flag(field)} goes with {_picks(takers)}.", hint="Leave it out.")
     return {
         field: _value(asker.option(field), info, given[_name(field)])
         for field, info in own.items()

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 PER = 1_000
 """Differences are told per so many actors."""
 OTHERWISE = "the test itself shows otherwise"
-ON_PATH = "on the path: nobody gets there without it"
+ON_PATH = "on the path: hardly anybody gets there without it"
 TIER = "difference experimental, carrying through observed"
 _SEED = 20_261_129
 _QUANTILE = 1.959964

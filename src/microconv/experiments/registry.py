@@ -265,6 +265,9 @@ def _record(
         **dict(zip(("goal_ratio", "goal_low", "goal_high"), _ratio(of_goal), strict=True)),
         goal_p=None if of_goal is None else of_goal.p_value,
         **dict(zip(("entry_ratio", "entry_low", "entry_high"), _ratio(of_entry), strict=True)),
+        goal_share=None if of_goal is None else of_goal.control,
+        entry_share=None if of_entry is None else of_entry.control,
+        level=found.level,
         first_date=found.split.first_date,
         last_date=found.split.last_date,
     )

@@ -21,6 +21,7 @@ from microconv.exports.shards import (
     PRECEDENCE,
     REQUIRED_LEAVES,
     TABLE_NAME,
+    TEXT_LEAVES,
     Format,
     Kind,
     OpenShard,
@@ -47,6 +48,8 @@ _MOST_NAMES = 100_000
 """So many names are looked at for that: a path may lie in a folder of anything."""
 
 _LOOKED_AT = 64
+_TEXT = ("string", "large_string")
+"""Text, in the words of Arrow."""
 _SIGNS = {
     b"PAR1": "Parquet",
     b"\x1f\x8b": "gzip",
@@ -281,7 +284,7 @@ def read_schema(shard: Shard, wanted: frozenset[str] = BASIC_LEAVES) -> ShardSch
     if shard.format == "ndjson":
         for path in shard.files:
             _refuse_other_contents(path)
-        return ShardSchema(wanted, "ndjson", None)
+        return ShardSchema(wanted, "ndjson", None, wanted & TEXT_LEAVES)  # read as what GA4 says that they are
     import pyarrow.parquet as pq
 
     schemas: list[pa.Schema] = []
@@ -316,7 +319,8 @@ def read_schema(shard: Shard, wanted: frozenset[str] = BASIC_LEAVES) -> ShardSch
             f"{shard.files[0]} is not a GA4 event shard: it lacks {', '.join(missing)}.",
             hint="Export the whole events_YYYYMMDD table, nesting intact.",
         )
-    return ShardSchema(leaves, fingerprint_of({leaf: types[leaf] for leaf in leaves}), rows)
+    texts = frozenset(leaf for leaf in leaves & TEXT_LEAVES if types[leaf] in _TEXT)
+    return ShardSchema(leaves, fingerprint_of({leaf: types[leaf] for leaf in leaves}), rows, texts)
 
 
 def _refuse_other_contents(path: Path) -> None:

@@ -79,12 +79,19 @@ REQUIRED_LEAVES = ("event_date", "event_timestamp", "event_name", "event_params.
 class ShardSchema:
     """What a shard holds of `RAW_LEAVES`, a fingerprint of names and types, and the rows where the format tells.
 
-    Shards of one fingerprint can be read by one query.
+    Shards of one fingerprint can be read by one query. `texts` are the leaves that are STRING there, as GA4 has them:
+    what is none, as a column without any value may be, must be made one.
     """
 
     leaves: frozenset[str]
     fingerprint: str
     rows: int | None
+    texts: frozenset[str] = frozenset()
+
+    @property
+    def structure(self) -> dict[str, object]:
+        """What the templates that read the export are told of it."""
+        return {"leaves": self.leaves, "texts": self.texts}
 
 
 @dataclass(frozen=True)
@@ -216,11 +223,11 @@ def choose(shards: Iterable[Shard]) -> tuple[Shard, ...]:
     return tuple(best[key] for key in sorted(best))
 
 
-def _leaves_of_type(path: str, kind: str) -> Iterator[str]:
-    """Yield the leaves of a GoogleSQL type, dotted."""
+def _leaves_of_type(path: str, kind: str) -> Iterator[tuple[str, str]]:
+    """Yield the leaves of a GoogleSQL type, dotted, each with its own type."""
     inner = kind.removeprefix("ARRAY<").removesuffix(">") if kind.startswith("ARRAY<") else kind
     if not inner.startswith("STRUCT<"):
-        yield path
+        yield path, inner
         return
     for name, field_kind in struct_fields(inner):
         yield from _leaves_of_type(f"{path}.{name}", field_kind)
@@ -238,8 +245,13 @@ def struct_fields(kind: str) -> Iterator[tuple[str, str]]:
             start = position + 1
 
 
-RAW_LEAVES = frozenset(leaf for name, kind in RAW_COLUMNS.items() for leaf in _leaves_of_type(name, kind))
+_TYPES = {leaf: own for name, kind in RAW_COLUMNS.items() for leaf, own in _leaves_of_type(name, kind)}
+RAW_LEAVES = frozenset(_TYPES)
 """The dotted paths of everything staging can read."""
+TEXT_LEAVES = frozenset(leaf for leaf, kind in _TYPES.items() if kind == "STRING")
+"""Those that are STRING in GA4's own export."""
+WHOLE_EXPORT = ShardSchema(RAW_LEAVES, "", None, TEXT_LEAVES)
+"""An export with all of it, each leaf of the type that GA4 gives it: what queries are shown for."""
 _ON_DEMAND = ("items.", "user_properties.")
 BASIC_LEAVES = frozenset(leaf for leaf in RAW_LEAVES if not leaf.startswith(_ON_DEMAND)) | frozenset(
     f"items.{field}" for field in _TELLING_ITEM_FIELDS

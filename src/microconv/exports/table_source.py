@@ -18,6 +18,7 @@ from microconv.exports.shards import (
     PRECEDENCE,
     REQUIRED_LEAVES,
     TABLE_NAME,
+    TEXT_LEAVES,
     ExportTable,
     Kind,
     OpenShard,
@@ -262,7 +263,7 @@ def _flaw(table: Table) -> str:
 
 def _schema(table: Table, wanted: frozenset[str], *, is_growing: bool) -> ShardSchema:
     """Read which leaves a table holds; its rows are unknown while they are streamed in, since the count lags."""
-    leaves = frozenset(leaf for field in table.schema for leaf in _leaves(field)) & wanted
+    kinds = {leaf: kind for field in table.schema for leaf, kind in _leaves(field) if leaf in wanted}
     # Of shards of one fingerprint whole columns are put together, so that what else is in them counts too.
     types = {
         field.name: json.dumps(field.to_standard_sql().to_api_repr()["type"])
@@ -270,13 +271,15 @@ def _schema(table: Table, wanted: frozenset[str], *, is_growing: bool) -> ShardS
         if field.name in columns_of(wanted)
     }
     is_growing = is_growing or table.streaming_buffer is not None
-    return ShardSchema(leaves, fingerprint_of(types), None if is_growing else table.num_rows)
+    texts = frozenset(leaf for leaf, kind in kinds.items() if kind == "STRING") & TEXT_LEAVES
+    return ShardSchema(frozenset(kinds), fingerprint_of(types), None if is_growing else table.num_rows, texts)
 
 
-def _leaves(field: SchemaField, path: str = "") -> Iterator[str]:
-    """Yield the leaves of a column, dotted. A client id that is not a STRING has lost digits: left out.
+def _leaves(field: SchemaField, path: str = "") -> Iterator[tuple[str, str]]:
+    """Yield the leaves of a column, dotted, with their types.
 
-    So is what has another shape than GA4's: a list where a record should be, or the other way round.
+    A client id that is not a STRING has lost digits: left out. So is what has another shape than GA4's: a list where a
+    record should be, or the other way round.
     """
     name = f"{path}{field.name}"
     if (field.mode == "REPEATED") != (not path and is_repeated(field.name)):
@@ -285,4 +288,4 @@ def _leaves(field: SchemaField, path: str = "") -> Iterator[str]:
         for inner in field.fields:
             yield from _leaves(inner, f"{name}.")
     elif name != "user_pseudo_id" or field.field_type == "STRING":
-        yield name
+        yield name, field.field_type

@@ -28,6 +28,7 @@ FEWEST_UNITS = 30
 """Sessions, actors or occurrences below which nothing is said of what is counted per them."""
 EXPECTED_AT_LEAST = 10
 """Where so many were to be expected and none was seen, the tracking is doubted, not the world."""
+_ALL_ALIKE = "it is the same on each of these days, which do not say how far others may be from that: is it still fed?"
 _DIGITS = 3
 
 
@@ -210,7 +211,8 @@ def counted_state(
         estimate = rate_over_days(seen)
     else:
         estimate = ratio_over_days(seen)
-    assert estimate is not None  # noqa: S101 - there are days and units
+    if estimate is None:
+        return not_measured(config, _ALL_ALIKE, first_date=first, last_date=last, days=len(seen))
     scale = units / whole
     return _measured(config, estimate, scale, (counted, round(whole), len(seen)), window)
 
@@ -224,7 +226,8 @@ def mean_state(
         why = f"not enough data: n = {wording.plural(len(values), 'day')} with a value from {first} to {last}"
         return not_measured(config, why, first_date=first, last_date=last, days=len(values))
     estimate = mean_over_days(values)
-    assert estimate is not None  # noqa: S101 - there are days
+    if estimate is None:
+        return not_measured(config, _ALL_ALIKE, first_date=first, last_date=last, days=len(values))
     return _measured(config, estimate, 1.0, (sum(value for _, value in values), None, len(values)), window, says=says)
 
 

@@ -11,6 +11,7 @@ from microconv import wording
 from microconv.analyses.insight.evidence import DISCOUNTS, Tier
 from microconv.analyses.insight.lift import MORE, EntryLift
 from microconv.analyses.insight.onward_rates import RESAMPLES, Followed, resampling, share_beyond
+from microconv.analyses.insight.tested_entries import ExperimentRecord
 from microconv.config.priority_settings import IdeaConfig, IdeaKind
 from microconv.stats.ratios import Ratio
 
@@ -45,7 +46,7 @@ class Idea:
         kind: What is to be done.
         what: In a sentence.
         entries: The entries of the taxonomy that it rests on.
-        shown_by: The command that shows the figures.
+        see_also: The command that looks closer at what it rests on.
         gain: What it brings; None where nothing can be told, and `says` why.
         tier: The evidence behind it; empty where it needs none.
         goals: Actors who reached the goal behind the figures.
@@ -58,7 +59,7 @@ class Idea:
     kind: IdeaKind
     what: str
     entries: tuple[str, ...]
-    shown_by: str
+    see_also: str
     gain: Gain | None = None
     tier: Tier | None = None
     goals: int = 0
@@ -80,9 +81,10 @@ class Idea:
 def improvements(
     milestones: Sequence[str], followed: Mapping[str, Followed], goal: str, response: float
 ) -> Iterator[Idea]:
-    """Yield, for each milestone, what another chance as good as the first brings to some of those who went no further.
+    """Yield, for each milestone, what another chance as good as the first brings to some of those lost after it.
 
-    Of the lost, `response` are moved, and then come to the goal at the rate of those who did the milestone.
+    Lost is who came to no later step. Of these, `response` are moved, and then come to the goal at the rate of those
+    who did the milestone.
     """
     weights = resampling()
     for place, step in enumerate(milestones):
@@ -90,25 +92,26 @@ def improvements(
         if step not in followed:
             continue
         each = followed[step]
-        actors, onward, reached = (int(part.sum()) for part in (each.actors, each.at(then), each.at(goal)))
+        actors, onward, reached = (int(part.sum()) for part in (each.actors, each.as_far_as(then), each.at(goal)))
         lost = actors - onward
         if not actors or lost <= 0:
             continue
         id_ = f"improve:{step}"
-        what = f"Improve what comes after {step}: {wording.count(lost)} of {wording.count(actors)} went no further."
-        shown_by = f'what-if "{step} +5%"'
+        of_all = f"{wording.count(lost)} of {wording.count(actors)}"
+        what = f"Improve what comes after {step}: {of_all} came to no later step."
+        see_also = f'what-if "{step} +5%"'
         if reached < FEWEST_REACHED:
             says = f"not enough data: n = {wording.count(reached)} reached {goal} after it"
-            yield Idea(id_, "improve", what, (step, then), shown_by, says=says)
+            yield Idea(id_, "improve", what, (step, then), see_also, says=says)
             continue
         drawn_actors = (weights @ each.actors).clip(min=1)
-        drawn_lost = response * (drawn_actors - weights @ each.at(then))
+        drawn_lost = response * (drawn_actors - weights @ each.as_far_as(then))
         yield Idea(
             id_,
             "improve",
             what,
             (step, then),
-            shown_by,
+            see_also,
             Gain(
                 response * lost * reached / actors,
                 response * lost * float(each.value.sum()) / actors,
@@ -121,12 +124,19 @@ def improvements(
 
 
 def promotions(
-    lifts: Sequence[EntryLift], start: str | None, followed: Mapping[str, Followed], goal: str, response: float
+    lifts: Sequence[EntryLift],
+    start: str | None,
+    followed: Mapping[str, Followed],
+    goal: str,
+    response: float,
+    *,
+    tested: Mapping[str, ExperimentRecord],
 ) -> Iterator[Idea]:
     """Yield, for each entry that goes with more: what inviting those to it who have not done it yet brings.
 
-    Of those who did the first milestone and not the entry, `response` do it, and of them only those count who would not
-    have reached the goal anyway, by the entry's ratio. An entry that no experiment has tested is to be tested first.
+    Of those who did the first milestone and never the entry, `response` do it, and of them only those count who would
+    not have reached the goal anyway: by what an experiment showed of those whom it made do it, else by the entry's
+    ratio. An entry that no experiment has tested is tested first.
     """
     weights = resampling()
     for row in lifts:
@@ -134,21 +144,24 @@ def promotions(
             continue
         entry, each, before = row.micro_conversion, followed[row.micro_conversion], followed[start or ""]
         reached = int(each.at(goal).sum())
-        without = before.actors - before.at(entry)
+        without = before.actors - before.who_did(entry)
         if reached < FEWEST_REACHED or without.sum() <= 0:
             continue
-        rate, rates = reached / float(each.actors.sum()), _rates(each, goal)
-        kept, drawn_kept = _beyond(row, rate, rates)
-        gain = response * float(without.sum()) * rate * kept
         kind: IdeaKind = "promote" if row.tier == "experimental" else "test"
         verb = "Promote" if kind == "promote" else "Test whether it brings more to promote"
+        what = f"{verb} {entry}: {wording.count(int(without.sum()))} did {start} and never {entry}."
+        brought = _goals_of_a_doer(row, each, goal, tested.get(entry))
+        if brought is None:
+            yield Idea(f"{kind}:{entry}", kind, what, (entry, start or ""), "lift", says=_not_of_a_doer(entry))
+            continue
+        per_doer, drawn = brought
         yield Idea(
             f"{kind}:{entry}",
             kind,
-            f"{verb} {entry}: {wording.count(int(without.sum()))} did {start} and not {entry}.",
+            what,
             (entry, start or ""),
             "lift",
-            _gain(gain, response * (weights @ without) * rates * drawn_kept, each, reached),
+            _gain(response * float(without.sum()) * per_doer, response * (weights @ without) * drawn, each, reached),
             _tier(row),
             row.exposed_targets,
             _steady(row.weeks),
@@ -156,28 +169,49 @@ def promotions(
         )
 
 
-def own_idea(asked: IdeaConfig, entry: str, row: EntryLift | None, followed: Followed, goal: str) -> Idea:
+def own_idea(
+    asked: IdeaConfig,
+    entry: str,
+    row: EntryLift | None,
+    followed: Followed,
+    goal: str,
+    *,
+    tested: ExperimentRecord | None,
+) -> Idea:
     """Return an idea of one's own: so much more of an entry, by people who are here already."""
     reached, more = int(followed.at(goal).sum()), asked.more or 0.0
     what = asked.what or f"{more * 100:g}% more {entry}."
     idea = Idea(asked.id, "own", what, (entry,), f'what-if "{entry} +{more * 100:g}%"', moves_people=True)
     if reached < FEWEST_REACHED:
         return replace(idea, says=f"not enough data: n = {wording.count(reached)} reached {goal} after it")
-    kept, drawn_kept = _beyond(row, reached / float(followed.actors.sum()), _rates(followed, goal))
-    drawn = more * (resampling() @ followed.at(goal)) * drawn_kept
+    brought = _goals_of_a_doer(row, followed, goal, tested)
+    if brought is None:
+        return replace(idea, says=_not_of_a_doer(entry))
+    per_doer, drawn = brought
+    added, drawn_added = more * float(followed.actors.sum()), more * (resampling() @ followed.actors)
     return replace(
         idea,
-        gain=_gain(more * reached * kept, drawn, followed, reached),
+        gain=_gain(added * per_doer, drawn_added * drawn, followed, reached),
         tier=_tier(row),
         goals=reached,
         steady=1.0 if row is None else _steady(row.weeks),
     )
 
 
-def _rates(followed: Followed, goal: str) -> Drawn:
+def _goals_of_a_doer(
+    row: EntryLift | None, followed: Followed, goal: str, tested: ExperimentRecord | None
+) -> tuple[float, Drawn] | None:
+    """Return how many goals another actor brings who does an entry, beyond what would have come anyway; and draws.
+
+    None where an experiment tested it, and does not tell.
+    """
+    if tested is not None:
+        return tested.goals_of_a_doer(_SEED, RESAMPLES)
     weights = resampling()
+    rate = float(followed.at(goal).sum()) / float(followed.actors.sum())
     rates: Drawn = (weights @ followed.at(goal)) / (weights @ followed.actors).clip(min=1)
-    return rates
+    kept, drawn_kept = _beyond(row, rate, rates)
+    return rate * kept, rates * drawn_kept
 
 
 def _gain(goals: float, drawn: Drawn, followed: Followed, reached: int) -> Gain:
@@ -201,6 +235,10 @@ def _beyond(row: EntryLift | None, rate: float, rates: Drawn) -> tuple[float, Dr
     return told, share_beyond(rates, ratio.ratio * np.exp(noise))
 
 
+def _not_of_a_doer(entry: str) -> str:
+    return f"its experiment does not show that more did {entry}, so it does not tell what more of it brings"
+
+
 def _tier(row: EntryLift | None) -> Tier:
     """Return the evidence behind what an entry goes with."""
     known: dict[str, Tier] = {"adjusted": "adjusted", "experimental": "experimental"}
@@ -211,8 +249,9 @@ def _ratio(row: EntryLift) -> Ratio | None:
     """Return what an entry goes with, beyond what any small step does, where that is known."""
     if row.ratio is None or row.low is None or row.high is None:
         return None
-    scale = row.beyond / row.ratio if row.beyond is not None else 1.0
-    return Ratio(row.ratio * scale, row.low * scale, row.high * scale, row.p_value or 1.0)
+    if row.beyond is None or row.beyond_low is None or row.beyond_high is None:
+        return Ratio(row.ratio, row.low, row.high, row.p_value or 1.0)
+    return Ratio(row.beyond, row.beyond_low, row.beyond_high, row.p_value or 1.0)
 
 
 def _steady(weeks: str) -> float:

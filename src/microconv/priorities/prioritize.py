@@ -10,10 +10,12 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from microconv import wording
 from microconv.analyses.amounts import Amount
 from microconv.analyses.insight.buyers import ACTOR_GROUPS, BuyerQuestion, staged_days
-from microconv.analyses.insight.evidence import DISCOUNTS
+from microconv.analyses.insight.evidence import DISCOUNTS, is_nothing, unused
 from microconv.analyses.insight.goals import can_be_invited_to, milestones_before, steps_up_to
 from microconv.analyses.insight.lift import EntryLift, Lift
 from microconv.analyses.insight.onward_rates import Followed, ends
+from microconv.analyses.insight.tested_entries import ExperimentRecord, records, shown_by_experiments
+from microconv.audit.audit_tables import AUDIT_RUNS
 from microconv.audit.kept_findings import Memory
 from microconv.config.priority_settings import IdeaConfig
 from microconv.errors import ConfigError
@@ -33,9 +35,9 @@ if TYPE_CHECKING:
 
 PERIOD_DAYS = 28
 """What ideas bring is told for so many days."""
+_FEWEST_DAYS = 14
+"""Days below which what ideas bring in a month is said to rest on few."""
 _STILL_GOING = timedelta(days=7)
-_NOTHING = (0.8, 1.25)
-_FEWEST_TO_RETIRE = 100
 _MOST_FAULTS = 10
 _SHORT = 10
 
@@ -64,7 +66,7 @@ class Priority:
         score: Goals (or value, where all have some) times confidence, less risk, by day of work.
         after: Ids of the ideas that must come first.
         says: What else there is to say.
-        shown_by: The command that shows the figures.
+        see_also: The command that looks closer at what it rests on.
     """
 
     place: int = column("order", wording.count)
@@ -85,7 +87,7 @@ class Priority:
     score: float | None = column("score", wording.cents)
     after: str = column("after")
     says: str = column("says")
-    shown_by: str = column("shown by")
+    see_also: str = column("see also")
 
 
 @dataclass(frozen=True)
@@ -115,7 +117,11 @@ class PrioritiesResult(Result):
             "What to do first",
             self.priorities,
             Priority,
-            only=("place", "idea", "what", "rank", "rank_low", "rank_high", "after", "says"),
+            only=(
+                *("place", "idea", "what", "rank", "rank_low", "rank_high"),
+                *(("after",) if any(row.after for row in self.priorities) else ()),
+                "says",
+            ),
         )
         scored = [row for row in self.priorities if row.goals is not None]
         yield sheet(
@@ -125,7 +131,7 @@ class PrioritiesResult(Result):
             only=(
                 *("idea", "goals", "low", "high"),
                 *(("value",) if any(row.value for row in scored) else ()),
-                *("tier", "confidence", "effort", "risk", "score", "shown_by"),
+                *("tier", "confidence", "effort", "risk", "score", "see_also"),
             ),
         )
 
@@ -174,16 +180,16 @@ class Prioritize(BuyerQuestion):
             *_faults(context, config.prioritize.ideas),
         ]
         first, last = staged_days(context)
-        days = (min(self.until or last, last) - max(self.since or first, first)).days + 1
-        rows, scored_by = _weighed(ideas, context, goal, PERIOD_DAYS / max(days, 1))
+        days = max((min(self.until or last, last) - max(self.since or first, first)).days + 1, 1)
+        rows, scored_by = _weighed(ideas, context, goal, PERIOD_DAYS / days)
         return PrioritiesResult(
             goal=goal,
             currency=config.project.currency,
             scored_by=scored_by,
             priorities=rows,
             amounts=amounts,
-            sentence=_sentence(rows, goal),
-            assumptions=(*self._assumptions(context, goal, scored_by), *self.of_value(context, amounts)),
+            sentence=_sentence(rows, goal, config.prioritize.response, days),
+            assumptions=(*self._assumptions(context, goal, scored_by, days), *self.of_value(context, amounts)),
             since=self.since,
             until=self.until,
         )
@@ -221,12 +227,12 @@ class Prioritize(BuyerQuestion):
         yield from improvements(milestones, followed, goal, response)
         start = next((each for each in milestones if each in followed), None)
         invitable = [row for row in lifts if can_be_invited_to(row.micro_conversion, taxonomy)]
-        yield from promotions(invitable, start, followed, goal, response)
+        yield from promotions(invitable, start, followed, goal, response, tested=self._tested(context))
         yield from _retirements(lifts, context, goal)
 
     def _own(self, lifts: Sequence[EntryLift], followed: Mapping[str, Followed], context: Context) -> Iterator[Idea]:
         taxonomy, goal = context.taxonomy, self.goal_in(context.taxonomy)
-        by_entry = {row.micro_conversion: row for row in lifts}
+        by_entry, tested = {row.micro_conversion: row for row in lifts}, self._tested(context)
         for each in context.config.prioritize.ideas:
             if each.entry is None or each.more is None:
                 continue
@@ -235,15 +241,30 @@ class Prioritize(BuyerQuestion):
                 says = f"{entry} does not come before {goal}"
                 yield Idea(each.id, "own", each.what or f"More {entry}.", (entry,), "what-if", says=says)
                 continue
-            yield own_idea(each, entry, by_entry.get(entry), followed[entry], goal)
+            yield own_idea(each, entry, by_entry.get(entry), followed[entry], goal, tested=tested.get(entry))
 
-    def _assumptions(self, context: Context, goal: str, scored_by: str) -> Iterator[str]:
+    def _tested(self, context: Context) -> dict[str, ExperimentRecord]:
+        return shown_by_experiments(records(context.engine), self.goal_in(context.taxonomy))
+
+    def _assumptions(self, context: Context, goal: str, scored_by: str, days: int) -> Iterator[str]:
         response = wording.share(context.config.prioritize.response)
         yield (
-            f"improve: {response} of those who went no further get another chance as good as the first, and come to "
-            f"{goal} at the rate of all who did the step. test, promote: {response} of those who did the first "
-            "milestone and not the entry do it, and of them only those count who would not have come anyway, by the "
-            f"entry's ratio. own: so much more by people who are here already. All of it is per {PERIOD_DAYS} days."
+            f"improve: {response} of those who came to no later step get another chance as good as the first, and come "
+            f"to {goal} at the rate of all who did the step. test, promote: {response} of those who did the first "
+            "milestone and never the entry do it, and of them only those count who would not have come anyway: by what "
+            "an experiment showed of those whom it made do it, else by the entry's ratio. own: so much more by people "
+            f"who are here already. All of it is per {PERIOD_DAYS} days, at the rate of {wording.plural(days, 'day')}. "
+            "Intervals take the responses as given. microconv what-if asks something else: what more people at a step "
+            "would bring."
+        )
+        if days < _FEWEST_DAYS:
+            yield (
+                f"{wording.plural(days, 'day')} are few: who did something on the last of them had hardly any time to "
+                f"come to {goal}, and {PERIOD_DAYS} days need not be like these."
+            )
+        yield (
+            "What entries do only together, or only from a number of times on, is not looked at here: see microconv "
+            "combinations and thresholds."
         )
         discounts = ", ".join(f"{tier} {value:g}" for tier, value in DISCOUNTS.items())
         yield (
@@ -276,25 +297,18 @@ def _followed(rows: Sequence[Mapping[str, Any]], goal: str) -> dict[str, Followe
 
 def _retirements(lifts: Sequence[EntryLift], context: Context, goal: str) -> Iterator[Idea]:
     """Yield entries that say nothing of the goal and that nothing uses."""
-    taxonomy = context.taxonomy
-    used = {goal, *(taxonomy.counted(entry) for entry, _ in context.config.named())}
-    used |= {named for entry in taxonomy.entries if entry.derivation for _, named in entry.derivation.named()}
+    may_go = unused(goal, context)
     for row in lifts:
-        entry = taxonomy.entry(row.micro_conversion)
-        if row.low is None or row.high is None or row.exposed < _FEWEST_TO_RETIRE:
+        entry = row.micro_conversion
+        if row.beyond is None or row.beyond_low is None or row.beyond_high is None or entry not in may_go:
             continue
-        says_nothing = _NOTHING[0] <= row.low <= row.high <= _NOTHING[1]
-        if (
-            says_nothing
-            and entry.kind == "secondary"
-            and not (entry.triggers or entry.is_retired)
-            and entry.id not in used
-        ):
+        if is_nothing(row.exposed, row.beyond_low, row.beyond_high):
             what = (
-                f"Retire {entry.id}: {goal} follows it about as often as it comes without it "
-                f"({wording.times(row.low)} to {wording.times(row.high)}), and nothing uses it."
+                f"Retire {entry}: {goal} follows it about as often as like actors reach it without, beyond what any "
+                f"small step shows ({wording.times(row.beyond_low)} to {wording.times(row.beyond_high)}), and nothing "
+                "uses it."
             )
-            yield Idea(f"retire:{entry.id}", "retire", what, (entry.id,), "suggest-segments")
+            yield Idea(f"retire:{entry}", "retire", what, (entry,), "suggest-segments")
 
 
 def _faults(context: Context, known: Sequence[IdeaConfig]) -> Iterator[Idea]:
@@ -327,8 +341,10 @@ def _faults(context: Context, known: Sequence[IdeaConfig]) -> Iterator[Idea]:
 def _of_audit(context: Context) -> str:
     """Say which audit the faults are from."""
     moments = [each.audited_at for each in Memory.read(context.engine).last if each.audited_at is not None]
+    if not moments and context.engine.version(AUDIT_RUNS.name) is None:
+        return "None is named here, as no audit is kept: run microconv audit, and they stand here, too."
     if not moments:
-        return "No audit is kept, or it found nothing."
+        return "The last audit found none."
     return f"They are those of the audit of {wording.day(max(moments).date())}."
 
 
@@ -415,7 +431,7 @@ def _weighed(ideas: Sequence[Idea], context: Context, goal: str, factor: float) 
                 score=scores[place] if gain is not None else None,
                 after=", ".join(ideas[each].id for each in afters[place]),
                 says=idea.says or _tied(place, found, ideas),
-                shown_by=f"microconv {idea.shown_by}",
+                see_also=f"microconv {idea.see_also}",
             )
         )
     return tuple(rows), f"value in {context.config.project.currency}" if by_value else "goals"
@@ -468,18 +484,20 @@ def _check_names(ideas: Sequence[IdeaConfig], ids: Mapping[str, int]) -> None:
                 )
 
 
-def _sentence(rows: Sequence[Priority], goal: str) -> str:
+def _sentence(rows: Sequence[Priority], goal: str, response: float, days: int) -> str:
     scored = sorted((row for row in rows if row.rank is not None), key=lambda row: row.rank or 0)
     if not scored:
         fixes = sum(row.kind == "fix" for row in rows)
         mend = f" {wording.plural(fixes, 'fault')} of the tracking to mend." if fixes else ""
-        return f"Not enough data to say what would bring more {goal}.{mend}"
+        return f"Not enough data to say what would bring more actors to {goal}.{mend}"
     first = scored[0]
     tied = [row.idea for row in scored[1:] if (row.rank_low or 0) <= 1]
     between = f"{wording.decimal(first.low)} to {wording.decimal(first.high)}"
+    condition = "" if first.kind == "own" else f"If {wording.share(response)} respond (assumed), it"
+    few = f", extrapolated from {wording.plural(days, 'day')}" if days < _FEWEST_DAYS else ""
     said = (
-        f"First: {first.idea}. It may bring {wording.decimal(first.goals)} more {goal} in {PERIOD_DAYS} days "
-        f"({between}), before the discount for {first.tier} evidence"
+        f"First: {first.idea}. {condition or 'It'} may bring {wording.decimal(first.goals)} more actors to {goal} in "
+        f"{PERIOD_DAYS} days ({between}){few}, before the discount for {first.tier} evidence"
     )
     if tied:
         return f"{said}; as good as tied with {wording.listed(tied)}."

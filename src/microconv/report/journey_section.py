@@ -115,7 +115,8 @@ def _friction(stage: MapStage, data: ReportData) -> Iterator[str]:
     for funnel in data.results(FunnelDropOffResult)[:1]:
         worst = max((step for step in funnel.steps if step.step in ids), key=lambda step: step.lost, default=None)
         if worst is not None and worst.lost:
-            yield f"{wording.count(worst.lost)} {funnel.count} lost after {worst.step}."
+            lost = f"{wording.count(worst.lost)} {funnel.count} did not come to the next step"
+            yield f"{lost} of {funnel.funnel} after {worst.step}."
     hesitations: Counter[str] = Counter()
     for result in data.results(HesitationResult):
         for each in result.transitions:

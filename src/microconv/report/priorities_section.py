@@ -62,7 +62,7 @@ def tied_with(row: Priority, others: Sequence[Priority]) -> list[str]:
 
 def _line(row: Priority, tied: Sequence[str], goal: str) -> str:
     said = (
-        f"{row.what} That may bring {wording.decimal(row.goals)} more {goal} in {PERIOD_DAYS} days "
+        f"{row.what} That may bring {wording.decimal(row.goals)} more actors to {goal} in {PERIOD_DAYS} days "
         f"({wording.decimal(row.low)} to {wording.decimal(row.high)} as assumed, on {row.tier} evidence)."
     )
     if row.after:

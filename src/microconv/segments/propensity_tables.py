@@ -12,7 +12,7 @@ PROPENSITY_MODELS = Table(
         Column("model_id", "STRING", "id of the model"),
         Column("goal", "STRING", "the micro-conversion whose chance it gives"),
         Column("trained_at", "TIMESTAMP", "when it was trained (UTC)"),
-        Column("as_of", "TIMESTAMP", "until when the data reached that it was trained on (UTC)"),
+        Column("as_of", "TIMESTAMP", "until when the data reached: the end of the hold-out's window (UTC)"),
         Column("status", "STRING", "accepted or refused"),
         Column("reason", "STRING", "why it was refused; NULL: it was not"),
         Column("window_seconds", "INT64", "within how long the goal is reached, in seconds"),

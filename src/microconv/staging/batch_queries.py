@@ -7,7 +7,7 @@ from datetime import date
 
 from microconv.config.sections import Config
 from microconv.engines.base import RAW_EVENTS
-from microconv.exports import RAW_LEAVES, ShardSchema
+from microconv.exports import WHOLE_EXPORT, ShardSchema
 from microconv.queries import templates
 from microconv.queries.conditions import Operands
 from microconv.queries.templates import Query, Value
@@ -71,7 +71,7 @@ def events(property_id: str, schema: ShardSchema, rules: Rules, *, is_provisiona
     return templates.query(
         "staging/events",
         params=params,
-        structure={"leaves": schema.leaves, "has_patterns": "patterns" in params, **rules.structure},
+        structure={**schema.structure, "has_patterns": "patterns" in params, **rules.structure},
     )
 
 
@@ -248,7 +248,6 @@ def micro_conversions(rules: Rules, moved: Span, *, of_signals: bool = False) ->
 _EXAMPLE_DAY = templates.EXAMPLE_MOMENT.date()
 _EXAMPLE_SPAN = (_EXAMPLE_DAY, _EXAMPLE_DAY)
 _EXAMPLE_HOSTS = OwnHosts(own_hosts.NOBODY, own_hosts.NOBODY)
-_EXAMPLE_SCHEMA = ShardSchema(RAW_LEAVES, "", None)
 
 
 def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
@@ -258,8 +257,8 @@ def examples(config: Config, taxonomy: Taxonomy) -> Iterator[tuple[str | None, Q
         yield from (
             (f"property {label}", query)
             for query in (
-                events(label, _EXAMPLE_SCHEMA, rules, is_provisional=False),
-                *([profile.query(label, _EXAMPLE_SCHEMA)] if rules.is_profiled else []),
+                events(label, WHOLE_EXPORT, rules, is_provisional=False),
+                *([profile.query(label, WHOLE_EXPORT)] if rules.is_profiled else []),
                 page_hosts(label),
                 hosts_of_property(label, [_EXAMPLE_DAY]),
                 touched_sessions(label, [_EXAMPLE_DAY], _EXAMPLE_HOSTS),

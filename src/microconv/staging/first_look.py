@@ -10,7 +10,7 @@ from microconv import wording
 from microconv.config.sections import Config
 from microconv.engines.base import Engine
 from microconv.errors import EngineError, SourceError
-from microconv.exports import RAW_LEAVES, FileSource, Shard, ShardSchema
+from microconv.exports import WHOLE_EXPORT, FileSource, Shard, ShardSchema
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.staging.day_zones import Fit, Week, fit, misfits, read_week
@@ -98,7 +98,7 @@ def first_look(engine: Engine, pattern: str, property_id: str) -> FirstLook:
 
 def query(property_id: str, schema: ShardSchema) -> Query:
     """Return the query of the facts of `raw_events`, which holds shards of this schema."""
-    return templates.query("staging/first_look", params={"property": property_id}, structure={"leaves": schema.leaves})
+    return templates.query("staging/first_look", params={"property": property_id}, structure=schema.structure)
 
 
 def _chosen(shards: Sequence[Shard]) -> tuple[Shard, ...]:
@@ -126,4 +126,4 @@ def _added(facts: Iterable[Fact]) -> tuple[Fact, ...]:
 def examples(config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
     """Yield the query of a first look at each property."""
     for label in dict.fromkeys(source.property for source in config.sources):
-        yield f"property {label}", query(label, ShardSchema(RAW_LEAVES, "", None))
+        yield f"property {label}", query(label, WHOLE_EXPORT)

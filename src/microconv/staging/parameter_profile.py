@@ -9,7 +9,7 @@ from datetime import date
 from microconv.config.sections import Config
 from microconv.engines.base import Engine
 from microconv.errors import EngineError, SourceError
-from microconv.exports import RAW_LEAVES, Shard, ShardSchema, Source
+from microconv.exports import WHOLE_EXPORT, Shard, ShardSchema, Source
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.taxonomy import Taxonomy
@@ -67,7 +67,7 @@ def profile(engine: Engine, shards: Mapping[Shard, Source]) -> ParameterProfile:
 
 def query(schema: ShardSchema) -> Query:
     """Return the query of the parameters of `raw_events`, which holds shards of this schema."""
-    return templates.query("staging/parameters", structure={"leaves": schema.leaves})
+    return templates.query("staging/parameters", structure=schema.structure)
 
 
 def _chosen(shards: Mapping[Shard, Source]) -> Iterator[Shard]:
@@ -112,4 +112,4 @@ def _added(one: ParameterUse, other: ParameterUse) -> ParameterUse:
 def examples(config: Config, _taxonomy: Taxonomy) -> Iterator[tuple[str | None, Query]]:
     """Yield the query of a property's parameters; raw events have every column."""
     for label in dict.fromkeys(source.property for source in config.sources):
-        yield f"property {label}", query(ShardSchema(RAW_LEAVES, "", None))
+        yield f"property {label}", query(WHOLE_EXPORT)

@@ -30,9 +30,8 @@ def personal_data() -> Mapping[str, Any]:
 
 def query(property_id: str, schema: ShardSchema) -> Query:
     """Return the query of the profile of `raw_events`, which holds shards of this schema."""
-    return templates.query(
-        "staging/profile", params={"property": property_id, **_params()}, structure={"leaves": schema.leaves}
-    )
+    params = {"property": property_id, **_params()}
+    return templates.query("staging/profile", params=params, structure=schema.structure)
 
 
 @cache

@@ -15,6 +15,7 @@ from microconv.staging.batches import Batch, Stamp, batches, describe, restage, 
 from microconv.staging.record import RunRecord
 from microconv.staging.rules import Rules
 from microconv.staging.sync_plan import PlannedDay, Scope, SyncPlan, find_shards, plan, restaged_batches
+from microconv.wording import plural
 
 MOST_ROUNDS = 3
 """How often a run looks for days that changed while it staged them; what changes even then waits for the next run."""
@@ -153,7 +154,8 @@ class Rounds:
 def _all_failures(failures: Sequence[MicroconvError], staged: int) -> MicroconvError:
     if len(failures) == 1:
         first = failures[0]
-        return SourceError(f"{first.message} {staged} other changed days were staged.", hint=first.hint)
+        others = f"{plural(staged, 'other changed day')} {'was' if staged == 1 else 'were'} staged"
+        return SourceError(f"{first.message} {others}.", hint=first.hint)
     messages = " ".join(f"({number}) {failure.message}" for number, failure in enumerate(failures, start=1))
     hints = tuple(dict.fromkeys(failure.hint for failure in failures))
     return SourceError(

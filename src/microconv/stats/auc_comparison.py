@@ -18,7 +18,8 @@ Numbers = npt.NDArray[np.float64]
 class ComparedAreas:
     """The areas of two predictions on the same cases, and their difference (the second less the first).
 
-    Errors are standard errors; None where there are fewer than two cases to whom it happened, or to whom it did not.
+    Errors are standard errors; None where there are fewer than two cases to whom it happened, or to whom it did not,
+    and of an area of 0 or 1: where all pairs are in order the variance is 0, however few they are.
     """
 
     first: float
@@ -62,8 +63,12 @@ def compare_areas(first: Numbers, second: Numbers, with_it: Numbers, without: Nu
         return ComparedAreas(areas[0], areas[1], None, None, None)
     covariance = _covariance(of_cases, areas, with_it, m) / m + _covariance(of_controls, areas, without, n) / n
     apart = float(covariance[0, 0] + covariance[1, 1] - 2 * covariance[0, 1])
-    errors = [math.sqrt(max(each, 0.0)) for each in (float(covariance[0, 0]), float(covariance[1, 1]), apart)]
-    return ComparedAreas(areas[0], areas[1], *errors)
+    first_error, second_error = (
+        math.sqrt(max(float(variance), 0.0)) if 0 < area < 1 else None
+        for area, variance in zip(areas, covariance.diagonal(), strict=True)
+    )
+    is_told = first_error is not None and second_error is not None
+    return ComparedAreas(areas[0], areas[1], first_error, second_error, math.sqrt(max(apart, 0.0)) if is_told else None)
 
 
 def _placements(values: Numbers, cases: Numbers, total: float) -> Numbers:

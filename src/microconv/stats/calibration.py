@@ -36,7 +36,13 @@ class ChanceGroup(NamedTuple):
 
 
 def brier(chances: Numbers, happened: Numbers, cases: Numbers | None = None) -> float:
-    """Return the mean squared distance of predictions from what happened (Brier, 1950)."""
+    """Return the mean squared distance of predictions from what happened (Brier, 1950).
+
+    Raises:
+        ValueError: There are no cases.
+    """
+    if not (len(chances) if cases is None else cases.sum()):
+        raise ValueError("of no predictions there is no mean distance")
     return float(np.average((chances - happened) ** 2, weights=cases))
 
 

@@ -15,7 +15,11 @@ from itertools import pairwise
 from statistics import NormalDist
 from typing import NamedTuple
 
+from microconv.stats.distributions import chi_square_quantile, t_quantile
 from microconv.stats.intervals import wilson
+
+_ROUNDING = 1e-12
+"""Differences between days, as a share of their values, that are none."""
 
 
 class DayCount(NamedTuple):
@@ -62,33 +66,43 @@ def rate_over_days(days: Sequence[DayCount], level: float = 0.95) -> DayEstimate
     The count and the units are divided as in `share_over_days`; on them stands the interval of Garwood (1936), which
     also says how high a rate may be of which nothing was seen.
     """
-    from scipy.stats import chi2
-
     units, counted = sum(each.units for each in days), sum(each.counted for each in days)
     if units <= 0:
         return None
     effect, shrink = _widening(days, counted / units, counted, level)
     events, time, tail = counted / shrink, units / shrink, (1 - level) / 2
-    low = float(chi2.ppf(tail, 2 * events)) / 2 / time if events else 0.0
-    return DayEstimate(counted / units, low, float(chi2.ppf(1 - tail, 2 * events + 2)) / 2 / time, effect)
+    low = chi_square_quantile(tail, 2 * events) / 2 / time if events else 0.0
+    return DayEstimate(counted / units, low, chi_square_quantile(1 - tail, 2 * events + 2) / 2 / time, effect)
 
 
 def ratio_over_days(days: Sequence[DayCount], level: float = 0.95) -> DayEstimate | None:
     """Return a ratio of two sums that count nothing whole (hours, money), with the interval of t over days.
 
-    None where there are no units, or fewer than two days.
+    None where there are no units, fewer than two days, or days that are all alike: these do not say what others may be.
     """
     units, counted = sum(each.units for each in days), sum(each.counted for each in days)
     if units <= 0 or len(days) < 2:  # noqa: PLR2004 - one day has no variance
         return None
     ratio = counted / units
-    margin = _t_quantile(len(days), level) * math.sqrt(_variance(days, ratio)) / units
+    deviation = math.sqrt(_variance(days, ratio))
+    if deviation <= _ROUNDING * max(abs(each.counted) for each in days):
+        return None
+    margin = _t_quantile(len(days), level) * deviation / units
     return DayEstimate(ratio, ratio - margin, ratio + margin, 1.0)
 
 
 def mean_over_days(values: Sequence[tuple[date, float]], level: float = 0.95) -> DayEstimate | None:
-    """Return the mean of daily values, in the order of the days, with the interval of t; None of fewer than two."""
-    return ratio_over_days([DayCount(day, value, 1.0) for day, value in values], level)
+    """Return the mean of daily values, in the order of the days, with the interval of t.
+
+    Days that are all alike do not say what others may be. Whole numbers that are not negative have the interval of
+    counts then (see `rate_over_days`): of five days without a complaint, there may be 0.7 a day. None of other values,
+    and of fewer than two days.
+    """
+    days = [DayCount(day, value, 1.0) for day, value in values]
+    found = ratio_over_days(days, level)
+    if found is None and len(days) > 1 and all(each.counted >= 0 and float(each.counted).is_integer() for each in days):
+        return rate_over_days(days, level)
+    return found
 
 
 def _widening(days: Sequence[DayCount], ratio: float, plain: float, level: float) -> tuple[float, float]:
@@ -110,7 +124,5 @@ def _variance(days: Sequence[DayCount], ratio: float) -> float:
 
 def _t_quantile(days: int, level: float) -> float:
     """Return the quantile of t for a variance of successive differences, which tell less than as many squares."""
-    from scipy.stats import t
-
     freedom = 2 * (days - 1) ** 2 / (3 * days - 4)
-    return float(t.ppf((1 + level) / 2, freedom))
+    return t_quantile((1 + level) / 2, freedom)

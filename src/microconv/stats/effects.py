@@ -10,6 +10,7 @@ import math
 from statistics import NormalDist
 from typing import Literal, NamedTuple, TypeAlias
 
+from microconv.stats.distributions import t_quantile, t_tail
 from microconv.stats.moments import (
     AdjustedRatioSums,
     AdjustedSums,
@@ -72,6 +73,8 @@ class Posterior(NamedTuple):
 def effect(control: VariantMoments, treated: VariantMoments, *, is_relative: bool) -> VariantEffect | None:
     """Return what the variant changes, in the metric's unit, or as a share of the control's metric (delta method).
 
+    A share is of the size of the control's metric, so that more is above 0 where the metric is below 0, too.
+
     Returns:
         None where it cannot be told: too few actors, no variance on either side, or a control of 0.
     """
@@ -86,7 +89,7 @@ def effect(control: VariantMoments, treated: VariantMoments, *, is_relative: boo
     if not spread > 0:
         return None
     return VariantEffect(
-        difference / base if is_relative else difference,
+        difference / abs(base) if is_relative else difference,
         math.sqrt(spread),
         _degrees(control, treated),
         control.n + treated.n,
@@ -98,7 +101,7 @@ def _spread(control: VariantMoments, treated: VariantMoments) -> float:
 
 
 def _relative_spread(control: VariantMoments, treated: VariantMoments) -> float:
-    """Return the variance of (treated - control) / plain control, to first order.
+    """Return the variance of (treated - control) / plain control, to first order; its sign changes nothing.
 
     Of an adjusted mean, the control's own part is taken without the adjustment, whose expectation is 0.
     """
@@ -129,16 +132,18 @@ def fixed_horizon(found: VariantEffect, level: float = 0.95, *, side: Side = "bo
         level: Of the interval, such as 0.95.
         side: What is asked.
         null: The effect that there is if there is nothing to find, such as the margin of non-inferiority.
-    """
-    from scipy.stats import t
 
+    Raises:
+        ValueError: The effect has no standard error.
+    """
+    _check(found)
     tail = 1 - level
-    width = float(t.ppf(1 - (tail / 2 if side == "both" else tail), found.degrees)) * found.error
+    width = t_quantile(1 - (tail / 2 if side == "both" else tail), found.degrees) * found.error
     z = (found.estimate - null) / found.error
     if side == "both":
-        p_value = 2 * float(t.sf(abs(z), found.degrees))
+        p_value = 2 * t_tail(abs(z), found.degrees)
     else:
-        p_value = float(t.sf(z if side == "greater" else -z, found.degrees))
+        p_value = t_tail(z if side == "greater" else -z, found.degrees)
     return _tested(found, width, side, p_value)
 
 
@@ -162,7 +167,11 @@ def anytime_valid(
         side: What is asked.
         null: The effect that there is if there is nothing to find.
         tuning: Actors at which it is tightest.
+
+    Raises:
+        ValueError: The effect has no standard error.
     """
+    _check(found)
     tail = 1 - level
     rho = _mixture(tail if side == "both" else 2 * tail, tuning)
     width = anytime_width(found, level, side=side, tuning=tuning)
@@ -183,6 +192,11 @@ def anytime_width(found: VariantEffect, level: float, *, side: Side = "both", tu
         return _one_sided_width(found.error, found.n, rho, tail)
     scale = found.n * rho**2 + 1
     return found.error * math.sqrt(2 * scale * math.log(math.sqrt(scale) / tail) / found.n) / rho
+
+
+def _check(found: VariantEffect) -> None:
+    if not found.error > 0:
+        raise ValueError(f"an effect has a standard error above 0: {found.error}")
 
 
 def _one_sided_width(error: float, n: int, rho: float, tail: float) -> float:
@@ -231,7 +245,11 @@ def posterior(
         level: Of the credible interval.
         prior_mean: What was believed before.
         prior_variance: How firmly; None is not at all.
+
+    Raises:
+        ValueError: The effect has no standard error.
     """
+    _check(found)
     weight = 0.0 if prior_variance is None else 1 / prior_variance
     precision = weight + 1 / found.error**2
     mean = (weight * prior_mean + found.estimate / found.error**2) / precision

@@ -59,8 +59,9 @@ def beyond(strata: Sequence[Stratum], kind: int, reference: Reference) -> Beyond
 
     With `Reference(neither, (a alone, b alone))` the ratio is the interaction contrast on the log-risk scale:
     RR(a and b) / (RR(a alone) RR(b alone)), each a ratio of risks by Mantel and Haenszel against those with neither.
-    Its variance is that of the logarithm by the delta method, with the unbiased variance of each count, so that it
-    holds for few large strata and for many small ones (as Greenland and Robins, 1985). The test takes the count as
+    Its variance is that of the logarithm by the delta method, with the unbiased variance of each count, n / (n - 1)
+    times the binomial one, so that it holds for few large strata and for many small ones. It is not that of Greenland
+    and Robins (1985), which serves the same end. The test takes the count as
     Poisson, and what is expected of it as gamma-distributed with the variance of its logarithm: the tail of a negative
     binomial distribution. Where the interval's own test is less sure, that counts.
 

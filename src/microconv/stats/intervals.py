@@ -23,7 +23,14 @@ class ProportionTest(NamedTuple):
 
 
 def wilson(successes: float, n: float, level: float = 0.95) -> Interval | None:
-    """Return the score interval of a proportion (Wilson, 1927), without continuity correction; None when n is 0."""
+    """Return the score interval of a proportion (Wilson, 1927), without continuity correction; None when n is 0.
+
+    Neither number need be whole: an effective number of units has parts.
+
+    Raises:
+        ValueError: There are fewer than none, or more successes than all.
+    """
+    _check(successes, n)
     if n == 0:
         return None
     z = _normal_quantile(level)
@@ -40,7 +47,7 @@ def wilson(successes: float, n: float, level: float = 0.95) -> Interval | None:
 def newcombe(successes_a: float, n_a: float, successes_b: float, n_b: float, level: float = 0.95) -> Interval | None:
     """Return the hybrid score interval of the difference of two independent proportions, a - b.
 
-    Newcombe (1998), method 10: the Wilson intervals of both, combined. None when either n is 0.
+    Newcombe (1998), method 10: the Wilson intervals of both, combined. None when either n is 0. Raises as they do.
     """
     of_a, of_b = wilson(successes_a, n_a, level), wilson(successes_b, n_b, level)
     if of_a is None or of_b is None:
@@ -57,7 +64,12 @@ def two_proportion_test(successes_a: float, n_a: float, successes_b: float, n_b:
 
     Where both proportions are 0, or both are 1, there is no difference: z is 0 and p is 1. The normal approximation
     wants some five successes and failures on either side.
+
+    Raises:
+        ValueError: There are fewer than none, or more successes than all.
     """
+    _check(successes_a, n_a)
+    _check(successes_b, n_b)
     if n_a == 0 or n_b == 0:
         return None
     pooled = (successes_a + successes_b) / (n_a + n_b)
@@ -76,6 +88,11 @@ def percentile_interval(values: Iterable[float], level: float = 0.95) -> Interva
         return None
     tail = (1 - level) / 2
     return Interval(_quantile(ordered, tail), _quantile(ordered, 1 - tail))
+
+
+def _check(successes: float, n: float) -> None:
+    if not 0 <= successes <= n < math.inf:
+        raise ValueError(f"successes are from none to all: {successes} of {n}")
 
 
 def _quantile(ordered: list[float], share: float) -> float:

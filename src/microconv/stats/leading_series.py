@@ -16,11 +16,15 @@ from statistics import NormalDist
 import numpy as np
 from numpy.typing import NDArray
 
+from microconv.stats.distributions import t_tail
+
 Floats = NDArray[np.float64]
 
 MOST_ORDER = 7
 """The longest autoregression that is tried: a week of days."""
 _RIDGE = 1e-10
+_ROUNDING = 1e-8
+"""Up to what share of the largest value of a series that which is left of it is rounding."""
 
 
 def weekday_terms(days: Sequence[date]) -> Floats:
@@ -118,11 +122,13 @@ def leads(leading: Floats, following: Floats, terms: Floats, most_lag: int) -> l
         terms: The known terms of these days; see `weekday_terms`.
         most_lag: The longest lag.
     """
-    from scipy.stats import t as student
-
     fit = best_autoregression(leading, terms)
     white, other = fit.residuals, filtered(following, terms, fit)
-    scale = math.sqrt(float(white @ white) * float(other @ other))
+    is_still = any(
+        np.abs(rest).max() <= _ROUNDING * np.abs(series).max()
+        for rest, series in ((white, leading), (other, following))
+    )
+    scale = 0.0 if is_still else math.sqrt(float(white @ white) * float(other @ other))
     found = []
     for lag in range(1, most_lag + 1):
         correlation = float(white[: len(white) - lag] @ other[lag:]) / scale if scale > 0 else 0.0
@@ -131,7 +137,7 @@ def leads(leading: Floats, following: Floats, terms: Floats, most_lag: int) -> l
             found.append(CrossCorrelation(lag, correlation, 1.0 if freedom < 1 else 0.0))
             continue
         statistic = correlation * math.sqrt(freedom / (1 - correlation**2))
-        found.append(CrossCorrelation(lag, correlation, float(2 * student.sf(abs(statistic), freedom))))
+        found.append(CrossCorrelation(lag, correlation, 2 * t_tail(abs(statistic), freedom)))
     return found
 
 
@@ -157,13 +163,20 @@ class ForecastContest:
         return 1 - self.error_with / self.error_without if self.error_without > 0 else 0.0
 
 
-def forecast_contest(following: Floats, leading: Floats, terms: Floats, lag: int, first: int) -> ForecastContest:
+def forecast_contest(following: Floats, leading: Floats, terms: Floats, lag: int, first: int) -> ForecastContest | None:
     """Forecast each day from `first` on by the days before it (rolling origin), with the other series and without.
 
     Without: an autoregression with the known terms, whose order is chosen on the days before `first`. With: the same
     and the value of the other series `lag` days before. Both are fitted anew each day. As one contains the other, the
     test is that of Clark and West (2007): errors are corrected for the noise of the parameter that is one more.
+
+    Errors that are only rounding are 0; where those without are, nothing can help, and p is 1.
+
+    Returns:
+        None where no day is left to forecast.
     """
+    if first >= len(following):
+        return None
     order = best_autoregression(following[:first], terms[:first]).order
     begin = max(order, lag)
     own = [following[begin - back : len(following) - back] for back in range(1, order + 1)]
@@ -176,12 +189,13 @@ def forecast_contest(following: Floats, leading: Floats, terms: Floats, lag: int
     adjusted = error_plain - (error_helped - (plain - helped) ** 2)
     spread = float(adjusted.std(ddof=1)) if len(adjusted) > 1 else 0.0
     statistic = float(adjusted.mean()) / spread * math.sqrt(len(adjusted)) if spread > 0 else 0.0
-    return ForecastContest(
-        len(actual),
-        math.sqrt(float(error_plain.mean())),
-        math.sqrt(float(error_helped.mean())),
-        1 - NormalDist().cdf(statistic),
+    least = _ROUNDING * float(np.abs(following).max())
+    without_it, with_it = (
+        error if error > least else 0.0
+        for error in (math.sqrt(float(each.mean())) for each in (error_plain, error_helped))
     )
+    p_value = 1 - NormalDist().cdf(statistic) if without_it else 1.0
+    return ForecastContest(len(actual), without_it, with_it, p_value)
 
 
 def _one_step(inputs: Floats, seen: Floats, first: int) -> Floats:

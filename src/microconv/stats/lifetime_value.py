@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import NamedTuple
 
 import numpy as np
@@ -17,6 +18,9 @@ Numbers = npt.NDArray[np.float64]
 Covariance = tuple[tuple[float, ...], ...]
 _MOST_LOG = 12.0
 """Parameters are looked for between exp(-12) and exp(12)."""
+_NEAR = 1e-4
+"""How near to 0 / 0 a formula loses its digits."""
+_MOST_EXPONENT = 600.0
 
 
 class Buyers(NamedTuple):
@@ -95,32 +99,68 @@ class Comebacks:
 
     def expected(self, time: float) -> float:
         """Return how many purchases after the first a new customer makes within a time."""
-        from scipy.special import hyp2f1
-
-        a, b, r = self.a, self.b, self.r
-        rest = (self.alpha / (self.alpha + time)) ** r
-        inner = hyp2f1(r, b, a + b - 1, time / (self.alpha + time))
-        return float((a + b - 1) / (a - 1) * (1 - rest * inner))
+        return float(_purchases(np.array([self.r]), np.array([self.alpha]), self.a, np.array([self.b]), time)[0])
 
     def alive(self, repeats: Numbers, last: Numbers, seen: Numbers) -> Numbers:
         """Return the chance that customers are not lost."""
-        return 1 / (1 + self._odds_of_loss(repeats, last, seen))
+        from scipy.special import expit
+
+        # Of many purchases the odds are beyond what a number can be; their logarithm is not.
+        since = np.log(self.alpha + seen) - np.log(self.alpha + last)
+        log_odds = np.log(self.a) - np.log(self.b + np.maximum(repeats, 1) - 1) + (self.r + repeats) * since
+        return np.where(repeats > 0, expit(-log_odds), 1.0)
 
     def to_come(self, time: float, repeats: Numbers, last: Numbers, seen: Numbers) -> Numbers:
         """Return how many purchases customers are expected to make within a time from the end of what is known."""
-        from scipy.special import hyp2f1
+        number = _purchases(self.r + repeats, self.alpha + seen, self.a, self.b + repeats, time)
+        return number * self.alive(repeats, last, seen)
 
-        a, b, r, x = self.a, self.b, self.r, repeats
-        ahead = self.alpha + seen + time
-        inner = hyp2f1(r + x, b + x, a + b + x - 1, time / ahead)
-        rest = ((self.alpha + seen) / ahead) ** (r + x)
-        number = (a + b + x - 1) / (a - 1) * (1 - rest * inner)
-        return np.asarray(number / (1 + self._odds_of_loss(repeats, last, seen)), np.float64)
 
-    def _odds_of_loss(self, repeats: Numbers, last: Numbers, seen: Numbers) -> Numbers:
-        x = repeats
-        odds = self.a / (self.b + np.maximum(x, 1) - 1) * ((self.alpha + seen) / (self.alpha + last)) ** (self.r + x)
-        return np.where(x > 0, odds, 0.0)
+def _purchases(r: Numbers, alpha: Numbers, a: float, b: Numbers, time: float) -> Numbers:
+    """Return the purchases to expect within a time, of rates (r, alpha) and chances to be lost (a, b)."""
+    if abs(a - 1) >= _NEAR and np.abs(a + b - 1).min() >= _NEAR:
+        return _in_closed_form(r, alpha, a, b, time)
+    # The formula is 0 / 0 at a = 1 and at a + b = 1; what is expected there lies between what is on either side.
+    sides = [_in_closed_form(r, alpha, a * (1 + shift), b, time) for shift in (-2 * _NEAR, 2 * _NEAR)]
+    return (sides[0] + sides[1]) / 2
+
+
+def _in_closed_form(r: Numbers, alpha: Numbers, a: float, b: Numbers, time: float) -> Numbers:
+    from scipy.special import hyp2f1
+
+    left = alpha / (alpha + time)
+    # Euler's transformation: of both forms, the one whose terms do not grow beyond what a number can be.
+    is_other = r > a - 1
+    power, first, second = (
+        np.where(is_other, one, other) for one, other in ((a - 1, r), (a + b - 1 - r, r), (a - 1, b))
+    )
+    with np.errstate(all="ignore"):
+        found: Numbers = (
+            (a + b - 1) / (a - 1) * (1 - left**power * hyp2f1(first, second, a + b - 1, time / (alpha + time)))
+        )
+        most = r * time / alpha  # where nobody is lost
+        wrong = ~((found >= 0) & (found <= most * (1 + _NEAR)))
+    for place in np.flatnonzero(wrong):
+        found[place] = _integrated(float(r[place]), float(alpha[place]), a, float(b[place]), time)
+    return found
+
+
+def _integrated(r: float, alpha: float, a: float, b: float, time: float) -> float:
+    """Return the same as an average over the chances to be lost, on the scale of their log odds: slower, and sure."""
+    from scipy.integrate import quad
+    from scipy.special import betaln
+
+    def share(log_odds: float) -> float:
+        lost, kept = -np.logaddexp(0, -log_odds), -np.logaddexp(0, log_odds)
+        chance = np.exp(max(lost, -_MOST_EXPONENT))
+        purchases = -np.expm1(-r * np.log1p(chance * time / alpha)) / chance
+        return float(purchases * np.exp(a * lost + b * kept - betaln(a, b)))
+
+    middle = np.log(a / b)
+    tails = [middle - 20 - 60 / min(a, 1.0), middle + 20 + 60 / min(b, 1.0)]
+    ends = [tails[0], *(middle + each for each in (-25, -10, -3, -1, 0, 1, 3, 10, 25)), tails[1]]
+    least = 1e-12 * r * time / alpha
+    return float(sum(quad(share, low, high, epsabs=least, epsrel=1e-9, limit=200)[0] for low, high in pairwise(ends)))
 
 
 @dataclass(frozen=True)
@@ -187,7 +227,13 @@ class Spending:
         return self.p * self.gamma / (self.q - 1) if self.q > 1 else np.inf
 
     def expected(self, repeats: Numbers, mean: Numbers) -> Numbers:
-        """Return what a purchase of each customer is worth, between their own mean and that of all."""
+        """Return what a purchase of each customer is worth, between their own mean and that of all.
+
+        Raises:
+            ValueError: It has no mean, as q is 1 or less and a customer bought too little.
+        """
+        if (self.p * repeats + self.q <= 1).any():
+            raise ValueError(f"where q is 1 or less, what a purchase is worth has no mean: {self.q}")
         return np.asarray(self.p * (self.gamma + repeats * mean) / (self.p * repeats + self.q - 1), np.float64)
 
 

@@ -12,7 +12,13 @@ Correction: TypeAlias = Literal["by", "bh", "holm", "none"]
 
 
 def adjusted(p_values: Sequence[float], correction: Correction = "by") -> list[float]:
-    """Return the adjusted p-values in the same order: what is at or below a level is found at that level."""
+    """Return the adjusted p-values in the same order: what is at or below a level is found at that level.
+
+    Raises:
+        ValueError: One of them is not between 0 and 1.
+    """
+    if not all(0 <= each <= 1 for each in p_values):
+        raise ValueError(f"p-values lie between 0 and 1: {list(p_values)}")
     number = len(p_values)
     order = sorted(range(number), key=lambda place: p_values[place])
     found = [1.0] * number

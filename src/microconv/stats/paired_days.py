@@ -6,6 +6,7 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from microconv.stats.distributions import t_quantile, t_tail
 from microconv.stats.ratios import Ratio
 
 
@@ -36,8 +37,6 @@ def ratio_of_periods(
     Returns:
         None where either sum is 0, or fewer than two pairs were seen.
     """
-    from scipy.stats import t as student
-
     count = len(pairs)
     sums = [math.fsum(column) for column in zip(*pairs, strict=True)] if count else [0.0] * 4
     now, now_of, before, before_of = sums
@@ -52,6 +51,6 @@ def ratio_of_periods(
         return None
     error = math.sqrt(max(between, 1 / counts[0] + 1 / counts[1]))
     ratio = now / now_of / (before / before_of)
-    margin = float(student.ppf((1 + level) / 2, count - 1)) * error
-    p_value = 2 * float(student.sf(abs(math.log(ratio)) / error, count - 1))
+    margin = t_quantile((1 + level) / 2, count - 1) * error
+    p_value = 2 * t_tail(abs(math.log(ratio)) / error, count - 1)
     return Ratio(ratio, ratio * math.exp(-margin), ratio * math.exp(margin), p_value)

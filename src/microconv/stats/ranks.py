@@ -33,13 +33,14 @@ def ranks(scores: Sequence[float], drawn: npt.NDArray[np.float64], level: float 
         In the order of `scores`. Equal scores keep their order, and have one place in the draws: their middle one.
     """
     import numpy as np
-    from scipy.stats import rankdata
 
     if not scores:
         return []
     order = sorted(range(len(scores)), key=lambda place: -scores[place])
     own = {place: rank for rank, place in enumerate(order, start=1)}
-    places = rankdata(-drawn, method="average", axis=1)
+    above = (drawn[:, np.newaxis, :] > drawn[:, :, np.newaxis]).sum(axis=2)
+    alike = (drawn[:, np.newaxis, :] == drawn[:, :, np.newaxis]).sum(axis=2)
+    places = above + (alike + 1) / 2
     tail = (1 - level) / 2
     low, high = np.quantile(places, (tail, 1 - tail), axis=0, method="inverted_cdf")
     return [

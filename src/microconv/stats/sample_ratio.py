@@ -6,6 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from microconv.stats.distributions import chi_square_tail
+
 FAILS_BELOW = 0.001
 """The p-value below which a split is called wrong."""
 FEWEST_EXPECTED = 5
@@ -50,15 +52,24 @@ class Misplaced(NamedTuple):
 
 
 def split_test(actors: Sequence[int], shares: Sequence[float]) -> SplitTest:
-    """Hold a split against its shares (Pearson's chi-square, one degree of freedom fewer than variants)."""
-    from scipy.stats import chi2
+    """Hold a split against its shares (Pearson's chi-square, one degree of freedom fewer than variants).
 
+    Actors in a variant that should have none are a wrong split, however few.
+
+    Raises:
+        ValueError: Actors or shares are below 0 or no numbers, or all shares are 0.
+    """
+    if not all(0 <= each < math.inf for each in (*actors, *shares)) or not any(shares):
+        raise ValueError(f"actors and shares of variants are 0 or more: {list(actors)}, {list(shares)}")
+    if any(own and not share for own, share in zip(actors, shares, strict=True)):
+        return SplitTest(math.inf, 0.0, is_told=True)
+    actors, shares = zip(*((own, share) for own, share in zip(actors, shares, strict=True) if share), strict=True)
     whole, number = sum(shares), sum(actors)
     expected = [number * each / whole for each in shares]
     if len(actors) < 2 or min(expected) < FEWEST_EXPECTED:  # noqa: PLR2004 - two to compare
         return SplitTest(0.0, 1.0, is_told=False)
     statistic = math.fsum((one - other) ** 2 / other for one, other in zip(actors, expected, strict=True))
-    return SplitTest(statistic, float(chi2.sf(statistic, len(actors) - 1)), is_told=True)
+    return SplitTest(statistic, chi_square_tail(statistic, len(actors) - 1), is_told=True)
 
 
 def located(levels: Mapping[str, Sequence[int]], shares: Sequence[float]) -> list[Misplaced]:

@@ -1,4 +1,7 @@
-"""How many actors a test needs to find a difference, and how small a difference so many actors can show."""
+"""How many actors a test needs to find a difference, and how small a difference so many actors can show.
+
+What is no number (NaN) is a ValueError.
+"""
 
 from __future__ import annotations
 
@@ -22,6 +25,7 @@ def actors_for_shares(
     Returns:
         None where the shares are equal, or are none.
     """
+    _check(base, other, level, power)
     if not (0 <= base <= 1 and 0 <= other <= 1) or base == other:
         return None
     middle = (base + other) / 2
@@ -47,6 +51,7 @@ def actors_for_means(
     Returns:
         None where there is no difference, or no deviation.
     """
+    _check(deviation, difference, level, power)
     if difference == 0 or deviation <= 0:
         return None
     from scipy.stats import nct, t
@@ -80,6 +85,7 @@ def power_of(
         tuning: The actors at which the anytime-valid interval is tightest; None: a fixed horizon.
         tests: How many tests the chance of a false finding is divided among (Bonferroni).
     """
+    _check(difference, error, level)
     if error <= 0:
         return 1.0 if difference else 0.0
     own_level = 1 - (1 - level) / tests
@@ -110,6 +116,7 @@ def actors_for_effect(
         tuning: As in `power_of`.
         tests: As in `power_of`.
     """
+    _check(difference, variance, level, power)
     if difference == 0 or variance <= 0:
         return None
 
@@ -126,6 +133,7 @@ def smallest_relative_lift(base: float, actors: float, *, level: float = 0.95, p
     Returns:
         None where there are too few to show even the largest rise there can be, or the share is 0 or 1.
     """
+    _check(base, actors, level, power)
     if not 0 < base < 1 or actors <= 0:
         return None
 
@@ -150,6 +158,11 @@ def share_variance(base: float, other: float) -> float:
 def anytime_tuning(actors: float | None) -> float:
     """Return the tuning for a test that will have about so many actors: there its interval is tightest."""
     return TUNING if actors is None else max(float(actors), 1.0)
+
+
+def _check(*numbers: float) -> None:
+    if any(math.isnan(each) for each in numbers):
+        raise ValueError(f"nothing can be worked out of what is no number: {numbers}")
 
 
 def _smallest(reached: Callable[[float], float], power: float, least: float) -> float | None:

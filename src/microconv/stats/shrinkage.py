@@ -17,10 +17,17 @@ class Estimated(NamedTuple):
 
 
 class Common(NamedTuple):
-    """What estimates have in common: their mean, and the standard deviation of what they estimate around it."""
+    """What estimates have in common.
+
+    Attributes:
+        mean: Their mean.
+        spread: The standard deviation of what they estimate around it.
+        error: The standard error of the mean.
+    """
 
     mean: float
     spread: float
+    error: float
 
 
 def common(estimates: Sequence[Estimated]) -> Common | None:
@@ -28,9 +35,17 @@ def common(estimates: Sequence[Estimated]) -> Common | None:
 
     The spread is that at which the estimates differ from their mean as much as their errors and it let expect; it is 0
     where the errors alone explain all.
+
+    Raises:
+        ValueError: An estimate has no standard error.
     """
     if not estimates:
         return None
+    for each in estimates:
+        _check(each)
+
+    def mean_error(variance: float) -> float:
+        return 1 / math.sqrt(math.fsum(1 / (each.error**2 + variance) for each in estimates))
 
     def excess(variance: float) -> tuple[float, float]:
         weights = [1 / (each.error**2 + variance) for each in estimates]
@@ -40,24 +55,34 @@ def common(estimates: Sequence[Estimated]) -> Common | None:
 
     over, mean = excess(0.0)
     if over <= 0:
-        return Common(mean, 0.0)
+        return Common(mean, 0.0, mean_error(0.0))
     low, high = 0.0, max((each.value - mean) ** 2 for each in estimates) * len(estimates)
     for _ in range(_ROUNDS):
         middle = (low + high) / 2
         over, mean = excess(middle)
         low, high = (middle, high) if over > 0 else (low, middle)
-    return Common(mean, math.sqrt((low + high) / 2))
+    variance = (low + high) / 2
+    return Common(mean, math.sqrt(variance), mean_error(variance))
 
 
 def shrunken(estimate: Estimated, of_all: Common) -> Estimated:
     """Return an estimate drawn to the mean of all, the more the less sure it is (Efron and Morris, 1975).
 
-    The largest of many estimates is too large on average; its shrunken value is not.
+    The largest of many estimates is too large on average; its shrunken value is not. Its error is its own as far as it
+    counts, and that of the mean as far as that counts.
+
+    Raises:
+        ValueError: The estimate has no standard error.
     """
-    if of_all.spread == 0:
-        return Estimated(of_all.mean, 0.0)
-    own, others = 1 / estimate.error**2, 1 / of_all.spread**2
+    _check(estimate)
+    own = of_all.spread**2 / (of_all.spread**2 + estimate.error**2)
+    drawn = 1 - own
     return Estimated(
-        (own * estimate.value + others * of_all.mean) / (own + others),
-        math.sqrt(1 / (own + others)),
+        own * estimate.value + drawn * of_all.mean,
+        math.hypot(of_all.spread * math.sqrt(drawn), drawn * of_all.error),
     )
+
+
+def _check(estimate: Estimated) -> None:
+    if not estimate.error > 0:
+        raise ValueError(f"an estimate has a standard error above 0: {estimate}")

@@ -7,23 +7,11 @@ from collections.abc import Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
+from microconv.stats.ratios import RiskStratum
+
 Population = Literal["all", "exposed", "other", "overlap"]
 """As whose mix of strata risks are told: everybody's, that of the exposed, that of the others, or that of where both
 are (each stratum by exposed times others over both, as Mantel and Haenszel do; Li, Morgan and Zaslavsky, 2018)."""
-
-
-class RiskStratum(NamedTuple):
-    """People of one kind: how many are exposed and how many are not, and how many of each came to the outcome."""
-
-    exposed: float
-    exposed_events: float
-    other: float
-    other_events: float
-
-    @property
-    def is_shared(self) -> bool:
-        """Whether both sides are there: what the other side would have done is unknown elsewhere."""
-        return self.exposed > 0 and self.other > 0
 
 
 class StandardisedRisks(NamedTuple):

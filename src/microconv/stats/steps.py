@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from microconv.stats.distributions import hypergeometric_tail
+
 
 class Dose(NamedTuple):
     """How many did something so many times, and how many of them reached the goal."""
@@ -20,8 +22,8 @@ class RateStep(NamedTuple):
 
     Attributes:
         at: The number at which the likelihood is highest.
-        low: The smallest number that the data fit nearly as well (twice the difference of log-likelihoods within 3.84,
-            the 95% quantile of chi-square with one degree of freedom).
+        low: The smallest number that the data fit nearly as well (twice the difference of log-likelihoods within 3.84).
+            It is not a 95% interval: for the place of a jump, that difference does not follow chi-square.
         high: The largest such number.
         log_likelihood: At its highest.
         tried: How many numbers were tried.
@@ -102,11 +104,15 @@ def trend_test(doses: Sequence[Dose]) -> float:
 
 
 def higher_rate_test(above: Dose, below: Dose) -> float:
-    """Return the one-sided p-value that the first rate is the higher one (Fisher's exact test)."""
-    from scipy.stats import hypergeom
+    """Return the one-sided p-value that the first rate is the higher one (Fisher's exact test).
 
+    Raises:
+        ValueError: More reached the goal than there are.
+    """
+    if not all(0 <= each.reached <= each.actors for each in (above, below)):
+        raise ValueError(f"from none to all of the actors reach the goal: {above}, {below}")
     actors, reached = above.actors + below.actors, above.reached + below.reached
-    return float(hypergeom.sf(above.reached - 1, actors, reached, above.actors))
+    return hypergeometric_tail(above.reached, above.actors, reached, actors)
 
 
 def _logistic(doses: Sequence[Dose], scores: Sequence[float]) -> float:

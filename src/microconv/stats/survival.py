@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from microconv.stats.intervals import Interval
+from microconv.stats.distributions import chi_square_tail
+from microconv.stats.intervals import Interval, wilson
 
 
 class Waited(NamedTuple):
@@ -52,7 +53,8 @@ def kaplan_meier(waits: Iterable[Waited], level: float = 0.95) -> list[CurveStep
     """Return the share that has not got there yet, at each time at which somebody did (Kaplan and Meier, 1958).
 
     Who was seen last at a time counts as at risk until just after it. Intervals: Greenwood's variance (1926) on the
-    scale of log(-log), which stays between 0 and 1 (Kalbfleisch and Prentice, 1980).
+    scale of log(-log), which stays between 0 and 1 (Kalbfleisch and Prentice, 1980). Where all got there that variance
+    is without bounds: the upper end is then that of 0 of those at risk (Wilson, 1927), or the one before.
     """
     gathered = _gathered(waits)
     at_risk = math.fsum(each.events + each.censored for each in gathered)
@@ -63,8 +65,13 @@ def kaplan_meier(waits: Iterable[Waited], level: float = 0.95) -> list[CurveStep
         if each.events:
             left = at_risk - each.events
             waiting *= left / at_risk
-            greenwood += each.events / (at_risk * left) if left > 0 else math.inf
-            steps.append(CurveStep(each.time, at_risk, each.events, waiting, *_between(waiting, greenwood, quantile)))
+            if left > 0:
+                greenwood += each.events / (at_risk * left)
+                low, high = _between(waiting, greenwood, quantile)
+            else:
+                none = wilson(0, at_risk, level)
+                low, high = 0.0, min(none.high if none else 1.0, steps[-1].high if steps else 1.0)
+            steps.append(CurveStep(each.time, at_risk, each.events, waiting, low, high))
         at_risk -= each.events + each.censored
     return steps
 
@@ -83,11 +90,31 @@ def time_by(steps: Sequence[CurveStep], share: float = 0.5) -> tuple[float | Non
     return (None if math.isinf(middle) else middle), Interval(first("low"), first("high"))
 
 
-def log_rank(groups: Sequence[Iterable[Waited]]) -> LogRank | None:
-    """Test whether groups take equally long (Mantel, 1966; Peto and Peto, 1972); None where nothing can be compared."""
-    from scipy.stats import chi2
+def known_until(waits: Iterable[Waited], fewest: int) -> float:
+    """Return up to which time a curve may be told: each who is still seen stands for at most one in `fewest` of all.
 
-    tables = [{each.time: each for each in _gathered(group)} for group in groups]
+    Who got there is known for ever, so it takes fewer who are still seen to tell the rest of the curve: as many as
+    `fewest` times the share that is waiting. Infinite where all got there; 0 where there are too few from the start.
+    """
+    gathered = _gathered(waits)
+    at_risk = math.fsum(each.events + each.censored for each in gathered)
+    waiting, until = 1.0, 0.0
+    for each in gathered:
+        if at_risk < fewest * waiting * (1 - 1e-9):
+            return until
+        until = each.time
+        waiting *= (at_risk - each.events) / at_risk
+        at_risk -= each.events + each.censored
+    return math.inf if gathered and waiting <= 0 else until
+
+
+def log_rank(groups: Sequence[Iterable[Waited]]) -> LogRank | None:
+    """Test whether groups take equally long (Mantel, 1966; Peto and Peto, 1972); None where nothing can be compared.
+
+    Groups of nobody are left out.
+    """
+    known = [{each.time: each for each in _gathered(group)} for group in groups]
+    tables = [table for table in known if table]
     at_risk = np.array([math.fsum(each.events + each.censored for each in table.values()) for table in tables])
     size = len(tables)
     observed, expected, covariance = np.zeros(size), np.zeros(size), np.zeros((size, size))
@@ -108,13 +135,15 @@ def log_rank(groups: Sequence[Iterable[Waited]]) -> LogRank | None:
         return None
     difference = (observed - expected)[:freedom]
     chi_square = float(difference @ np.linalg.solve(rest, difference))
-    return LogRank(chi_square, freedom, float(chi2.sf(chi_square, freedom)))
+    return LogRank(chi_square, freedom, chi_square_tail(chi_square, freedom))
 
 
 def _gathered(waits: Iterable[Waited]) -> list[Waited]:
     """Add up what is at the same time, in order of time."""
     sums: dict[float, list[float]] = {}
     for each in waits:
+        if not (each.events >= 0 and each.censored >= 0):
+            raise ValueError("nobody can have waited a negative number of times")
         row = sums.setdefault(each.time, [0.0, 0.0])
         row[0] += each.events
         row[1] += each.censored
@@ -122,10 +151,6 @@ def _gathered(waits: Iterable[Waited]) -> list[Waited]:
 
 
 def _between(waiting: float, greenwood: float, quantile: float) -> tuple[float, float]:
-    if waiting <= 0:
-        return 0.0, 0.0
-    if waiting >= 1:
-        return 1.0, 1.0
     log = math.log(waiting)
     margin = quantile * math.sqrt(greenwood) / abs(log)
     return math.exp(log * math.exp(margin)), math.exp(log * math.exp(-margin))

@@ -50,6 +50,13 @@ class EntryBalance:
     after_in: str = column("most in")
     compared: float | None = column("have like actors", wording.share)
 
+    @property
+    def unlike(self) -> str:
+        """In what the sides are not alike, and how far; empty where they are."""
+        if self.after is None or self.after <= ALIKE:
+            return ""
+        return f"{self.after_in} ({wording.cents(self.after)})"
+
 
 def balance_query(
     entries: Sequence[str],

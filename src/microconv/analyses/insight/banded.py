@@ -8,7 +8,7 @@ from typing import Any, Literal, NamedTuple
 
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
-from microconv.stats.ratios import RateStratum, Ratio, rate_ratio
+from microconv.stats.ratios import ExposedEvents, RateStratum, Ratio, exposed_events, rate_ratio
 
 FEWEST_TARGETS = 20
 """Actors who reached the goal, on both sides together, below which no ratio is told."""
@@ -69,6 +69,11 @@ class Banded(NamedTuple):
     def is_thin(self) -> bool:
         """Whether too little is known to tell."""
         return min(self.exposed, self.actors - self.exposed) < FEWEST_A_SIDE or self.targets < FEWEST_TARGETS
+
+    @property
+    def fewest_targets(self) -> int:
+        """How many reached the goal on the side on which fewer did."""
+        return min(self.exposed_targets, self.other_targets)
 
     @property
     def targets(self) -> int:
@@ -150,13 +155,28 @@ def read_by_context(
 def read_ratios(
     rows: Iterable[Mapping[str, Any]], *, by_context: bool = False, began_before: bool | None = False
 ) -> dict[tuple[str, str], Ratio | None]:
-    """Read ratios among like actors, by entry and context (empty where all contexts are one); see `rate_ratio`."""
-    strata: dict[tuple[str, str], list[RateStratum]] = {}
+    """Read ratios, by entry and context (empty where all contexts are one); see `rate_ratio`."""
+    strata = _strata(rows, by_context=by_context, began_before=began_before)
+    return {key: rate_ratio(each) for key, each in strata.items()}
+
+
+def read_exposed(
+    rows: Iterable[Mapping[str, Any]], *, by_context: bool = False, began_before: bool | None = False
+) -> dict[tuple[str, str], ExposedEvents]:
+    """Read how many reached the goal after an entry, and how many were to be expected; keys as in `read_ratios`."""
+    strata = _strata(rows, by_context=by_context, began_before=began_before)
+    return {key: exposed_events(each) for key, each in strata.items()}
+
+
+def _strata(
+    rows: Iterable[Mapping[str, Any]], *, by_context: bool, began_before: bool | None
+) -> dict[tuple[str, str], list[RateStratum]]:
+    found: dict[tuple[str, str], list[RateStratum]] = {}
     for row in rows:
         if began_before is None or row["began_before"] == began_before:
             key = row["micro_conversion"], row["context"] if by_context else ""
-            strata.setdefault(key, []).append(_stratum(row))
-    return {key: rate_ratio(each) for key, each in strata.items()}
+            found.setdefault(key, []).append(_stratum(row))
+    return found
 
 
 def _stratum(row: Mapping[str, Any]) -> RateStratum:

@@ -48,7 +48,7 @@ class BuyerQuestion(Period, Question):
     def named(self) -> Iterator[tuple[str, str]]:
         """Yield the goal."""
         if self.goal is not None:
-            yield self.goal, "the goal of value"
+            yield self.goal, "the goal"
 
     def goal_in(self, taxonomy: Taxonomy) -> str:
         """Return the id under which purchases are staged."""
@@ -114,13 +114,17 @@ def staged_days(context: Context) -> tuple[date, date]:
     return rows[0]["first_date"], rows[0]["last_date"]
 
 
-def between(low: float | None, high: float | None, write: Any) -> str:  # noqa: ANN401 - a function of `wording`
-    """Write an interval for a sentence: ` (95% interval: 1.2 to 3.4)`; nothing where there is none."""
+def between(low: float | None, high: float | None, write: Any, *, of: str = "") -> str:  # noqa: ANN401 - of `wording`
+    """Write an interval for a sentence: ` (95% interval: 1.2 to 3.4)`, `of` what; nothing where there is none."""
     if low is None or high is None:
         return ""
-    return f" (95% interval: {write(low)} to {write(high)})"
+    return f" (95% interval{of}: {write(low)} to {write(high)})"
 
 
-def not_enough(number: int) -> str:
-    """Say that there is too little to tell."""
-    return f"not enough data: n = {wording.count(number)}"
+NOT_ENOUGH = "not enough data"
+"""How what is said begins where there is too little to tell."""
+
+
+def not_enough(number: int, noun: str = "") -> str:
+    """Say that there is too little to tell: `number` is what fell short, `noun` what one of it is called."""
+    return f"{NOT_ENOUGH}: n = {wording.plural(number, noun) if noun else wording.count(number)}"

@@ -12,13 +12,14 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 from pydantic import AfterValidator, Field
 
 from microconv import wording
+from microconv.analyses.insight.evidence import LEVEL
 from microconv.analyses.insight.landmarks import (
     FEWEST_A_SIDE,
     FEWEST_TARGETS,
     FINDING,
-    LEVEL,
     TESTING,
     LandmarkQuestion,
+    of_other_systems,
     too_few,
 )
 from microconv.config.values import Duration, Length, unique
@@ -37,6 +38,7 @@ MORE, NOTHING = "more than its parts", "nothing found"
 """What is said of a combination: all that it is held against is surpassed, or not."""
 
 ANY_ORDER, THIS_ORDER = "any order", "this order"
+_IN_ANY_ORDER, _IN_THIS_ORDER = " + ", " > "
 
 _CANDIDATE_LEVEL = 0.1
 """How likely chance may be in the first half for a combination to be tested. It has to surpass several references at
@@ -79,8 +81,8 @@ class StepCombination:
     says: str = column("says")
     actors: int = column("did all", wording.count)
     reached: int = column("reached the goal", wording.count)
-    rate: float | None = column("rate", wording.share)
-    expected: float | None = column("expected", wording.share)
+    rate: float | None = column("rate", wording.fine_share)
+    expected: float | None = column("expected", wording.fine_share)
     against: str = column("expected from")
     ratio: float | None = column("ratio", wording.times)
     low: float | None = column("from", wording.times)
@@ -88,6 +90,11 @@ class StepCombination:
     p_value: float | None = column("corrected p", wording.p_value)
     tier: str = column("evidence", default="observed")
     meaning: str = column("meaning", default="")
+
+    @property
+    def entries(self) -> tuple[str, ...]:
+        """The entries of it."""
+        return tuple(self.combination.split(_IN_THIS_ORDER if self.order == THIS_ORDER else _IN_ANY_ORDER))
 
 
 @dataclass(frozen=True)
@@ -131,10 +138,14 @@ class CombinationsResult(Result):
         if self.combinations:
             yield sheet(self.title, self.combinations, StepCombination, without=("meaning",))
         nothing = self.looked_at - self.found - self.thin
+        more = "does more than its parts" if self.found == 1 else "do more than their parts"
+        # CSV has no more than the table: --top is for both.
+        cut = wording.first_shown(len(self.combinations), self.looked_at)
         yield (
             f"Of {wording.plural(self.looked_at, 'combination')}, {wording.count(self.tested)} looked promising in the "
-            f"first half and came to the test; {wording.count(self.found)} do more than their parts, nothing was found "
-            f"in {wording.count(nothing)}, and {wording.count(self.thin)} have not enough data."
+            f"first half and came to the test; {wording.count(self.found)} {more}, nothing was found in "
+            f"{wording.count(nothing)}, and {wording.count(self.thin)} {'has' if self.thin == 1 else 'have'} not "
+            f"enough data.{cut}"
         )
         # The first is the sentence of the whole.
         for row in self.combinations[1:]:
@@ -144,7 +155,7 @@ class CombinationsResult(Result):
     def bars(self) -> tuple[Bar, ...]:
         """Two bars per combination with enough data: its rate, and what its parts let expect."""
         return tuple(
-            Bar(f"{row.combination}{what}", rate, wording.share(rate))
+            Bar(f"{row.combination}{what}", rate, wording.fine_share(rate))
             for row in self.combinations
             for what, rate in (("", row.rate), (f" (expected from {row.against})", row.expected))
             if row.expected is not None and rate is not None
@@ -213,7 +224,7 @@ class Combinations(LandmarkQuestion):
             thin=thin,
             looked_at=len(rows),
             sentence=_sentence(rows, thin, OutcomeCell(actors, reached), goal),
-            assumptions=tuple(self._assumptions(goal)),
+            assumptions=(*self._assumptions(goal), *of_other_systems((goal,), context.taxonomy)),
             since=self.since,
             until=self.until,
         )
@@ -228,8 +239,8 @@ class Combinations(LandmarkQuestion):
             + ". All rates are compared among actors who had done as many other small steps."
         )
         yield (
-            f"Macro-conversions and hesitation are not part of a combination, nor is {goal}. The {MOST_ENTRIES} "
-            f"entries that most actors had done are combined."
+            f"Macro-conversions and hesitation are not part of a combination, nor is {goal}. Of what is "
+            f"left, at most {MOST_ENTRIES} entries are combined: those that most actors had done."
         )
         yield (
             "Evidence: observed. Those who do all of it may want more from the start, so it is not proof that the "
@@ -246,7 +257,7 @@ class _Shape(NamedTuple):
 
     @property
     def written(self) -> str:
-        return (" > " if self.is_ordered else " + ").join(self.entries)
+        return (_IN_THIS_ORDER if self.is_ordered else _IN_ANY_ORDER).join(self.entries)
 
 
 @dataclass(frozen=True)
@@ -460,10 +471,11 @@ def _meaning(row: StepCombination, goal: str, window: Duration) -> str:
         )
     in_order = " in this order" if row.order == THIS_ORDER else ""
     return (
-        f"Of those who had done {row.combination}{in_order} within {row.landmark}, {wording.share(row.rate)} reached "
-        f"{goal} in the {wording.window(window.text)} after it, where {wording.share(row.expected)} would be expected "
-        f"from {row.against}: {wording.times(row.ratio)} times as many (95% interval {wording.times(row.low)} to "
-        f"{wording.times(row.high)}). It does not say that bringing people to do all of it would bring more {goal}."
+        f"Of those who had done {row.combination}{in_order} within {row.landmark}, {wording.fine_share(row.rate)} "
+        f"reached {goal} in the {wording.window(window.text)} after it, where {wording.fine_share(row.expected)} would "
+        f"be expected from {row.against}: {wording.times(row.ratio)} times as many (95% interval "
+        f"{wording.times(row.low)} to {wording.times(row.high)}). It does not say that {goal} would follow more often "
+        "if people were brought to do all of it."
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date
@@ -11,6 +12,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field
 
 from microconv import wording
+from microconv.analyses.insight.evidence import LEVEL
+from microconv.analyses.insight.landmarks import of_other_systems
 from microconv.config.sections import Period
 from microconv.config.values import Duration, EntryId, Length
 from microconv.queries import templates
@@ -20,9 +23,8 @@ from microconv.result import Result, column, sheet
 from microconv.staging.properties import Property, resolve
 from microconv.stats.intervals import wilson
 from microconv.stats.multiplicity import adjusted
-from microconv.stats.ratios import Ratio, risk_ratio
+from microconv.stats.ratios import Ratio, RiskStratum, exposed_cases, pooled_risk_ratio
 from microconv.stats.shrinkage import Estimated, common, shrunken
-from microconv.stats.steps import Dose, higher_rate_test
 from microconv.taxonomy import Taxonomy
 from microconv.taxonomy.entry import STAGES
 from microconv.wording import Bar, Sheet
@@ -39,11 +41,12 @@ MORE, LESS, CHANCE, ON_PATH = "leads more often", "leads less often", "no differ
 """What is said of a content: its rate is above that of the others of its kind, below, neither; or hardly anybody
 reached the goal without it."""
 
-LEVEL = 0.05
 FEWEST_EXPOSED = 30
 """Actors who saw it, below which nothing is told."""
 FEWEST_TARGETS = 20
-"""Times that a goal was reached after any content of the kind, below which nothing is told of it."""
+"""Actors who reached a goal after any content of the kind, below which nothing is told of it."""
+MOST_SEEN = 30
+"""From which number on contents of one actor are not told apart by how many came before."""
 MOST_CONTENTS = 200
 """How many contents are looked at: those that most actors saw."""
 _PATH_SHARE = 0.95
@@ -63,8 +66,9 @@ class ContentOutcome:
         actors: Who saw it, before the goal and long enough before the data end.
         reached: How many of them reached the goal in the time after they first saw it.
         rate: Their share, with its 95% interval (Wilson).
-        other_rate: The same share of all other contents of the kind together.
-        ratio: The one over the other, with its 95% interval.
+        other_rate: The share of others who came upon another content of the kind as theirs of the same number, such
+            as the third; each number counts for as many as came upon this one so.
+        ratio: The one over the other by Mantel and Haenszel over these numbers, with its 95% interval.
         shrunken: The ratio drawn to the mean of its kind, the more the less sure it is: the one to rank by.
         p_value: That both rates are one, corrected over all contents and goals.
         share_of_goals: Of those who reached the goal after any content of the kind, how many did so after this one.
@@ -75,10 +79,10 @@ class ContentOutcome:
     says: str = column("says")
     actors: int = column("saw it", wording.count)
     reached: int = column("reached the goal", wording.count)
-    rate: float | None = column("rate", wording.share)
-    low: float | None = column("from", wording.share)
-    high: float | None = column("to", wording.share)
-    other_rate: float | None = column("rate of others", wording.share)
+    rate: float | None = column("rate", wording.fine_share)
+    low: float | None = column("from", wording.fine_share)
+    high: float | None = column("to", wording.fine_share)
+    other_rate: float | None = column("rate of others", wording.fine_share)
     ratio: float | None = column("ratio", wording.times)
     ratio_low: float | None = column("ratio from", wording.times)
     ratio_high: float | None = column("ratio to", wording.times)
@@ -89,6 +93,31 @@ class ContentOutcome:
 
 
 @dataclass(frozen=True)
+class ContentGoal:
+    """How many contents one goal was tried with.
+
+    Attributes:
+        goal: What is counted after them.
+        looked_at: How many contents.
+        tested: How many were held against the others; the rest have not enough data, or are on the path.
+        more: How many lead to it more often.
+        less: How many lead to it less often.
+    """
+
+    goal: str
+    looked_at: int
+    tested: int
+    more: int
+    less: int
+
+    @classmethod
+    def of(cls, goal: str, rows: Sequence[ContentOutcome]) -> ContentGoal:
+        """Count the rows of a goal."""
+        says = Counter(row.says for row in rows)
+        return cls(goal, len(rows), says[MORE] + says[LESS] + says[CHANCE], says[MORE], says[LESS])
+
+
+@dataclass(frozen=True)
 class ContentResult(Result):
     """Contents, for each goal those that lead to it more often first.
 
@@ -96,6 +125,7 @@ class ContentResult(Result):
         what: The kind of content.
         goals: The outcomes, in the order of the taxonomy.
         contents: The rows, for each goal at most as many as asked for.
+        counts: For each goal, how many contents were looked at, tested and found.
         looked_at: How many contents there are, over all goals.
     """
 
@@ -104,6 +134,7 @@ class ContentResult(Result):
     what: str
     goals: tuple[str, ...]
     contents: tuple[ContentOutcome, ...]
+    counts: tuple[ContentGoal, ...]
     looked_at: int
     sentence: str
     assumptions: tuple[str, ...]
@@ -121,8 +152,9 @@ class ContentResult(Result):
         return f"What {PLURAL[self.what]} lead to"
 
     def sheets(self) -> Iterator[Sheet | str]:
-        """Yield a table for each goal."""
-        for goal in self.goals:
+        """Yield a table for each goal, and how many contents there are of each kind."""
+        for of_goal in self.counts:
+            goal = of_goal.goal
             rows = [row for row in self.contents if row.goal == goal]
             if not rows:
                 continue
@@ -133,11 +165,19 @@ class ContentResult(Result):
                 labels={"content": self.what},
                 without=("goal", "tier"),
             )
+            # CSV has no more than the table: --top is for both.
+            cut = wording.first_shown(len(rows), of_goal.looked_at)
+            lead = f"{wording.count(of_goal.more)} {'leads' if of_goal.more == 1 else 'lead'}"
+            yield (
+                f"Of {wording.count(of_goal.looked_at)} {PLURAL[self.what]} that were looked at, "
+                f"{wording.count(of_goal.tested)} were tested: {lead} to {goal} more often, and "
+                f"{wording.count(of_goal.less)} less often.{cut}"
+            )
 
     def bars(self) -> tuple[Bar, ...]:
         """One bar per content of the first goal: its rate."""
         return tuple(
-            Bar(row.content, row.rate, wording.share(row.rate))
+            Bar(row.content, row.rate, wording.fine_share(row.rate))
             for row in self.contents
             if row.goal == self.goals[0] and row.rate is not None
         )
@@ -184,6 +224,7 @@ class Content(Period, Question):
             "window_ms": self.within.seconds * 1_000,
             "lag_ms": _LAG_SECONDS * 1_000,
             "most": MOST_CONTENTS,
+            "most_seen": MOST_SEEN,
             "end_at": context.latest_event_at or templates.EXAMPLE_MOMENT,
             **days(self),
         }
@@ -198,7 +239,7 @@ class Content(Period, Question):
         )
 
     def result(self, tables: Sequence[pa.Table], context: Context) -> ContentResult:
-        """Hold each content against the others of its kind."""
+        """Hold each content against the others of its kind that were seen as the same number of an actor's."""
         goals = self._goals(context.taxonomy)
         counts = tables[0].to_pylist()
         outcomes = _outcomes(counts, goals, may_be_on_path=not self.sequences)
@@ -207,9 +248,10 @@ class Content(Period, Question):
             what=self.what,
             goals=tuple(goals),
             contents=tuple(row for goal in goals for row in outcomes[goal][: self.top]),
+            counts=tuple(ContentGoal.of(goal, outcomes[goal]) for goal in goals),
             looked_at=contents,
             sentence=_sentence(outcomes, goals[0], self),
-            assumptions=tuple(self._assumptions(contents)),
+            assumptions=(*self._assumptions(contents), *of_other_systems(goals, context.taxonomy)),
             since=self.since,
             until=self.until,
         )
@@ -231,16 +273,24 @@ class Content(Period, Question):
             "is left out."
         )
         yield (
-            f"Others are all other {PLURAL[self.what]} together; whoever saw several counts for each, so that a "
-            "difference is understated rather than overstated. p-values are corrected over all of them and all goals "
+            f"Others came upon another one of the {PLURAL[self.what]} as theirs of the same number: who saw it as the "
+            "first is compared with those who saw another as their first, the second with the second (from the "
+            f"{MOST_SEEN}th on all together), by Mantel and Haenszel. Whoever sees many is on the way, whatever it is."
+        )
+        yield (
+            "p-values are of the number who reached the goal (exact, at most), corrected over all contents and goals "
             "(Benjamini and Yekutieli). Rank by the shrunken ratio: the largest of many is too large by chance."
+        )
+        yield (
+            f"The share of goals is of those who reached the goal after any of the {PLURAL[self.what]}. Whoever saw "
+            "several counts for each of them, so that these shares add up to more than 100%."
         )
         if self.sequences:
             yield "A sequence is one and, as the next that is another, a second; the time runs from the second."
         if contents > MOST_CONTENTS:
             yield (
-                f"There are {wording.count(contents)}: the {MOST_CONTENTS} that most actors saw are looked at. The "
-                "rate of others is that of all."
+                f"There are {wording.count(contents)} {PLURAL[self.what]}. Only the {MOST_CONTENTS} that most actors "
+                "saw are looked at one by one; the rate of others includes all the rest."
             )
         yield (
             "Evidence: observed. Who sees one content may be another kind of person than who sees another, or further "
@@ -257,14 +307,17 @@ def _outcomes(
     counts: Sequence[Mapping[str, Any]], goals: Sequence[str], *, may_be_on_path: bool
 ) -> dict[str, list[ContentOutcome]]:
     """Return the contents of each goal, those that lead to it more often first."""
-    rows = [_row(each, may_be_on_path=may_be_on_path) for each in counts]
+    by_content: dict[tuple[str, str], list[Mapping[str, Any]]] = {}
+    for count in counts:
+        by_content.setdefault((count["goal"], count["content"]), []).append(count)
+    rows = [_row(each, may_be_on_path=may_be_on_path) for each in by_content.values()]
     told = [place for place, row in enumerate(rows) if row.p_value is not None]
     corrected = adjusted([rows[place].p_value or 0.0 for place in told], "by")
     for place, p_value in zip(told, corrected, strict=True):
         row = rows[place]
         says = CHANCE
         if p_value <= LEVEL:
-            says = MORE if (row.rate or 0.0) > (row.other_rate or 0.0) else LESS
+            says = MORE if (row.ratio or 0.0) > 1 else LESS
         rows[place] = replace(row, p_value=p_value, says=says)
     found: dict[str, list[ContentOutcome]] = {goal: [] for goal in goals}
     for goal in goals:
@@ -278,10 +331,17 @@ def _outcomes(
     return found
 
 
-def _row(count: Mapping[str, Any], *, may_be_on_path: bool) -> ContentOutcome:
-    """Return what is said of one content before correction: `p_value` is then its own."""
-    actors, reached = count["actors"], count["reached"]
-    others, others_reached = count["all_actors"] - actors, count["all_reached"] - reached
+def _row(numbers: Sequence[Mapping[str, Any]], *, may_be_on_path: bool) -> ContentOutcome:
+    """Return what is said of one content before correction, from its rows by number: `p_value` is then its own."""
+    count = numbers[0]
+    strata = [
+        RiskStratum(
+            each["actors"], each["reached"], each["all_actors"] - each["actors"], each["all_reached"] - each["reached"]
+        )
+        for each in numbers
+    ]
+    actors, reached = (sum(each[name] for each in numbers) for name in ("actors", "reached"))
+    others = sum(each.other for each in strata if each.exposed)
     share_of_goals = wording.ratio(reached, count["everybody_reached"])
     row = ContentOutcome(
         content=count["content"],
@@ -300,26 +360,37 @@ def _row(count: Mapping[str, Any], *, may_be_on_path: bool) -> ContentOutcome:
         p_value=None,
         share_of_goals=share_of_goals,
     )
-    if count["all_reached"] < FEWEST_TARGETS:
-        return replace(row, says=f"not enough data: n = {wording.count(count['all_reached'])} reached {count['goal']}")
+    everybody = count["everybody_reached"]
+    if everybody < FEWEST_TARGETS:
+        return replace(row, says=f"not enough data: n = {wording.count(everybody)} reached {count['goal']}")
     if min(actors, others) < FEWEST_EXPOSED:
-        n = f"{wording.count(actors)} saw it" if actors < FEWEST_EXPOSED else f"{wording.count(others)} saw another"
+        n = (
+            f"{actors:,} saw it"
+            if actors < FEWEST_EXPOSED
+            else f"{others:,.0f} saw another as theirs of the same number"
+        )
         return replace(row, says=f"not enough data: n = {n}")
-    interval = wilson(reached, actors)
+    interval, compared = wilson(reached, actors), [each for each in strata if each.is_shared]
+    like = sum(each.exposed * each.other_events / each.other for each in compared)
     row = replace(
         row,
         rate=reached / actors,
         low=interval.low if interval else None,
         high=interval.high if interval else None,
-        other_rate=others_reached / others,
+        other_rate=like / sum(each.exposed for each in compared),
     )
     if may_be_on_path and share_of_goals is not None and share_of_goals >= _PATH_SHARE:
         return replace(row, says=ON_PATH)
-    ratio = risk_ratio(reached, actors, others_reached, others)
-    if ratio is not None and ratio.log_error > 0:
-        row = replace(row, ratio=ratio.ratio, ratio_low=ratio.low, ratio_high=ratio.high)
-    own, other = Dose(1, actors, reached), Dose(0, others, others_reached)
-    return replace(row, p_value=min(1.0, 2 * min(higher_rate_test(own, other), higher_rate_test(other, own))))
+    ratio = pooled_risk_ratio(compared)
+    if ratio is None:
+        return replace(row, p_value=exposed_cases(compared).p_value())
+    return replace(
+        row,
+        ratio=ratio.ratio,
+        ratio_low=ratio.low,
+        ratio_high=ratio.high,
+        p_value=max(ratio.p_value, exposed_cases(compared).p_value()),
+    )
 
 
 def _estimated(row: ContentOutcome) -> Estimated:
@@ -337,10 +408,12 @@ def _sentence(outcomes: Mapping[str, Sequence[ContentOutcome]], goal: str, quest
     after = f"within {wording.window(question.within.text)}"
     first = next((rows[0] for rows in outcomes.values() if rows and rows[0].says == MORE), None)
     if first is not None:
+        others = {1: "", 2: " The other goal has a table of its own."}
         return (
-            f"Of {wording.plural(first.actors, 'actor')} who saw {first.content}, {wording.share(first.rate)} reached "
-            f"{first.goal} {after}, against {wording.share(first.other_rate)} after other {kinds}: the strongest of "
-            "those that lead to it more often. That does not prove that it brings them there."
+            f"Of {wording.plural(first.actors, 'actor')} who saw {first.content}, {wording.fine_share(first.rate)} "
+            f"reached {first.goal} {after}, against {wording.fine_share(first.other_rate)} of others who had seen as "
+            f"many {kinds}: the strongest of those that lead to it more often. That does not prove that it brings them "
+            f"there.{others.get(len(outcomes), ' The other goals have tables of their own.')}"
         )
     rows = outcomes[goal]
     if not rows:

@@ -8,6 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from microconv import wording
+from microconv.analyses.insight.evidence import LEVEL
 from microconv.config.sections import Period
 from microconv.config.values import Duration, EntryId, Length
 from microconv.queries import templates
@@ -18,9 +19,6 @@ from microconv.taxonomy import Taxonomy
 FINDING, TESTING = 1, 2
 """The half of the actors on which something is looked for, and the one on which it is tested."""
 
-LEVEL = 0.01
-"""How likely one false finding or more may be among all that is tested, where nothing is there."""
-
 CANDIDATE_LEVEL = 0.05
 """How likely chance alone may be in the first half for something to be tested in the other."""
 
@@ -28,6 +26,8 @@ FEWEST_TARGETS = 20
 """Actors in each half who reached the goal, below which nothing is told."""
 FEWEST_A_SIDE = 10
 """Actors in each half on one side, below which nothing is told."""
+FEWEST_REACHED_A_SIDE = 5
+"""Actors of one side who reached the goal, below which the rate of that side is not told."""
 
 
 class LandmarkQuestion(Period, Question):
@@ -79,11 +79,23 @@ class LandmarkQuestion(Period, Question):
         )
         yield (
             "One half of the actors (by a hash) is for finding, the other for testing; what is said of a finding is "
-            "what the testing half says. All tests are corrected together (Holm), at 1%: where nothing is there, fewer "
-            "than 1 property in 100 is told that something is."
+            f"what the testing half says. All tests are corrected together (Holm), at {LEVEL:.0%}: where nothing "
+            "is there, fewer than 1 property in 100 is told that something is."
         )
         if self.since is not None or self.until is not None:
             yield "The days asked for are those on which actors began; what came later counts, too."
+
+
+def of_other_systems(goals: Sequence[str], taxonomy: Taxonomy) -> Iterator[str]:
+    """Say who can reach those goals whose occurrences are rows of other systems."""
+    external = {taxonomy.counted(each.id) for each in taxonomy.external_entries}
+    told = [goal for goal in goals if goal in external]
+    if told:
+        yield (
+            f"{wording.listed(told)} {'is' if len(told) == 1 else 'are'} told by other systems, and only whom their "
+            "rows name can reach that. Where they name users, these are people who signed in: whatever only they do, "
+            "such as signing in, is then followed by it more often by construction."
+        )
 
 
 def too_few(reached: int, goal: str) -> str:

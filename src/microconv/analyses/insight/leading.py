@@ -105,8 +105,10 @@ class LeadingResult(Result):
         return self.entries
 
     def sheets(self) -> Iterator[Sheet | str]:
-        """Show the entries that were done at all, with no figures where none can be judged."""
+        """Show the entries that were done at all; nothing where none can be judged for one reason, which is told."""
         seen = [row for row in self.entries if row.per_day]
+        if not self.tests and len({row.says for row in seen}) <= 1:
+            return
         yield sheet(
             f"What moves before {self.goal}",
             seen,
@@ -237,6 +239,7 @@ def _judged(daily: _Daily, goal: str, lags: int) -> tuple[tuple[LeadingEntry, ..
         before = leads(rates[entry][:first], rates[goal][:first], terms[:first], lags)
         tried = min(before, key=lambda each: (each.p_value, each.lag)).lag
         contest = forecast_contest(rates[goal], rates[entry], terms, tried, first)
+        assert contest is not None  # noqa: S101 - days are held out
         error = contest.error_without
         is_leading = adjusted_p <= LEVEL and contest.gain > 0 and contest.p_value <= LEVEL
         rows.append(
@@ -332,7 +335,7 @@ def _sentence(entries: Sequence[LeadingEntry], goal: str, count: int, tests: int
     if count < FEWEST_DAYS:
         return (
             f"What moves before {goal} cannot be told yet: {not_enough_days(count)} in a row, and it takes "
-            f"{FEWEST_DAYS}."
+            f"{FEWEST_DAYS} ({FEWEST_DAYS - count} more)."
         )
     if not tests:
         why = next((row.says for row in entries), "no other entry")

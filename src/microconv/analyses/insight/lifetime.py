@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from microconv import wording
 from microconv.analyses.amounts import Amount
@@ -27,7 +29,6 @@ from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 from microconv.question import Context, Option
 from microconv.result import Result, column, sheet
-from microconv.stats.intervals import wilson
 from microconv.taxonomy import Taxonomy
 from microconv.wording import Bar, Sheet
 
@@ -42,23 +43,32 @@ ALL, BEFORE = "(all)", "(before the data)"
 """Stand for all buyers together, and for those of whom nobody knows how they began."""
 
 _DAY_SECONDS = 86_400
+_CHANCE = 0.05
+"""How often chance may make some kind of buyers stand out."""
 _LABELS = {None: "buyers", "first_micro_conversion": "did first", "first_channel": "came first by"}
+
+
+def _whole_days(given: Duration) -> Duration:
+    if given.seconds % _DAY_SECONDS:
+        raise ValueError('must be whole days, as value is known by the day, such as "90d"')
+    return given
 
 
 @dataclass(frozen=True)
 class BuyerValue:
     """What buyers of one kind are worth; what cannot be told is None, and `basis` says why.
 
-    `purchases` and `value` are those of one buyer within the horizon, the first purchase included; `first_value` is
-    what the first one is worth.
+    `came_back` is who came to the goal again so far, at any time; `repeat_rate` the share who do so within
+    `repeat_days` of the result. `purchases` and `value` are those of one buyer within the horizon, the first purchase
+    included; `first_value` is what the first one is worth.
     """
 
     context: str = column("buyers")
     buyers: int = column("number", wording.count)
-    came_back: int = column("bought again", wording.count)
-    repeat_rate: float | None = column("repeat rate", wording.share)
-    repeat_low: float | None = column("from", wording.share)
-    repeat_high: float | None = column("to", wording.share)
+    came_back: int = column("again so far", wording.count)
+    repeat_rate: float | None = column("repeat rate", wording.fine_share)
+    repeat_low: float | None = column("from", wording.fine_share)
+    repeat_high: float | None = column("to", wording.fine_share)
     first_value: float | None = column("first purchase", wording.cents)
     purchases: float | None = column("purchases per buyer", lambda each: wording.decimal(each, 2))
     value: float | None = column("value per buyer", wording.cents)
@@ -75,6 +85,7 @@ class LifetimeValueResult(Result):
         goal: The micro-conversion that is a purchase.
         by: What buyers are split by.
         horizon_days: How many days from the first purchase count; 0 where nothing can be told.
+        repeat_days: Within how many days of it the repeat rate is; never more than the data follow buyers.
         basis: `model` or `cohort averages`.
         why: Why it is not the model; None where it is.
         total: All buyers together.
@@ -88,6 +99,7 @@ class LifetimeValueResult(Result):
     goal: str
     by: FirstBy | None
     horizon_days: int
+    repeat_days: int
     basis: Basis
     why: str | None
     total: BuyerValue
@@ -107,11 +119,18 @@ class LifetimeValueResult(Result):
     def sheets(self) -> Iterator[Sheet | str]:
         """Show one table."""
         within = f"within {wording.plural(self.horizon_days, 'day')} of it" if self.horizon_days else "too few to tell"
+        labels = {
+            "context": _LABELS[self.by],
+            "came_back": f"{self.goal} again so far",
+            "first_value": f"first {self.goal}",
+        }
+        if self.repeat_days:
+            labels["repeat_rate"] = f"repeat rate in {wording.plural(self.repeat_days, 'day')}"
         yield sheet(
             f"Value of a buyer from the first {self.goal}, {within}, in {self.currency}",
             self.rows,
             BuyerValue,
-            labels={"context": _LABELS[self.by]},
+            labels=labels,
         )
 
     def bars(self) -> tuple[Bar, ...]:
@@ -139,7 +158,7 @@ class LifetimeValue(BuyerQuestion):
     )
 
     by: FirstBy | None = Field(default=None, description="split by what buyers did first, or where they came from")
-    horizon: Length = Field(
+    horizon: Annotated[Length, AfterValidator(_whole_days)] = Field(
         default=Duration.parse("365d"), description="how long after the first purchase value counts, in whole days"
     )
 
@@ -180,6 +199,7 @@ class LifetimeValue(BuyerQuestion):
             goal=self.goal_in(context.taxonomy),
             by=self.by,
             horizon_days=found.horizon,
+            repeat_days=found.repeat_days,
             basis="model" if found.models else "cohort averages",
             why=found.why,
             total=total,
@@ -205,10 +225,10 @@ class _Value:
         # These load numpy; who looks at the options does without.
         from microconv.analyses.insight.value_estimates import ByAge
 
-        self.by = asked.by
+        self.by, self.goal = asked.by, asked.goal_in(context.taxonomy)
         first, last = staged_days(context)
         self.days = (last - first).days + 1
-        self.asked_days = max(asked.horizon.seconds // _DAY_SECONDS, 1)
+        self.asked_days = asked.horizon.seconds // _DAY_SECONDS
         of_ages, self.customers, self.held_out = rows
         ages = max((row["age_days"] for row in of_ages), default=0) + 1
         self.all = ByAge.read(_together(of_ages), ages)
@@ -218,7 +238,9 @@ class _Value:
         self.models: dict[str, ValueModel] = {}
         self.why: str | None = None
         self._fit(_held_out_days(first, last))
-        self.horizon = min(self.asked_days, self.days * MOST_FORESIGHT) if self.models else self._reach()
+        # The model tells how many purchases come, beyond the data too; who buys again at all is only seen in them.
+        self.repeat_days = self._reach()
+        self.horizon = min(self.asked_days, self.days * MOST_FORESIGHT) if self.models else self.repeat_days
 
     def _fit(self, ahead: int) -> None:
         from microconv.analyses.insight.value_estimates import NotCarriedError, ValueModel
@@ -256,17 +278,20 @@ class _Value:
             yield self._row(name, self.groups[name], known.get(name, []))
 
     def _row(self, name: str, by_age: ByAge, customers: Sequence[Mapping[str, Any]]) -> BuyerValue:
+        from microconv.analyses.insight.value_estimates import repeat_rate
+
         buyers = by_age.buyers
         came_back = sum(row["customers"] for row in customers if row["repeats"])
         enough = buyers >= FEWEST_BUYERS
-        repeat = wilson(came_back, buyers) if enough else None
+        is_followed = self.repeat_days > 0 and by_age.known(self.repeat_days) >= FEWEST_KNOWN
+        repeat = repeat_rate(customers, self.repeat_days) if enough and is_followed else None
         found = self._estimate(name, by_age) if enough else None
         worth = found if self.is_worth else None
         return BuyerValue(
             context=name,
             buyers=buyers,
             came_back=came_back,
-            repeat_rate=came_back / buyers if enough else None,
+            repeat_rate=repeat.rate if repeat else None,
             repeat_low=repeat.low if repeat else None,
             repeat_high=repeat.high if repeat else None,
             first_value=float(by_age.value[:, 0].sum()) / buyers if enough and self.is_worth else None,
@@ -280,23 +305,33 @@ class _Value:
     def _estimate(self, name: str, by_age: ByAge) -> Worth | None:
         if name in self.models:
             return self.models[name].estimate(self.horizon)
-        if self.models or by_age.known(self.horizon) < FEWEST_KNOWN:
+        if self.models or not self.horizon or by_age.known(self.horizon) < FEWEST_KNOWN:
             return None
         return by_age.average(self.horizon)
 
     def _basis(self, by_age: ByAge, found: Worth | None) -> str:
         if found is not None:
             return "model" if self.models else "cohort averages"
-        return not_enough(by_age.buyers if by_age.buyers < FEWEST_BUYERS else by_age.known(self.horizon))
+        return not_enough(by_age.buyers if by_age.buyers < FEWEST_BUYERS else self.known_for_long(by_age))
+
+    def known_for_long(self, by_age: ByAge) -> int:
+        """Return how many are known for as long as value is told, for a day at least: what falls short if it is not."""
+        return by_age.known(max(self.horizon, 1))
 
     def assumptions(self) -> Iterator[str]:
         """Say how value was found, and how far it reaches."""
         days = wording.plural(self.horizon, "day")
+        if self.repeat_days:
+            yield (
+                f"The repeat rate is the share of buyers who come to {self.goal} again within "
+                f"{wording.plural(self.repeat_days, 'day')} of the first purchase; who is known for fewer days counts "
+                "for these only (Kaplan and Meier). How many did so far is of all buyers and of any time."
+            )
         if self.models:
             model = self.models[ALL]
             yield (
                 "When buyers come back is told by BG/NBD, and what they pay by Gamma-Gamma (Fader and Hardie); "
-                f"{model.checked}. Intervals are those of the fit, at 95%."
+                f"{model.checked}. Intervals are those of the fit and of resampled buyers, at 95%."
             )
             if model.correlation is not None:
                 yield (
@@ -378,20 +413,34 @@ def _of_contexts(by: FirstBy | None) -> Iterator[str]:
     yield "Those who begin differently differ in more than that: this does not say what another beginning would bring."
 
 
+def _again(total: BuyerValue, days: int, goal: str) -> str:
+    buyers, within = wording.plural(total.buyers, "buyer"), f"within {wording.plural(days, 'day')}"
+    interval = between(total.repeat_low, total.repeat_high, wording.fine_share)
+    if not total.came_back:
+        return f"none of {buyers} has come to {goal} again{f' {within}{interval}' if days else ''}"
+    if total.repeat_rate is None:
+        return f"{wording.count(total.came_back)} of {buyers} came to {goal} again so far"
+    return (
+        f"{wording.fine_share(total.repeat_rate)} of buyers come to {goal} again {within}{interval}, and "
+        f"{wording.count(total.came_back)} of {wording.count(total.buyers)} did at any time so far"
+    )
+
+
 def _sentence(total: BuyerValue, groups: Sequence[BuyerValue], found: _Value, currency: str, goal: str) -> str:
     if not total.buyers:
         return f"No {goal} is staged in these days: nobody to value."
-    if total.repeat_rate is None:
+    if total.buyers < FEWEST_BUYERS:
         are = "is" if total.buyers == 1 else "are"
         return f"There {are} only {wording.plural(total.buyers, 'buyer')}: {not_enough(total.buyers)}."
-    again = (
-        f"{wording.share(total.repeat_rate) if total.came_back else 'none'} of {wording.plural(total.buyers, 'buyer')} "
-        "bought again"
-        f"{between(total.repeat_low, total.repeat_high, wording.share)}"
-    )
+    again = _again(total, found.repeat_days, goal)
+    if not found.is_worth:
+        return f"{wording.capital(again)}; no {goal} has a value."
     if total.value is None:
-        why = "purchases have no value" if not found.is_worth else "what they bring cannot be told yet"
-        return f"{wording.capital(again)}; {why}."
+        return (
+            "What a buyer brings after the first day is not told "
+            f"({not_enough(found.known_for_long(found.all), 'buyer')} known for longer); the first {goal} is worth "
+            f"{wording.money(total.first_value or 0.0, currency)} on average, and {again}."
+        )
 
     def money(value: float) -> str:
         return wording.money(value, currency)
@@ -406,9 +455,26 @@ def _sentence(total: BuyerValue, groups: Sequence[BuyerValue], found: _Value, cu
     )
     if len(known) > 1:
         best, worst = known[0], known[-1]
-        apart = best.low is not None and worst.high is not None and best.low > worst.high
+        pairs = math.comb(len(known), 2)
+        of_all = "" if pairs == 1 else ", with all pairs taken into account"
         said += (
-            f" {best.context} brings most ({money(best.value or 0.0)}), {worst.context} least "
-            f"({money(worst.value or 0.0)})" + ("." if apart else "; their intervals overlap, so that may be chance.")
+            f"{_apart_from(groups)} {best.context} brings most ({money(best.value or 0.0)}), {worst.context} least "
+            f"({money(worst.value or 0.0)}){'.' if _is_apart(best, worst, pairs) else f'; that may be chance{of_all}.'}"
         )
     return said
+
+
+def _apart_from(groups: Sequence[BuyerValue]) -> str:
+    """Say that those of whom nobody knows how they began are not compared, where they have a value, too."""
+    return f" Apart from {BEFORE}," if any(row.context == BEFORE and row.value is not None for row in groups) else ""
+
+
+def _is_apart(best: BuyerValue, worst: BuyerValue, pairs: int) -> bool:
+    """Whether two kinds of buyers differ beyond chance, corrected for all pairs they were chosen from (Bonferroni).
+
+    The interval of a difference is made of the sides of both intervals that face each other, as Newcombe's is.
+    """
+    if best.value is None or worst.value is None or best.low is None or worst.high is None:
+        return False
+    wider = NormalDist().inv_cdf(1 - _CHANCE / (2 * pairs)) / NormalDist().inv_cdf(1 - _CHANCE / 2)
+    return best.value - worst.value > wider * math.hypot(best.value - best.low, worst.high - worst.value)

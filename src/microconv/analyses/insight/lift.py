@@ -6,7 +6,7 @@ import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -24,8 +24,12 @@ from microconv.analyses.insight.banded import (
     banded_query,
     read_banded,
     read_by_context,
+    read_exposed,
     read_ratios,
 )
+from microconv.analyses.insight.buyers import not_enough
+from microconv.analyses.insight.context_differences import ContextDifference, differences_between, in_words
+from microconv.analyses.insight.evidence import LEVEL
 from microconv.analyses.insight.goals import NEXT_STAGE, entries_before, next_stages, small_steps
 from microconv.analyses.insight.placebos import NO_BAND, PlaceboBand, placebo_band
 from microconv.analyses.insight.tested_entries import ExperimentRecord, records, shown_by_experiments
@@ -37,7 +41,7 @@ from microconv.queries.templates import Query
 from microconv.question import Context, Option, Question
 from microconv.result import Result, column, sheet
 from microconv.stats.multiplicity import adjusted
-from microconv.stats.ratios import Ratio, e_value
+from microconv.stats.ratios import ExposedEvents, Ratio, e_value, ratio_of
 from microconv.stats.shrinkage import common, shrunken
 from microconv.taxonomy import Taxonomy
 from microconv.wording import Bar, Heading, Sheet
@@ -48,14 +52,13 @@ if TYPE_CHECKING:
 Tier = Literal["adjusted", "observed"]
 By = Literal["device_category", "channel_group", "new_or_returning", "hour"]
 
-LEVEL = 0.05
 _LANDMARK = timedelta(days=1)
 _BALANCE = 3
 _FEWEST_OF_A_WEEK = 5
 _SENTENCES = 5
 
 MORE, FEWER = "goes with more", "goes with fewer"
-CHANCE, NOTHING_MORE, LESS = "no more than chance", "no more than any small step", "less than any small step"
+CHANCE, NOTHING_MORE, LESS = "may be chance", "no more than any small step", "less than any small step"
 ON_PATH, NO_TARGETS, NOBODY_ALIKE = "on the path", "nobody came to it after", "nobody alike to compare with"
 
 
@@ -71,7 +74,8 @@ class EntryLift:
         verdict: What may be said of it, in words.
         ratio: The rate of the goal after the entry over that without it, by Mantel and Haenszel over bands of time;
             None where it cannot be told. `low` to `high` is its 95% interval.
-        beyond: An adjusted ratio over that of a small step picked by chance.
+        beyond: An adjusted ratio over that of a small step picked by chance; `beyond_low` to `beyond_high` is its 95%
+            interval, by which the verdict is given.
         is_among_placebos: Whether the ratio is one that a small step picked by chance could have.
         shrunken: The ratio (or `beyond`), drawn to that of all entries: the one to rank by.
         p_value: Of nothing there, corrected over all entries.
@@ -84,7 +88,10 @@ class EntryLift:
         weeks: In how many of the weeks in which actors began, with enough to tell, the observed ratio lies on the same
             side of 1.
         before_data: The ratio among actors whose history began before the data.
-        e_value: How strongly something that is not known would have to go with both to explain an adjusted ratio away.
+        e_value: How strongly something that is not known would have to go with both to explain away what an adjusted
+            ratio is beyond; `e_value_low`: to explain away that it is sure to be beyond 1. Only where a lift is told.
+        unlike: What still differs most between those who did it and like actors who did not, where they are not alike;
+            only of the adjusted tier, without `by`.
         says: What it says, and what it does not.
     """
 
@@ -97,6 +104,8 @@ class EntryLift:
     low: float | None = column("from", wording.times)
     high: float | None = column("to", wording.times)
     beyond: float | None = column("beyond any step", wording.times)
+    beyond_low: float | None = column("beyond from", wording.times)
+    beyond_high: float | None = column("beyond to", wording.times)
     is_among_placebos: bool | None = column("among placebos")
     shrunken: float | None = column("shrunken", wording.times)
     p_value: float | None = column("p", wording.p_value)
@@ -111,6 +120,8 @@ class EntryLift:
     weeks: str = column("weeks alike")
     before_data: float | None = column("began before", wording.times)
     e_value: float | None = column("E-value", wording.times)
+    e_value_low: float | None = column("of its interval", wording.times)
+    unlike: str = column("not alike in")
     says: str = column("says")
 
 
@@ -120,7 +131,8 @@ class LiftResult(Result):
 
     `placebo` is the ratio of small steps picked by chance; 95% of such steps lie between `placebo_low` and
     `placebo_high`, and `among_placebos` entries do. None where nothing is held against them. `balances` says how alike
-    the sides are, before and after; only of the adjusted tier, without `by`.
+    the sides are, before and after; only of the adjusted tier, without `by`. `differences` says, with `by`, whether
+    ratios differ between contexts.
     """
 
     row_type: ClassVar[type] = EntryLift
@@ -134,6 +146,7 @@ class LiftResult(Result):
     placebo_high: float | None
     among_placebos: int | None
     balances: tuple[EntryBalance, ...]
+    differences: tuple[ContextDifference, ...]
     sentence: str
     assumptions: tuple[str, ...]
     since: date | None = None
@@ -156,34 +169,51 @@ class LiftResult(Result):
             "ratio",
             "low",
             "high",
-            *(("beyond", "observed") if self.tier == "adjusted" else ()),
+            *(("beyond", "beyond_low", "beyond_high", "observed") if self.tier == "adjusted" else ()),
             "shrunken",
+            *(("unlike",) if any(row.unlike and row.verdict in (MORE, FEWER) for row in self.lifts) else ()),
             *(("tier",) if any(row.tier == "experimental" for row in self.lifts) else ()),
         )
         yield self._sheet(f"Lift towards {self.goal}, {self.tier}", (*first, *told))
         if self.placebo_low is not None and self.placebo_high is not None:
             told_of = sum(row.ratio is not None for row in self.lifts)
             yield (
-                f"Small steps picked by chance (placebos) lie between {wording.times(self.placebo_low)} and "
-                f"{wording.times(self.placebo_high)}; so do {wording.count(self.among_placebos)} of "
-                f"{wording.plural(told_of, 'ratio')}."
+                f"Small steps picked by chance (placebos{', of all actors' if self.by else ''}) lie between "
+                f"{wording.times(self.placebo_low)} and {wording.times(self.placebo_high)}; so do "
+                f"{wording.count(self.among_placebos)} of {wording.plural(told_of, 'ratio')}."
             )
+        if self.differences:
+            yield sheet("Whether ratios differ between them", self.differences, ContextDifference)
+        thin = len(self.lifts) - len(self._shown)
+        if thin:
+            of_all = f"{wording.count(thin)} of {wording.count(len(self.lifts))}"
+            yield f"Not enough data in {of_all}: only JSON and CSV have these."
         support = ("exposed", "exposed_targets", "other_targets", "exposed_rate", "other_rate", "lag_targets")
-        yield self._sheet("What it rests on (rates: per 1,000 days of actors)", (*first, *support))
+        yield self._sheet(
+            "What it rests on (rates: per 1,000 days of actors, not to be divided by each other)", (*first, *support)
+        )
         if not self.by:
-            steady = ("landmark", "weeks", "before_data", "p_value", *(("e_value",) if self.tier == "adjusted" else ()))
+            e_values = ("e_value", "e_value_low") if self.tier == "adjusted" else ()
+            steady = ("landmark", "weeks", "before_data", "p_value", *e_values)
             yield self._sheet("How steady it is", (*first, *steady))
         if self.balances:
             without = ("goal",) if self.goal != NEXT_STAGE else ()
             yield sheet("How alike they are (standardised differences)", self.balances, EntryBalance, without=without)
-        yield from (row.says for row in [each for each in self.lifts if each.verdict in (MORE, FEWER)][:_SENTENCES])
+        for row in [each for each in self.lifts if each.verdict in (MORE, FEWER)][:_SENTENCES]:
+            # What lies above is not told again; what an experiment says has no placebos.
+            yield row.says if self.placebo_low is None or row.tier == "experimental" else says_of(row, None)
 
     def _sheet(self, title: str, names: Sequence[str]) -> Sheet:
         headings: Mapping[str, Heading] = {
             name: EntryLift.__dataclass_fields__[name].metadata["heading"] for name in names
         }
-        rows = tuple(tuple(getattr(row, name) for name in names) for row in self.lifts)
+        rows = tuple(tuple(getattr(row, name) for name in names) for row in self._shown)
         return Sheet(title, tuple(headings.values()), rows)
+
+    @property
+    def _shown(self) -> Sequence[EntryLift]:
+        """The rows for people: where there are many contexts, most of them say that there is not enough data."""
+        return [row for row in self.lifts if row.ratio is not None or row.verdict == ON_PATH] if self.by else self.lifts
 
     def bars(self) -> tuple[Bar, ...]:
         """One bar per entry with a ratio: its shrunken one."""
@@ -256,11 +286,13 @@ class Lift(Period, Question):
         balances: list[EntryBalance] = []
         band: PlaceboBand | None = None
         for place, (_, goals) in enumerate(groups):
-            found, of_group = self._of_group(tables[place * size : (place + 1) * size], goals)
-            rows += found
+            of_goal = tables[place * size : (place + 1) * size]
+            known = []
             if self.by is None and self.tier == "adjusted":
-                of_goal = tables[place * size + _BALANCE].to_pylist()
-                balances += read_balances(of_goal, found[0].goal if found else "")
+                known = [*read_balances(of_goal[_BALANCE].to_pylist(), _goal_of(goals))]
+            found, of_group = self._of_group(of_goal, goals, {each.micro_conversion: each.unlike for each in known})
+            rows += found
+            balances += known
             band = of_group or band
         if self.by is None and context.open_engine is not None:
             shown = shown_by_experiments(records(context.engine), self._goal(context.taxonomy))
@@ -277,6 +309,15 @@ class Lift(Period, Question):
         ranks = {row.micro_conversion: place for place, row in enumerate(rows)}
         goal = self._goal(context.taxonomy)
         only = band if len(groups) == 1 else None
+        differences: tuple[ContextDifference, ...] = ()
+        if self.by:
+            differences = tuple(
+                differences_between(
+                    (row.micro_conversion, row.context, Ratio(row.ratio, row.low, row.high, 1.0))
+                    for row in rows
+                    if row.ratio is not None and row.low is not None and row.high is not None
+                )
+            )
         return LiftResult(
             goal=goal,
             by=self.by,
@@ -287,8 +328,13 @@ class Lift(Period, Question):
             placebo_high=None if only is None else only.high,
             among_placebos=None if only is None else sum(row.is_among_placebos is True for row in rows),
             balances=tuple(sorted(balances, key=lambda each: ranks[each.micro_conversion])),
-            sentence=_sentence([row for row in rows if row.tier != "experimental"], goal, self.tier) + _tested(rows),
-            assumptions=tuple(self._assumptions(goal)),
+            differences=differences,
+            sentence=(
+                _sentence([row for row in rows if row.tier != "experimental"], goal, self.tier)
+                + _tested(rows)
+                + in_words(differences, self.by)
+            ),
+            assumptions=tuple(self._assumptions(goal, context.config.project.timezone)),
             since=self.since,
             until=self.until,
         )
@@ -306,54 +352,66 @@ class Lift(Period, Question):
             )
         return groups
 
-    def _of_group(self, tables: Sequence[pa.Table], goals: Sequence[str]) -> tuple[list[EntryLift], PlaceboBand | None]:
-        goal = goals[0] if len(goals) == 1 else "a later stage"
+    def _of_group(
+        self, tables: Sequence[pa.Table], goals: Sequence[str], unlike: Mapping[str, str]
+    ) -> tuple[list[EntryLift], PlaceboBand | None]:
+        goal = _goal_of(goals)
         plain, is_adjusted = tables[0].to_pylist(), self.tier == "adjusted"
         # Who is returning began before the data: to leave these out would leave only the new.
         whoever = None if self.by == "new_or_returning" else False
         found = read_by_context(plain, began_before=whoever)
         alike = tables[-1].to_pylist() if is_adjusted else []
-        among = read_ratios(alike, by_context=self.by is not None, began_before=whoever)
+        by_context = self.by is not None
+        among = read_ratios(alike, by_context=by_context, began_before=whoever)
+        after = read_exposed(alike if is_adjusted else plain, by_context=by_context, began_before=whoever)
         of_all = among if self.by is None else read_ratios(alike, began_before=whoever)
         band = placebo_band(ratio for (name, _), ratio in of_all.items() if name.startswith(PLACEBO))
-        rows, ratios = [], []
+        rows, estimates = [], []
         for key, each in found.items():
             ratio = each.ratio
             if is_adjusted:
                 ratio = None if each.is_thin else among.get(key)
             observed = None if each.ratio is None or each.is_on_path else each.ratio.ratio
-            rows.append(replace(_row(each, *key, goal, self.tier), observed=observed))
-            ratios.append(ratio)
-        if self.by is None:
-            rows = self._with_steadiness(rows, ratios, plain, tables)
-        return _judged(rows, ratios, band, self.correction), band
+            row = replace(_row(each, *key, goal, self.tier), observed=observed, unlike=unlike.get(key[0], ""))
+            if ratio is not None and not row.verdict:
+                events = after[key]
+                if max(events.events, events.expected) < FEWEST_A_SIDE:
+                    row = replace(row, verdict=not_enough(round(events.events)))
+            rows.append(row)
+            estimates.append(None if ratio is None or row.verdict else _Estimate(ratio, after[key]))
+        rows = _judged(rows, estimates, band, self.correction)
+        return (self._with_steadiness(rows, plain, tables) if self.by is None else rows), band
 
     def _with_steadiness(
         self,
         rows: Sequence[EntryLift],
-        ratios: Sequence[Ratio | None],
         plain: Sequence[Mapping[str, Any]],
         tables: Sequence[pa.Table],
     ) -> list[EntryLift]:
-        """Return the rows with what says how steady they are: landmark, weeks, who began before the data, E-value."""
+        """Return the rows with what says how steady they are: landmark, weeks, and who began before the data."""
         observed, before = read_banded(plain), read_banded(plain, began_before=True)
-        landmark, by_week = read_banded(tables[1].to_pylist()), read_by_context(tables[2].to_pylist())
+        landmark, of_weeks = read_banded(tables[1].to_pylist()), tables[2].to_pylist()
+        by_week, week_ratios = read_by_context(of_weeks), read_ratios(of_weeks, by_context=True)
         found = []
-        for row, ratio in zip(rows, ratios, strict=True):
+        for row in rows:
             name = row.micro_conversion
             at_landmark, earlier = landmark.get(name), before.get(name)
+            told = [
+                ratio
+                for key, ratio in week_ratios.items()
+                if key[0] == name and ratio and by_week[key].fewest_targets >= _FEWEST_OF_A_WEEK
+            ]
             found.append(
                 replace(
                     row,
                     landmark=at_landmark.ratio.ratio if at_landmark and at_landmark.ratio else None,
                     before_data=earlier.ratio.ratio if earlier and earlier.ratio else None,
-                    weeks=_weeks(name, observed[name].ratio, by_week),
-                    e_value=e_value(ratio).high if ratio and not row.verdict and self.tier == "adjusted" else None,
+                    weeks=weeks_alike(observed[name].ratio, told),
                 )
             )
         return found
 
-    def _assumptions(self, goal: str) -> Iterator[str]:
+    def _assumptions(self, goal: str, timezone: str) -> Iterator[str]:
         yield (
             "Time at risk begins with an actor's first session in the data, and ends with the goal or the data. "
             f"An entry counts from {LAG_SECONDS} seconds after it on, and both sides are compared at the same time "
@@ -380,18 +438,57 @@ class Lift(Period, Question):
                 "called a lift, whatever its interval."
             )
         yield "It is what goes together. Only an experiment shows that one causes the other."
+        yield from self._of_columns()
         names = {"by": "Benjamini and Yekutieli", "bh": "Benjamini and Hochberg: no entries may depend negatively"}
         yield (
-            f"p-values are corrected over all entries ({names[self.correction]}). Shrunken ratios are drawn to that of "
-            "all, as the largest of many is too large."
+            f"p-values are corrected over all entries ({names[self.correction]}), and a lift is told up to "
+            f"{LEVEL:.0%}: where nothing is there, fewer than one in a hundred data sets is told one. Shrunken ratios "
+            "are drawn to that of all, as the largest of many is too large."
         )
         if self.by == "new_or_returning":
             yield "What returning actors had done before the data is unknown: it counts as not done."
         else:
             apart = "left out" if self.by else "apart"
             yield f"Actors whose history began before the data are {apart}: what they had done then is unknown."
+        if self.by == "hour":
+            yield f"The hour is that of the first session, in {timezone}."
+        if self.by:
+            yield (
+                "Whether ratios differ between contexts is tested by Cochran's Q, corrected over all entries (Holm): "
+                "two ratios that look different may be one."
+            )
         if goal == NEXT_STAGE:
             yield "The next stage is whatever comes first of a later one, for decisions a macro-conversion."
+
+    def _of_columns(self) -> Iterator[str]:
+        """Explain the columns of the tables that are shown, and what they do not tell."""
+        told = (
+            "Columns: ratios compare at the same time since people began, the two rates are of all time: one rate "
+            "divided by the other is not the ratio. Within moments: goals so soon after the entry that they count on "
+            "neither side."
+        )
+        if not self.by:
+            told += (
+                " By the first day: the observed ratio from the second day on, of those who did it in the first. Weeks "
+                "alike: in how many weeks of people's beginning the observed ratio lies on the same side of 1. Began "
+                "before: the observed ratio of those whose history began before the data. p: corrected."
+            )
+        if not self.by and self.tier == "adjusted":
+            told += (
+                " E-value: how strongly something unknown would have to go with both entry and goal to explain away "
+                "what is beyond any step; of its interval: to explain away that it is sure to be. Have like actors: "
+                "the share of those who did it beside whom anybody alike had not."
+            )
+        yield told
+        yield (
+            "What does something only from a number of times on, or only together with another, may show nothing here: "
+            "microconv thresholds, microconv combinations. Days on which the tracking of an entry was down count as if "
+            "nobody did it: microconv coverage names them."
+        )
+
+
+def _goal_of(goals: Sequence[str]) -> str:
+    return goals[0] if len(goals) == 1 else "a later stage"
 
 
 def _tested(rows: Sequence[EntryLift]) -> str:
@@ -410,22 +507,29 @@ def _experimental(row: EntryLift, record: ExperimentRecord | None) -> EntryLift:
     ratio = None if record is None else record.tested_ratio
     if record is None or ratio is None:
         return row
+    so = (
+        f"Chance decided who saw it, so the variant, which brings about {row.micro_conversion}, is the cause."
+        if record.is_told
+        else f"That may be chance: p = {wording.p_value(record.goal_p)}, corrected for all metrics."
+    )
     return replace(
         row,
         tier="experimental",
-        verdict=MORE if ratio.low > 1 else FEWER if ratio.high < 1 else CHANCE,
+        verdict=CHANCE if not record.is_told else MORE if ratio.low > 1 else FEWER,
         ratio=ratio.ratio,
         low=ratio.low,
         high=ratio.high,
         beyond=None,
+        beyond_low=None,
+        beyond_high=None,
         shrunken=ratio.ratio,
         p_value=ratio.p_value,
         e_value=None,
+        e_value_low=None,
         says=(
             f"Experiment {record.experiment}: actors who saw {record.variant} came to {row.goal} "
             f"{wording.times(ratio.ratio)} times as often as those who saw {record.control} (interval: "
-            f"{wording.times(ratio.low)} to {wording.times(ratio.high)}). Chance decided who saw it, so the variant, "
-            f"which brings about {row.micro_conversion}, is the cause."
+            f"{wording.times(ratio.low)} to {wording.times(ratio.high)}). {so}"
         ),
     )
 
@@ -434,7 +538,7 @@ def _row(found: Banded, name: str, context: str, goal: str, tier: str) -> EntryL
     verdict = ""
     if found.is_thin:
         lacking = found.exposed if found.exposed < FEWEST_A_SIDE else found.targets
-        verdict = f"not enough data: n = {wording.count(lacking)}"
+        verdict = not_enough(lacking)
     elif found.is_on_path:
         verdict = ON_PATH
     elif found.exposed_targets == 0:
@@ -445,7 +549,7 @@ def _row(found: Banded, name: str, context: str, goal: str, tier: str) -> EntryL
         goal,
         tier,
         verdict,
-        *(None,) * 7,  # the figures, which come when all are known
+        *(None,) * 9,  # the figures, which come when all are known
         observed=None,
         exposed=found.exposed,
         exposed_targets=found.exposed_targets,
@@ -457,49 +561,64 @@ def _row(found: Banded, name: str, context: str, goal: str, tier: str) -> EntryL
         weeks="",
         before_data=None,
         e_value=None,
+        e_value_low=None,
+        unlike="",
         says="",
     )
 
 
+class _Estimate(NamedTuple):
+    """What there is to judge an entry by."""
+
+    ratio: Ratio
+    after: ExposedEvents
+
+
 def _judged(
     rows: Sequence[EntryLift],
-    ratios: Sequence[Ratio | None],
+    estimates: Sequence[_Estimate | None],
     band: PlaceboBand | None,
     correction: Literal["by", "bh"],
 ) -> list[EntryLift]:
     """Say what may be said of each: against a ratio of 1, or against what a step picked by chance shows."""
-    estimates = {
-        place: (NO_BAND if band is None else band).beyond(ratio)
-        for place, (row, ratio) in enumerate(zip(rows, ratios, strict=True))
-        if ratio and not row.verdict
-    }
+    nothing = NO_BAND if band is None else band
+    beyond = {place: nothing.beyond(each.ratio) for place, each in enumerate(estimates) if each is not None}
     p_values = [
-        math.erfc(abs(each.value) / each.error / math.sqrt(2)) if each.error else 1.0 for each in estimates.values()
+        # Few events are surer by the error of a logarithm than they are.
+        max(math.erfc(abs(each.value) / each.error / math.sqrt(2)), estimate.after.p_value(nothing.ratio))
+        for place, each in beyond.items()
+        if (estimate := estimates[place]) is not None
     ]
-    corrected = dict(zip(estimates, adjusted(p_values, correction), strict=True))
-    of_all = common(list(estimates.values()))
+    corrected = dict(zip(beyond, adjusted(p_values, correction), strict=True))
+    of_all = common(list(beyond.values()))
     found = []
-    for place, (row, ratio) in enumerate(zip(rows, ratios, strict=True)):
-        if place not in estimates or ratio is None or of_all is None:
+    for place, (row, estimate) in enumerate(zip(rows, estimates, strict=True)):
+        if estimate is None or of_all is None:
             verdict = row.verdict or (NOBODY_ALIKE if row.tier == "adjusted" else NO_TARGETS)
             found.append(replace(row, verdict=verdict, says=f"{row.micro_conversion}: {verdict}."))
             continue
+        ratio, own = estimate.ratio, ratio_of(math.exp(beyond[place].value), beyond[place].error)
         inside = None if band is None else band.holds(ratio)
         verdict = verdict_of(
-            ratio, estimates[place].value, corrected[place], is_among_placebos=inside, observed=row.observed
+            ratio, beyond[place].value, corrected[place], is_among_placebos=inside, observed=row.observed
         )
+        hidden = e_value(own) if row.tier == "adjusted" and verdict in (MORE, FEWER) else None
         judged = replace(
             row,
             verdict=verdict,
             ratio=ratio.ratio,
             low=ratio.low,
             high=ratio.high,
-            beyond=None if band is None else math.exp(estimates[place].value),
+            beyond=None if band is None else own.ratio,
+            beyond_low=None if band is None else own.low,
+            beyond_high=None if band is None else own.high,
             is_among_placebos=inside,
-            shrunken=math.exp(shrunken(estimates[place], of_all).value),
+            shrunken=math.exp(shrunken(beyond[place], of_all).value),
             p_value=corrected[place],
+            e_value=None if hidden is None else hidden.high,
+            e_value_low=None if hidden is None else hidden.low,
         )
-        found.append(replace(judged, says=_says(judged, band)))
+        found.append(replace(judged, says=says_of(judged, band)))
     return found
 
 
@@ -516,48 +635,39 @@ def verdict_of(
         observed: The ratio among all actors. Who did as much without the entry did something else in its place: beside
             steps of the way, one that does nothing seems to do harm. Fewer is said only where all of them agree.
     """
-    if p_value >= LEVEL or is_among_placebos:
-        return CHANCE if is_among_placebos is None else NOTHING_MORE
+    if is_among_placebos:
+        return NOTHING_MORE
+    if p_value > LEVEL:
+        return CHANCE
     if beyond > 0:
         return MORE
     return FEWER if ratio.high < 1 and (observed is None or observed < 1) else LESS
 
 
-def _weeks(name: str, ratio: Ratio | None, by_week: Mapping[tuple[str, str], Banded]) -> str:
-    """Say in how many weeks with enough goals on both sides the ratio lies on the same side of 1."""
-    if ratio is None:
+def weeks_alike(ratio: Ratio | None, of_weeks: Sequence[Ratio]) -> str:
+    """Say in how many weeks the ratio lies on the same side of 1."""
+    if ratio is None or not of_weeks:
         return ""
-    told = [
-        each
-        for (entry, _), each in by_week.items()
-        if entry == name
-        and min(each.exposed_targets, each.other_targets) >= _FEWEST_OF_A_WEEK
-        and each.exposed_days
-        and each.other_days
-    ]
-    if not told:
-        return ""
-    alike = sum(
-        (each.exposed_targets / each.exposed_days > each.other_targets / each.other_days) == (ratio.ratio > 1)
-        for each in told
-    )
-    return f"{alike} of {len(told)}"
+    return f"{sum((each.ratio > 1) == (ratio.ratio > 1) for each in of_weeks)} of {len(of_weeks)}"
 
 
-def _says(row: EntryLift, band: PlaceboBand | None) -> str:
+def says_of(row: EntryLift, band: PlaceboBand | None) -> str:
     """Say in a sentence or two what the figures of an entry say, and what they do not."""
     who = f"Among actors with {row.context}, those" if row.context else "Actors"
     others = "like actors" if row.tier == "adjusted" else "others"
+    placebos = ""
+    if band is not None:
+        placebos = f"; small steps picked by chance: {wording.times(band.low)} to {wording.times(band.high)}"
     told = (
         f"{who} who did {row.micro_conversion} came to {row.goal} {wording.times(row.ratio)} times as often after it "
-        f"as {others} without it (95% interval: {wording.times(row.low)} to {wording.times(row.high)})."
+        f"as {others} without it (95% interval: {wording.times(row.low)} to {wording.times(row.high)}{placebos})."
     )
-    if band is not None:
-        chance = f"{wording.times(band.low)} to {wording.times(band.high)}"
-        told += f" Small steps picked by chance go with {chance} times as many."
-    if row.verdict in (CHANCE, NOTHING_MORE, LESS):
+    if row.verdict == CHANCE:
+        return f"{told} That may be chance: p = {wording.p_value(row.p_value)}, corrected for all entries."
+    if row.verdict in (NOTHING_MORE, LESS):
         return f"{told} That is {row.verdict}."
-    return f"{told} It goes together; whether it causes it, only an experiment tells."
+    reserve = f" They are not quite alike, though: most in {row.unlike}." if row.unlike else ""
+    return f"{told}{reserve} It goes together; whether it causes it, only an experiment tells."
 
 
 def _sentence(rows: Sequence[EntryLift], goal: str, tier: str) -> str:
@@ -573,8 +683,10 @@ def _sentence(rows: Sequence[EntryLift], goal: str, tier: str) -> str:
     if not more:
         return f"Of {len(told)} that can be told, none goes with clearly more {goal} {among}."
     first = more[0]
+    unlike = f", beside actors who are not quite alike ({first.unlike})" if first.unlike else ""
     named = f"{first.micro_conversion} ({first.context})" if first.context else first.micro_conversion
     return (
         f"{len(more)} of {len(told)} go with more {goal} {among}; {named} with most: {wording.times(first.ratio)} "
-        f"times as many ({wording.times(first.low)} to {wording.times(first.high)}). That does not prove a cause."
+        f"times as many ({wording.times(first.low)} to {wording.times(first.high)}; shrunken "
+        f"{wording.times(first.shrunken)}){unlike}. That does not prove a cause."
     )

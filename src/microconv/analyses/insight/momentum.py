@@ -49,9 +49,9 @@ class MomentumState:
     share: float | None = column("share", wording.share)
     observed: int | None = column("in it at a week's end", wording.count)
     conversions: int | None = column("converted in the next", wording.count)
-    rate: float | None = column("rate", wording.share)
-    low: float | None = column("from", wording.share)
-    high: float | None = column("to", wording.share)
+    rate: float | None = column("rate", wording.fine_share)
+    low: float | None = column("from", wording.fine_share)
+    high: float | None = column("to", wording.fine_share)
     says: str = column("says")
 
 
@@ -164,6 +164,7 @@ class Momentum(MomentumQuestion):
                     "Rates count each actor once for each week at whose end it was in the state and had not converted; "
                     "intervals are Wilson's, at 95%. They tell what became of them, not what would help."
                 ),
+                *_of_the_others(states),
                 *self.of_actors(context),
             ),
         )
@@ -181,7 +182,7 @@ class MomentumMove:
     state_before: str = column("from")
     state: str = column("to")
     actors: int = column("actors", wording.count)
-    share: float = column("share", wording.share)
+    share: float = column("share", wording.fine_share)
 
 
 @dataclass(frozen=True)
@@ -229,7 +230,7 @@ class MomentumWeeksResult(Result):
                     for state in STATES
                 },
                 down=Heading("from"),
-                write=wording.share,
+                write=wording.fine_share,
                 beside={Heading("actors", wording.count): known.__getitem__},
             )
 
@@ -310,19 +311,20 @@ def _states(rows: Sequence[Mapping[str, Any]], oldest: int) -> tuple[MomentumSta
     total = now.total()
     all_conversions = sum(conversions[state] for state in STATES if state != _CONVERTED)
     return tuple(
-        _state(
-            state, now[state], total, observed[state], conversions[state], is_told=all_conversions >= FEWEST_CONVERSIONS
-        )
+        _state(state, now[state], total, observed[state], conversions[state], all_conversions=all_conversions)
         for state in STATES
     )
 
 
-def _state(state: str, actors: int, total: int, observed: int, conversions: int, *, is_told: bool) -> MomentumState:
+def _state(
+    state: str, actors: int, total: int, observed: int, conversions: int, *, all_conversions: int
+) -> MomentumState:
     share = wording.ratio(actors, total)
     if state == _CONVERTED:
         return MomentumState(state, actors, share, *(None,) * 5, says="")
-    if not is_told or observed < FEWEST_ACTORS:
-        return MomentumState(state, actors, share, observed, conversions, *(None,) * 3, says=not_enough(observed))
+    if all_conversions < FEWEST_CONVERSIONS or observed < FEWEST_ACTORS:
+        lacking = (all_conversions, "conversion") if all_conversions < FEWEST_CONVERSIONS else (observed, "actor")
+        return MomentumState(state, actors, share, observed, conversions, *(None,) * 3, says=not_enough(*lacking))
     low, high = wilson(conversions, observed) or (None, None)
     return MomentumState(state, actors, share, observed, conversions, conversions / observed, low, high, says="")
 
@@ -351,11 +353,26 @@ def _sentence(states: Sequence[MomentumState], goal: str) -> str:
             f"{said} How often each state converts cannot be told yet: "
             f"{wording.plural(_seen(states), 'conversion')} from one week to the next."
         )
+    hesitating = by_state["hesitating"]
     return (
-        f"{said} Of those who accelerated at the end of a week, {wording.share(fast.rate)} converted in the next"
-        f"{between(fast.low, fast.high, wording.share)}; of the steady ones, {wording.share(steady.rate)}"
-        f"{between(steady.low, steady.high, wording.share)}."
+        f"{said} Of those who accelerated at the end of a week, {_rate(fast, ' converted in the next')}; of the steady "
+        f"ones, {_rate(steady)}{'' if hesitating.rate is None else f'; of those who hesitated, {_rate(hesitating)}'}."
     )
+
+
+def _rate(row: MomentumState, verb: str = "") -> str:
+    return f"{wording.fine_share(row.rate)}{verb}{between(row.low, row.high, wording.fine_share)}"
+
+
+def _of_the_others(states: Sequence[MomentumState]) -> Iterator[str]:
+    """Say why most who have converted are in no rate: they never had a state before."""
+    converted = next(row.actors for row in states if row.state == _CONVERTED)
+    if converted > _seen(states):
+        yield (
+            f"Of {wording.plural(converted, 'actor')} who {'has' if converted == 1 else 'have'} converted, "
+            f"{wording.count(_seen(states))} had a state at the end of the week before. The others converted in the "
+            "week in which they were first seen, or before the earliest of these weeks ended: no state came before it."
+        )
 
 
 def _seen(states: Sequence[MomentumState]) -> int:
@@ -378,15 +395,17 @@ def _sentence_of_weeks(moves: Sequence[MomentumMove]) -> str:
     for (before, _), actors in total.items():
         known[before] += actors
     said = []
-    for before, state, verb in (
+    told = (
         ("hesitating", "stalled", "who hesitate are stalled a week later"),
         ("stalled", "accelerating", "who are stalled accelerate again a week later"),
         ("accelerating", _CONVERTED, "who accelerate convert within a week"),
-    ):
+    )
+    for before, state, verb in told:
         if known[before] >= FEWEST_ACTORS:
-            said.append(f"{wording.share(total[before, state] / known[before])} of those {verb}")
+            said.append(f"{wording.fine_share(total[before, state] / known[before])} of those {verb}")
     weeks = len({each.week for each in moves if each.state_before != UNKNOWN})
     over = f"over {wording.plural(weeks, 'pair')} of weeks"
     if not said:
-        return f"Too few move to tell how: {not_enough(known.total())}."
+        most = max(known[before] for before, _, _ in told)
+        return f"Too few hesitate, are stalled or accelerate to tell how they move: {not_enough(most, 'actor')}."
     return f"{wording.listed(said)}, {over}."

@@ -61,15 +61,18 @@ class ScoredBy:
 
 @dataclass(frozen=True)
 class ScoreTenth:
-    """Actors of the week tested on, in tenths by their score, the highest first; equal scores stay together."""
+    """Actors of the week tested on, by the tenth of all in which their score begins, the highest first.
+
+    Equal scores stay together, so that groups are not of one size, and a tenth may have nobody.
+    """
 
     tenth: int = column("tenth", wording.count)
     actors: int = column("actors", wording.count)
-    expected: float = column("expected", wording.share)
+    expected: float = column("expected", wording.fine_share)
     conversions: int = column("converted", wording.count)
-    rate: float = column("rate", wording.share)
-    low: float = column("from", wording.share)
-    high: float = column("to", wording.share)
+    rate: float = column("rate", wording.fine_share)
+    low: float = column("from", wording.fine_share)
+    high: float = column("to", wording.fine_share)
 
 
 @dataclass(frozen=True)
@@ -117,11 +120,19 @@ class MomentumScoreResult(Result):
         )
         if self.tenths:
             yield sheet("Actors by momentum's score, the highest tenth first", self.tenths, ScoreTenth)
+            sizes = [row.actors for row in self.tenths]
+            if len(sizes) < _TENTHS or max(sizes) - min(sizes) > 1:
+                yield (
+                    "A tenth is where the scores of a group begin: actors of the same score stay together, so that "
+                    f"these {len(sizes)} groups have from {wording.count(min(sizes))} to "
+                    f"{wording.plural(max(sizes), 'actor')}, each of which would have "
+                    f"{wording.count(round(self.actors / _TENTHS))} if no two scores were the same."
+                )
 
     def bars(self) -> tuple[Bar, ...]:
         """One bar per tenth: its rate; where the score is not used, one per model: its AUC."""
         if self.tenths:
-            return tuple(Bar(f"tenth {row.tenth}", row.rate, wording.share(row.rate)) for row in self.tenths)
+            return tuple(Bar(f"tenth {row.tenth}", row.rate, wording.fine_share(row.rate)) for row in self.tenths)
         return tuple(Bar(row.model, row.auc, _area(row.auc)) for row in self.models if row.auc is not None)
 
 
@@ -151,12 +162,15 @@ class MomentumScore(MomentumQuestion):
         conversions, known = _sum(tested, "conversions"), _sum(learned, "conversions")
         actors = _sum(tested, "actors")
         if min(conversions, known, actors - conversions) < FEWEST_CONVERSIONS:
-            fewest = min(conversions, known)
-            models = tuple(ScoredBy(name, uses, *(None,) * 6, says=not_enough(fewest)) for name, uses in _USES.items())
+            fewest, others = min(conversions, known), actors - conversions
+            few = not_enough(fewest, "conversion")
+            if fewest >= FEWEST_CONVERSIONS:
+                few = f"{not_enough(others, 'actor')} without a conversion"
+            models = tuple(ScoredBy(name, uses, *(None,) * 6, says=few) for name, uses in _USES.items())
             tenths: tuple[ScoreTenth, ...] = ()
             sentence = (
-                f"It is too early to say whether momentum foretells who converts: {not_enough(fewest)} "
-                f"(at least {FEWEST_CONVERSIONS} conversions are needed in the week tested on, and in those before it)."
+                f"It is too early to say whether momentum foretells who converts: {few} (at least {FEWEST_CONVERSIONS} "
+                "conversions are needed in the week tested on, and in those before it, and as many actors without one)."
             )
             is_used = False
         else:
@@ -281,8 +295,9 @@ def _sentence(models: Sequence[ScoredBy], tenths: Sequence[ScoreTenth], base: fl
     )
     if not tenths:
         return f"Momentum's score does not beat recency and frequency ({figures}): it is not used."
-    first = tenths[0]
+    first, actors = tenths[0], sum(each.actors for each in tenths)
     return (
-        f"Momentum's score beats recency and frequency ({figures}). Of the tenth with the highest score, "
-        f"{wording.share(first.rate)} converted in the week after, against {wording.share(base)} of all."
+        f"Momentum's score beats recency and frequency ({figures}). Of the {wording.share(first.actors / actors)} "
+        f"of actors with the highest score, {wording.fine_share(first.rate)} converted in the week after, against "
+        f"{wording.fine_share(base)} of all."
     )

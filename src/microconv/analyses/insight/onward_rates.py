@@ -21,11 +21,18 @@ _SEED = 20_240_301
 
 @dataclass(frozen=True)
 class Followed:
-    """What follows an entry, by group of actors: how many did it, came to each step after it, and its value."""
+    """What follows an entry, by group of actors.
+
+    Attributes:
+        actors: How many did it.
+        value: What their conversions after it are worth.
+        steps: Of each step: how many came to it after the entry (`reached`), to it or a later one (`reached_further`),
+            and how many did it at any time (`did_ever`).
+    """
 
     actors: npt.NDArray[np.float64]
-    reached: Mapping[str, npt.NDArray[np.float64]]
     value: npt.NDArray[np.float64]
+    steps: Mapping[tuple[str, str], npt.NDArray[np.float64]]
 
     @classmethod
     def read(cls, rows: Sequence[Mapping[str, Any]], entry: str, goal: str) -> Followed:
@@ -33,22 +40,34 @@ class Followed:
         import numpy as np
 
         actors, value = np.zeros(ACTOR_GROUPS), np.zeros(ACTOR_GROUPS)
-        reached: dict[str, npt.NDArray[np.float64]] = {}
+        steps: dict[tuple[str, str], npt.NDArray[np.float64]] = {}
         for row in rows:
             if row["micro_conversion"] != entry:
                 continue
             group = row["actor_group"]
             actors[group] = row["actors"]
-            reached.setdefault(row["step"], np.zeros(ACTOR_GROUPS))[group] = row["reached"]
+            for what in ("reached", "reached_further", "did_ever"):
+                steps.setdefault((row["step"], what), np.zeros(ACTOR_GROUPS))[group] = row[what]
             if row["step"] == goal:
                 value[group] = row["value_micros"] / UNITS_OF_VALUE
-        return cls(actors, reached, value)
+        return cls(actors, value, steps)
 
     def at(self, step: str) -> npt.NDArray[np.float64]:
         """Return how many came to a step after it, by group."""
+        return self._counts(step, "reached")
+
+    def as_far_as(self, step: str) -> npt.NDArray[np.float64]:
+        """Return how many came to a step or a later one after it, by group."""
+        return self._counts(step, "reached_further")
+
+    def who_did(self, step: str) -> npt.NDArray[np.float64]:
+        """Return how many did a step at any time, before it included, by group."""
+        return self._counts(step, "did_ever")
+
+    def _counts(self, step: str, what: str) -> npt.NDArray[np.float64]:
         import numpy as np
 
-        return self.reached.get(step, np.zeros(ACTOR_GROUPS))
+        return self.steps.get((step, what), np.zeros(ACTOR_GROUPS))
 
 
 def resampling() -> npt.NDArray[np.float64]:

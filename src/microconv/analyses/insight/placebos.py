@@ -67,5 +67,4 @@ def placebo_band(placebos: Iterable[Ratio | None]) -> PlaceboBand | None:
     found: Common | None = common(told) if len(told) >= FEWEST_PLACEBOS else None
     if found is None:
         return None
-    of_mean = math.fsum(1 / (each.error**2 + found.spread**2) for each in told) ** -0.5
-    return PlaceboBand(found.mean, found.spread, median(each.error for each in told), of_mean, len(told))
+    return PlaceboBand(found.mean, found.spread, median(each.error for each in told), found.error, len(told))

@@ -130,10 +130,12 @@ def _step(entry: str, rows: Sequence[dict[str, Any]]) -> PostSaleStep:
     if buyers < FEWEST_BUYERS:
         return PostSaleStep(entry, buyers, reached, *(None,) * 7, says=not_enough(buyers))
     # Loads numpy; who looks at the options does without.
-    from microconv.stats.survival import Waited, kaplan_meier, time_by
+    from microconv.stats.survival import Waited, kaplan_meier, known_until, time_by
 
-    curve = kaplan_meier(Waited(row["waited_seconds"], row["reached"], row["waiting"]) for row in rows)
-    within = _known_for(rows, max(FEWEST_BUYERS, math.ceil(_LEAST_KNOWN * buyers)))
+    waits = [Waited(row["waited_seconds"], row["reached"], row["waiting"]) for row in rows]
+    curve = kaplan_meier(waits)
+    known = known_until(waits, max(FEWEST_BUYERS, math.ceil(_LEAST_KNOWN * buyers)))
+    within = min(known, max(each.time for each in waits))
     there = [step for step in curve if step.time <= within]
     median, interval = time_by(there)
     share, low, high = (1 - there[-1].waiting, 1 - there[-1].high, 1 - there[-1].low) if there else (0.0, None, None)
@@ -154,16 +156,6 @@ def _step(entry: str, rows: Sequence[dict[str, Any]]) -> PostSaleStep:
         _finite(interval.high) if median is not None else None,
         says,
     )
-
-
-def _known_for(rows: Sequence[dict[str, Any]], fewest: int) -> int:
-    """Return up to which time enough buyers could still come to it, or had."""
-    at_risk = 0
-    for row in sorted(rows, key=lambda each: -int(each["waited_seconds"])):
-        at_risk += row["waiting"] + row["reached"]
-        if at_risk >= fewest:
-            return int(row["waited_seconds"])
-    return 0
 
 
 def _finite(value: float) -> float | None:

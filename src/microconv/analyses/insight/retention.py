@@ -37,12 +37,12 @@ class CohortPeriod:
     cohort: date = column("first purchase from")
     age: int = column("later by", wording.count)
     buyers: int = column("buyers", wording.count)
-    bought_again: int = column("bought again", wording.count)
-    share: float | None = column("share", wording.share)
-    low: float | None = column("share from", wording.share)
-    high: float | None = column("share to", wording.share)
+    bought_again: int = column("came to it again", wording.count)
+    share: float | None = column("share", wording.fine_share)
+    low: float | None = column("share from", wording.fine_share)
+    high: float | None = column("share to", wording.fine_share)
     came_back: int = column("came back", wording.count)
-    came_share: float | None = column("came back, share", wording.share)
+    came_share: float | None = column("came back, share", wording.fine_share)
     value: float | None = column("value per buyer so far", wording.cents)
     complete: bool = column("complete")
 
@@ -68,27 +68,42 @@ class RetentionResult(Result):
         return self.cohorts
 
     def sheets(self) -> Iterator[Sheet | str]:
-        """Show sizes and value, then who bought again and who came back: cohorts down, their age across."""
+        """Show sizes and value, then who did it again and who came back: cohorts down, their age across.
+
+        Cohorts and ages of which nothing can be told are left out.
+        """
         latest = {row.cohort: row for row in self.cohorts}
+        is_worth = any(row.value is not None for row in latest.values())
         yield sheet(
-            f"Buyers by the {self.grain} of the first {self.goal}, value in {self.currency}",
+            f"Buyers by the {self.grain} of the first {self.goal}{f', value in {self.currency}' if is_worth else ''}",
             latest.values(),
             CohortPeriod,
-            only=("cohort", "buyers", "value"),
+            only=("cohort", "buyers", *(("value",) if is_worth else ())),
         )
-        for title, share in (("Bought again", "share"), ("Came back", "came_share")):
+        for what, share in ((f"Came to {self.goal} again", "share"), ("Came back", "came_share")):
+            told = {
+                (row.cohort, row.age): getattr(row, share)
+                for row in self.cohorts
+                if row.complete and getattr(row, share) is not None
+            }
+            title = f"{what}, by {self.grain}s after that of the first {self.goal}"
+            if not told:
+                yield f"{title}: no {self.grain} can be told yet."
+                continue
+            ages = sorted({age for _, age in told})
+            cohorts = dict.fromkeys(cohort for cohort, _ in told)
             yield pivot(
-                f"{title}, by {self.grain}s after that of the first {self.goal}",
-                {(row.cohort, row.age): getattr(row, share) if row.complete else None for row in self.cohorts},
+                title,
+                {(cohort, age): told.get((cohort, age)) for cohort in cohorts for age in ages},
                 down=Heading("first purchase from"),
-                write=wording.share,
+                write=wording.fine_share,
                 label=wording.count,
             )
 
     def bars(self) -> tuple[Bar, ...]:
         """One bar per age: the share of all buyers known for as long who bought again in it."""
         return tuple(
-            Bar(f"{self.grain} {age}", share, f"{wording.share(share)} of {wording.count(buyers)}")
+            Bar(f"{self.grain} {age}", share, f"{wording.fine_share(share)} of {wording.count(buyers)}")
             for age, share, buyers in _by_age(self.cohorts)
         )
 
@@ -122,8 +137,11 @@ class RetentionCohorts(BuyerQuestion):
             assumptions=(
                 *self.of_purchases(context),
                 *self.of_value(context, amounts),
-                f"Who bought again, or came back, in a {self.grain} did so on a day after the first purchase.",
-                f"The {self.grain} in which the data end is not over: its shares are left out of the tables.",
+                f"Who came to {goal} again, or came back, in a {self.grain} did so on a day after the first purchase.",
+                (
+                    f"Left out of the tables are shares of a {self.grain} that is not wholly staged, and of cohorts of "
+                    f"fewer than {FEWEST_BUYERS} buyers; JSON and CSV have the rows."
+                ),
             ),
             since=self.since,
             until=self.until,
@@ -178,12 +196,12 @@ def _sentence(cohorts: Sequence[CohortPeriod], grain: Grain, goal: str) -> str:
         return f"No {goal} is staged in these days: nobody to follow."
     known = {age: (share, buyers) for age, share, buyers in _by_age(cohorts)}
     if 1 not in known:
-        buyers = sum(row.buyers for row in cohorts if row.age == 0)
-        return f"Too few buyers are known for a whole {grain} after their first: {not_enough(buyers)}."
+        buyers = sum(row.buyers for row in cohorts if row.age == 1 and row.complete)
+        return f"Too few buyers are known for a whole {grain} after their first: {not_enough(buyers, 'buyer')}."
     share, buyers = known[1]
     interval = wilson(round(share * buyers), buyers)
-    ends = between(interval.low, interval.high, wording.share) if interval else ""
+    ends = between(interval.low, interval.high, wording.fine_share) if interval else ""
     return (
-        f"In the {grain} after that of the first {goal}, {wording.share(share)} of {wording.plural(buyers, 'buyer')} "
-        f"bought again{ends}."
+        f"In the {grain} after that of the first {goal}, {wording.fine_share(share)} of "
+        f"{wording.plural(buyers, 'buyer')} came to {goal} again{ends}."
     )

@@ -12,6 +12,7 @@ from pydantic import Field
 
 from microconv import wording
 from microconv.analyses.insight.buyers import between, not_enough
+from microconv.analyses.insight.evidence import LEVEL
 from microconv.analyses.insight.momentum_question import (
     BEYOND_GOAL,
     GOAL_LEVEL,
@@ -66,12 +67,12 @@ class StageTime:
     context: str = column("actors of")
     actors: int = column("actors", wording.count)
     reached: int = column("moved on", wording.count)
-    within_hour: float | None = column("in 1 hour", wording.share)
-    within_day: float | None = column("in 1 day", wording.share)
-    within_week: float | None = column("in 7 days", wording.share)
-    week_low: float | None = column("7 days from", wording.share)
-    week_high: float | None = column("7 days to", wording.share)
-    within_four_weeks: float | None = column("in 28 days", wording.share)
+    within_hour: float | None = column("in 1 hour", wording.fine_share)
+    within_day: float | None = column("in 1 day", wording.fine_share)
+    within_week: float | None = column("in 7 days", wording.fine_share)
+    week_low: float | None = column("7 days from", wording.fine_share)
+    week_high: float | None = column("7 days to", wording.fine_share)
+    within_four_weeks: float | None = column("in 28 days", wording.fine_share)
     movers_seconds: float | None = column("half of movers after", in_minutes)
     median_seconds: float | None = column("half of all after", in_minutes)
     median_low: float | None = column("half from", in_minutes)
@@ -155,7 +156,7 @@ class StageTimesResult(Result):
             Bar(
                 f"{row.from_stage} > {row.to_stage}" + (f", {row.context}" if self.by else ""),
                 row.within_week,
-                wording.share(row.within_week),
+                wording.fine_share(row.within_week),
             )
             for row in self.times
             if row.within_week is not None
@@ -186,6 +187,8 @@ class StageTimes(MomentumQuestion):
         levels = sorted({0, *known} - ({BEYOND_GOAL} if BEYOND_GOAL in known else {GOAL_LEVEL}))
         found = [_Transition(level, goal, [row for row in kept if row["level"] == level], self.by) for level in levels]
         left_out = sum(row["reached"] + row["waiting"] for row in rows if row["began_before"] and row["level"] == 0)
+        for each in found:
+            each.untold = self._untold(each, context)
         times = tuple(row for each in found for row in each.rows())
         tests = _tests(found)
         return StageTimesResult(
@@ -225,9 +228,24 @@ class StageTimes(MomentumQuestion):
         if self.by:
             yield "Groups that differ may differ for other reasons than what they are split by."
 
+    def _untold(self, found: _Transition, context: Context) -> str:
+        """Say that nothing is staged of what would end a stage, so that nobody can have moved on; else nothing."""
+        if found.has_movers or _size(found.groups[ALL]) < FEWEST_ACTORS or context.open_engine is None:
+            return ""
+        goal = self.goal_in(context.taxonomy)
+        levels = levels_of(context.taxonomy, goal, "stage")
+        ends = {goal} if found.level == 0 else {each for each, level in levels.items() if level > found.level}
+        if ends & {row["micro_conversion"] for row in context.look_up(templates.query("operations/volumes"))}:
+            return ""
+        if found.to_stage == goal:
+            return f"no {goal} is staged"
+        return f"nothing of {'a later stage' if found.to_stage == BEYOND else found.to_stage} is staged"
+
 
 class _Transition:
-    """What actors did from one level on."""
+    """What actors did from one level on; `untold` says why there is nothing to tell of it, whoever began."""
+
+    untold = ""
 
     def __init__(self, level: int, goal: str, rows: Sequence[dict[str, Any]], by: By | None) -> None:
         self.level = level
@@ -243,14 +261,18 @@ class _Transition:
 
     def rows(self) -> Iterator[StageTime]:
         for name, waits in self.groups.items():
-            yield _time(self.from_stage, self.to_stage, name, waits)
+            yield _time(self.from_stage, self.to_stage, name, waits, self.untold)
 
     def curves(self) -> Iterator[StageCurve]:
         from microconv.stats.survival import kaplan_meier
 
         for name, waits in self.groups.items():
-            if _size(waits) >= FEWEST_ACTORS:
+            if _size(waits) >= FEWEST_ACTORS and not self.untold:
                 yield StageCurve(self.from_stage, self.to_stage, name, _thinned(kaplan_meier(waits)))
+
+    @property
+    def has_movers(self) -> bool:
+        return any(each.events for each in self.groups[ALL])
 
     @property
     def compared(self) -> list[list[Waited]]:
@@ -268,12 +290,13 @@ def _size(waits: Sequence[Waited]) -> int:
     return int(sum(each.events + each.censored for each in waits))
 
 
-def _time(from_stage: str, to_stage: str, name: str, waits: Sequence[Waited]) -> StageTime:
+def _time(from_stage: str, to_stage: str, name: str, waits: Sequence[Waited], untold: str) -> StageTime:
     from microconv.stats.survival import kaplan_meier, time_by
 
     actors, reached = _size(waits), int(sum(each.events for each in waits))
-    if actors < FEWEST_ACTORS:
-        return StageTime(from_stage, to_stage, name, actors, reached, *(None,) * 10, says=not_enough(actors))
+    if untold or actors < FEWEST_ACTORS:
+        says = untold or not_enough(actors, "actor")
+        return StageTime(from_stage, to_stage, name, actors, reached, *(None,) * 10, says=says)
     curve = kaplan_meier(waits)
     hour, day, week, four_weeks = (_by(curve, waits, seconds) for seconds in _WITHIN)
     median, interval = time_by(curve)
@@ -301,13 +324,12 @@ def _time(from_stage: str, to_stage: str, name: str, waits: Sequence[Waited]) ->
 
 def _by(curve: Sequence[CurveStep], waits: Sequence[Waited], seconds: float) -> CurveStep | None:
     """Return the curve at a time; None where too few were seen for so long."""
-    from microconv.stats.survival import CurveStep
+    from microconv.stats.survival import CurveStep, known_until
 
-    before = [step for step in curve if step.time <= seconds]
-    left = sum(each.events + each.censored for each in waits if each.time >= seconds)
-    if left < FEWEST_LEFT and not (before and before[-1].waiting == 0):
+    if known_until(waits, FEWEST_LEFT) < seconds:
         return None
-    return before[-1] if before else CurveStep(0, left, 0, 1.0, 1.0, 1.0)
+    before = [step for step in curve if step.time <= seconds]
+    return before[-1] if before else CurveStep(0, _size(waits), 0, 1.0, 1.0, 1.0)
 
 
 def _thinned(steps: Sequence[CurveStep]) -> tuple[CurveStep, ...]:
@@ -330,8 +352,16 @@ def _tests(found: Sequence[_Transition]) -> tuple[StageTest, ...]:
     )
 
 
-def _most(rows: Sequence[StageTime]) -> int:
-    return max(row.actors for row in rows)
+def _lacking(overall: Sequence[StageTime]) -> str:
+    """Say what falls short: actors at a stage, those of them who moved on, or those followed for 7 days."""
+    rows = [row for row in overall if row.from_stage in STAGES[:-1]]
+    enough = [row for row in rows if row.actors >= FEWEST_ACTORS]
+    if not enough:
+        most = max((row.actors for row in rows), default=0)
+        return f"{not_enough(most, 'actor')} at a stage"
+    if not any(row.reached for row in enough):
+        return next((row.says for row in enough if row.within_week is None and row.says), "nobody moved on")
+    return f"not enough data: fewer than {FEWEST_LEFT} actors were followed for 7 days, or none moved on in them"
 
 
 def _finite(value: float) -> float | None:
@@ -348,19 +378,17 @@ def _sentence(times: Sequence[StageTime], tests: Sequence[StageTest], by: By | N
         if row.within_week is not None and row.week_low is not None and row.from_stage in STAGES[:-1]
     ]
     if not known:
-        return (
-            f"Too few are known for 7 days, or moved on, to tell how long a stage takes: {not_enough(_most(overall))}."
-        )
+        return f"How long a stage takes cannot be told: {_lacking(overall)}."
     slowest = min(known, key=lambda row: row.within_week or 0.0)
     said = (
         f"Fewest actors take the step from {slowest.from_stage} to {slowest.to_stage.strip('()')}: "
-        f"{wording.share(slowest.within_week)} within 7 days"
-        f"{between(slowest.week_low, slowest.week_high, wording.share)}, half of those who do after "
+        f"{wording.fine_share(slowest.within_week)} within 7 days"
+        f"{between(slowest.week_low, slowest.week_high, wording.fine_share)}, half of those who do after "
         f"{in_minutes(slowest.movers_seconds)}"
     )
     if by is None:
         return f"{said}."
-    apart = [f"from {each.from_stage} to {each.to_stage}" for each in tests if each.adjusted <= 0.05]  # noqa: PLR2004 - the level
+    apart = [f"from {each.from_stage} to {each.to_stage}" for each in tests if each.adjusted <= LEVEL]
     name = by.replace("_", " ")
     if not tests:
         return f"{said}. Too few of each {name} to compare them."

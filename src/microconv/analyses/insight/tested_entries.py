@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields
 from datetime import date, datetime
-from typing import Any
+from statistics import NormalDist
+from typing import TYPE_CHECKING, Any
 
 from microconv import wording
 from microconv.engines.base import Engine
@@ -13,6 +15,10 @@ from microconv.engines.tables import Column, Table
 from microconv.queries import templates
 from microconv.result import column
 from microconv.stats.ratios import Ratio
+
+if TYPE_CHECKING:
+    import numpy as np
+    import numpy.typing as npt
 
 _TYPES = {"datetime": "TIMESTAMP", "date": "DATE", "int": "INT64", "float": "FLOAT64", "bool": "BOOL", "str": "STRING"}
 
@@ -42,7 +48,9 @@ class ExperimentRecord:
         goal_ratio: Share of actors who came to the goal, over that of the control; `goal_low` to `goal_high` is its
             interval at the level of the experiment.
         goal_p: Of no difference in the goal, corrected over the metrics.
-        entry_ratio: The same for the entry tested.
+        goal_share: Share of the control's actors who came to the goal.
+        entry_ratio: As `goal_ratio`, for the entry tested; `entry_share` as `goal_share`.
+        level: The level of the intervals.
         first_date: The first day of exposures.
         last_date: The last staged day.
     """
@@ -71,6 +79,9 @@ class ExperimentRecord:
     entry_ratio: float | None = column("entry ratio", wording.times)
     entry_low: float | None = column("entry ratio from", wording.times)
     entry_high: float | None = column("entry ratio to", wording.times)
+    goal_share: float | None = column("goal share of the control", wording.fine_share)
+    entry_share: float | None = column("entry share of the control", wording.fine_share)
+    level: float | None = column("level", wording.share)
     first_date: date | None = column("first day")
     last_date: date | None = column("last day")
 
@@ -82,6 +93,39 @@ class ExperimentRecord:
         if self.goal_ratio is None or self.goal_low is None or self.goal_high is None or self.goal_low <= 0:
             return None
         return Ratio(self.goal_ratio, self.goal_low, self.goal_high, 1.0 if self.goal_p is None else self.goal_p)
+
+    @property
+    def is_told(self) -> bool:
+        """Whether it shows a difference in the goal: by its interval, and by the p-value corrected over all metrics."""
+        ratio = self.tested_ratio
+        if ratio is None or self.level is None:
+            return False
+        return ratio.p_value <= 1 - self.level and not ratio.low <= 1 <= ratio.high
+
+    def goals_of_a_doer(self, seed: int, number: int) -> tuple[float, npt.NDArray[np.float64]] | None:
+        """Return how many goals each actor brought whom the variant made do the entry, and draws of it.
+
+        That is the difference in the goal over the difference in the entry (Wald, 1940): most who saw the variant did
+        the entry no more than before, so that the ratio of the goal says little of those who did. Both differences are
+        drawn as if they were independent. None where it is not shown that the variant brings about more of the entry.
+        """
+        import numpy as np
+
+        if self.tested_ratio is None or None in (self.entry_low, self.entry_high) or not self.level:
+            return None
+        goal = self.goal_share, self.goal_ratio, self.goal_low, self.goal_high
+        entry = self.entry_share, self.entry_ratio, self.entry_low, self.entry_high
+        if any(each is None for each in (*goal, *entry)) or (self.entry_low or 0.0) <= 1:
+            return None
+        rng, width = np.random.default_rng(seed), 2 * NormalDist().inv_cdf((1 + self.level) / 2)
+
+        def gained(share: float, ratio: float, low: float, high: float) -> tuple[float, npt.NDArray[np.float64]]:
+            logs = rng.normal(math.log(ratio), math.log(high / low) / width, number)
+            # A difference near none, which the interval excludes, would bring any number of goals.
+            return share * (ratio - 1), share * (np.exp(logs).clip(low, high) - 1)
+
+        (goals, drawn_goals), (doers, drawn_doers) = gained(*goal), gained(*entry)  # type: ignore[arg-type]  # none is None
+        return goals / doers, drawn_goals / drawn_doers
 
 
 EXPERIMENTS = Table(

@@ -3,24 +3,29 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import date
+from datetime import date, timedelta
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar, NamedTuple
 
 from pydantic import AfterValidator, Field
 
 from microconv import wording
+from microconv.analyses.insight.banded import banded_query, read_banded
+from microconv.analyses.insight.evidence import LEVEL
 from microconv.analyses.insight.landmarks import (
     CANDIDATE_LEVEL,
     FEWEST_A_SIDE,
+    FEWEST_REACHED_A_SIDE,
     FEWEST_TARGETS,
     FINDING,
-    LEVEL,
     LandmarkQuestion,
+    of_other_systems,
     too_few,
 )
+from microconv.analyses.insight.lift import ON_PATH
 from microconv.config.values import Duration, EntryId, Length, unique
+from microconv.errors import UsageError
 from microconv.queries import templates
 from microconv.queries.templates import Query
 from microconv.question import Context, Option
@@ -52,7 +57,7 @@ THRESHOLD, ONCE, RISES, STEADY, NOTHING = (
     "nothing found",
 )
 """What is said of a number: it has a threshold, of 2 or more; the first time matters, and more adds nothing that shows;
-the rate rises, and from which number on cannot be told; every one more helps a bit; none of these."""
+the rate rises, and from which number on cannot be told; it is a bit higher with every one more; none of these."""
 
 MOST_TIMES = 20
 """The number at which counting ends: more is as much."""
@@ -73,37 +78,41 @@ def _small(value: float | None) -> str:
 
 @dataclass(frozen=True)
 class CountThreshold:
-    """What was found of one number at one landmark; rates and their ratio are those of the half for testing.
+    """What was found of one number at one landmark; rates, their ratio and all counts are of the half for testing.
 
     Attributes:
         counted: What is counted: an entry, or several together.
         landmark: Until how long after the first session.
-        says: Whether there is a threshold.
+        says: Whether there is a threshold; `on the path` of what hardly anybody reaches the goal without, as of `lift`.
         times: The smallest number that matters, where there is one.
-        times_low: The smallest number that fits the finding half nearly as well (95%).
+        times_low: The smallest number that fits the finding half nearly as well, which is not a 95% interval.
         times_high: The largest such number.
         rate_below: Share of those below it who reached the goal in the window.
         rate_from: Share of those who had done it so often, or more.
+        actors_from: How many had done it so often, or more.
+        reached_from: How many of these reached the goal in the window.
         ratio: Of the two rates, with its interval.
         p_value: Corrected for all that was tested; None where nothing was.
-        actors: In both halves.
-        reached: How many of them reached the goal in the window.
+        actors: All actors; those below the number are the rest.
+        reached: How many of all reached the goal in the window.
     """
 
     counted: str = column("counted")
     landmark: str = column("within")
     says: str = column("says")
     times: int | None = column("times", wording.count)
-    times_low: int | None = column("times from", wording.count)
-    times_high: int | None = column("times to", wording.count)
-    rate_below: float | None = column("rate below", wording.share)
-    rate_from: float | None = column("rate from there on", wording.share)
-    ratio: float | None = column("ratio", wording.cents)
-    low: float | None = column("ratio from", wording.cents)
-    high: float | None = column("ratio to", wording.cents)
+    times_low: int | None = column("nearly as well from", wording.count)
+    times_high: int | None = column("nearly as well to", wording.count)
+    rate_below: float | None = column("rate below", wording.fine_share)
+    rate_from: float | None = column("rate from there on", wording.fine_share)
+    actors_from: int | None = column("did it so often", wording.count)
+    reached_from: int | None = column("of them reached the goal", wording.count)
+    ratio: float | None = column("ratio", wording.times)
+    low: float | None = column("ratio from", wording.times)
+    high: float | None = column("ratio to", wording.times)
     p_value: float | None = column("corrected p", _small)
-    actors: int = column("actors", wording.count)
-    reached: int = column("reached the goal", wording.count)
+    actors: int = column("all actors", wording.count)
+    reached: int = column("of all reached the goal", wording.count)
     tier: str = column("evidence", default="observed")
 
 
@@ -116,13 +125,13 @@ class TimesRate:
     times: str = column("times")
     actors: int = column("actors", wording.count)
     reached: int = column("reached the goal", wording.count)
-    rate: float | None = column("rate", wording.share)
-    low: float | None = column("rate from", wording.share)
-    high: float | None = column("rate to", wording.share)
+    rate: float | None = column("rate", wording.fine_share)
+    low: float | None = column("rate from", wording.fine_share)
+    high: float | None = column("rate to", wording.fine_share)
 
 
 def _rate_of(row: TimesRate | None) -> str:
-    return wording.NOTHING if row is None else f"{wording.share(row.rate)} of {wording.count(row.actors)}"
+    return wording.NOTHING if row is None else f"{wording.fine_share(row.rate)} of {wording.count(row.actors)}"
 
 
 @dataclass(frozen=True)
@@ -155,13 +164,13 @@ class ThresholdsResult(Result):
     @property
     def title(self) -> str:
         """What the table is called."""
-        return f"From how often on {self.goal} follows more often"
+        return f"From which number of times {self.goal} is reached more often"
 
     def sheets(self) -> Iterator[Sheet | str]:
         """Yield what was found, how many have nothing, and the rate by number."""
         found = [row for row in self.thresholds if row.says in _ORDER[:-1]]
         if found or not self.curves:
-            yield sheet(self.title, found, CountThreshold)
+            yield sheet(self.title, found, CountThreshold, without=("tier",))
         nothing = sum(row.says == NOTHING for row in self.thresholds)
         thin = len(self.thresholds) - len(found) - nothing
         yield (
@@ -187,7 +196,7 @@ class ThresholdsResult(Result):
     def bars(self) -> tuple[Bar, ...]:
         """One bar per number of the first curve: the rate."""
         return tuple(
-            Bar(f"{row.times} × {row.counted} within {row.landmark}", row.rate, wording.share(row.rate))  # noqa: RUF001 - times
+            Bar(f"{row.times} × {row.counted} within {row.landmark}", row.rate, wording.fine_share(row.rate))  # noqa: RUF001 - times
             for row in self.curves
             if (row.counted, row.landmark) == (self.curves[0].counted, self.curves[0].landmark) and row.rate is not None
         )
@@ -222,9 +231,19 @@ class Thresholds(LandmarkQuestion):
             yield self.measure, "the measure of thresholds"
 
     def queries(self, context: Context) -> tuple[Query, ...]:
-        """Return the one query."""
-        taxonomy = context.taxonomy
+        """Return the query of who did something how often, and that of lift, which tells what is on the path.
+
+        Raises:
+            UsageError: The measure is the goal.
+        """
+        taxonomy, goal = context.taxonomy, self.goal_in(context.taxonomy)
         entries = self._entries(taxonomy)
+        if goal in entries:
+            raise UsageError(
+                f"{goal} is the goal, so nobody had done it by a landmark and not reached it.",
+                hint="Give another --measure or another --goal.",
+            )
+        end = context.latest_event_at or templates.EXAMPLE_MOMENT
         return (
             templates.query(
                 "analyses/insight/thresholds",
@@ -236,6 +255,7 @@ class Thresholds(LandmarkQuestion):
                     **self.at_landmarks(context, self.landmarks),
                 },
             ),
+            banded_query(entries, goal, end + timedelta(milliseconds=1), self.since, self.until),
         )
 
     def result(self, tables: Sequence[pa.Table], context: Context) -> ThresholdsResult:
@@ -248,6 +268,11 @@ class Thresholds(LandmarkQuestion):
         p_values = adjusted([chosen[cell].p_value or 0.0 for cell in tested], "holm")
         corrected = dict(zip(tested, p_values, strict=True))
         rows = {cell: _row(cell, chosen[cell], corrected.get(cell), goal) for cell in cells}
+        on_path = {entry for entry, each in read_banded(tables[1].to_pylist()).items() if each.is_on_path}
+        for cell in cells:
+            if _is_way(rows[cell], cell, on_path, context.taxonomy):
+                rows[cell] = replace(rows[cell], says=ON_PATH)
+        most = max(cells, key=lambda cell: (chosen[cell].reached, chosen[cell].did))
         ordered = sorted(cells, key=lambda cell: _place(rows[cell]))
         shown = [cell for cell in ordered if rows[cell].says == THRESHOLD][:_MOST_CURVES]
         shown = shown or [cell for cell in cells if cell.measure == cells[0].measure]
@@ -256,8 +281,11 @@ class Thresholds(LandmarkQuestion):
             thresholds=tuple(rows[cell] for cell in ordered),
             curves=tuple(rate for cell in shown for rate in _curve(cell, chosen[cell])),
             tested=len(tested),
-            sentence=_sentence([rows[cell] for cell in ordered], goal, self.window),
-            assumptions=tuple(self._assumptions(goal, len(cells), len(tested))),
+            sentence=_sentence([rows[cell] for cell in ordered], rows[most], chosen[most], goal, self.window),
+            assumptions=(
+                *self._assumptions(goal, len(cells), len(tested)),
+                *of_other_systems((goal,), context.taxonomy),
+            ),
             since=self.since,
             until=self.until,
         )
@@ -280,13 +308,31 @@ class Thresholds(LandmarkQuestion):
             "candidate in the first half and came to the test."
         )
         yield (
+            f"'{ONCE}' is the same from the first time on. '{RISES}': the rate rises, and from which number on cannot "
+            f"be told. '{STEADY}': it is a bit higher with every one more, and no number matters more than others. "
+            f"These two have no number and so no rates to hold against each other: a {wording.NOTHING} stands there."
+        )
+        yield (
+            f"'{ON_PATH}': hardly anybody reaches {goal} without it at any time, as microconv lift has it, so that it "
+            "is a step of the way and no sign. Several together are that from the first time on, if one of them is."
+        )
+        yield (
+            "'Nearly as well from' and 'to' are the smallest and the largest number that fit the half that proposed it "
+            "nearly as well (by likelihood). That is not a 95% interval."
+        )
+        yield (
+            "The counts beside the rates are those of the testing half, too; the tables of rates by number of times "
+            "are of both halves."
+        )
+        yield (
             "Evidence: observed. Actors who do more may want more from the start, so it is not proof that doing it "
             f"more often causes {goal}."
         )
 
 
 _MOST_CURVES = 3
-_ORDER = (THRESHOLD, ONCE, RISES, STEADY, NOTHING)
+_RISING = (THRESHOLD, ONCE, RISES, STEADY)
+_ORDER = (*_RISING, ON_PATH, NOTHING)
 
 
 class _Cell(NamedTuple):
@@ -369,7 +415,7 @@ def _choose(finding: Sequence[Dose], testing: Sequence[Dose]) -> _Choice:
 
 
 def _row(cell: _Cell, choice: _Choice, corrected: float | None, goal: str) -> CountThreshold:
-    too_few_did = f"not enough data: n = {wording.count(choice.did)} did it"
+    too_few_did = f"not enough data: n = {wording.count(choice.did)} did {cell.counted}"
     row = CountThreshold(
         counted=cell.counted,
         landmark=cell.within,
@@ -382,15 +428,24 @@ def _row(cell: _Cell, choice: _Choice, corrected: float | None, goal: str) -> Co
         ratio=None,
         low=None,
         high=None,
+        actors_from=None,
+        reached_from=None,
         p_value=corrected,
-        actors=choice.actors,
-        reached=choice.reached,
+        actors=sum(each.actors for each in choice.testing),
+        reached=sum(each.reached for each in choice.testing),
     )
     if corrected is None or corrected > LEVEL:
         return replace(row, says=row.says if corrected is None else NOTHING)
-    if choice.says not in (THRESHOLD, ONCE) or choice.step is None:
+    is_step = choice.says in (THRESHOLD, ONCE) and choice.step is not None
+    below, above = steps.split(choice.testing, choice.step.at if is_step and choice.step else 1)
+    # It was tested, so it stays among what is corrected for; told is only what rests on enough.
+    if above.reached < FEWEST_REACHED_A_SIDE:
+        often = "so often" if choice.says == THRESHOLD else ""
+        return replace(row, says=_too_few_of(above.reached, f"who did {cell.counted} {often}".rstrip(), goal))
+    if not is_step or choice.step is None:
         return row
-    below, above = steps.split(choice.testing, choice.step.at)
+    if below.reached < FEWEST_REACHED_A_SIDE:
+        return replace(row, says=_too_few_of(below.reached, "others", goal))
     ratio = risk_ratio(above.reached, above.actors, below.reached, below.actors)
     return replace(
         row,
@@ -399,10 +454,24 @@ def _row(cell: _Cell, choice: _Choice, corrected: float | None, goal: str) -> Co
         times_high=choice.step.high,
         rate_below=wording.ratio(below.reached, below.actors),
         rate_from=wording.ratio(above.reached, above.actors),
+        actors_from=above.actors,
+        reached_from=above.reached,
         ratio=ratio.ratio if ratio else None,
         low=ratio.low if ratio else None,
         high=ratio.high if ratio else None,
     )
+
+
+def _too_few_of(reached: int, who: str, goal: str) -> str:
+    return f"not enough data: n = {wording.count(reached)} {who} reached {goal}"
+
+
+def _is_way(row: CountThreshold, cell: _Cell, on_path: Collection[str], taxonomy: Taxonomy) -> bool:
+    """Whether what is told of a row is that hardly anybody reaches the goal without what is counted."""
+    if cell.measure not in TOGETHER:
+        return row.says in _RISING and cell.measure in on_path
+    kinds = {cell.measure} if cell.measure in ("milestone", "secondary") else {"milestone", "secondary"}
+    return row.says == ONCE and any(taxonomy.entry(each).kind in kinds for each in on_path)
 
 
 def _place(row: CountThreshold) -> tuple[int, float]:
@@ -431,34 +500,61 @@ def _curve(cell: _Cell, choice: _Choice) -> Iterator[TimesRate]:
         )
 
 
-def _sentence(rows: Sequence[CountThreshold], goal: str, window: Duration) -> str:
+def _sentence(
+    rows: Sequence[CountThreshold], widest: CountThreshold, most: _Choice, goal: str, window: Duration
+) -> str:
+    """Say what was found first; `widest` is the row in which most reached the goal, and `most` what it rests on."""
     within = f"in the {wording.window(window.text)} after it"
+    way = _of_the_way(rows, goal)
     found = [row for row in rows if row.says == THRESHOLD]
     if found:
         row = found[0]
-        more = f" ({wording.plural(len(found) - 1, 'further row')} with one below)" if len(found) > 1 else ""
+        others = (
+            wording.listed([f"{each.counted} within {each.landmark}" for each in found[1:]], 3) if found[1:] else ""
+        )
+        more = f" {others} {'has one' if len(found) == 2 else 'have one each'}, too." if others else ""  # noqa: PLR2004 - one more
         return (
             f"From {row.times} on, {row.counted} within {row.landmark}: {within}, {_rates(row, goal)}, on the half of "
-            f"the actors that the number was not chosen on{more}. It goes with {goal}; that is not proof that it "
-            "causes it."
+            f"the actors that the number was not chosen on. It goes with {goal}; that is not proof that it causes it."
+            f"{more}{way}"
         )
     none = f"No number of micro-conversions, from 2 on, is a threshold for {goal}"
-    most = max(rows, key=lambda each: each.reached, default=None)
-    if most is None or rows[0].says not in _ORDER:
-        return f"Whether {goal} has a threshold cannot be told: {too_few(most.reached if most else 0, goal)}."
-    row = rows[0]
+    told = [row for row in rows if row.says in (*_RISING, NOTHING)]
+    if not told and way:
+        return f"{none}.{way}"
+    if not told:
+        return f"Whether {goal} has a threshold cannot be told: {widest.says}."
+    row = told[0]
     if row.says == NOTHING:
         of_all = f"of {wording.plural(most.actors, 'actor')}, {wording.count(most.reached)} reached it"
-        return f"{none}: {of_all}."
+        return f"{none}: {of_all}.{way}"
     if row.says == ONCE:
         return (
             f"{none}. Once is enough: after {row.counted} within {row.landmark}, {_rates(row, goal)} {within}; more of "
-            "it adds nothing that shows."
+            f"it adds nothing that shows.{way}"
         )
-    how = "steadily: every one more helps a bit" if row.says == STEADY else "but from which number on cannot be told"
-    return f"{none}. With {row.counted} within {row.landmark} its rate rises {how}."
+    how = (
+        " steadily: it is a bit higher with every one more"
+        if row.says == STEADY
+        else ", but from which number on cannot be told"
+    )
+    return f"{none}. With {row.counted} within {row.landmark} its rate rises{how}.{way}"
+
+
+def _of_the_way(rows: Sequence[CountThreshold], goal: str) -> str:
+    """Name what is left out since hardly anybody reaches the goal without it; nothing where nothing is."""
+    named = list(dict.fromkeys(row.counted for row in rows if row.says == ON_PATH))
+    if not named:
+        return ""
+    are, them = ("is", "it") if len(named) == 1 else ("are", "them")
+    return f" Left out {are} {wording.listed(named)}: hardly anybody reaches {goal} without {them}."
 
 
 def _rates(row: CountThreshold, goal: str) -> str:
-    times = "" if row.ratio is None else f"{wording.decimal(row.ratio)} times as often: "
-    return f"{goal} follows {times}{wording.share(row.rate_from)} against {wording.share(row.rate_below)} of the others"
+    times = "" if row.ratio is None else f"{wording.times(row.ratio)} times as often: "
+    below, reached_below = row.actors - (row.actors_from or 0), row.reached - (row.reached_from or 0)
+    return (
+        f"{goal} follows {times}{wording.fine_share(row.rate_from)} ({wording.count(row.reached_from)} of "
+        f"{wording.count(row.actors_from)}) against {wording.fine_share(row.rate_below)} of the others "
+        f"({wording.count(reached_below)} of {wording.count(below)})"
+    )

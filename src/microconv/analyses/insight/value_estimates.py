@@ -12,9 +12,10 @@ import numpy.typing as npt
 from microconv import wording
 from microconv.analyses.amounts import UNITS_OF_VALUE
 from microconv.analyses.insight.buyers import ACTOR_GROUPS
-from microconv.stats.intervals import percentile_interval
+from microconv.stats.intervals import percentile_interval, wilson
 from microconv.stats.lifetime_value import Buyers, Comebacks, NotFittedError, Spending
 from microconv.stats.mean_cumulative import mean_cumulative, resampled_at
+from microconv.stats.survival import Waited, kaplan_meier
 
 Numbers = npt.NDArray[np.float64]
 
@@ -26,6 +27,8 @@ _MOST_CORRELATION = 0.3
 _LEAST_KNOWN = 0.1
 _FEWEST_KNOWN = 20
 _DRAWS = 500
+_MOST_WITHOUT_MEAN = 0.025
+"""Draws in which what a purchase is worth has no mean, above which the interval would have no upper end."""
 _SEED = 20_240_301
 
 
@@ -36,6 +39,41 @@ class Worth(NamedTuple):
     value: float
     low: float | None
     high: float | None
+
+
+class RepeatRate(NamedTuple):
+    """The share of buyers who buy again within a time, with its 95% interval."""
+
+    rate: float
+    low: float
+    high: float
+
+
+def repeat_rate(rows: Sequence[Mapping[str, Any]], days: int) -> RepeatRate | None:
+    """Return the share of buyers who buy again within so many days of the first purchase.
+
+    By Kaplan and Meier: who is known for fewer days counts for these only, so that recent buyers do not pull it down.
+    Where nobody did, or all, the interval is Wilson's for those who are known for as long; None where nobody is.
+
+    Args:
+        rows: Of `sql/analyses/insight/customers.sql`.
+        days: Counted from the first purchase.
+    """
+    known = sum(row["customers"] for row in rows if row["seen_days"] >= days)
+    if not known:
+        return None
+    waits = (
+        Waited(row["second_days"], row["customers"], 0)
+        if row["repeats"]
+        else Waited(row["seen_days"], 0, row["customers"])
+        for row in rows
+    )
+    last = next((step for step in reversed(kaplan_meier(waits)) if step.time <= days), None)
+    if last is not None and last.waiting > 0:
+        return RepeatRate(1 - last.waiting, 1 - last.high, 1 - last.low)
+    rate = 0.0 if last is None else 1.0
+    interval = wilson(round(known * rate), known)
+    return RepeatRate(rate, *(interval or (0.0, 1.0)))
 
 
 @dataclass(frozen=True)
@@ -94,6 +132,7 @@ class ValueModel:
         comebacks: When buyers come back.
         spending: What a purchase after the first is worth.
         paid: The share of purchases after the first that are worth anything.
+        paid_drawn: The same over buyers drawn with replacement, for intervals.
         by_age: What they are fitted to, for the first purchase.
         correlation: Of how often and how much, which the model takes for 0.
         checked: What was foretold on a hold-out, and what came, in words.
@@ -102,6 +141,7 @@ class ValueModel:
     comebacks: Comebacks
     spending: Spending | None
     paid: float
+    paid_drawn: Numbers
     by_age: ByAge
     correlation: float | None
     checked: str
@@ -123,15 +163,22 @@ class ValueModel:
         try:
             checked = _checked(held_out, ahead)
             comebacks = Comebacks.fitted(_buyers(rows))
-            spending, paid, correlation = _spending(rows)
+            spending, correlation = _spending(rows)
         except NotFittedError as error:
             raise NotCarriedError(f"no model fits them ({error})") from None
         if comebacks.covariance is None or (spending is not None and spending.covariance is None):
             raise NotCarriedError("they fit many models equally well")
-        return cls(comebacks, spending, paid, by_age, correlation, checked)
+        if spending is not None:
+            without_mean = np.mean([each.q <= 1 for each in spending.drawn(_DRAWS, _SEED + 1)])
+            if without_mean > _MOST_WITHOUT_MEAN:
+                raise NotCarriedError("what they pay varies so much that a model of it may have no mean")
+        return cls(comebacks, spending, *_paid(rows), by_age, correlation, checked)
 
     def estimate(self, days: int) -> Worth:
-        """Return what a new buyer brings within so many days of the first purchase."""
+        """Return what a new buyer brings within so many days of the first purchase.
+
+        The interval is of all that is estimated: both models, the first purchase, and the share that is paid for.
+        """
         purchases = self.comebacks.expected(days)
         known = self.by_age.last_seen.sum(axis=1)
         first = self.by_age.value[:, 0]
@@ -141,9 +188,11 @@ class ValueModel:
         rng = np.random.default_rng(_SEED)
         weights = rng.multinomial(ACTOR_GROUPS, np.full(ACTOR_GROUPS, 1 / ACTOR_GROUPS), _DRAWS)
         firsts = (weights @ first) / np.maximum(weights @ known, 1)
-        drawn = zip(firsts, self.comebacks.drawn(_DRAWS, _SEED), self.spending.drawn(_DRAWS, _SEED + 1), strict=True)
-        values = [float(paid + model.expected(days) * spent.mean * self.paid) for paid, model, spent in drawn]
-        interval = percentile_interval([each for each in values if np.isfinite(each)])
+        models = zip(self.comebacks.drawn(_DRAWS, _SEED), self.spending.drawn(_DRAWS, _SEED + 1), strict=True)
+        # A purchase without a mean counts as the largest there is; `fitted` saw that the interval ends below these.
+        again = np.array([model.expected(days) * spent.mean for model, spent in models])
+        values = firsts + np.where(self.paid_drawn > 0, again, 0.0) * self.paid_drawn
+        interval = percentile_interval(values.tolist())
         return Worth(1 + purchases, float(value), *(interval or (None, None)))
 
 
@@ -181,14 +230,29 @@ def _checked(rows: Sequence[Mapping[str, Any]], ahead: int) -> str:
     return said
 
 
-def _spending(rows: Sequence[Mapping[str, Any]]) -> tuple[Spending | None, float, float | None]:
-    again = [row for row in rows if row["repeats"]]
-    repeats, micros, customers = _columns(again, "repeats", "repeat_value_micros", "customers")
-    mean = micros / UNITS_OF_VALUE / repeats
+def _again(rows: Sequence[Mapping[str, Any]]) -> list[Numbers]:
+    """Return of those who bought again: how often, what one of these purchases was worth, and how many they are."""
+    bought = [row for row in rows if row["repeats"]]
+    repeats, micros, customers = _columns(bought, "repeats", "repeat_value_micros", "customers")
+    return [repeats, micros / UNITS_OF_VALUE / repeats, customers]
+
+
+def _paid(rows: Sequence[Mapping[str, Any]]) -> tuple[float, Numbers]:
+    """Return the share of purchases after the first that are worth anything, and the same over resampled buyers."""
+    repeats, mean, customers = _again(rows)
+    kinds, of = np.unique(np.column_stack([repeats, mean > 0]), axis=0, return_inverse=True)
+    buyers = np.bincount(of.reshape(-1), customers)
+    drawn = np.random.default_rng(_SEED + 2).multinomial(round(buyers.sum()), buyers / buyers.sum(), _DRAWS)
+    purchases = np.vstack([buyers, drawn]) * kinds[:, 0]
+    shares = purchases @ kinds[:, 1] / purchases.sum(axis=1)
+    return float(shares[0]), shares[1:]
+
+
+def _spending(rows: Sequence[Mapping[str, Any]]) -> tuple[Spending | None, float | None]:
+    repeats, mean, customers = _again(rows)
     some = mean > 0
     if not some.any():
-        return None, 0.0, None
-    paid = float((repeats * customers)[some].sum() / (repeats * customers).sum())
+        return None, None
     correlation = _correlation(repeats[some], mean[some], customers[some])
     if correlation is not None and abs(correlation) > _MOST_CORRELATION:
         raise NotCarriedError(
@@ -196,10 +260,7 @@ def _spending(rows: Sequence[Mapping[str, Any]]) -> tuple[Spending | None, float
             f"{'more' if correlation > 0 else 'less'} each time (correlation {wording.decimal(correlation, 2)}), "
             "which the model takes for unrelated"
         )
-    spending = Spending.fitted(repeats, mean, customers)
-    if spending.q <= 1:
-        raise NotCarriedError("what they pay varies so much that the model has no mean")
-    return spending, paid, correlation
+    return Spending.fitted(repeats, mean, customers), correlation
 
 
 def _correlation(one: Numbers, other: Numbers, weights: Numbers) -> float | None:

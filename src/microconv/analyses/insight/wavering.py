@@ -53,22 +53,22 @@ class WaveringTransition:
     to_mindset: str = column("to")
     actors: int = column("actors", wording.count)
     went_on: int = column("went on", wording.count)
-    went_on_share: float | None = column("share", wording.share)
-    went_on_low: float | None = column("share from", wording.share)
-    went_on_high: float | None = column("share to", wording.share)
+    went_on_share: float | None = column("share", wording.fine_share)
+    went_on_low: float | None = column("share from", wording.fine_share)
+    went_on_high: float | None = column("share to", wording.fine_share)
     median_seconds: float | None = column("half of them after", in_minutes)
     hesitated: int = column("hesitated", wording.count)
-    hesitated_share: float | None = column("hesitated, share", wording.share)
+    hesitated_share: float | None = column("hesitated, share", wording.fine_share)
     turned_back: int | None = column("turned back", wording.count)
-    turned_back_share: float | None = column("turned back, share", wording.share)
+    turned_back_share: float | None = column("turned back, share", wording.fine_share)
     early: int = column("had hesitated", wording.count)
-    early_rate: float | None = column("went on later", wording.share)
-    early_low: float | None = column("later from", wording.share)
-    early_high: float | None = column("later to", wording.share)
+    early_rate: float | None = column("went on later", wording.fine_share)
+    early_low: float | None = column("later from", wording.fine_share)
+    early_high: float | None = column("later to", wording.fine_share)
     others: int = column("had not hesitated", wording.count)
-    others_rate: float | None = column("others went on later", wording.share)
-    others_low: float | None = column("others from", wording.share)
-    others_high: float | None = column("others to", wording.share)
+    others_rate: float | None = column("others went on later", wording.fine_share)
+    others_low: float | None = column("others from", wording.fine_share)
+    others_high: float | None = column("others to", wording.fine_share)
     difference_low: float | None = column("difference from", wording.share)
     difference_high: float | None = column("difference to", wording.share)
     says: str = column("says")
@@ -141,7 +141,11 @@ class WaveringResult(Result):
     def bars(self) -> tuple[Bar, ...]:
         """One bar per transition: the share that turned back."""
         return tuple(
-            Bar(f"{row.from_mindset} > {row.to_mindset}", row.turned_back_share, wording.share(row.turned_back_share))
+            Bar(
+                f"{row.from_mindset} > {row.to_mindset}",
+                row.turned_back_share,
+                wording.fine_share(row.turned_back_share),
+            )
             for row in self.transitions
             if row.turned_back_share is not None
         )
@@ -306,11 +310,11 @@ def _sentence(transitions: Sequence[WaveringTransition], landmark: str, *, has_s
     worst = max(known, key=lambda row: row.turned_back_share or 0.0)
     said = "Nobody turned back."
     if worst.turned_back:
-        went_on = between(worst.went_on_low, worst.went_on_high, wording.share)
+        went_on = between(worst.went_on_low, worst.went_on_high, wording.fine_share)
         said = (
             f"Most turn back between {worst.from_mindset} and {worst.to_mindset}: "
-            f"{wording.share(worst.turned_back_share)} of {wording.plural(worst.actors, 'actor')}, "
-            f"while {wording.share(worst.went_on_share)} go on{went_on}."
+            f"{wording.fine_share(worst.turned_back_share)} of {wording.plural(worst.actors, 'actor')}, "
+            f"while {wording.fine_share(worst.went_on_share)} go on{went_on}."
         )
     if not has_signs:
         return f"{said} The taxonomy has no entry that shows hesitation."
@@ -319,7 +323,7 @@ def _sentence(transitions: Sequence[WaveringTransition], landmark: str, *, has_s
         return f"{said} Nobody hesitated on the way."
     said += (
         f" Most hesitate between {hesitant.from_mindset} and {hesitant.to_mindset} "
-        f"({wording.share(hesitant.hesitated_share)})"
+        f"({wording.fine_share(hesitant.hesitated_share)})"
     )
     if hesitant.early_rate is None or hesitant.difference_low is None or hesitant.difference_high is None:
         return f"{said}; too few to hold them against the others."
@@ -329,6 +333,6 @@ def _sentence(transitions: Sequence[WaveringTransition], landmark: str, *, has_s
         verdict = "fewer than the others" if hesitant.difference_high < 0 else "more than the others"
     return (
         f"{said}: of those who had hesitated and not gone on after {wording.window(landmark)}, "
-        f"{wording.share(hesitant.early_rate)} still did, against {wording.share(hesitant.others_rate)} of those "
-        f"who had done neither: {verdict}."
+        f"{wording.fine_share(hesitant.early_rate)} still did, against {wording.fine_share(hesitant.others_rate)} of "
+        f"those who had done neither: {verdict}."
     )

@@ -12,12 +12,15 @@ from pydantic import AfterValidator, Field
 
 from microconv import wording
 from microconv.analyses.amounts import Amount
-from microconv.analyses.insight.among_like import among_like_queries, read_among_like
+from microconv.analyses.insight.among_like import read_among_like
 from microconv.analyses.insight.banded import FEWEST_A_SIDE, FEWEST_TARGETS, Banded
-from microconv.analyses.insight.buyers import ACTOR_GROUPS, BuyerQuestion, between, not_enough
+from microconv.analyses.insight.buyers import ACTOR_GROUPS, NOT_ENOUGH, BuyerQuestion, between, not_enough
 from microconv.analyses.insight.evidence import Tier
 from microconv.analyses.insight.goals import steps_up_to
+from microconv.analyses.insight.lift import FEWER, MORE, Lift
 from microconv.analyses.insight.onward_rates import RESAMPLES, Followed, beyond, ends, resampling
+from microconv.config.values import EntryId
+from microconv.errors import UsageError
 from microconv.queries import templates
 from microconv.queries.templates import Query, Value
 from microconv.question import Context, Option
@@ -31,8 +34,10 @@ if TYPE_CHECKING:
 NEW, HERE, ALL = "new people", "people already here", "all changes"
 """Who does more of a step: people who come in addition, or people who are here and would not have done it."""
 
-ON_PATH, MAYBE_NOTHING = "on the path: nobody gets there without it", "may be nothing"
+ON_PATH, MAYBE_NOTHING = "on the path", "may be nothing"
 """What is said of a step that all take who reach the goal, and of an interval that holds 0."""
+_AS_MUCH = 0.99
+"""What brings at least so much of the most that any change brings, brings as much."""
 NOBODY_ALIKE = "nobody alike did without it, so that it cannot be told"
 """What is said where no actors are as active and as present as those who did the step, but did not do it."""
 
@@ -160,6 +165,10 @@ class WhatIf(BuyerQuestion):
         "what-if",
     )
 
+    goal: EntryId | None = Field(
+        default=None,
+        description="the micro-conversion that changes are carried through to; default: the first macro-conversion",
+    )
     changes: Annotated[str, AfterValidator(_checked)] = Field(
         default="", description='changes such as "add_to_cart +5%"; default: 5% more of each milestone before the goal'
     )
@@ -172,10 +181,20 @@ class WhatIf(BuyerQuestion):
             yield change.entry, "the changes of what-if"
 
     def asked_changes(self, taxonomy: Taxonomy) -> tuple[StepChange, ...]:
-        """Return the changes, by the ids under which entries are staged."""
-        if given := read_changes(self.changes):
-            return tuple(StepChange(taxonomy.counted(each.entry), each.share) for each in given)
+        """Return the changes, by the ids under which entries are staged.
+
+        Raises:
+            UsageError: The goal is among them: what more of it brings is itself.
+        """
         goal = self.goal_in(taxonomy)
+        if given := read_changes(self.changes):
+            asked = tuple(StepChange(taxonomy.counted(each.entry), each.share) for each in given)
+            if any(each.entry == goal for each in asked):
+                raise UsageError(
+                    f"{goal} is the goal itself: more of it brings just that.",
+                    hint="Change a step before it, or name another --goal.",
+                )
+            return asked
         counted = sorted({entry.counts_as for entry in taxonomy.entries}, key=taxonomy.rank)
         return tuple(
             StepChange(each, _USUAL)
@@ -184,20 +203,21 @@ class WhatIf(BuyerQuestion):
         )
 
     def queries(self, context: Context) -> tuple[Query, ...]:
-        """Return the queries of what follows each entry, of its ratio to the goal (two), and of amounts by currency."""
+        """Return the queries of what follows each entry, of the ratios that lift tells (two), and of amounts."""
         goal = self.goal_in(context.taxonomy)
         entries = [each.entry for each in self.asked_changes(context.taxonomy)]
-        end_at = context.latest_event_at or templates.EXAMPLE_MOMENT
+        everybody, *_, alike = self._lift.queries(context)
         params: dict[str, Value] = {
             **{key: value for key, value in self.purchases(context).items() if key not in ("end_date", "until_date")},
             "entries": entries,
             "steps": steps_up_to(goal, context.taxonomy),
-            "end_at": end_at,
+            "end_at": context.latest_event_at or templates.EXAMPLE_MOMENT,
             "actor_groups": ACTOR_GROUPS,
         }
         asked = [
             templates.query("analyses/insight/onward", params=params),
-            *among_like_queries(entries, goal, end_at, self.since, self.until, taxonomy=context.taxonomy),
+            everybody,
+            alike,
         ]
         if (amounts := self.amounts_query(context)) is not None:
             asked.append(amounts)
@@ -209,7 +229,7 @@ class WhatIf(BuyerQuestion):
         goal, changes = self.goal_in(taxonomy), self.asked_changes(taxonomy)
         amounts = self.amounts(tables[3] if len(tables) > 3 else None, context)  # noqa: PLR2004 - the fourth query
         onward = tables[0].to_pylist()
-        ratios = read_among_like(tables[1].to_pylist(), tables[2].to_pylist()).banded
+        ratios = self._ratios(tables[1], tables[2], context)
         followed = {change.entry: Followed.read(onward, change.entry, goal) for change in changes}
         steps: list[WhatIfStep] = []
         for change in changes:
@@ -228,31 +248,85 @@ class WhatIf(BuyerQuestion):
             currency=currency,
             amounts=amounts,
             sentence=_sentence(changes, steps, goal, currency),
-            assumptions=(*self._assumptions(goal, changes), *self.of_value(context, amounts)),
+            assumptions=(*self._assumptions(goal, steps), *self.of_value(context, amounts)),
             since=self.since,
             until=self.until,
         )
 
-    def _assumptions(self, goal: str, changes: Sequence[StepChange]) -> Iterator[str]:
-        yield (
-            f"{NEW.capitalize()}: assumes that those added behave like those who are there, and that all later steps "
-            "take them in at the rates of now. Whoever is harder to win usually behaves worse."
-        )
-        yield (
-            f"{HERE.capitalize()}: assumes that the step brings them what it brings those who do it now, beyond what "
-            f"they would have done anyway. How much that is comes from the ratio of reaching {goal} among like actors, "
-            "over that of a small step picked by chance (evidence: adjusted, as in microconv lift). People who do the "
-            "step may want more from the start, so it is not proof that the step causes it, and more likely too high "
-            "than too low."
-        )
-        yield (
-            "An actor counts from the first time they did the step, and a later step if it came after that. Intervals "
-            f"are those of {wording.count(RESAMPLES)} resamplings of {ACTOR_GROUPS} groups of actors, at 95%."
-        )
-        if len(changes) > 1 and self.changes:
+    @property
+    def _lift(self) -> Lift:
+        """What says of each entry whether it goes with more of the goal, corrected for all that it looks at."""
+        return Lift(goal=self.goal, since=self.since, until=self.until)
+
+    def _ratios(self, everybody: pa.Table, alike: pa.Table, context: Context) -> dict[str, _Weighed]:
+        """Return how each entry stands to the goal, with what lift says of it."""
+        lift = self._lift
+        # What else it asks tells how steady its ratios are, on which no verdict rests.
+        nothing = [everybody.slice(0, 0)] * (len(lift.queries(context)) - 2)
+        judged = {row.micro_conversion: row for row in lift.result((everybody, *nothing, alike), context).lifts}
+        banded = read_among_like(everybody.to_pylist(), alike.to_pylist()).banded
+        return {entry: _Weighed(each, judged[entry].verdict) for entry, each in banded.items()}
+
+    def _assumptions(self, goal: str, steps: Sequence[WhatIfStep]) -> Iterator[str]:
+        told = [row for row in steps if row.added is not None]
+        here = [row for row in steps if row.who == HERE]
+        on_path = {row.change for row in here if row.says == ON_PATH}
+        if any(row.who == NEW for row in told):
+            yield (
+                f"{NEW.capitalize()}: assumes that those added behave like those who are there, and that all later "
+                "steps take them in at the rates of now. Whoever is harder to win usually behaves worse."
+            )
+        if any(row.who == HERE and row.says != ON_PATH for row in told):
+            yield (
+                f"{HERE.capitalize()}: assumes that the step brings them what it brings those who do it now, beyond "
+                f"what they would have done anyway. How much that is comes from the ratio of reaching {goal} among "
+                "like actors, over that of a small step picked by chance (evidence: adjusted, as in microconv lift). "
+                "People who do the step may want more from the start, so it is not proof that the step causes it, and "
+                "more likely too high than too low."
+            )
+        if any(row.added is None and not row.says.startswith(NOT_ENOUGH) for row in here):
+            yield (
+                f"No figure for {HERE}: it is told only of a step of which microconv lift says that it goes with more "
+                f"{goal}, or with fewer. Of any other, the row says what lift says."
+            )
+        if on_path:
+            yield (
+                f"{ON_PATH.capitalize()}: hardly anybody gets to {goal} without the step, so that it brings people who "
+                "are here as much as new ones."
+                + (
+                    " A share of such a step is the same share of all who get there, whichever it is: what differs is "
+                    "how many new people it needs."
+                    if len(on_path) > 1
+                    else ""
+                )
+            )
+        if told:
+            yield (
+                "An actor counts from the first time they did the step, and a later step if it came after that. "
+                f"Intervals are those of {wording.count(RESAMPLES)} resamplings of {ACTOR_GROUPS} groups of actors, at "
+                "95%."
+            )
+        if any(row.change == ALL for row in steps):
             yield "Several changes are added up: whoever two of them would win counts twice."
         if self.since is not None or self.until is not None:
             yield "The days asked for are those on which actors did the step first; what came later counts, too."
+
+
+class _Weighed(NamedTuple):
+    """How an entry stands to the goal, and what lift says of it."""
+
+    banded: Banded
+    verdict: str
+
+    @property
+    def untold(self) -> str:
+        """Why nothing is said of people who are here already, though there is a ratio; empty where it is told."""
+        if self.banded.is_on_path or self.banded.ratio is None:
+            return ""
+        if self.verdict not in (MORE, FEWER):
+            return self.verdict
+        is_more = self.banded.ratio.ratio > 1
+        return "" if is_more == (self.verdict == MORE) else f"an experiment shows that it {self.verdict}"
 
 
 def _later(taxonomy: Taxonomy, entry: str, goal: str) -> list[str]:
@@ -265,7 +339,7 @@ def _later(taxonomy: Taxonomy, entry: str, goal: str) -> list[str]:
 
 
 def _carried(
-    change: StepChange, followed: Followed, later: Sequence[str], banded: Banded | None, goal: str
+    change: StepChange, followed: Followed, later: Sequence[str], weighed: _Weighed | None, goal: str
 ) -> Iterator[WhatIfStep]:
     """Yield the changed step, what comes after it with new people, and the goal with people already here."""
     weights, number = resampling(), int(followed.actors.sum())
@@ -283,20 +357,21 @@ def _carried(
         high,
         *(None,) * 3,
         tier="observed" if enough else "",
-        says="" if enough else not_enough(number),
+        says="" if enough else not_enough(number, "actor"),
     )
-    if change.entry == goal:
-        return
     for step in later:
-        yield _row(change, step, NEW, followed, goal, extra=None)
-    if banded is not None and number >= FEWEST_A_SIDE:
-        yield _row(change, goal, HERE, followed, goal, extra=banded)
+        yield _row(change, step, NEW, followed, goal)
+    if weighed is not None and number >= FEWEST_A_SIDE:
+        yield _row(change, goal, HERE, followed, goal, weighed=weighed)
 
 
-def _row(change: StepChange, step: str, who: str, followed: Followed, goal: str, *, extra: Banded | None) -> WhatIfStep:
-    """Return what a change brings at a step; with `extra`, beyond what they would have done anyway."""
+def _row(
+    change: StepChange, step: str, who: str, followed: Followed, goal: str, *, weighed: _Weighed | None = None
+) -> WhatIfStep:
+    """Return what a change brings at a step; with `weighed`, beyond what they would have done anyway."""
     number, reached = int(followed.actors.sum()), int(followed.at(step).sum())
-    says = _why_not(number, reached, extra)
+    extra = None if weighed is None else weighed.banded
+    says = _why_not(change, followed, step, weighed)
     if says:
         onward = reached / number if number >= FEWEST_A_SIDE else None
         return WhatIfStep(str(change), step, who, reached, onward, *(None,) * 6, tier="", says=says)
@@ -329,19 +404,22 @@ def _tier(extras: Sequence[Banded | None]) -> Tier:
     return "adjusted" if extras and all(each is not None and not each.is_on_path for each in extras) else "observed"
 
 
-def _why_not(number: int, reached: int, extra: Banded | None) -> str:
+def _why_not(change: StepChange, followed: Followed, step: str, weighed: _Weighed | None) -> str:
+    """Say why a change cannot be told at a step; with `weighed`, of people who are here already."""
+    number, reached = int(followed.actors.sum()), int(followed.at(step).sum())
     if number < FEWEST_A_SIDE:
-        return not_enough(number)
+        return not_enough(number, "actor")
     if reached < FEWEST_A_SIDE:
-        return not_enough(reached)
-    if extra is None or extra.is_on_path:
+        return f"{not_enough(reached)} reached {step} after it"
+    if weighed is None or weighed.banded.is_on_path:
         return ""
-    targets = extra.exposed_targets + extra.other_targets
-    if targets < FEWEST_TARGETS:
-        return not_enough(targets)
+    extra = weighed.banded
+    if extra.targets < FEWEST_TARGETS:
+        return f"{not_enough(extra.targets)} reached {step}"
     if extra.ratio is None:
-        return NOBODY_ALIKE if min(extra.exposed_targets, extra.other_targets) else not_enough(extra.exposed_targets)
-    return ""
+        is_there = min(extra.exposed_targets, extra.other_targets)
+        return NOBODY_ALIKE if is_there else f"{not_enough(extra.exposed_targets)} reached {step} after it"
+    return weighed.untold if change.share else ""
 
 
 def _says(change: StepChange, extra: Banded | None, low: float, high: float) -> str:
@@ -353,7 +431,7 @@ def _says(change: StepChange, extra: Banded | None, low: float, high: float) -> 
 
 
 def _together(
-    changes: Sequence[StepChange], followed: Mapping[str, Followed], ratios: Mapping[str, Banded], goal: str
+    changes: Sequence[StepChange], followed: Mapping[str, Followed], ratios: Mapping[str, _Weighed], goal: str
 ) -> Iterator[WhatIfStep]:
     """Yield the goal with all changes together, added up; nothing where one of them cannot be told."""
     import numpy as np
@@ -361,13 +439,16 @@ def _together(
     weights = resampling()
     for who in (NEW, HERE):
         added = value = 0.0
+        extras: list[Banded | None] = []
         drawn_added, drawn_value = np.zeros(len(weights)), np.zeros(len(weights))
         for change in changes:
             each = followed[change.entry]
-            extra = ratios.get(change.entry) if who == HERE else None
+            weighed = ratios.get(change.entry) if who == HERE else None
             number, reached = int(each.actors.sum()), int(each.at(goal).sum())
-            if change.entry == goal or (who == HERE and extra is None) or _why_not(number, reached, extra):
+            if (who == HERE and weighed is None) or _why_not(change, each, goal, weighed):
                 break
+            extra = None if weighed is None else weighed.banded
+            extras.append(extra)
             actors, drawn = weights @ each.actors, weights @ each.at(goal)
             kept, drawn_kept = beyond(extra, reached / number, drawn / actors.clip(min=1))
             added += change.share * reached * kept
@@ -390,7 +471,7 @@ def _together(
                 value=value if has_value else None,
                 value_low=value_low,
                 value_high=value_high,
-                tier=_tier([ratios.get(each.entry) for each in changes] if who == HERE else []),
+                tier=_tier(extras),
                 says=MAYBE_NOTHING if who == HERE and low <= 0 <= high and any(each.share for each in changes) else "",
             )
 
@@ -398,27 +479,60 @@ def _together(
 def _sentence(changes: Sequence[StepChange], steps: Sequence[WhatIfStep], goal: str, currency: str) -> str:
     if not changes:
         return f'The taxonomy has no milestone before {goal}: name a change, such as "add_to_cart +5%".'
-    told = {(row.change, row.who): row for row in steps if row.step == goal and row.added is not None}
-    known = [row for (_, who), row in told.items() if who == NEW]
+    at_goal = [row for row in steps if row.step == goal]
+    known = [row for row in at_goal if row.who == NEW and row.added is not None]
     if not known:
-        most = max((row.actors or 0 for row in steps), default=0)
-        return f"What {wording.listed([str(each) for each in changes])} would bring cannot be told: {not_enough(most)}."
-    row = told.get((ALL, NEW)) or max(known, key=lambda each: abs(each.added or 0.0))
+        why = {row.change: row.says for row in at_goal if row.who == NEW}
+        if len(why) == 1:
+            return "".join(f"What {change} would bring cannot be told: {says}." for change, says in why.items())
+        each = wording.listed([f"{change} ({says})" for change, says in why.items()])
+        return f"Nothing can be told of what these would bring: {each}."
+    row = next((each for each in known if each.change == ALL), None) or max(
+        known, key=lambda each: abs(each.added or 0)
+    )
     change = wording.listed([str(each) for each in changes]) if row.change == ALL else row.change
-    first = "" if row.change == ALL or len(changes) == 1 else "Of the same change at each step, most comes of "
+    first = "" if row.change == ALL or len(changes) == 1 else _most_of(changes)
     if not row.added:
         return f"{change}: nothing changes, so that nothing is added."
+    equals = [each for each in known if row.change != ALL and (each.added or 0.0) >= _AS_MUCH * row.added > 0]
+    if len(equals) > 1:
+        return _as_much(equals, steps, goal, currency)
     less = row.added < 0
     who = "those who go behave" if less else "those added behave"
     said = f"{first}{change}: {_amount(row, goal, currency)} if {who} like those who are there"
-    here = told.get((row.change, HERE))
+    return f"{said}{_if_here(row, at_goal, goal, currency)}."
+
+
+def _most_of(changes: Sequence[StepChange]) -> str:
+    what = "the same change at each step" if len({each.share for each in changes}) == 1 else "these"
+    return f"Of {what}, most comes of "
+
+
+def _if_here(new: WhatIfStep, at_goal: Sequence[WhatIfStep], goal: str, currency: str) -> str:
+    """Say what the same change brings with people already here; no figure where none is told."""
+    stay = "they stay and only leave it out" if (new.added or 0.0) < 0 else "they are people who are here already"
+    here = next((row for row in at_goal if (row.change, row.who) == (new.change, HERE)), None)
     if here is None:
-        return f"{said}."
+        untold = [f"{row.change} ({row.says})" for row in at_goal if row.who == HERE and row.added is None]
+        return f"; if {stay}, it cannot be told of {wording.listed(untold)}" if untold else ""
+    if here.added is None:
+        return f"; if {stay}, it cannot be told ({here.says})"
     if here.says == ON_PATH:
-        return f"{said}; nobody gets to {goal} without it, so it is the same for people who are here already."
+        return f"; hardly anybody gets to {goal} without it: people who are here already bring as much"
     may = ", which may be nothing" if here.says == MAYBE_NOTHING else ""
-    stay = "they stay and only leave it out" if less else "they are people who are here already"
-    return f"{said}; {_amount(here, goal, currency)} if {stay}, beyond what these would do anyway{may}."
+    return f"; {_amount(here, goal, currency)} if {stay}, beyond what these would do anyway{may}"
+
+
+def _as_much(rows: Sequence[WhatIfStep], steps: Sequence[WhatIfStep], goal: str, currency: str) -> str:
+    """Say that several changes bring the same, and name the one for which the fewest people must be won."""
+    at_goal = {row.change: row for row in rows}
+    own = [row for row in steps if row.change in at_goal and row.who == NEW and row.step != goal]
+    fewest = min(own, key=lambda row: row.added or 0.0)
+    return (
+        f"{wording.listed([row.change for row in rows])} bring about the same, and most of all. Of these, "
+        f"{fewest.change} takes the fewest new people ({wording.decimal(fewest.added)}): "
+        f"{_amount(at_goal[fewest.change], goal, currency)} if those added behave like those who are there."
+    )
 
 
 def _amount(row: WhatIfStep, goal: str, currency: str) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any, Self
 
 from pydantic import BaseModel, ConfigDict
@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict
 from microconv import wording
 from microconv.analyses.propensity.features import GoalWindow, PropensityFeatures
 from microconv.queries.templates import Value
+from microconv.stats.intervals import Interval
 from microconv.version import __version__
 
 if TYPE_CHECKING:
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 
 ACCEPTED, REFUSED = "accepted", "refused"
 _MOST_REASONS = 3
+_QUANTILE = 1.959964
 _FAINT = 0.05
 """Below this much in log odds a feature does not move anything that anybody would notice."""
 
@@ -31,6 +33,7 @@ class HoldOutFigures(_Kept):
 
     Attributes:
         auc: How often an actor who reached the goal had the larger chance of two; 0.5 is no better than chance.
+        auc_error: Its standard error (DeLong, DeLong and Clarke-Pearson, 1988); None where it is not known.
         brier: Mean squared distance of the chance from what happened.
         brier_skill: By what share that is smaller than with the base rate of the training for everybody.
         slope: Of what happened on the log odds of the chance; 1 is right, below 1 is too extreme.
@@ -44,6 +47,22 @@ class HoldOutFigures(_Kept):
     slope: float | None
     level: float | None
     log_loss: float
+    auc_error: float | None = None
+
+    @property
+    def auc_interval(self) -> Interval | None:
+        """The 95% interval of the area, where that is known."""
+        if self.auc is None or self.auc_error is None:
+            return None
+        margin = _QUANTILE * self.auc_error
+        return Interval(max(self.auc - margin, 0.0), min(self.auc + margin, 1.0))
+
+    @property
+    def auc_in_words(self) -> str:
+        """The area with its 95% interval, where that is known: `0.96 (0.94 to 0.99)`."""
+        if (within := self.auc_interval) is None:
+            return wording.cents(self.auc)
+        return f"{wording.cents(self.auc)} ({wording.cents(within.low)} to {wording.cents(within.high)})"
 
 
 class HoldOutDecile(_Kept):
@@ -146,6 +165,11 @@ class TrainedFigures(_Kept):
     logistic: HoldOutFigures
     trees: HoldOutFigures
     deciles: tuple[HoldOutDecile, ...]
+
+    @property
+    def last_cut_off(self) -> datetime:
+        """The latest moment that it was trained at (UTC): moments lie a week apart."""
+        return self.first_cut_off + timedelta(days=7 * (self.cut_offs - 1))
 
     @property
     def base_rate(self) -> float:

@@ -91,7 +91,7 @@ class PropensityFeature(BaseModel):
     def written(self, mean: float) -> str:
         """Write a mean of it: a share of actors, a time, or a number."""
         if self.is_flag:
-            return wording.share(mean)
+            return wording.fine_share(mean)
         return wording.elapsed(round(mean) * 3_600) if self.is_time else wording.decimal(mean)
 
     def compared(self, mean: float, of_all: float) -> str:

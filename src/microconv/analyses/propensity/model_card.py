@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, ClassVar
@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import Field
 
 from microconv import wording
-from microconv.analyses.propensity.chance_model import ACCEPTED, ChanceModel
+from microconv.analyses.propensity.chance_model import ACCEPTED, ChanceModel, TrainedFigures
 from microconv.analyses.propensity.features import GoalWindow, goal_rate_query
 from microconv.analyses.propensity.scoring import RecentRate, rate_query
 from microconv.analyses.propensity.training import DEFAULT_WINDOW, USUAL_LOOKBACK_SECONDS, micros
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 _MOST_WEIGHTS = 15
 _FAINT = 0.02
 _SLOPES = (0.8, 1.2)
+_AS_WRITTEN = ("figure", "model", "trees", "reads")
 
 
 @dataclass(frozen=True)
@@ -40,11 +41,11 @@ class PropensityDecile:
 
     decile: int | None = column("decile", wording.count)
     actors: int | None = column("actors", wording.count)
-    predicted: float | None = column("mean chance", wording.share)
+    predicted: float | None = column("mean chance", wording.fine_share)
     reached: int | None = column("reached the goal", wording.count)
-    rate: float | None = column("rate", wording.share)
-    low: float | None = column("rate from", wording.share)
-    high: float | None = column("rate to", wording.share)
+    rate: float | None = column("rate", wording.fine_share)
+    low: float | None = column("rate from", wording.fine_share)
+    high: float | None = column("rate to", wording.fine_share)
     up: str = column("pushes up")
     down: str = column("pushes down")
     says: str = column("says")
@@ -52,12 +53,22 @@ class PropensityDecile:
 
 @dataclass(frozen=True)
 class HoldOutFigure:
-    """A figure of the hold-out, for the model and for boosted trees, and how it is read."""
+    """A figure of the hold-out, for the model and for boosted trees, and how it is read.
+
+    `model` and `trees` are as they are written, `model_value` and `trees_value` the numbers, each with its 95% interval
+    where one is known.
+    """
 
     figure: str = column("figure")
     model: str = column("this model")
     trees: str = column("boosted trees")
     reads: str = column("read it as")
+    model_value: float | None = None
+    model_low: float | None = None
+    model_high: float | None = None
+    trees_value: float | None = None
+    trees_low: float | None = None
+    trees_high: float | None = None
 
 
 @dataclass(frozen=True)
@@ -65,14 +76,16 @@ class FeatureWeight:
     """A feature of a model: by what it multiplies the odds of the goal, all other features held as they are.
 
     `odds` is for having it where actors have it or not, else for the first time and again for each doubling (from 1 to
-    3, 3 to 7 …). `strength` is the weight times the standard deviation, in log odds.
+    3, 3 to 7 …). `strength` is the weight times the standard deviation, in log odds. `usual` is the mean as it is
+    written, `mean` the number: hours, a share of cases, or how many.
     """
 
     feature: str = column("feature")
     odds: float = column("odds times", wording.times)
     per: str = column("for")
-    usual: str = column("mean")
+    usual: str = column("mean in training")
     strength: float = column("moves log odds by", wording.cents)
+    mean: float | None = None
 
 
 @dataclass(frozen=True)
@@ -83,6 +96,8 @@ class PropensityResult(Result):
         goal: The micro-conversion.
         model_id: The model; None where none was trained.
         status: Accepted, refused or none.
+        auc: Of the model on the hold-out, `auc_low` to `auc_high` its 95% interval; None without a model.
+        base_rate: The share that reached the goal in training.
         deciles: The rows: the hold-out by chance, the largest first.
         figures: How the model and boosted trees did on the hold-out.
         weights: The features, those that move chances most first.
@@ -95,6 +110,10 @@ class PropensityResult(Result):
     goal: str
     model_id: str | None
     status: str
+    auc: float | None
+    auc_low: float | None
+    auc_high: float | None
+    base_rate: float | None
     deciles: tuple[PropensityDecile, ...]
     figures: tuple[HoldOutFigure, ...]
     weights: tuple[FeatureWeight, ...]
@@ -118,23 +137,23 @@ class PropensityResult(Result):
         if not self.figures:
             yield sheet(self.title, self.rows, PropensityDecile, only=("says",))
             return
-        yield sheet(f"How the model of {self.goal} did on the hold-out", self.figures, HoldOutFigure)
+        yield sheet(f"How the model of {self.goal} did on the hold-out", self.figures, HoldOutFigure, only=_AS_WRITTEN)
         yield sheet(self.title, self.rows, PropensityDecile, without=("up", "down", "says"))
         if self.status != ACCEPTED:  # what a model weighs that ranks nobody says nothing
             return
         yield Sheet(
-            "What moves the chance of each decile most, against all",
+            "What moves the chance of each decile most, against all of the hold-out",
             (Heading("decile", wording.count), Heading("pushes up"), Heading("pushes down")),
             tuple((row.decile, row.up, row.down) for row in self.rows),
         )
-        yield sheet("What the features weigh", self.weights[:_MOST_WEIGHTS], FeatureWeight)
+        yield sheet("What the features weigh", self.weights[:_MOST_WEIGHTS], FeatureWeight, without=("mean",))
         if len(self.weights) > _MOST_WEIGHTS:
             yield f"{wording.plural(len(self.weights) - _MOST_WEIGHTS, 'more feature')}: see --format json."
 
     def bars(self) -> Sequence[Bar]:
         """Two bars per decile: the chance that was told, and the rate that followed."""
         return [
-            Bar(f"decile {row.decile} {what}", share, wording.share(share))
+            Bar(f"decile {row.decile} {what}", share, wording.fine_share(share))
             for row in self.rows
             for what, share in (("told", row.predicted), ("came", row.rate))
             if share is not None
@@ -210,12 +229,17 @@ def card(model: ChanceModel, scored: Mapping[str, object] | None, rate: RecentRa
         rate: How often the goal was reached of late.
     """
     weights = tuple(_weights(model))
+    within = model.figures.logistic.auc_interval
     scored_at = scored["scored_at"] if scored else None
     actors = scored["actors"] if scored else 0
     return PropensityResult(
         goal=model.goal,
         model_id=model.model_id,
         status=model.status,
+        auc=model.figures.logistic.auc,
+        auc_low=within.low if within else None,
+        auc_high=within.high if within else None,
+        base_rate=model.figures.base_rate,
         deciles=tuple(_deciles(model)),
         figures=tuple(_figures(model)),
         weights=weights,
@@ -227,11 +251,20 @@ def card(model: ChanceModel, scored: Mapping[str, object] | None, rate: RecentRa
 
 
 def _no_model(goal: str, rate: RecentRate) -> PropensityResult:
-    of_late = f"{wording.count(rate.reached)} of {wording.plural(rate.actors, 'actor')} who had been there before"
+    lookback, window = wording.span(USUAL_LOOKBACK_SECONDS), wording.span(DEFAULT_WINDOW.seconds)
+    counted = (
+        f"Of {wording.plural(rate.actors, 'actor')} with a session in the {lookback} before the last {window}, who had "
+        f"not reached {goal} by then, {wording.count(rate.reached)} reached it in the last {window}. A training looks "
+        "back 28, 14 or 7 days, as far as the staged days let it, so it may count fewer."
+    )
     return PropensityResult(
         goal=goal,
         model_id=None,
         status="none",
+        auc=None,
+        auc_low=None,
+        auc_high=None,
+        base_rate=None,
         deciles=(PropensityDecile(None, None, None, None, None, None, None, "", "", "no model was trained"),),
         figures=(),
         weights=(),
@@ -239,9 +272,9 @@ def _no_model(goal: str, rate: RecentRate) -> PropensityResult:
         scored_actors=0,
         sentence=(
             f"No model of the propensity to {goal} was trained yet: the command propensity train makes one, where "
-            "enough data are staged."
+            "enough data are staged. With few, stage more days, ask for a longer --window, or for another --goal."
         ),
-        assumptions=(f"In the last 7 days, {of_late} reached {goal}.",),
+        assumptions=(counted,),
     )
 
 
@@ -264,34 +297,44 @@ def _deciles(model: ChanceModel) -> Iterator[PropensityDecile]:
 
 def _figures(model: ChanceModel) -> Iterator[HoldOutFigure]:
     of, trees = model.figures.logistic, model.figures.trees
-    base = wording.share(model.figures.base_rate)
+    base = wording.fine_share(model.figures.base_rate)
+    own, of_trees = of.auc_interval, trees.auc_interval
     yield HoldOutFigure(
         "AUC",
-        wording.cents(of.auc),
-        wording.cents(trees.auc),
-        "of two actors, one of whom reached it, how often that one had the larger chance; 0.50 is chance",
+        of.auc_in_words,
+        trees.auc_in_words,
+        "of two actors, one of whom reached it, how often that one had the larger chance (95% interval); 0.50: chance",
+        model_value=of.auc,
+        model_low=own.low if own else None,
+        model_high=own.high if own else None,
+        trees_value=trees.auc,
+        trees_low=of_trees.low if of_trees else None,
+        trees_high=of_trees.high if of_trees else None,
     )
-    yield HoldOutFigure(
-        "Brier skill",
-        wording.share(of.brier_skill),
-        wording.share(trees.brier_skill),
-        f"by how much chances lie nearer to what happened than {base} for everybody",
+    others: tuple[tuple[str, Callable[[float | None], str], float | None, float | None, str], ...] = (
+        (
+            "Brier skill",
+            wording.fine_share,
+            of.brier_skill,
+            trees.brier_skill,
+            f"by how much chances lie nearer to what happened than {base} for everybody",
+        ),
+        ("Brier", _four_digits, of.brier, trees.brier, "mean squared distance; 0 is best"),
+        (
+            "slope of calibration",
+            wording.cents,
+            of.slope,
+            trees.slope,
+            "1 is right; below it chances are too extreme, above it too timid",
+        ),
+        ("level of calibration", wording.cents, of.level, trees.level, "0 is right, beside a slope of 1"),
     )
-    yield HoldOutFigure(
-        "Brier", wording.decimal(of.brier, 4), wording.decimal(trees.brier, 4), "mean squared distance; 0 is best"
-    )
-    yield HoldOutFigure(
-        "slope of calibration",
-        wording.cents(of.slope),
-        wording.cents(trees.slope),
-        "1 is right; below it chances are too extreme, above it too timid",
-    )
-    yield HoldOutFigure(
-        "level of calibration",
-        wording.cents(of.level),
-        wording.cents(trees.level),
-        "0 is right, beside a slope of 1",
-    )
+    for name, write, value, of_tree, reads in others:
+        yield HoldOutFigure(name, write(value), write(of_tree), reads, model_value=value, trees_value=of_tree)
+
+
+def _four_digits(value: float | None) -> str:
+    return wording.decimal(value, 4)
 
 
 def _weights(model: ChanceModel) -> Iterator[FeatureWeight]:
@@ -304,6 +347,7 @@ def _weights(model: ChanceModel) -> Iterator[FeatureWeight]:
             per="having it" if feature.is_flag else "each doubling" if feature.is_time else "the first, each doubling",
             usual=feature.written(model.form.means[place]),
             strength=model.strength(place),
+            mean=model.form.means[place],
         )
 
 
@@ -315,8 +359,8 @@ def _sentence(model: ChanceModel) -> str:
     n = f"n = {wording.count(figures.hold_out_reached)} of {wording.count(figures.hold_out_actors)} actors"
     of_top, of_all = top.reached / top.actors, figures.hold_out_reached / figures.hold_out_actors
     said = (
-        f"Of the hold-out's actors with the largest chances (decile {top.decile}), {wording.share(of_top)} reached "
-        f"{model.goal} within {model.window}, against {wording.share(of_all)} of all ({n})."
+        f"Of the hold-out's actors with the largest chances (decile {top.decile}), {wording.fine_share(of_top)} "
+        f"reached {model.goal} within {model.window}, against {wording.fine_share(of_all)} of all ({n})."
     )
     if of.slope is None or not _SLOPES[0] <= of.slope <= _SLOPES[1]:
         way = "too extreme" if of.slope is not None and of.slope < 1 else "too timid"
@@ -324,14 +368,23 @@ def _sentence(model: ChanceModel) -> str:
     return said
 
 
+def _moments(figures: TrainedFigures) -> str:
+    """Name the moments of the training."""
+    first = wording.minute(figures.first_cut_off)
+    if figures.cut_offs == 1:
+        return f"one moment, {first}"
+    last = wording.minute(figures.last_cut_off)
+    return f"{figures.cut_offs} moments a week apart, from {first} to {last}"
+
+
 def _assumptions(model: ChanceModel, scored: Mapping[str, object] | None, rate: RecentRate | None) -> Iterator[str]:
     figures = model.figures
     part = ", of a part of the actors (by a hash)" if figures.is_sample else ""
     yield (
-        f"Model {model.model_id}, trained on data until {wording.minute(model.as_of)} UTC: "
-        f"{wording.plural(figures.actors, 'case')} at {wording.plural(figures.cut_offs, 'moment')} a week apart{part}, "
-        f"in {wording.count(figures.reached)} of which {model.goal} was reached within {model.window}. The hold-out is "
-        f"one later moment, {wording.minute(figures.hold_out_at)} UTC, whose window no case of the training touches."
+        f"Model {model.model_id} learnt at {_moments(figures)} UTC: {wording.plural(figures.actors, 'case')}{part}, in "
+        f"{wording.count(figures.reached)} of which {model.goal} was reached within {model.window} after. The hold-out "
+        f"is one later moment, {wording.minute(figures.hold_out_at)} UTC, with what followed until "
+        f"{wording.minute(model.as_of)} UTC, where the data ended. No window of the training reaches into it."
     )
     yield (
         f"A case is an actor with a session in the {model.lookback} before a moment who had not reached {model.goal} "
@@ -343,20 +396,27 @@ def _assumptions(model: ChanceModel, scored: Mapping[str, object] | None, rate: 
         f"nobody: on the hold-out their AUC is {wording.cents(trees.auc)} against "
         f"{wording.cents(figures.logistic.auc)}."
     )
-    yield "Weights hold all other features as they are; of two that go together either may weigh for both."
+    yield (
+        "Weights hold all other features as they are; of two that go together either may weigh for both. Their means "
+        "are of the cases of the training; what stands after 'all:' is of those of the hold-out."
+    )
     if rate is not None:
         yield rate.in_words(model)
-    if model.status == ACCEPTED:
-        if scored is None:
-            yield "Nobody was scored yet: the command propensity score does."
-        else:
-            at = scored["scored_at"]
-            when = wording.minute(at) if isinstance(at, datetime) else ""
-            actors = scored["actors"]
-            yield (
-                f"{wording.plural(actors if isinstance(actors, int) else 0, 'actor')} were scored as of {when} UTC"
-                f"{'' if scored['model_id'] == model.model_id else ', by an earlier model'}."
-            )
+    if model.status != ACCEPTED:
+        yield (
+            f"Next: the command propensity train --goal {model.goal} once there are more data, or now with another "
+            "--window or --goal."
+        )
+    elif scored is None:
+        yield "Nobody was scored yet: the command propensity score does."
+    else:
+        at = scored["scored_at"]
+        when = wording.minute(at) if isinstance(at, datetime) else ""
+        actors = scored["actors"]
+        yield (
+            f"{wording.plural(actors if isinstance(actors, int) else 0, 'actor')} were scored as of {when} UTC"
+            f"{'' if scored['model_id'] == model.model_id else ', by an earlier model'}."
+        )
     yield (
         f"A chance says who is likely to reach {model.goal}, not who can be moved to: whom an offer changes only an "
         "experiment tells."

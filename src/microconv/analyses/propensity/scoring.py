@@ -40,7 +40,7 @@ class ScoredDecile:
 
     decile: int = column("decile", wording.count)
     actors: int = column("actors", wording.count)
-    chance: float | None = column("mean chance", wording.share)
+    chance: float | None = column("mean chance", wording.fine_share)
     up: str = column("pushes up")
     down: str = column("pushes down")
 
@@ -80,7 +80,9 @@ class ScoresResult(Result):
 
     def bars(self) -> tuple[Bar, ...]:
         """One bar per decile: the mean chance."""
-        return tuple(Bar(f"decile {row.decile}", row.chance or 0.0, wording.share(row.chance)) for row in self.deciles)
+        return tuple(
+            Bar(f"decile {row.decile}", row.chance or 0.0, wording.fine_share(row.chance)) for row in self.deciles
+        )
 
 
 def score(
@@ -228,8 +230,8 @@ def _drift(model: ChanceModel, values: Sequence[Mapping[int, int]], actors: int)
     for feature, share, now in zip(features, form.shares, values, strict=True):
         if set(now) == {0} and share * actors >= _FEWEST_EXPECTED:
             raise FindingsError(
-                f"Nobody is scored for {model.goal}: {feature.name} is gone. In training {wording.share(share)} of the "
-                f"actors had it; of the {wording.count(actors)} now, nobody has.",
+                f"Nobody is scored for {model.goal}: {feature.name} is gone. In training "
+                f"{wording.fine_share(share)} of the actors had it; of the {wording.count(actors)} now, nobody has.",
                 hint=hint,
             )
     if actors < FEWEST_TO_JUDGE:
@@ -258,13 +260,14 @@ class RecentRate:
 
     def in_words(self, model: ChanceModel) -> str:
         """Say how it stands to the training."""
-        before = f"in training it was {wording.share(model.figures.base_rate)}"
+        before = f"in training it was {wording.fine_share(model.figures.base_rate)}"
         within = wilson(self.reached, self.actors)
         if within is None:
             return f"Base rate: nobody can be counted in the last {model.window}; {before}."
         said = (
-            f"Base rate: in the last {model.window}, {wording.share(self.reached / self.actors)} of "
-            f"{wording.plural(self.actors, 'actor')} reached {model.goal}; {before}."
+            f"Base rate: in the last {model.window}, {wording.fine_share(self.reached / self.actors)} of "
+            f"{wording.plural(self.actors, 'actor')} reached {model.goal}, of those with a session in the "
+            f"{model.lookback} before who had not reached it by then; {before}."
         )
         if within.low <= model.figures.base_rate <= within.high:
             return said
@@ -310,11 +313,11 @@ def _sentence(model: ChanceModel, deciles: Sequence[ScoredDecile], actors: int, 
     top, last = deciles[0], deciles[-1]
     said = (
         f"{wording.plural(actors, 'actor')} scored as of {wording.minute(as_of)} UTC for {model.goal} in the next "
-        f"{model.window}: the mean chance is {wording.share(top.chance)} in decile {top.decile}"
+        f"{model.window}: the mean chance is {wording.fine_share(top.chance)} in decile {top.decile}"
     )
     if len(deciles) == 1:
         return f"{said}, in which all of them are."
-    return f"{said} and {wording.share(last.chance)} in decile {last.decile}."
+    return f"{said} and {wording.fine_share(last.chance)} in decile {last.decile}."
 
 
 def _assumptions(  # noqa: PLR0917 - all that a scoring found
@@ -326,15 +329,18 @@ def _assumptions(  # noqa: PLR0917 - all that a scoring found
     rate: RecentRate,
 ) -> Iterator[str]:
     yield (
-        f"Model {model.model_id}, trained on data until {wording.minute(model.as_of)} UTC; on its hold-out the slope "
-        f"of calibration was {wording.cents(model.figures.logistic.slope)} and the AUC "
-        f"{wording.cents(model.figures.logistic.auc)}."
+        f"Model {model.model_id}, trained at moments until {wording.minute(model.figures.last_cut_off)} UTC; on its "
+        f"hold-out, {wording.minute(model.figures.hold_out_at)} UTC, the slope of calibration was "
+        f"{wording.cents(model.figures.logistic.slope)} and the AUC {model.figures.logistic.auc_in_words}."
     )
     yield (
         f"Scored are actors with a session in the {model.lookback} before that moment who had never reached "
         f"{model.goal}. Others have no score, and are in no decile."
     )
-    yield "A decile is a tenth of them by their chance, 10 the largest; actors of equal chances are in one."
+    yield (
+        "A decile is a tenth of them by their chance, 10 the largest; actors of equal chances are in one. After 'all:' "
+        "stands the mean of all who were scored."
+    )
     if drift:
         name, index = drift[0]
         yield f"Drift: the feature that moved most is {name}, by {wording.cents(index)} (refused above {MOST_DRIFT})."

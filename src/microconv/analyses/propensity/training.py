@@ -109,7 +109,7 @@ def train(
         taxonomy: The taxonomy that the tables were staged with.
         goal: The micro-conversion; None is the first macro-conversion.
         window: Within how long the goal is to be reached.
-        as_of: Until when the data reach (UTC).
+        as_of: Until when the data reach (UTC): the end of the hold-out's window.
         model_id: The id that the model gets.
         now: The current time.
         on_progress: Told what is done, of how much, and the step.
@@ -126,7 +126,7 @@ def train(
     lookback, spans = int(cut_offs.lookback.total_seconds()), cut_offs.all_us
     asked = GoalWindow(goal_id, window.seconds, lookback)
     rates = {row["cut_off_us"]: row for row in engine.query(goal_rate_query(asked, spans)).to_pylist()}
-    last_hash = _sample(rates, spans, goal_id, window)
+    last_hash = _sample(rates, cut_offs, goal_id, window)
     traits = engine.query(traits_query(spans[0] - lookback * 1_000_000, spans[-2])).to_pylist()
 
     show("features")
@@ -190,17 +190,19 @@ def _cut_offs(engine: Engine, as_of: datetime, window: Duration) -> CutOffs:
     return found
 
 
-def _sample(rates: dict[int, dict[str, Any]], spans: Sequence[int], goal: str, window: Duration) -> str:
+def _sample(rates: dict[int, dict[str, Any]], cut_offs: CutOffs, goal: str, window: Duration) -> str:
     """Return which part of the actors is taken; FindingsError where too few reached the goal."""
     actors = sum(row["actors"] for row in rates.values())
-    held_out = rates.get(spans[-1], {"actors": 0, "reached": 0})["reached"]
+    held_out = rates.get(cut_offs.all_us[-1], {"actors": 0, "reached": 0})["reached"]
     trained = sum(row["reached"] for row in rates.values()) - held_out
     if trained < FEWEST_TRAINED or held_out < FEWEST_HELD_OUT:
         raise FindingsError(
             f"No model can be trained: not enough data: n = {wording.count(trained)} reached {goal} in the "
             f"{wording.span(window.seconds)} after a moment of the training (at least {FEWEST_TRAINED}), and n = "
-            f"{wording.count(held_out)} after that of the hold-out (at least {FEWEST_HELD_OUT}). Only those count who "
-            "had been there before the moment, and had not reached it by then.",
+            f"{wording.count(held_out)} after that of the hold-out, {wording.minute(cut_offs.hold_out)} UTC (at least "
+            f"{FEWEST_HELD_OUT}). Only those count who had a session in the "
+            f"{wording.span(int(cut_offs.lookback.total_seconds()))} before the moment, as far as the staged days let "
+            "all of them look back, and had not reached it by then.",
             hint="Stage more days, ask for a longer --window, or for a --goal that is reached more often.",
         )
     rows = max(_USUAL_ROWS, min(_MOST_ROWS, actors * _WANTED_REACHED // max(held_out, 1)))
@@ -296,12 +298,14 @@ def _figures(
 ) -> TrainedFigures:
     import numpy as np  # slow to load
 
+    from microconv.stats.auc_comparison import compare_areas
     from microconv.stats.chance_models import log_loss, ranks_by_chance
 
     out = cases.is_held_out
     reached, trained = cases.reached[out], cases.reached[~out]
     base = float(trained.mean())
-    chances = logistic.chances(cases.logs[out])
+    chances, of_trees = logistic.chances(cases.logs[out]), trees.chances(cases.logs[out])
+    areas = compare_areas(chances, of_trees, reached, 1 - reached)
     return TrainedFigures(
         cut_offs=len(cut_offs.training),
         first_cut_off=cut_offs.training[0],
@@ -314,13 +318,13 @@ def _figures(
         penalty=logistic.penalty,
         p_value=ranks_by_chance(chances, reached),
         base_log_loss=log_loss(np.full(len(reached), base), reached),
-        logistic=_held_out(chances, reached, base),
-        trees=_held_out(trees.chances(cases.logs[out]), reached, base),
+        logistic=_held_out(chances, reached, base, areas.first_error if areas else None),
+        trees=_held_out(of_trees, reached, base, areas.second_error if areas else None),
         deciles=tuple(_deciles(form, chances, cases.values[out], cases.logs[out], reached)),
     )
 
 
-def _held_out(chances: Numbers, reached: Numbers, base: float) -> HoldOutFigures:
+def _held_out(chances: Numbers, reached: Numbers, base: float, auc_error: float | None) -> HoldOutFigures:
     import numpy as np  # slow to load
 
     from microconv.stats.calibration import auc, brier, calibration
@@ -336,6 +340,7 @@ def _held_out(chances: Numbers, reached: Numbers, base: float) -> HoldOutFigures
         slope=found.slope if found else None,
         level=found.level if found else None,
         log_loss=log_loss(chances, reached),
+        auc_error=auc_error,
     )
 
 
@@ -372,13 +377,14 @@ def _refusal(figures: TrainedFigures, goal: str) -> str | None:
     of = figures.logistic
     n = f"n = {wording.count(figures.hold_out_reached)} of {wording.count(figures.hold_out_actors)} reached {goal}"
     if of.auc is None or figures.p_value > LEVEL:
-        order = "" if of.auc is None else f" (AUC {wording.cents(of.auc)}, p = {wording.p_value(figures.p_value)})"
+        p_value = f"p = {wording.p_value(figures.p_value)}, at most {LEVEL} is asked"
+        order = "" if of.auc is None else f" (AUC {wording.cents(of.auc)}, {p_value})"
         return f"on the hold-out it ranks actors no better than chance{order}, with {n}."
     is_nearer = of.brier_skill is not None and of.brier_skill > 0
     if not is_nearer and of.log_loss >= figures.base_log_loss:
         return (
-            f"on the hold-out its chances are no better than the base rate of {wording.share(figures.base_rate)} for "
-            f"everybody (Brier skill {wording.decimal(of.brier_skill, 4)}), with {n}."
+            f"on the hold-out it does no better than the base rate of {wording.fine_share(figures.base_rate)} "
+            f"for everybody (Brier skill {wording.decimal(of.brier_skill, 4)}), with {n}."
         )
     return None
 
