@@ -273,14 +273,14 @@ def write_shop(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> int:
-    """Bytes of a database that holds all days of that shop."""
+    """Bytes of a database that holds all days of that shop: of the same rows once 12 and once 14 blocks, as threads finish."""
     folder = tmp_path_factory.mktemp("sized")
     write_shop(folder)
     assert microconv(folder, "sync").code == 0
     return (folder / DATABASE).stat().st_size
 
 
-@pytest.mark.parametrize("room", [0.001, 0.1, 0.9])
+@pytest.mark.parametrize("room", [0.001, 0.1, 0.7])
 def test_full_disk_leaves_nothing_half_written_and_the_next_run_completes(tmp_path, wanted, room):
     write_shop(tmp_path)
     done = microconv(tmp_path, "sync", "--format", "json", before=limited_to(int(wanted * room)))
