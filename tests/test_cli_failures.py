@@ -273,7 +273,7 @@ def write_shop(folder: Path) -> None:
 
 @pytest.fixture(scope="module")
 def wanted(tmp_path_factory: pytest.TempPathFactory) -> int:
-    """Bytes of a database that holds all days of that shop: of the same rows once 12 and once 14 blocks, as threads finish."""
+    """Bytes of a database that holds all days of that shop: 12 to 14 blocks for the same rows, as threads finish."""
     folder = tmp_path_factory.mktemp("sized")
     write_shop(folder)
     assert microconv(folder, "sync").code == 0
