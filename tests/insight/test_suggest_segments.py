@@ -13,11 +13,11 @@ from insight.simulated import DAY, HOUR, MINUTE, Done, Visits, taxonomy
 from insight.simulated import staged as simulated
 from microconv.analyses.insight import suggest_segments
 from microconv.analyses.insight.banded import Banded
-from microconv.analyses.insight.evidence import DISCOUNTS, Evidence, rule_as_toml
+from microconv.analyses.insight.evidence import DISCOUNTS, Evidence
 from microconv.analyses.insight.suggest_segments import SegmentProposal, SuggestedSegmentsResult
 from microconv.config.load import load_config
-from microconv.config.positions import read_toml
 from microconv.config.segment_rules import SegmentRule
+from microconv.config.toml import literal, read_toml
 from microconv.engines.base import AddRows
 from microconv.project import Project
 from microconv.segments.propensity_tables import PROPENSITY_MODELS, PROPENSITY_SCORES
@@ -471,6 +471,4 @@ def test_rules_are_written_as_toml_that_reads_the_same():
         }
     )
 
-    assert read_toml(f"rule = {rule_as_toml(rule.model_dump(mode='json'))}")["rule"] == json.loads(
-        rule.model_dump_json()
-    )
+    assert read_toml(f"rule = {literal(rule.model_dump(mode='json'))}")["rule"] == json.loads(rule.model_dump_json())

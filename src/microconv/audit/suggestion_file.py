@@ -10,10 +10,11 @@ from microconv import wording
 from microconv.audit.suggestions import Suggestion, SuggestionsResult
 from microconv.config.places import refuse_to_replace
 from microconv.config.sections import Config
+from microconv.config.toml import comment, literal
 from microconv.errors import TaxonomyError, UsageError
 from microconv.files import read_settings, replacing
 from microconv.taxonomy import Taxonomy, load_taxonomy
-from microconv.taxonomy.taxonomy_text import comment, entry_text, keys_of, literal
+from microconv.taxonomy.taxonomy_text import entry_text, keys_of
 
 _HINT = "Name another file with --write; nothing was changed."
 

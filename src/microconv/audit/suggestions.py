@@ -401,8 +401,8 @@ class _Staged:
                     entry,
                     found.occurrences,
                     found.actors,
-                    f"nothing names it, and it predicts nothing: who did it converts {wording.decimal(found.times, 2)} "
-                    f"times as often ({wording.decimal(found.at_most_times, 2)} at most)",
+                    f"nothing names it, and who did it converts hardly more often than others: "
+                    f"{wording.decimal(found.times, 2)} times as often ({wording.decimal(found.at_most_times, 2)} at most)",
                     found,
                 )
 

@@ -10,9 +10,10 @@ from pydantic import BaseModel, ValidationError
 
 from microconv.config.destination_settings import DestinationConfig, SettingsOf, settings_model
 from microconv.config.places import clashes
-from microconv.config.positions import KeyPath, read_toml
+from microconv.config.positions import KeyPath
 from microconv.config.problems import Override, explain, paragraph, split_overrides, tables
 from microconv.config.sections import Config, Sections
+from microconv.config.toml import read_toml
 from microconv.errors import ConfigError, UsageError
 from microconv.files import read_settings
 

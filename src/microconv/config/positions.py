@@ -25,32 +25,6 @@ _IN_A_VALUE = re.compile(
 )
 
 
-def read_toml(text: str) -> dict[str, Any]:
-    """Read TOML.
-
-    Raises:
-        ValueError: it is not valid, nests its values hundreds deep, or has a number beyond 64 bits.
-    """
-    try:
-        document = tomllib.loads(text)
-    except RecursionError:
-        raise ValueError("its values are nested too deep") from None
-    except tomllib.TOMLDecodeError:
-        raise
-    except ValueError:  # Python's own limit of digits
-        raise ValueError("a number in it has too many digits") from None
-    pending: list[object] = [document]
-    while pending:
-        value = pending.pop()
-        if isinstance(value, dict):
-            pending.extend(value.values())
-        elif isinstance(value, list):
-            pending.extend(value)
-        elif isinstance(value, int) and not -(2**63) <= value < 2**63:  # TOML asks for no more
-            raise ValueError("a number in it has too many digits")
-    return document
-
-
 class Positions:
     """The lines of a file's keys.
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from tempfile import TemporaryFile
 from typing import TYPE_CHECKING
 
 from microconv.config.places import refuse_to_replace
+from microconv.config.toml import literal
 from microconv.errors import ConfigError, UsageError
 from microconv.files import pattern_in, replacing
 
@@ -115,14 +115,9 @@ def render_config(answers: Answers, exports: Path, shards: str, config_folder: P
         "preset": answers.preset,
         **asdict(starter),
     }
-    quoted = {key: _toml(value) for key, value in values.items()}
+    quoted = {key: literal(value) for key, value in values.items()}
     # The meaning stands in a comment.
     return Template(_TEMPLATE).substitute(quoted | {"meaning": starter.meaning})
-
-
-def _toml(value: object) -> str:
-    # JSON's strings and lists of strings are TOML's, but for the delete character, which TOML wants escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def check_writable(path: Path, *, force: bool, named_by: Config | None = None) -> None:

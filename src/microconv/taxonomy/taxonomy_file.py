@@ -12,8 +12,9 @@ from typing import Annotated, Any
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from microconv.config.positions import KeyPath, Positions, read_toml
+from microconv.config.positions import KeyPath, Positions
 from microconv.config.problems import ItemError, nearest, numbered
+from microconv.config.toml import read_toml
 from microconv.config.values import Duration
 from microconv.errors import TaxonomyError
 from microconv.files import read_settings

@@ -2,34 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from microconv.config.toml import comment, literal
 from microconv.taxonomy.entry import MicroConversion
-
-
-def literal(value: Any) -> str:  # noqa: ANN401 - whatever a file may hold
-    """Return a value as TOML writes it."""
-    if isinstance(value, bool):
-        return "true" if value else "false"
-    if isinstance(value, int | float):
-        return repr(value)
-    if isinstance(value, str):
-        # JSON's strings are TOML's, but for the delete character, which TOML wants escaped.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    if isinstance(value, Mapping):
-        pairs = ", ".join(f"{_key(key)} = {literal(each)}" for key, each in value.items() if each is not None)
-        return f"{{ {pairs} }}"
-    if isinstance(value, list | tuple):
-        return f"[{', '.join(literal(each) for each in value)}]"
-    return literal(str(value))
-
-
-def comment(text: str) -> str:
-    """Return a text as one line of comment: nothing in it can end the comment."""
-    # ASCII alone, so that no line break or control character of Unicode is left either.
-    return "# " + json.dumps(text, ensure_ascii=True)[1:-1].replace('\\"', '"').replace("\x7f", "\\u007f")
 
 
 def entry_text(keys: Mapping[str, Any], *, notes: Iterable[str] = (), is_active: bool = True) -> str:
@@ -62,8 +39,3 @@ def _without_nothing(value: Any) -> Any:  # noqa: ANN401 - walks any tree of key
     if isinstance(value, Mapping):
         return {key: _without_nothing(each) for key, each in value.items() if each not in (None, (), [], "")}
     return [_without_nothing(each) for each in value] if isinstance(value, list | tuple) else value
-
-
-def _key(key: str) -> str:
-    is_bare = key.isascii() and key.replace("_", "").replace("-", "").isalnum()
-    return key if is_bare else literal(key)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
 from microconv import wording
 from microconv.analyses.insight.among_like import AmongLike
@@ -28,7 +28,7 @@ NOTHING = (0.8, 1.25)
 """Between these ratios an entry says nothing that anybody could use."""
 _ON_PATH, _COMMON = 0.05, 0.25
 FEWEST_TO_RETIRE = 100
-"""Actors who did an entry, below which it is not said that it predicts nothing."""
+"""Actors who did an entry, below which it is not said that it makes no difference."""
 
 
 @dataclass(frozen=True)
@@ -148,17 +148,3 @@ def weigh(known: AmongLike) -> dict[str, Evidence]:
         )
         for entry, each in banded.items()
     }
-
-
-def rule_as_toml(value: Any) -> str:  # noqa: ANN401 - any value of a rule
-    """Write a value of a rule as TOML on one line: text, numbers, lists and tables of them."""
-    import json
-
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{key} = {rule_as_toml(each)}" for key, each in value.items()) + " }"
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return "[" + ", ".join(rule_as_toml(each) for each in value) + "]"
-    if isinstance(value, float) and value.is_integer():
-        return str(int(value))
-    # JSON's strings, numbers and truth are TOML's, but for the delete character, which TOML wants escaped.
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")

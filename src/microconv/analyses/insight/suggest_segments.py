@@ -18,7 +18,6 @@ from microconv.analyses.insight.evidence import (
     LEVEL,
     NOTHING,
     Evidence,
-    rule_as_toml,
     unused,
     weigh,
 )
@@ -26,6 +25,7 @@ from microconv.analyses.insight.goals import milestones_before
 from microconv.analyses.insight.onward_rates import Followed
 from microconv.analyses.insight.segment_drafts import Draft, Drafts
 from microconv.config.sections import Config
+from microconv.config.toml import literal
 from microconv.config.values import Duration, EntryId, Length
 from microconv.queries import templates
 from microconv.queries.templates import Query
@@ -260,7 +260,7 @@ class SuggestSegments(BuyerQuestion):
             low=factor * (draft.low or 0.0) if told else None,
             high=factor * (draft.high or 0.0) if told else None,
             tier=draft.tier if enough else not_enough(size),
-            rule=rule_as_toml(draft.rule.model_dump(mode="json")),
+            rule=literal(draft.rule.model_dump(mode="json")),
         )
 
     def _toml(self, row: SegmentProposal, place: int, config: Config) -> str:
@@ -281,11 +281,11 @@ class SuggestSegments(BuyerQuestion):
             "[[segments]]",
             f"# {row.why}",
             f"# {wording.plural(row.members, 'member')}; if {wording.share(self.response)} respond (assumed): {more}",
-            f"name = {rule_as_toml(row.segment)}",
+            f"name = {literal(row.segment)}",
             f"rule = {row.rule}",
             '# route = "suggested" # nobody is in two segments of one route',
             f"# priority = {place}",
-            f"# destinations = {rule_as_toml(names)} # {where}",
+            f"# destinations = {literal(names)} # {where}",
         ]
         return "\n".join(lines) + "\n"
 

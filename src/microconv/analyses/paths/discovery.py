@@ -11,6 +11,7 @@ from pydantic import Field
 from microconv import wording
 from microconv.analyses.paths.path_questions import ARROW
 from microconv.config.sections import Config
+from microconv.config.toml import literal
 from microconv.config.values import Duration, EntryId, Length
 from microconv.queries import templates
 from microconv.queries.templates import Query
@@ -235,5 +236,5 @@ def _free_name(goal: str, config: Config) -> str:
 
 
 def _toml(name: str, steps: Steps, window: Duration) -> str:
-    quoted = ", ".join(f'"{step}"' for step in steps)
-    return f'[[funnels]]\nname = "{name}"\nsteps = [{quoted}]\nwindow = "{window}"\n'
+    keys = {"name": name, "steps": steps, "window": str(window)}
+    return "[[funnels]]\n" + "".join(f"{key} = {literal(value)}\n" for key, value in keys.items())
