@@ -13,7 +13,7 @@ EVENTS := 200000
 help:
 	@echo "make demo    write a demo export and run the whole pipeline on it; leaves $(DEMO)/report.html"
 	@echo "make test    run the tests"
-	@echo "make test-long  run the tests that take minutes: many made-up properties"
+	@echo "make test-long  run the tests that take minutes: many made-up properties, longer searches"
 	@echo "make check   lint, formatting, types, docs"
 	@echo "make format  mend formatting and what lint can mend"
 	@echo "make bench   measure; prints a table and writes benchmarks/results/"
@@ -28,7 +28,7 @@ test: $(VENV)/.develop $(EMULATOR)/.made
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/.develop
-	$(BIN)/python -m pytest -m long
+	TEST_LONG=1 $(BIN)/python -m pytest -m "long or search"
 
 check: $(VENV)/.develop
 	$(BIN)/ruff check .

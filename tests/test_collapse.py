@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ga4
@@ -17,6 +17,7 @@ from microconv.errors import TaxonomyError
 from microconv.project import Project
 from microconv.taxonomy import PRESETS, find_problems, load_taxonomy
 from projects import write_config
+from searches import search
 from taxonomy_files import GOAL, entry, write_file
 
 SECOND = 1_000_000
@@ -75,7 +76,7 @@ def visits(draw: st.DrawFn) -> list[dict[str, Any]]:
     ]
 
 
-@settings(max_examples=8)
+@search(3, 40)
 @given(events=visits())
 def test_collapsed_occurrences_are_those_of_plain_python(
     tmp_path_factory: pytest.TempPathFactory, events: list[dict[str, Any]]

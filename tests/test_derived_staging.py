@@ -9,7 +9,7 @@ from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ga4
@@ -18,6 +18,7 @@ from microconv.config.load import load_config
 from microconv.project import Project
 from microconv.staging import sync
 from projects import write_config
+from searches import search
 
 FIRST_DAY = date(2024, 3, 1)
 DAYS = [FIRST_DAY + timedelta(days=offset) for offset in (0, 1, 2, 4, 7)]
@@ -206,7 +207,7 @@ ARRIVALS = st.lists(
 )
 
 
-@settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@search(5, 60, shares_fixtures=True)
 @given(arrivals=ARRIVALS)
 def test_any_order_of_arrival_ends_in_what_the_definitions_say(tmp_path: Path, arrivals: list[Arrival]) -> None:
     check(tmp_path, arrivals)

@@ -12,7 +12,7 @@ from zoneinfo import ZoneInfo
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from commands import microconv
@@ -39,6 +39,7 @@ from microconv.own_tables.cells import Odd
 from microconv.staging import Scope, sync
 from microconv.staging.external_rows import EventReader, Refused, RowTally, key_of, moment_of, number_of
 from projects import write_config
+from searches import search
 
 BERLIN = ZoneInfo("Europe/Berlin")
 NOW = datetime(2024, 4, 1, tzinfo=UTC)
@@ -399,7 +400,7 @@ def arrivals(draw: st.DrawFn) -> list[tuple[str, object]]:
     return landed
 
 
-@settings(max_examples=12, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@search(4, 50, shares_fixtures=True)
 @given(landed=arrivals())
 def test_any_order_of_arrival_leaves_what_a_rebuild_makes(tmp_path_factory, landed: list[tuple[str, object]]):
     folder = tmp_path_factory.mktemp("arrivals")

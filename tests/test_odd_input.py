@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ga4
@@ -24,6 +24,7 @@ from microconv.project import Project
 from microconv.staging import SyncResult, batch_queries
 from microconv.staging.own_hosts import OwnHosts
 from projects import write_config
+from searches import search
 
 NOON = ga4.microseconds("2024-03-01 12:00:00")
 ODD = "a'b\"c`d\\e;--/*@x ${y} {{ 7 }} {% set z %} %s é尺"
@@ -364,9 +365,7 @@ def names_nobody(client_id):
     return (client_id or "").strip(WHITE_SPACE).lower() in PLACEHOLDERS
 
 
-@settings(
-    max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@search(5, 60, shares_fixtures=True)
 @given(events=st.lists(ODD_EVENT, min_size=4, max_size=16))
 def test_any_odd_events_are_staged_whole(tmp_path, events):
     result, staged = use(tmp_path, events)

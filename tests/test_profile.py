@@ -10,7 +10,7 @@ from typing import Any
 
 import duckdb
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ga4
@@ -18,6 +18,7 @@ from microconv.config.load import load_config
 from microconv.project import Project
 from microconv.staging import Scope, profile
 from projects import write_config
+from searches import search
 
 DAYS = [date(2024, 3, 1) + timedelta(days=offset) for offset in range(3)]
 PLANTED = {
@@ -91,7 +92,7 @@ def of_plain_python(rows: list[tuple[int, str, str, Any]]) -> dict[tuple[Any, ..
     return counted
 
 
-@settings(max_examples=5, deadline=None)
+@search(2, 30)
 @given(st.lists(row, max_size=30), st.permutations([0, 1, 2]))
 def test_any_order_of_arrival_gives_the_profile_that_plain_python_counts(
     tmp_path_factory: pytest.TempPathFactory, rows: list[tuple[int, str, str, Any]], order: list[int]

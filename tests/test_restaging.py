@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from click.testing import CliRunner
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ga4
@@ -24,6 +24,7 @@ from microconv.project import Project
 from microconv.queries.templates import Query
 from microconv.staging import Scope, mc_tables
 from projects import write_bigquery_config, write_config
+from searches import search
 from taxonomy_files import write_file
 
 FIRST_DAY = date(2024, 3, 1)
@@ -141,7 +142,7 @@ def damage(folder: Path) -> None:
         os.utime(path, ns=(was.st_atime_ns, was.st_mtime_ns))
 
 
-@settings(max_examples=12)
+@search(4, 50)
 @given(events=st.lists(drawn, max_size=45), texts=st.lists(taxonomies(), min_size=1, max_size=2))
 def test_taxonomies_on_staged_events_leave_what_a_rebuild_leaves(
     tmp_path_factory: pytest.TempPathFactory, events: list[Drawn], texts: list[str]

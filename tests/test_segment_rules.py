@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from judges import ALL_JUDGES
@@ -13,6 +13,7 @@ from microconv.queries import templates
 from microconv.segments.compiled import compiled
 from microconv.staging.mc_tables import TABLES
 from microconv.taxonomy import Taxonomy
+from searches import search
 from segment_reference import PRICED, SECOND, Log
 from staged_rows import START_US, at, entry
 
@@ -206,14 +207,14 @@ def found(log: Log, rule: SegmentRule, as_of: int, judge: str) -> list[int]:
     return [row["actor_key"] for row in ALL_JUDGES[judge](query.sql, params, tables)]
 
 
-@settings(max_examples=400)
+@search(130, 2000)
 @given(logs(), rules.filter(lambda rule: not rule.holds_without_anything()), st.integers(2, LAST))
 def test_members_are_those_that_plain_python_finds(log: Log, rule: SegmentRule, second: int):
     as_of = second * SECOND
     assert found(log, rule, as_of, "duckdb") == log.members(rule, as_of)
 
 
-@settings(max_examples=40)
+@search(14, 200)
 @given(logs(), rules.filter(lambda rule: not rule.holds_without_anything()), st.integers(2, LAST))
 def test_googlesql_means_the_same_members(log: Log, rule: SegmentRule, second: int):
     as_of = second * SECOND

@@ -11,7 +11,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 import ga4
@@ -20,6 +20,7 @@ from microconv.errors import SourceError
 from microconv.project import Project
 from microconv.staging import SyncResult, mc_tables
 from projects import write_config
+from searches import search
 
 FIRST_DAY = date(2024, 3, 1)
 FULL_TABLES = ("mc_events", "mc_sessions", "mc_micro_conversions")
@@ -364,7 +365,7 @@ def histories(draw: st.DrawFn) -> list[tuple[date, str, list[dict[str, Any]]]]:
     return arrivals
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@search(8, 100, shares_fixtures=True)
 @given(arrivals=histories())
 def test_incremental_equals_full_rebuild(
     tmp_path: Path, arrivals: list[tuple[date, str, list[dict[str, Any]]]]

@@ -13,7 +13,7 @@ from typing import Any
 
 import pyarrow as pa
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from funnel_logs import ITEMS, Log, Rules, Taking, bests, events_of, random_log, random_rules, rows_of, takings
@@ -26,6 +26,7 @@ from microconv.engines.tables import Column
 from microconv.queries import templates
 from microconv.staging.mc_tables import EVENTS, MICRO_CONVERSIONS, SESSIONS
 from microconv.taxonomy import Taxonomy
+from searches import search
 from staged_rows import DAY, IN_MEMORY, SECOND, Row, at, entry, session
 
 TAXONOMY = Taxonomy("letters", "1.0", tuple(entry(letter, events=("any",)) for letter in "abcx"))
@@ -193,7 +194,7 @@ CHECKS = {"times": check_times, "trend": check_trend, "breakdown": check_breakdo
 
 @pytest.mark.parametrize("order", ORDERS)
 @pytest.mark.parametrize("what", CHECKS)
-@settings(max_examples=20, deadline=None)
+@search(7, 80)
 @given(seed=st.integers(0, 2**32))
 def test_duckdb_finds_the_ways_that_trying_all_paths_finds(
     engine: DuckDBEngine, what: str, order: str, seed: int
@@ -208,7 +209,7 @@ def test_the_reference_finds_the_ways_that_trying_all_paths_finds(what: str, see
 
 
 @pytest.mark.parametrize("order", ORDERS)
-@settings(max_examples=30, deadline=None)
+@search(10, 120)
 @given(seed=st.integers(0, 2**32))
 def test_the_parts_of_a_way_add_up_to_the_whole(engine: DuckDBEngine, order: str, seed: int) -> None:
     """Of one unit, the times from each step that it took to the next are those from its first step to its last."""

@@ -9,7 +9,7 @@ from itertools import product
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asking import CONFIG
@@ -21,6 +21,7 @@ from microconv.queries.templates import Query
 from microconv.question import Context
 from microconv.result import EXIT, START
 from microconv.staging.mc_tables import TABLES
+from searches import search
 from staged_rows import IN_MEMORY, staged
 
 STATES = 2
@@ -66,7 +67,7 @@ def assert_figures(found: dict[Any, tuple[Any, ...]], expected: dict[Any, tuple[
         assert found[name][-1] == pytest.approx(figures[-1], abs=1e-12), name
 
 
-@settings(max_examples=25, deadline=None)
+@search(8, 120)
 @given(events=EVENTS, question=QUESTIONS, window_us=st.integers(0, 5))
 def test_paths_equal_walking_every_journey(events: list[Event], question: PathsQuestion, window_us: int):
     with staged(IN_MEMORY, **staged_log(events)) as engine:
@@ -74,7 +75,7 @@ def test_paths_equal_walking_every_journey(events: list[Event], question: PathsQ
     assert_same(found, walk(events, question, window_us, STATES))
 
 
-@settings(max_examples=50, deadline=None)
+@search(16, 240)
 @given(events=EVENTS, question=QUESTIONS)
 def test_flow_into_a_node_is_the_flow_out_of_it(events: list[Event], question: PathsQuestion):
     with staged(IN_MEMORY, **staged_log(events)) as engine:

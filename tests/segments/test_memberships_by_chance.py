@@ -8,7 +8,7 @@ from types import SimpleNamespace
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from microconv.config.sections import PushConfig
@@ -20,6 +20,7 @@ from microconv.segments import memberships
 from microconv.segments.membership_tables import SEGMENT_MEMBERS
 from microconv.staging import mc_tables
 from microconv.taxonomy import Taxonomy
+from searches import search
 from segments.stays import Build, Memberships, Rules, Stay
 from staged_rows import IN_MEMORY, SECOND, START, at, entry, occurrence, session, staged
 
@@ -145,7 +146,7 @@ def rows(stays: list[Stay]) -> list[str]:
     )
 
 
-@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@search(7, 100)
 @given(histories())
 def test_builds_leave_the_memberships_that_plain_python_says(history):
     drawn, push = history

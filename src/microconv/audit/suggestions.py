@@ -401,8 +401,9 @@ class _Staged:
                     entry,
                     found.occurrences,
                     found.actors,
-                    f"nothing names it, and who did it converts hardly more often than others: "
-                    f"{wording.decimal(found.times, 2)} times as often ({wording.decimal(found.at_most_times, 2)} at most)",
+                    "nothing names it, and who did it converts hardly more often than others: "
+                    f"{wording.decimal(found.times, 2)} times as often, "
+                    f"{wording.decimal(found.at_most_times, 2)} at most",
                     found,
                 )
 
