@@ -14,10 +14,11 @@ import pytest
 from asking import answer
 from insight.lift_worlds import FACTORS, TAXONOMY, VisitsWorld, World, made, made_of_visits
 from insight.simulated import HOUR, MINUTE, Done, Visits, staged, taxonomy
-from microconv.analyses.insight import lift
+from microconv.analyses.insight import entry_lift, lift
 from microconv.analyses.insight.banded import read_ratios
 from microconv.analyses.insight.context_differences import differences_between
-from microconv.analyses.insight.lift import EntryLift, Lift, LiftResult
+from microconv.analyses.insight.entry_lift import EntryLift
+from microconv.analyses.insight.lift import Lift, LiftResult
 from microconv.analyses.insight.placebos import placebo_band
 from microconv.stats.ratios import Ratio
 
@@ -79,8 +80,8 @@ def test_what_active_people_do_seems_to_help_until_like_is_compared_with_like(tm
     world = World(activity=(0.5, 2.0))
     observed = by_name(asked(tmp_path, world, 1, tier="observed"))["busy"]
     adjusted = by_name(asked(tmp_path, world, 1))["busy"]
-    assert observed.verdict == lift.MORE
-    assert adjusted.verdict == lift.NOTHING_MORE
+    assert observed.verdict == entry_lift.MORE
+    assert adjusted.verdict == entry_lift.NOTHING_MORE
     assert adjusted.observed == observed.ratio
 
 
@@ -90,23 +91,23 @@ def test_whoever_is_here_now_seems_to_be_helped_by_anything_until_presence_is_co
     observed = by_name(asked(tmp_path, world, 1, tier="observed"))
     adjusted = asked(tmp_path, world, 1)
     for name in FACTORS:
-        assert observed[name].verdict == lift.MORE
-        assert by_name(adjusted)[name].verdict == lift.NOTHING_MORE
+        assert observed[name].verdict == entry_lift.MORE
+        assert by_name(adjusted)[name].verdict == entry_lift.NOTHING_MORE
     assert adjusted.placebo == pytest.approx(1, abs=0.15)
 
 
 @pytest.mark.parametrize(
     ("high", "beyond", "p_value", "is_among", "said"),
     [
-        (3.0, 0.4, 0.001, False, lift.MORE),
-        (3.0, 0.4, 0.02, False, lift.CHANCE),
-        (3.0, 0.4, 0.001, True, lift.NOTHING_MORE),
-        (1.9, -0.4, 0.001, False, lift.LESS),
-        (0.9, -0.4, 0.001, False, lift.FEWER),
-        (0.9, -0.4, 0.2, False, lift.CHANCE),
-        (0.9, -0.4, 0.001, None, lift.FEWER),
-        (3.0, 0.4, 0.02, None, lift.CHANCE),
-        (3.0, 0.4, 0.01, None, lift.MORE),
+        (3.0, 0.4, 0.001, False, entry_lift.MORE),
+        (3.0, 0.4, 0.02, False, entry_lift.CHANCE),
+        (3.0, 0.4, 0.001, True, entry_lift.NOTHING_MORE),
+        (1.9, -0.4, 0.001, False, entry_lift.LESS),
+        (0.9, -0.4, 0.001, False, entry_lift.FEWER),
+        (0.9, -0.4, 0.2, False, entry_lift.CHANCE),
+        (0.9, -0.4, 0.001, None, entry_lift.FEWER),
+        (3.0, 0.4, 0.02, None, entry_lift.CHANCE),
+        (3.0, 0.4, 0.01, None, entry_lift.MORE),
     ],
 )
 def test_fewer_is_said_only_where_the_whole_ratio_lies_below_one(
@@ -114,14 +115,14 @@ def test_fewer_is_said_only_where_the_whole_ratio_lies_below_one(
 ) -> None:
     """Where a chance step goes with twice as many, one that goes with half as many again is less, not fewer."""
     ratio = Ratio(high * 0.8, high * 0.64, high, 0.01)
-    assert lift.verdict_of(ratio, beyond, p_value, is_among_placebos=is_among) == said
+    assert entry_lift.verdict_of(ratio, beyond, p_value, is_among_placebos=is_among) == said
 
 
 def test_fewer_is_not_said_of_a_step_that_goes_with_as_many_among_all() -> None:
     """Beside steps of the way, a step that does nothing seems to do harm among those who did as much."""
     ratio = Ratio(0.2, 0.15, 0.3, 0.001)
-    said = [lift.verdict_of(ratio, -1.5, 0.001, is_among_placebos=False, observed=each) for each in (1.02, 0.4)]
-    assert said == [lift.LESS, lift.FEWER]
+    said = [entry_lift.verdict_of(ratio, -1.5, 0.001, is_among_placebos=False, observed=each) for each in (1.02, 0.4)]
+    assert said == [entry_lift.LESS, entry_lift.FEWER]
 
 
 def test_what_a_chance_step_could_have_is_no_lift_however_sure_it_is() -> None:
@@ -141,7 +142,7 @@ def test_what_a_chance_step_could_have_is_no_lift_however_sure_it_is() -> None:
 def test_the_band_of_small_steps_is_told_once_in_text_and_with_each_entry_in_data(tmp_path: Path) -> None:
     result = asked(tmp_path, World(activity=(0.5, 2.0)), 1)
     shown = [each for each in result.sheets() if isinstance(each, str)]
-    said = [row.says for row in result.lifts if row.verdict == lift.MORE]
+    said = [row.says for row in result.lifts if row.verdict == entry_lift.MORE]
     assert said
     assert all("; small steps picked by chance: " in each for each in said)
     assert [" picked by chance" in each for each in shown] == [True, *(False for _ in said)]
@@ -174,7 +175,7 @@ def test_columns_are_explained_where_they_are_shown_and_rates_are_not_to_be_divi
 def test_a_step_that_all_take_is_on_the_path_and_not_ranked(tmp_path: Path) -> None:
     rows = asked(tmp_path, World(), 2).lifts
     last = rows[-1]
-    assert (last.micro_conversion, last.verdict) == ("checkout", lift.ON_PATH)
+    assert (last.micro_conversion, last.verdict) == ("checkout", entry_lift.ON_PATH)
     assert (last.ratio, last.shrunken, last.other_targets) == (None, None, 0)
     assert last.exposed > last.exposed_targets >= 20
 
@@ -206,7 +207,7 @@ def _found(folder: Path, seed: int) -> list[str]:
         f"{seed}: {row.micro_conversion} {row.tier} {row.verdict} {row.ratio}"
         for result in results
         for row in result.lifts
-        if row.verdict in (lift.MORE, lift.FEWER)
+        if row.verdict in (entry_lift.MORE, entry_lift.FEWER)
     ]
 
 
@@ -217,7 +218,11 @@ def test_nothing_is_found_where_nothing_is_planted(tmp_path: Path) -> None:
 def _found_in_visits(folder: Path, seed: int) -> list[str]:
     """What is said of properties that people visit, in which nothing does anything."""
     rows = asked(folder, VisitsWorld(factors=NOTHING), seed).lifts
-    return [f"{seed}: {row.micro_conversion} {row.verdict}" for row in rows if row.verdict in (lift.MORE, lift.FEWER)]
+    return [
+        f"{seed}: {row.micro_conversion} {row.verdict}"
+        for row in rows
+        if row.verdict in (entry_lift.MORE, entry_lift.FEWER)
+    ]
 
 
 def test_nothing_is_found_in_visits_where_nothing_is_planted(tmp_path: Path) -> None:
@@ -296,11 +301,11 @@ def test_the_verdict_is_of_the_interval_beyond_placebos_and_so_is_the_e_value(tm
         # What placebos differ by among each other is a part of the error.
         assert math.log(row.beyond_high / row.beyond_low) >= math.log(row.high / row.low)
         assert row.beyond_low < row.beyond < row.beyond_high
-        assert (row.e_value is not None) == (row.verdict in (lift.MORE, lift.FEWER))
-        if row.verdict == lift.MORE:
+        assert (row.e_value is not None) == (row.verdict in (entry_lift.MORE, entry_lift.FEWER))
+        if row.verdict == entry_lift.MORE:
             assert row.e_value == pytest.approx(row.beyond + math.sqrt(row.beyond * (row.beyond - 1)))
             assert row.e_value_low == pytest.approx(row.beyond_low + math.sqrt(row.beyond_low * (row.beyond_low - 1)))
-    assert {row.verdict for row in told} >= {lift.MORE, lift.NOTHING_MORE}
+    assert {row.verdict for row in told} >= {entry_lift.MORE, entry_lift.NOTHING_MORE}
 
 
 def test_each_context_and_each_next_stage_is_told(tmp_path: Path) -> None:
@@ -356,9 +361,9 @@ def test_actors_who_are_not_quite_alike_are_said_to_be_so(tmp_path: Path) -> Non
 
     assert {name for name, row in rows.items() if row.unlike} == unlike.keys()
     row = next(iter(rows.values()))
-    said = lift.says_of(replace(row, verdict=lift.MORE, unlike="small steps: 2 (0.79)"), None)
+    said = entry_lift.says_of(replace(row, verdict=entry_lift.MORE, unlike="small steps: 2 (0.79)"), None)
     assert "They are not quite alike, though: most in small steps: 2 (0.79)." in said
-    assert "not quite alike" not in lift.says_of(replace(row, verdict=lift.MORE, unlike=""), None)
+    assert "not quite alike" not in entry_lift.says_of(replace(row, verdict=entry_lift.MORE, unlike=""), None)
 
 
 def test_returning_actors_are_told_apart_from_new_ones(tmp_path: Path) -> None:
@@ -382,7 +387,7 @@ def test_where_nobody_did_as_much_without_it_that_is_said(tmp_path: Path) -> Non
     }
     with staged(tmp_path / "x.duckdb", known, Visits(actors, begins), done, days=10) as engine:
         adjusted, observed = (answer(engine, Lift(tier=tier), known).lifts[0] for tier in ("adjusted", "observed"))
-    assert (adjusted.verdict, adjusted.ratio) == (lift.NOBODY_ALIKE, None)
+    assert (adjusted.verdict, adjusted.ratio) == (entry_lift.NOBODY_ALIKE, None)
     assert adjusted.observed == pytest.approx(observed.ratio) == pytest.approx(1, abs=0.1)
 
 

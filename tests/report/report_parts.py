@@ -6,8 +6,9 @@ from dataclasses import fields, replace
 from datetime import date, timedelta
 from typing import Any, TypeVar
 
+from microconv.analyses.insight.entry_lift import CHANCE, FEWER, MORE, EntryLift
 from microconv.analyses.insight.leading import LeadingEntry, LeadingResult
-from microconv.analyses.insight.lift import CHANCE, FEWER, MORE, EntryLift, LiftResult
+from microconv.analyses.insight.lift import LiftResult
 from microconv.analyses.insight.momentum import MomentumResult, MomentumState
 from microconv.analyses.insight.thresholds import ThresholdsResult, TimesRate
 from microconv.analyses.key_figures import ChangesResult, DailyFigure, KeyFigureChange

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from microconv import wording
+from microconv.analyses.insight.entry_lift import MORE, EntryLift
 from microconv.analyses.insight.evidence import DISCOUNTS, Tier
-from microconv.analyses.insight.lift import MORE, EntryLift
 from microconv.analyses.insight.onward_rates import RESAMPLES, Followed, resampling, share_beyond
 from microconv.analyses.insight.tested_entries import ExperimentRecord
 from microconv.config.priority_settings import IdeaConfig, IdeaKind

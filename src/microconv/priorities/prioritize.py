@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any, ClassVar
 from microconv import wording
 from microconv.analyses.amounts import Amount
 from microconv.analyses.insight.buyers import ACTOR_GROUPS, BuyerQuestion, staged_days
+from microconv.analyses.insight.entry_lift import EntryLift
 from microconv.analyses.insight.evidence import DISCOUNTS, is_nothing, unused
 from microconv.analyses.insight.goals import can_be_invited_to, milestones_before, steps_up_to
-from microconv.analyses.insight.lift import EntryLift, Lift
+from microconv.analyses.insight.lift import Lift
 from microconv.analyses.insight.onward_rates import Followed, ends
 from microconv.analyses.insight.tested_entries import ExperimentRecord, records, shown_by_experiments
 from microconv.audit.audit_tables import AUDIT_RUNS

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from microconv import wording
-from microconv.analyses.insight.lift import FEWER, LESS, MORE, EntryLift, LiftResult
+from microconv.analyses.insight.entry_lift import FEWER, LESS, MORE, EntryLift
+from microconv.analyses.insight.lift import LiftResult
 from microconv.analyses.insight.momentum import MomentumResult
 from microconv.analyses.insight.thresholds import ThresholdsResult, TimesRate
 from microconv.analyses.propensity.model_card import PropensityResult

@@ -8,7 +8,8 @@ from itertools import islice
 from microconv import wording
 from microconv.analyses.funnels.comparison import FunnelComparisonResult
 from microconv.analyses.funnels.counts import FunnelResult
-from microconv.analyses.insight.lift import MORE, LiftResult
+from microconv.analyses.insight.entry_lift import MORE
+from microconv.analyses.insight.lift import LiftResult
 from microconv.analyses.key_figures import ChangesResult
 from microconv.guardrails.ethics import open_words
 from microconv.guardrails.guardrails_question import GuardrailsResult

@@ -12,6 +12,7 @@ from pydantic import AfterValidator, Field
 
 from microconv import wording
 from microconv.analyses.insight.banded import banded_query, read_banded
+from microconv.analyses.insight.entry_lift import ON_PATH
 from microconv.analyses.insight.evidence import LEVEL
 from microconv.analyses.insight.landmarks import (
     CANDIDATE_LEVEL,
@@ -23,7 +24,6 @@ from microconv.analyses.insight.landmarks import (
     of_other_systems,
     too_few,
 )
-from microconv.analyses.insight.lift import ON_PATH
 from microconv.config.values import Duration, EntryId, Length, unique
 from microconv.errors import UsageError
 from microconv.queries import templates

@@ -15,9 +15,10 @@ from microconv.analyses.amounts import Amount
 from microconv.analyses.insight.among_like import read_among_like
 from microconv.analyses.insight.banded import FEWEST_A_SIDE, FEWEST_TARGETS, Banded
 from microconv.analyses.insight.buyers import ACTOR_GROUPS, NOT_ENOUGH, BuyerQuestion, between, not_enough
+from microconv.analyses.insight.entry_lift import FEWER, MORE
 from microconv.analyses.insight.evidence import Tier
 from microconv.analyses.insight.goals import steps_up_to
-from microconv.analyses.insight.lift import FEWER, MORE, Lift
+from microconv.analyses.insight.lift import Lift
 from microconv.analyses.insight.onward_rates import RESAMPLES, Followed, beyond, ends, resampling
 from microconv.config.values import EntryId
 from microconv.errors import UsageError
