@@ -10,12 +10,16 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
 
+from commands import write_days
+from emulator import Emulator
 from microconv.catalogue import by_command
 from microconv.cli import cli
+from projects import write_bigquery_config, write_config
 
 HEAVY = (
     "duckdb",
@@ -49,10 +53,15 @@ print(json.dumps({{"code": code, "heavy": [name for name in {HEAVY!r} if name in
 """
 
 
-def loaded_by(*arguments: str) -> dict[str, object]:
+def loaded_by(*arguments: str, folder: Path | None = None) -> dict[str, Any]:
     """Run one command line in a new interpreter; return its exit code and the heavy libraries it loaded."""
     done = subprocess.run(
-        [sys.executable, "-c", RUN_AND_LIST, *arguments], capture_output=True, text=True, check=True, timeout=60
+        [sys.executable, "-c", RUN_AND_LIST, *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=True,
+        timeout=120,
     )
     return json.loads(done.stderr.splitlines()[-1])
 
@@ -82,6 +91,36 @@ def test_help_of_a_command_loads_no_heavy_library(path):
 
 def test_a_mistyped_command_loads_no_heavy_library():
     assert loaded_by("snyc") == {"code": 2, "heavy": []}
+
+
+def test_commands_that_read_moments_load_no_pandas(tmp_path: Path):
+    write_config(tmp_path)
+    write_days(tmp_path, 1)
+    audit = ("audit", "--source", str(tmp_path / "exports"), "--timezone", "UTC", "--fail-on", "never")
+    for command in (("sync",), ("runs", "list"), ("lift",), audit):
+        found = loaded_by(*command, folder=tmp_path)
+        assert not found["code"], command
+        assert "duckdb" in found["heavy"]
+        assert "pandas" not in found["heavy"], command
+
+
+def test_commands_on_bigquery_load_no_pandas(tmp_path: Path, emulator: Emulator):
+    config = write_bigquery_config(tmp_path, emulator, dataset=emulator.dataset(), exports=emulator.dataset())
+    found = loaded_by("-c", str(config), "runs", "list")
+    assert found["code"] == 3  # nothing is staged, as only the dataset can tell
+    assert "google" in found["heavy"]
+    assert "pandas" not in found["heavy"]
+
+
+def test_frames_can_be_had_after_a_project_was_opened_by_the_command_line(tmp_path: Path):
+    code = (
+        "from microconv.cli.context import open_project; from microconv.config.load import load_config;"
+        "open_project(load_config(None, {})); import sys; assert 'pandas' not in sys.modules;"
+        "import pyarrow as pa; print(len(pa.table({'a': [1, 2]}).to_pandas()))"
+    )
+    write_config(tmp_path)
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "2\n"), done.stderr
 
 
 @pytest.mark.parametrize("arguments", [("--version",), ("snyc",)], ids=" ".join)

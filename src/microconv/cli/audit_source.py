@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from microconv.cli import output
+from microconv.cli.context import open_project
 from microconv.errors import UsageError
 
 if TYPE_CHECKING:
@@ -55,12 +56,11 @@ def audit_source(
         SourceError: The export cannot be read.
     """
     from microconv.audit.preset_fit import event_names, fits, sentence
-    from microconv.project import Project
 
     with _folder(keep) as folder:
         answers = _seen(source, timezone, preset or "ecommerce", log)
         config = _config(source, folder, answers)
-        with Project(config) as project:
+        with open_project(config) as project:
             _stage(project, log)
             staged = answers
             if preset is None:
@@ -71,7 +71,7 @@ def audit_source(
                 answers = _told_by_days(project, answers, timezone, log)
         if answers != staged:
             config = _config(source, folder, answers)
-        with Project(config) as project:
+        with open_project(config) as project:
             if answers != staged:
                 _stage(project, log)
             for finding in project.export_findings():

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -29,6 +32,43 @@ class CommandContext:
 
     def project(self) -> Project:
         """Open the project: configuration, taxonomy and engine. Use it as a context manager."""
-        from microconv.project import Project
+        return open_project(self.config())
 
-        return Project(self.config())
+
+def open_project(config: Config) -> Project:
+    """Open the project of a configuration, as `CommandContext.project` does."""
+    from microconv.project import Project
+
+    with _no_pandas():
+        import pyarrow as pa
+
+        pa.array([])  # at the first array pyarrow looks whether there is a pandas
+        if config.engine.kind == "bigquery":
+            from google.cloud import bigquery, bigquery_storage  # noqa: F401 - they load it where they are loaded
+    return Project(config)
+
+
+@contextmanager
+def _no_pandas() -> Iterator[None]:
+    """Let there be no pandas for a while: libraries that would load it, in 0.3 s, then do without.
+
+    No command hands out frames. Only the command line may do so: whoever calls the library may hold some. Whoever
+    imports pandas later, as a destination of one's own may, gets it.
+    """
+    absence = _Absence("pandas")
+    sys.meta_path.insert(0, absence)
+    try:
+        yield
+    finally:
+        sys.meta_path.remove(absence)
+
+
+@dataclass(frozen=True)
+class _Absence(MetaPathFinder):
+    """Finds that a package is not there."""
+
+    package: str
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:  # noqa: ARG002 - Python's
+        if fullname == self.package:
+            raise ModuleNotFoundError(f"No module named {fullname!r}", name=fullname)

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from microconv.cli import output
-from microconv.cli.context import CommandContext
+from microconv.cli.context import CommandContext, open_project
 from microconv.cli.invocation import as_typed, command
 from microconv.cli.sync import summary as sync_summary
 from microconv.wording import Verbatim, count, elapsed
@@ -46,7 +46,6 @@ def demo(context: CommandContext, *, folder: Path, events: int, seed: int, outpu
     from microconv.config.load import load_config
     from microconv.demo import write_demo
     from microconv.engines.duckdb import remove_database
-    from microconv.project import Project
     from microconv.report import attention, check_report_path, write_report
 
     check_report_path(folder / "report.html")
@@ -59,7 +58,7 @@ def demo(context: CommandContext, *, folder: Path, events: int, seed: int, outpu
     config = load_config(written.config, {}, destination_settings)
     remove_database(config.engine.path)
     said: list[Any] = []
-    with Project(config) as project:
+    with open_project(config) as project:
         for step in ("Staging the export", "A late day arrives: staging that day alone"):
             log.info(f"{step} …")
             with log.progress("Staging") as show:
