@@ -28,7 +28,7 @@ test: $(VENV)/.develop $(EMULATOR)/.made
 	$(BIN)/python -m pytest --numprocesses 3 --dist loadfile --no-loadscope-reorder
 
 test-long: $(VENV)/.develop
-	TEST_LONG=1 $(BIN)/python -m pytest -m "long or search"
+	TEST_LONG=1 $(BIN)/python -m pytest -m "long or search" --numprocesses 2
 
 check: $(VENV)/.develop
 	$(BIN)/ruff check .
