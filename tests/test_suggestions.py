@@ -17,7 +17,6 @@ from microconv.audit.suggestion_file import append, check_path
 from microconv.audit.suggestions import Association, Suggestion, SuggestionsResult, masked, suggest
 from microconv.config.load import load_config
 from microconv.config.sections import Config
-from microconv.config.toml import comment
 from microconv.engines.base import Engine
 from microconv.errors import TaxonomyError, UsageError
 from microconv.project import Project
@@ -397,14 +396,6 @@ def test_names_of_attackers_stay_text_in_the_file(tmp_path, name, value, example
     assert set(loaded.ids) - set(taxonomy.ids) == own - set(taxonomy.ids)
     assert set(tomllib.loads(path.read_text(encoding="utf-8"))) <= {"name", "version", "micro_conversions"}
     json.dumps(result.document())
-
-
-@given(st.text())
-def test_a_comment_is_one_line_whatever_is_in_it(text):
-    written = comment(text)
-    assert written.isascii()
-    assert written.isprintable()
-    assert tomllib.loads(written) == {}
 
 
 @settings(deadline=None)
