@@ -16,7 +16,8 @@ from insight.simulated import staged as simulated
 from microconv.analyses.insight import what_if
 from microconv.analyses.insight.banded import Banded
 from microconv.analyses.insight.buyers import ACTOR_GROUPS
-from microconv.analyses.insight.lift import CHANCE, FEWER, LESS, MORE, NOTHING_MORE, LiftResult
+from microconv.analyses.insight.entry_lift import CHANCE, FEWER, LESS, MORE, NOTHING_MORE
+from microconv.analyses.insight.lift import LiftResult
 from microconv.analyses.insight.onward_rates import Followed
 from microconv.analyses.insight.what_if import ALL, HERE, NEW, WhatIfResult, WhatIfStep, read_changes
 from microconv.config.load import load_config

@@ -86,7 +86,7 @@ class EntryLift:
     says: str = column("says")
 
 
-class Estimate(NamedTuple):
+class EntryEstimate(NamedTuple):
     """What there is to judge an entry by."""
 
     ratio: Ratio
@@ -129,7 +129,7 @@ def row_of(found: Banded, name: str, context: str, goal: str, tier: str) -> Entr
 
 def judged_rows(
     rows: Sequence[EntryLift],
-    estimates: Sequence[Estimate | None],
+    estimates: Sequence[EntryEstimate | None],
     band: PlaceboBand | None,
     correction: Literal["by", "bh"],
 ) -> list[EntryLift]:

@@ -31,8 +31,8 @@ from microconv.analyses.insight.entry_lift import (
     FEWER,
     MORE,
     ON_PATH,
+    EntryEstimate,
     EntryLift,
-    Estimate,
     experimental,
     judged_rows,
     row_of,
@@ -318,7 +318,7 @@ class Lift(Period, Question):
                 if max(events.events, events.expected) < FEWEST_A_SIDE:
                     row = replace(row, verdict=not_enough(round(events.events)))
             rows.append(row)
-            estimates.append(None if ratio is None or row.verdict else Estimate(ratio, after[key]))
+            estimates.append(None if ratio is None or row.verdict else EntryEstimate(ratio, after[key]))
         rows = judged_rows(rows, estimates, band, self.correction)
         return (self._with_steadiness(rows, plain, tables) if self.by is None else rows), band
 
