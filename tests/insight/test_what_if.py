@@ -317,8 +317,8 @@ def test_steps_that_bring_the_same_are_told_together_with_the_one_that_needs_the
     said = what_if._sentence(changes, steps, "buy", "USD")
 
     assert said == (
-        "look +5% and cart +5% bring about the same, and most of all. Of these, cart +5% takes the fewest new people "
-        "(20.0): 5.0 more actors reach buy (95% interval: 4.0 to 6.0) if those added behave like those who are there."
+        "look +5% and cart +5% bring the most, about as much each. Of these, cart +5% needs the fewest new people, "
+        "20.0: if they behave like those who are there, 5.0 more actors reach buy (95% interval: 4.0 to 6.0)."
     )
 
 

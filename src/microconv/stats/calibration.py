@@ -42,7 +42,7 @@ def brier(chances: Numbers, happened: Numbers, cases: Numbers | None = None) -> 
         ValueError: There are no cases.
     """
     if not (len(chances) if cases is None else cases.sum()):
-        raise ValueError("of no predictions there is no mean distance")
+        raise ValueError("there are no predictions")
     return float(np.average((chances - happened) ** 2, weights=cases))
 
 

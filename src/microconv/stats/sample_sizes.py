@@ -162,7 +162,7 @@ def anytime_tuning(actors: float | None) -> float:
 
 def _check(*numbers: float) -> None:
     if any(math.isnan(each) for each in numbers):
-        raise ValueError(f"nothing can be worked out of what is no number: {numbers}")
+        raise ValueError(f"not all of these are numbers: {numbers}")
 
 
 def _smallest(reached: Callable[[float], float], power: float, least: float) -> float | None:

@@ -525,14 +525,14 @@ def _if_here(new: WhatIfStep, at_goal: Sequence[WhatIfStep], goal: str, currency
 
 
 def _as_much(rows: Sequence[WhatIfStep], steps: Sequence[WhatIfStep], goal: str, currency: str) -> str:
-    """Say that several changes bring the same, and name the one for which the fewest people must be won."""
+    """Say that several changes bring the same, and which of them needs the fewest new people."""
     at_goal = {row.change: row for row in rows}
     own = [row for row in steps if row.change in at_goal and row.who == NEW and row.step != goal]
     fewest = min(own, key=lambda row: row.added or 0.0)
     return (
-        f"{wording.listed([row.change for row in rows])} bring about the same, and most of all. Of these, "
-        f"{fewest.change} takes the fewest new people ({wording.decimal(fewest.added)}): "
-        f"{_amount(at_goal[fewest.change], goal, currency)} if those added behave like those who are there."
+        f"{wording.listed([row.change for row in rows])} bring the most, about as much each. Of these, "
+        f"{fewest.change} needs the fewest new people, {wording.decimal(fewest.added)}: if they behave like those who "
+        f"are there, {_amount(at_goal[fewest.change], goal, currency)}."
     )
 
 
